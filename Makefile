@@ -1,0 +1,63 @@
+# From a fresh clone: `make demo` runs the audit on generated images, `make test` every check.
+# Both make the environment they need (.venv, exact pins in envs/constraints.txt).
+
+PYTHON ?= python3
+CORES ?= $(shell nproc)
+BIN := .venv/bin
+ENV := .venv/complete
+
+# The checks run on small jobs, where torch's own threads only wait for one another.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help
+help:
+	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
+	@echo "make test    every check: format, lint, types, unit and workflow tests"
+	@echo "make lint    the quick checks alone"
+	@echo "make format  format Python and Snakemake files"
+	@echo "make env     the environment alone (.venv)"
+	@echo "make schema  write workflow/schemas from the config models"
+
+.PHONY: env
+env: $(ENV)
+
+$(ENV): pyproject.toml envs/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "nullcrop needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint envs/constraints.txt --editable '.[dev]'
+	touch $@
+
+.PHONY: demo
+demo: $(ENV)
+	$(BIN)/snakemake --cores $(CORES) --set-threads train_cell=1 --configfile config/demo.yaml
+	@$(BIN)/python -m nullcrop status --configfile config/demo.yaml
+	@echo
+	@echo "Look at: results/studies/demo/phantom_clean/figures/accuracy.png    no cue: nothing to find in the corners"
+	@echo "         results/studies/demo/phantom_session/figures/accuracy.png  a cue in the background: found there"
+	@echo "         results/studies/demo/phantom_jpeg/figures/accuracy.png     a cue in the compression: found there"
+	@echo "         results/studies/demo/*/figures/samples.png                 what the images and their crops look like"
+	@echo "         results/studies/demo/metrics.csv                           every number behind the figures"
+
+.PHONY: lint
+lint: $(ENV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+.PHONY: test
+test: lint
+	$(BIN)/pytest --numprocesses $(CORES)
+
+.PHONY: format
+format: $(ENV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+.PHONY: schema
+schema: $(ENV)
+	$(BIN)/python -m nullcrop write-schemas
