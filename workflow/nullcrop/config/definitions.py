@@ -1,0 +1,221 @@
+"""A dataset's definition: one YAML file a dataset."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field, model_validator
+
+from nullcrop.config.yaml_files import Model, Name, explain, read_yaml
+from nullcrop.errors import NullcropError, listed
+
+
+class Cue(Model):
+    """The acquisition cue a phantom carries."""
+
+    kind: Literal["none", "session", "jpeg", "vignette", "stain", "patient"] = "none"
+    """What differs between the classes besides the lesion (`patient`: between patients, whose class is fixed)."""
+    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Size of the cue, from 0 (none) to 1 (plain to a network, hardly to the eye)."""
+
+
+class PhantomSource(Model):
+    """Images generated from a seed: scans with body, lesion, noise, patients and sessions."""
+
+    kind: Literal["phantom"]
+    cue: Cue = Cue()
+    """The planted cue."""
+    patients: Annotated[int, Field(ge=2)] = 100
+    """Number of patients; each has one diagnosis."""
+    images_per_patient: Annotated[int, Field(ge=1)] = 4
+    """Images of each patient."""
+    positive_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    """Share of patients with a malignant lesion."""
+    sessions: Annotated[int, Field(ge=2)] = 4
+    """Acquisition sessions over which patients are spread."""
+    width: Annotated[int, Field(ge=64)] = 96
+    """Image width in pixels."""
+    height: Annotated[int, Field(ge=64)] = 96
+    """Image height in pixels."""
+    seed: int = 0
+    """Seed of every random number in the phantom."""
+
+
+class FolderSource(Model):
+    """Images on a local disk: class folders, or any folder plus a CSV."""
+
+    kind: Literal["folder"]
+    path: str
+    """Folder with the images, relative to the folder where snakemake is started, or absolute."""
+    table: str | None = None
+    """CSV with one row an image, relative to the folder where snakemake is started, or absolute; empty: the sub-folders of `path` are the classes."""
+    columns: dict[Literal["path", "class", "id", "group", "split"], str] = {}
+    """Names of the table's columns where they differ from path, class, id, group and split."""
+    group_pattern: str | None = None
+    """Regular expression with one bracketed part, searched in an image's path: that part is its group."""
+    suffixes: list[str] = [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"]
+    """File name endings that are images when class folders are read (any case)."""
+
+
+class MedMNISTSource(Model):
+    """An array file of MedMNIST+."""
+
+    kind: Literal["medmnist"]
+    flag: str
+    """Name in the medmnist package's INFO, which holds address and checksum."""
+    size: Literal[28, 64, 128, 224] = 224
+    """Side of the images in pixels (3-D sets: 28 or 64)."""
+
+
+class KaggleSource(Model):
+    """A dataset of Kaggle, downloaded with the user's own credentials."""
+
+    kind: Literal["kaggle"]
+    handle: str
+    """Owner and name, as in the dataset's address."""
+    layout: Literal["breakhis", "idc"]
+    """How the folders and file names inside the archive are read."""
+    magnification: Literal[40, 100, 200, 400] | None = None
+    """BreakHis only: the magnification to keep."""
+
+
+class IsicSource(Model):
+    """A challenge of the ISIC archive: image zips and ground-truth CSVs."""
+
+    kind: Literal["isic"]
+    year: Literal[2016, 2017, 2018, 2019]
+    """Year of the challenge; it decides how the CSVs are read."""
+    files: dict[str, str]
+    """Role of each file (train_images, train_labels, test_images, …) and its address."""
+
+
+Source = Annotated[
+    PhantomSource | FolderSource | MedMNISTSource | KaggleSource | IsicSource,
+    Field(discriminator="kind"),
+]
+
+
+class LabelRule(Model):
+    """A named mapping from original classes to the target."""
+
+    positive: list[str] | None = None
+    """Classes that count as cancer present (target 1), all others are 0; empty: every class is a target of its own."""
+    evidence: str | None = None
+    """Where the rule comes from: the arithmetic or the text that supports it."""
+
+
+class Expected(Model):
+    """Counts the listed images must have."""
+
+    images: int | None = None
+    """Images in all."""
+    classes: dict[str, int] = {}
+    """Images of each class."""
+    splits: dict[Literal["train", "val", "test"], int] = {}
+    """Images of each part of the official split."""
+
+
+class Definition(Model):
+    """One dataset: where its images come from, what its classes are, how they are grouped."""
+
+    title: str
+    """Name for figures."""
+    modality: str
+    """Kind of imaging."""
+    field: Literal["tile", "whole"]
+    """`whole`: the lesion lies inside a larger field, so that corners hold none; `tile`: every crop is tissue."""
+    source: Source
+    """Where the images come from."""
+    classes: Annotated[list[str], Field(min_length=2)]
+    """Original classes, in the order of their codes."""
+    labels: Annotated[dict[Name, LabelRule], Field(min_length=1)]
+    """Label rules by name; the first is the default."""
+    group: str | None = None
+    """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused."""
+    expected: Expected = Expected()
+    """Counts of the release; a mismatch stops the step."""
+    on_mismatch: Literal["error", "report"] = "error"
+    """`report`: write differing counts into dataset.json and go on."""
+    unreadable: Literal["error", "leave_out"] = "error"
+    """`leave_out`: list unreadable images in dataset.json and go on without them."""
+    licence: str
+    """Licence of the images."""
+    citation: str
+    """What to cite."""
+    homepage: str | None = None
+    """Where the release is described."""
+    notes: str | None = None
+    """What a reader of the results should know."""
+
+    @model_validator(mode="after")
+    def _classes_agree(self) -> "Definition":
+        for where, names in (
+            *((f"labels.{rule}.positive", spec.positive or []) for rule, spec in self.labels.items()),
+            ("expected.classes", self.expected.classes),
+        ):
+            unknown = [name for name in names if name not in self.classes]
+            if unknown:
+                raise ValueError(
+                    f"{where} names {listed(unknown)}, which is not among the classes {listed(self.classes)}"
+                )
+        doubled = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if doubled:
+            raise ValueError(f"classes names {listed(doubled)} twice")
+        for rule, spec in self.labels.items():
+            if spec.positive is not None and not 0 < len(set(spec.positive)) < len(self.classes):
+                raise ValueError(
+                    f"labels.{rule}.positive must name some, not all, of the classes: one target alone cannot be learned"
+                )
+        return self
+
+    def targets(self, rule: str) -> dict[str, int]:
+        """Target (0, 1, …) of each class under the label rule ``rule``.
+
+        Raises NullcropError when the definition has no such rule.
+        """
+        if rule not in self.labels:
+            raise NullcropError(
+                f"dataset '{self.title}' has no label rule '{rule}'; it has {listed(self.labels)}"
+            )
+        positive = self.labels[rule].positive
+        if positive is None:
+            return {name: code for code, name in enumerate(self.classes)}
+        return {name: int(name in positive) for name in self.classes}
+
+    def target_names(self, rule: str) -> list[str]:
+        """Name of each target under ``rule``, in order: for two targets the classes behind each."""
+        targets = self.targets(rule)
+        if self.labels[rule].positive is None:
+            return list(self.classes)
+        return [", ".join(name for name, t in targets.items() if t == code) for code in (0, 1)]
+
+    @property
+    def default_rule(self) -> str:
+        """The label rule named first."""
+        return next(iter(self.labels))
+
+
+def read_definition(path: Path | str) -> Definition:
+    """Read and check one dataset file; NullcropError names the file and the key at fault."""
+    content: Any = read_yaml(path)
+    try:
+        return Definition.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise NullcropError(explain(error, path)) from None
+
+
+def find_definitions(folders: Iterable[str]) -> dict[str, Path]:
+    """Path of each dataset file in ``folders`` by dataset name (the file name without .yaml).
+
+    Raises NullcropError when a folder is missing or two folders define the same name.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise NullcropError(f"definitions: there is no folder {folder}")
+        for path in sorted(Path(folder).glob("*.yaml")):
+            if path.stem in found:
+                raise NullcropError(f"dataset '{path.stem}' is defined twice: {found[path.stem]} and {path}")
+            found[path.stem] = path
+    return found

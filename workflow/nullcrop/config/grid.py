@@ -1,0 +1,166 @@
+"""The grid: the cells of a study, and where each of their files lies."""
+
+import re
+from collections.abc import Iterable
+from itertools import product
+from pathlib import PurePosixPath
+
+from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.models import Project
+from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS, WITHOUT_IMAGENET
+from nullcrop.config.yaml_files import meant
+from nullcrop.errors import NullcropError, listed
+
+FIGURES = ("accuracy", "samples")
+"""Figures of one dataset in one study."""
+
+FIGURE_FORMATS = ("pdf", "svg", "png")
+
+
+class Grid:
+    """Studies as cells: what each study and each dataset of it is made of."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._cells = {name: self._cells_of(name) for name in project.config.studies}
+        unused = [name for name in project.config.datasets or [] if name not in self.values("dataset")]
+        if unused:
+            raise NullcropError(
+                f"datasets: no study names {listed(unused)}, so there is nothing to do for it; "
+                f"add it to `datasets` of a study ({listed(project.config.studies)})"
+            )
+
+    def _cells_of(self, study: str) -> list[Cell]:
+        narrowed = self.project.config.datasets
+        cells: dict[Cell, None] = {}
+        for part in self.project.config.studies[study].cross_products():
+            for dataset in part.datasets or []:
+                definition = self.project.definition(dataset)
+                if narrowed is not None and dataset not in narrowed:
+                    continue
+                rules = [definition.default_rule if rule == "default" else rule for rule in part.labels or []]
+                for rule in rules:
+                    definition.targets(rule)
+                if definition.group is None and any(
+                    split.startswith("grouped") for split in part.splits or []
+                ):
+                    raise NullcropError(
+                        f"studies.{study}: dataset '{dataset}' has no group key, so it cannot be split by "
+                        f"group; name the key under `group:` in {self.project.definition_path(dataset)}"
+                    )
+                self._check_weights(study, part.architectures or [], part.recipes or [])
+                axes = (rules, part.splits, part.views, part.architectures, part.recipes, part.seeds)
+                cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
+        return list(cells)
+
+    def _check_weights(self, study: str, architectures: list[str], recipes: list[str]) -> None:
+        for architecture, recipe in product(architectures, recipes):
+            pretrained = self.project.config.all_recipes[recipe].weights == "imagenet"
+            if pretrained and architecture in WITHOUT_IMAGENET:
+                raise NullcropError(
+                    f"studies.{study}: there are no ImageNet weights for {architecture}, which the recipe "
+                    f"'{recipe}' asks for; give it a recipe with `weights: random`, such as `scratch`"
+                )
+
+    @property
+    def studies(self) -> list[str]:
+        """Studies that have at least one cell left after narrowing."""
+        return [name for name, cells in self._cells.items() if cells]
+
+    def cells(self, study: str, dataset: str | None = None) -> list[Cell]:
+        """Cells of ``study``, or of one dataset in it, in the order of the config."""
+        return [cell for cell in self._cells[study] if dataset in (None, cell.dataset)]
+
+    def datasets(self, study: str) -> list[str]:
+        """Datasets of ``study`` in the order of the config."""
+        return list(dict.fromkeys(cell.dataset for cell in self._cells[study]))
+
+    @property
+    def all_cells(self) -> list[Cell]:
+        """Cells of all studies, each once: studies share cells, never retrain them."""
+        return list(dict.fromkeys(cell for cells in self._cells.values() for cell in cells))
+
+    def values(self, axis: str) -> list[str]:
+        """Names that stand on one axis of the grid (a field of Cell), for wildcard patterns."""
+        return sorted({str(getattr(cell, axis)) for cell in self.all_cells})
+
+    def cell_inputs(self, cell: Cell) -> dict[str, str]:
+        """What training ``cell`` reads, by role (paths below results and resources)."""
+        results, resources = self.project.config.paths.results, self.project.config.paths.resources
+        inputs = {
+            "view": f"{results}/datasets/{cell.dataset}/views/{cell.view}.json",
+            "pixels": f"{results}/datasets/{cell.dataset}/views/{cell.view}.npy",
+            "split": split_path(results, cell),
+        }
+        if self.project.config.all_recipes[cell.recipe].weights == "imagenet":
+            inputs["weights"] = f"{resources}/weights/{cell.architecture}.pth"
+        return inputs
+
+    def figure_paths(self, study: str, dataset: str) -> list[str]:
+        """Every figure file of one dataset in one study."""
+        folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"
+        return [f"{folder}/{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
+
+    def targets(self) -> list[str]:
+        """Everything `rule all` makes."""
+        results = self.project.config.paths.results
+        return [
+            path
+            for study in self.studies
+            for path in (
+                f"{results}/studies/{study}/metrics.csv",
+                *(figure for dataset in self.datasets(study) for figure in self.figure_paths(study, dataset)),
+            )
+        ]
+
+    def check_target(self, path: str) -> None:
+        """Raise NullcropError when a path asked for names something the grid does not hold.
+
+        Snakemake itself would say only that no rule makes the file. Paths that are no result of
+        the grid (rule names, logs) pass.
+        """
+        results = PurePosixPath(self.project.config.paths.results)
+        target = PurePosixPath(path)
+        if not target.is_relative_to(results):
+            return
+        kind, *rest = target.relative_to(results).parts or ("",)
+        axes: dict[str, list[tuple[str, list[str]]]] = {
+            "cells": [
+                ("dataset", self.values("dataset")),
+                ("label rule", self.values("labels")),
+                ("split", list(SPLITS)),
+                ("view", list(VIEWS)),
+                ("architecture", list(ARCHITECTURES)),
+                ("recipe", list(self.project.config.all_recipes)),
+                ("seed", [f"seed{seed}" for seed in self.values("seed")]),
+                ("file", list(CELL_FILES)),
+            ],
+            "studies": [("study", self.studies)],
+            "datasets": [("dataset", self.values("dataset"))],
+            "splits": [
+                ("dataset", self.values("dataset")),
+                ("label rule", self.values("labels")),
+                ("split", list(SPLITS)),
+            ],
+        }
+        if kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
+            axes["studies"].append(("dataset", self.datasets(rest[0])))
+            if rest[2] == "figures":
+                names = [f"{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
+                axes["studies"] += [("folder", ["figures"]), ("figure", names)]
+        if kind == "datasets" and len(rest) == 3 and rest[1] == "views":
+            names = [f"{view}.{suffix}" for view in VIEWS for suffix in ("npy", "json")]
+            axes["datasets"] += [("folder", ["views"]), ("view", names)]
+        for part, (axis, known) in zip(rest, axes.get(kind, []), strict=False):
+            if part not in known:
+                raise NullcropError(f"{path}: unknown {axis} '{part}', {meant(part, known)}")
+
+
+def split_path(results: str, cell: Cell) -> str:
+    """The split that ``cell`` shares with every cell of its dataset, label rule, protocol and seed."""
+    return f"{results}/splits/{cell.dataset}/{cell.labels}/{cell.split}/seed{cell.seed}.csv"
+
+
+def any_of(names: Iterable[str]) -> str:
+    """A regular expression that matches exactly these names; with no names it matches nothing."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"

@@ -1,0 +1,181 @@
+"""The config file: studies, recipes, paths, and what is common to all of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field, model_validator
+
+from nullcrop.config.definitions import Definition, find_definitions, read_definition
+from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
+from nullcrop.config.recipe import BUILT_IN, Recipe
+from nullcrop.config.yaml_files import Model, Name, explain, meant, read_yaml
+from nullcrop.errors import NullcropError
+
+View = Literal[*VIEWS]  # type: ignore[valid-type]
+Architecture = Literal[*ARCHITECTURES]  # type: ignore[valid-type]
+Split = Literal[*SPLITS]  # type: ignore[valid-type]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Part(Model):
+    """One cross product of a study; an empty key takes the study's own."""
+
+    datasets: list[str] | None = None
+    """Datasets by name: the file names in `definitions` without .yaml."""
+    labels: list[Name] | None = None
+    """Label rules; `default` is the first rule of each dataset."""
+    splits: list[Split] | None = None
+    """Split protocols."""
+    views: list[View] | None = None
+    """Views of each image."""
+    architectures: list[Architecture] | None = None
+    """Networks."""
+    recipes: list[Name] | None = None
+    """How they are trained."""
+    seeds: list[Seed] | None = None
+    """Seeds; each has a split and a training run of its own."""
+
+
+class Study(Model):
+    """A named list of cells: the cross product of its keys, or of each of its parts."""
+
+    title: str
+    """What the study asks, for figures and reports."""
+    datasets: list[str] = []
+    """Datasets by name: the file names in `definitions` without .yaml."""
+    labels: list[Name] = ["default"]
+    """Label rules; `default` is the first rule of each dataset."""
+    splits: list[Split] = ["random"]
+    """Split protocols."""
+    views: list[View] = list(VIEWS)
+    """Views of each image."""
+    architectures: list[Architecture] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
+    """Networks."""
+    recipes: list[Name] = ["paper"]
+    """How they are trained."""
+    seeds: list[Seed] = [0]
+    """Seeds; each has a split and a training run of its own."""
+    parts: list[Part] = []
+    """Several cross products in place of one; what a part leaves out is taken from above."""
+
+    def cross_products(self) -> list[Part]:
+        """The study as parts with every key filled in."""
+        own = {key: getattr(self, key) for key in Part.model_fields}
+        return [Part(**{**own, **part.model_dump(exclude_none=True)}) for part in (self.parts or [Part()])]
+
+    @model_validator(mode="after")
+    def _nothing_empty(self) -> "Study":
+        for part in self.cross_products():
+            empty = [key for key in Part.model_fields if not getattr(part, key)]
+            if empty:
+                raise ValueError(f"{empty[0]} is empty: name at least one")
+        return self
+
+
+class CropSize(Model):
+    """Size of the crops in pixels."""
+
+    width: Annotated[int, Field(ge=4)] = 20
+    """Width of a crop; the study's is 20."""
+    height: Annotated[int, Field(ge=4)] = 20
+    """Height of a crop; the study's is 20."""
+
+
+class Paths(Model):
+    """Where things lie."""
+
+    results: str = "results"
+    """Everything that is made: stores, splits, cells, figures, logs."""
+    resources: str = "resources"
+    """Archives and weights as downloaded or generated."""
+
+
+class Config(Model):
+    """Everything a run is asked to do; the machine it runs on belongs into a profile."""
+
+    studies: Annotated[dict[Name, Study], Field(min_length=1)]
+    """Studies by name; `rule all` makes every one of them."""
+    datasets: list[str] | None = None
+    """Narrow every study to these datasets; empty: all that the studies name."""
+    definitions: list[str] = ["config/datasets"]
+    """Folders with one YAML file a dataset."""
+    recipes: dict[Name, Recipe] = {}
+    """Recipes besides the built-in `paper` and `scratch`."""
+    crop: CropSize = CropSize()
+    """Size of the five crops."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
+    paths: Paths = Paths()
+    """Where things lie."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_dataset_is_a_list(cls, content: Any) -> Any:
+        # `--config datasets=breastmnist` reaches us as a string; its meaning is plain.
+        if isinstance(content, Mapping) and isinstance(content.get("datasets"), str):
+            return {**content, "datasets": [content["datasets"]]}
+        return content
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Config":
+        redefined = sorted(set(self.recipes) & set(BUILT_IN))
+        if redefined:
+            raise ValueError(
+                f"recipes.{redefined[0]} is built in and cannot be redefined: choose another name"
+            )
+        for name, study in self.studies.items():
+            for part in study.cross_products():
+                for recipe in part.recipes or []:
+                    if recipe not in self.all_recipes:
+                        raise ValueError(
+                            f"studies.{name}.recipes: unknown recipe '{recipe}', {meant(recipe, self.all_recipes)}"
+                        )
+        return self
+
+    @property
+    def all_recipes(self) -> dict[str, Recipe]:
+        """Built-in recipes and the config's own."""
+        return {**BUILT_IN, **self.recipes}
+
+
+class Project:
+    """A config with the definitions it names: what every rule asks.
+
+    Parameters: ``content``, the config as Snakemake or YAML gives it; ``where``, the file's name
+    for messages. Raises NullcropError in the user's words when anything in it is wrong.
+    """
+
+    def __init__(self, content: Mapping[str, Any], where: str = "config") -> None:
+        try:
+            self.config = Config.model_validate(content)
+        except pydantic.ValidationError as error:
+            raise NullcropError(explain(error, where)) from None
+        self.definition_paths = find_definitions(self.config.definitions)
+        self._definitions: dict[str, Definition] = {}
+        for name in self.config.datasets or []:
+            self.definition_path(name)
+
+    def definition_path(self, dataset: str) -> Path:
+        """The YAML file of ``dataset``; NullcropError when there is none."""
+        if dataset not in self.definition_paths:
+            raise NullcropError(
+                f"unknown dataset '{dataset}', {meant(dataset, self.definition_paths)}; "
+                f"definitions are read from {', '.join(self.config.definitions)}"
+            )
+        return self.definition_paths[dataset]
+
+    def definition(self, dataset: str) -> Definition:
+        """The definition of ``dataset``, read once."""
+        if dataset not in self._definitions:
+            self._definitions[dataset] = read_definition(self.definition_path(dataset))
+        return self._definitions[dataset]
+
+
+def read_project(path: Path | str) -> Project:
+    """The project of one config file."""
+    content = read_yaml(path)
+    if not isinstance(content, Mapping):
+        raise NullcropError(f"{path}: the config must be a mapping of keys, with `studies` among them")
+    return Project(content, str(path))

@@ -1,0 +1,24 @@
+"""The names that stand in paths and configs: the words of the registries.
+
+Kept apart from the code behind them so that a dry run of the workflow loads no torch.
+"""
+
+CROPS = ("upper_left", "upper_right", "center", "bottom_left", "bottom_right")
+"""The study's five crops."""
+
+VIEWS = ("original", *CROPS)
+"""All views, in the order of every figure and table."""
+
+CORNERS = ("upper_left", "upper_right", "bottom_left", "bottom_right")
+"""The crops that hold no lesion where the dataset's field is `whole`."""
+
+ARCHITECTURES = ("resnet50", "densenet121", "inception_v3", "vgg16", "resnet18", "lenet5")
+"""All architectures, in the order of every figure and table."""
+
+SPLITS = tuple(
+    f"{protocol}{balance}" for protocol in ("official", "random", "grouped") for balance in ("", "_balanced")
+)
+"""Split protocols, each with the training part as it is or balanced."""
+
+WITHOUT_IMAGENET = ("lenet5",)
+"""Architectures for which no ImageNet checkpoint exists."""

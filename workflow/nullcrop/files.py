@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all, and their checksums."""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def written_whole(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
+
+    The temporary name is unique, so that two processes may write the same file at once: the
+    later rename wins and a reader never sees half a file. It keeps the suffix, because NumPy
+    and Matplotlib choose the format by it. When the block raises, nothing is left behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{path.suffix}")
+    # Not tempfile's, which is for the owner alone; results are shared within a group. The mode is
+    # left to the system, because the umask can only be read by changing it for all threads.
+    aside.touch(mode=0o666, exist_ok=False)
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path | str, content: Any) -> None:
+    """Write ``content`` as indented JSON, whole or not at all."""
+    with written_whole(path) as aside:
+        aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file written by :func:`write_json`."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal, read in blocks."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of_lines(lines: Iterator[str] | list[str]) -> str:
+    """SHA-256 of strings, one a line: the identity of an ordered list of names."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
