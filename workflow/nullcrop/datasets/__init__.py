@@ -1,0 +1,1 @@
+"""Where images come from: sources, their tables, and samples.csv."""

@@ -1,0 +1,220 @@
+"""samples.csv: one row an image, and dataset.json: what was counted beside what was expected."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import PIL
+from PIL import ExifTags, Image
+
+from nullcrop.config.definitions import Definition, FolderSource, PhantomSource
+from nullcrop.datasets.folder import list_folder
+from nullcrop.errors import NullcropError, listed
+from nullcrop.files import write_json, written_whole
+from nullcrop.progress import say, tracked
+
+SPLIT_PARTS = ("train", "val", "test")
+
+COLUMNS = [
+    "id",
+    "class",
+    "target",
+    "group",
+    "official_split",
+    "width",
+    "height",
+    "mode",
+    "file_bytes",
+    "format",
+    "orientation",
+    "path",
+]
+"""Columns of samples.csv, followed by `target_{rule}` for each label rule but the first."""
+
+
+def list_samples(
+    name: str, definition: Definition, archive: Path, folder: Path, threads: int
+) -> pd.DataFrame:
+    """Write ``folder``/samples.csv and dataset.json for the dataset ``name``; return the samples.
+
+    ``archive`` holds what was downloaded or generated. Every image is decoded once, so that a
+    truncated file is found here and not by a network. Rows are ordered by id. ``orientation`` is
+    the EXIF tag (1 where there is none), a file fact only: nullcrop turns no image.
+
+    Raises NullcropError when images are unreadable (unless the definition leaves them out), an id
+    occurs twice, a class is unknown or empty, or counts differ from the definition's.
+    """
+    listing = list_images(definition, archive)
+    if listing.empty:
+        raise NullcropError(f"dataset '{name}': no image was found in {_place(definition, archive)}")
+    _check_ids_and_classes(name, definition, listing)
+    facts = _file_facts(list(listing["path"]), threads, name)
+    # As objects, because a column with a gap would become float and so would 96 pixels.
+    samples = pd.concat([listing.reset_index(drop=True), pd.DataFrame(facts, dtype=object)], axis=1)
+    unreadable = samples[samples["problem"].notna()]
+    if len(unreadable) and definition.unreadable == "error":
+        problems = [f"{row.path} ({row.problem})" for row in unreadable.itertuples()]
+        raise NullcropError(
+            f"dataset '{name}': {len(unreadable)} of {len(samples)} images cannot be read: {listed(problems)}; "
+            "replace them, or set `unreadable: leave_out` in the definition to go on without them"
+        )
+    for row in unreadable.itertuples():
+        say(f"left out: {row.path} ({row.problem})")
+    samples = samples[samples["problem"].isna()].drop(columns="problem").sort_values("id", ignore_index=True)
+    samples = samples.infer_objects()
+    _check_no_class_is_empty(name, definition, samples)
+    targets = {rule: samples["class"].map(definition.targets(rule)) for rule in definition.labels}
+    samples["target"] = targets.pop(definition.default_rule)
+    samples = samples[COLUMNS].assign(**{f"target_{rule}": column for rule, column in targets.items()})
+    mismatches = _compare_counts(definition, samples)
+    if mismatches and definition.on_mismatch == "error":
+        raise NullcropError(
+            f"dataset '{name}': counts differ from the definition: {'; '.join(mismatches)}. "
+            "Check that the files are complete; if they are right, mend `expected:` or set `on_mismatch: report`"
+        )
+    with written_whole(folder / "samples.csv") as aside:
+        samples.to_csv(aside, index=False)
+    write_json(folder / "dataset.json", _summary(name, definition, samples, unreadable, mismatches))
+    return samples
+
+
+def read_samples(path: Path | str) -> pd.DataFrame:
+    """Read samples.csv with ids, groups and splits as text; an empty group or split is ''."""
+    text = dict.fromkeys(("id", "class", "group", "official_split", "mode", "format", "path"), str)
+    try:
+        return pd.read_csv(path, dtype=text, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise NullcropError(f"cannot read {path}: {error}") from None
+
+
+def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
+    """Images of a dataset as its source names them: id, path, class, group and official_split as text."""
+    match definition.source:
+        case FolderSource() as source:
+            return list_folder(source, definition)
+        case PhantomSource():
+            source = FolderSource(
+                kind="folder", path=str(archive / "images"), table=str(archive / "samples.csv")
+            )
+            return list_folder(source, definition)
+        case source:
+            raise NullcropError(
+                f"reading images of the source kind '{source.kind}' is not part of this version; "
+                "unpack the images into class folders and declare them as a `folder` dataset (docs/your-dataset.md)"
+            )
+
+
+def _place(definition: Definition, archive: Path) -> str:
+    return definition.source.path if isinstance(definition.source, FolderSource) else str(archive)
+
+
+def _check_ids_and_classes(name: str, definition: Definition, listing: pd.DataFrame) -> None:
+    doubled = listing.loc[listing["id"].duplicated(), "id"].unique()
+    if len(doubled):
+        raise NullcropError(f"dataset '{name}': {len(doubled)} ids occur more than once: {listed(doubled)}")
+    unknown = sorted(set(listing["class"]) - set(definition.classes))
+    if unknown:
+        raise NullcropError(
+            f"dataset '{name}': images of the class {listed(unknown)}, which the definition does not name; "
+            f"its classes are {listed(definition.classes)}"
+        )
+    _check_no_class_is_empty(name, definition, listing)
+    strange = sorted(set(listing["official_split"]) - {*SPLIT_PARTS, ""})
+    if strange:
+        raise NullcropError(
+            f"dataset '{name}': official split {listed(strange)}; it must be train, val, test or empty"
+        )
+
+
+def _check_no_class_is_empty(name: str, definition: Definition, images: pd.DataFrame) -> None:
+    empty = [label for label in definition.classes if label not in set(images["class"])]
+    if empty:
+        raise NullcropError(f"dataset '{name}': no image of the class {listed(empty)}")
+
+
+def _file_facts(paths: list[str], threads: int, name: str) -> list[dict[str, Any]]:
+    # Threads suffice: Pillow decodes outside Python's lock.
+    with ThreadPoolExecutor(threads) as pool:
+        return list(tracked(pool.map(image_facts, paths), len(paths), f"{name}: reading images"))
+
+
+def image_facts(path: str) -> dict[str, Any]:
+    """Size, mode, format and bytes of one image file, fully decoded; `problem` says why it cannot be."""
+    try:
+        with Image.open(path) as image:
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            image.load()
+            return {
+                "width": image.width,
+                "height": image.height,
+                "mode": image.mode,
+                "format": image.format,
+                "file_bytes": Path(path).stat().st_size,
+                "orientation": orientation,
+                "problem": None,
+            }
+    # Decoders of broken files raise nearly everything (OSError, SyntaxError, struct.error, …);
+    # whatever it is, the file is unreadable and the reason is reported.
+    except Exception as error:
+        return {"problem": f"{type(error).__name__}: {str(error).replace(path, Path(path).name)}"}
+
+
+def _compare_counts(definition: Definition, samples: pd.DataFrame) -> list[str]:
+    expected = definition.expected
+
+    def differing(what: str, column: str, wanted: dict[Any, int]) -> list[str]:
+        found = samples[column].value_counts()
+        return [
+            f"{what} {key}: expected {count}, found {found.get(key, 0)}"
+            for key, count in wanted.items()
+            if found.get(key, 0) != count
+        ]
+
+    total = []
+    if expected.images is not None and expected.images != len(samples):
+        total = [f"images: expected {expected.images}, found {len(samples)}"]
+    splits: dict[Any, int] = dict(expected.splits)
+    return (
+        total
+        + differing("class", "class", expected.classes)
+        + differing("official split", "official_split", splits)
+    )
+
+
+def _summary(
+    name: str, definition: Definition, samples: pd.DataFrame, unreadable: pd.DataFrame, mismatches: list[str]
+) -> dict[str, Any]:
+    def counts(column: str) -> dict[str, int]:
+        return {str(key): int(count) for key, count in samples[column].value_counts(sort=False).items()}
+
+    rules: dict[str, Callable[[str], Any]] = {
+        rule: definition.targets(rule).__getitem__ for rule in definition.labels
+    }
+    return {
+        "dataset": name,
+        "title": definition.title,
+        "images": len(samples),
+        "classes": counts("class"),
+        "targets": {
+            rule: {
+                str(k): int(v) for k, v in samples["class"].map(to_target).value_counts(sort=False).items()
+            }
+            for rule, to_target in rules.items()
+        },
+        "official_split": counts("official_split"),
+        "groups": int(samples.loc[samples["group"] != "", "group"].nunique()),
+        "group_key": definition.group,
+        "modes": counts("mode"),
+        "formats": counts("format"),
+        "sizes": {
+            "width": [int(samples["width"].min()), int(samples["width"].max())],
+            "height": [int(samples["height"].min()), int(samples["height"].max())],
+        },
+        "left_out": [{"path": row.path, "problem": row.problem} for row in unreadable.itertuples()],
+        "discrepancies": mismatches,
+        "licence": definition.licence,
+        "citation": definition.citation,
+        "versions": {"pillow": PIL.__version__},
+    }

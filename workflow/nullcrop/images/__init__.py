@@ -1,0 +1,1 @@
+"""Decoding, views, resizing, and the packed store."""

@@ -1,0 +1,60 @@
+"""One image file to RGB pixels: what each image mode means, decided once.
+
+========== ===============================================================================
+mode       becomes
+========== ===============================================================================
+RGB        itself
+L, 1       the gray value in all three channels
+LA, RGBA   the colours as stored; the alpha channel is dropped, not composed on a background
+P          the palette's colours (a transparent entry keeps its colour)
+CMYK, …    Pillow's own conversion, without colour profile (also YCbCr, LAB, HSV)
+I;16, I    the high byte of the 16-bit value: a fixed rule, because stretching each image to
+           its own range would write its content into every pixel
+F          refused: floating-point pixels have no agreed range
+========== ===============================================================================
+
+An EXIF orientation tag turns nothing: the corner that is cropped is the corner Pillow's crop
+takes from the opened file, which is also what a network's usual loader sees. (Pillow itself
+turns a TIFF while loading it, and nothing else.)
+Of several frames the first is taken.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nullcrop.errors import NullcropError
+
+
+def read_rgb(path: Path | str) -> NDArray[np.uint8]:
+    """Decode ``path`` once into an array of shape (height, width, 3), dtype uint8.
+
+    Raises NullcropError with the file's name when it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            return to_rgb(image, str(path))
+    except NullcropError:
+        raise
+    # Decoders of broken files raise nearly everything, and seldom name the file.
+    except Exception as error:
+        raise NullcropError(f"{path} cannot be read as an image: {error}") from None
+
+
+def to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Pixels of ``image`` as RGB, shape (height, width, 3), by the table above."""
+    if image.mode == "F":
+        raise NullcropError(f"{name}: floating-point pixels have no agreed range; save it with 8 or 16 bits")
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65_535:
+            raise NullcropError(
+                f"{name}: pixel values {values.min()} to {values.max()} do not fit in 16 bits"
+            )
+        gray = (values >> 8).astype(np.uint8)
+        return np.repeat(gray[:, :, None], 3, axis=2)
+    # Transparency is dropped on purpose; without this Pillow would warn of it in every log.
+    image.info.pop("transparency", None)
+    return np.asarray(image.convert("RGB"))

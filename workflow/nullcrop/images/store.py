@@ -1,0 +1,140 @@
+"""The packed store: every view of every image of a dataset, as memory-mapped uint8 arrays.
+
+A view is two files. ``{view}.npy`` holds the pixels: an array of shape (images, height, width, 3)
+where all images have one size, else one dimension with image after image. ``{view}.json`` names
+the shape (or each image's height and width), the identity of the images in their order, and the
+checksum by which a workflow tells whether the pixels changed.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import PIL
+from numpy.typing import NDArray
+from PIL import features
+
+from nullcrop.errors import NullcropError, listed
+from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.images.decode import read_rgb
+from nullcrop.images.views import VIEW_FUNCTIONS
+from nullcrop.progress import tracked
+
+
+class View:
+    """One view of all images of a dataset, opened as a memory map.
+
+    ``view[i]`` is the i-th image of samples.csv, shape (height, width, 3), dtype uint8, read-only.
+    """
+
+    def __init__(self, facts_path: Path | str) -> None:
+        self.facts_path = Path(facts_path)
+        array_path = self.facts_path.with_suffix(".npy")
+        try:
+            self.facts: dict[str, Any] = read_json(facts_path)
+            self.pixels: NDArray[np.uint8] = np.load(array_path, mmap_mode="r", allow_pickle=False)
+            self._sizes = np.array(self.facts["sizes"] or [], dtype=np.int64).reshape(-1, 2)
+            self._starts = _starts(self._sizes)
+            whole = self._starts[-1] if len(self._sizes) else np.prod(self.facts["shape"])
+        except KeyError as error:
+            raise NullcropError(f"{facts_path} has no {error}; delete it and run again") from None
+        except (OSError, ValueError, TypeError, EOFError) as error:
+            raise NullcropError(
+                f"cannot read the store of {array_path}: {error}; delete it and run again"
+            ) from None
+        if self.pixels.dtype != np.uint8 or self.pixels.size != whole:
+            raise NullcropError(f"{array_path} does not fit {facts_path}: delete both and run again")
+
+    def __len__(self) -> int:
+        return int(self.facts["images"])
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        image: NDArray[np.uint8] = self.pixels[index]
+        if len(self._sizes):
+            height, width = self._sizes[index]
+            image = self.pixels[self._starts[index] : self._starts[index + 1]].reshape(height, width, 3)
+        return image
+
+
+def write_store(
+    samples: pd.DataFrame, folder: Path, views: list[str], crop_width: int, crop_height: int, threads: int
+) -> None:
+    """Decode every image of ``samples`` once and write ``views`` into ``folder``.
+
+    ``samples`` needs the columns id, path, width and height. Raises NullcropError when an image
+    is smaller than the crop or is no longer what samples.csv says.
+    """
+    _check_sizes(samples, crop_width, crop_height)
+    sizes = {
+        view: samples[["height", "width"]].to_numpy(np.int64)
+        if view == "original"
+        else np.full((len(samples), 2), (crop_height, crop_width), dtype=np.int64)
+        for view in views
+    }
+    starts = {view: _starts(sizes[view]) for view in views}
+    paths, ids_sha256 = samples["path"].tolist(), sha256_of_lines(samples["id"].tolist())
+    with ExitStack() as writers:
+        arrays = {
+            view: _new_array(writers.enter_context(written_whole(folder / f"{view}.npy")), sizes[view])
+            for view in views
+        }
+
+        def store(row: int) -> None:
+            path = paths[row]
+            image = read_rgb(path)
+            if image.shape[:2] != (samples["height"].iat[row], samples["width"].iat[row]):
+                raise NullcropError(
+                    f"{path} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says otherwise: "
+                    "the files changed since they were listed; delete samples.csv and run again"
+                )
+            for view in views:
+                pixels = VIEW_FUNCTIONS[view](image, crop_width, crop_height)
+                first, end = starts[view][row : row + 2]
+                arrays[view].reshape(-1)[first:end] = pixels.reshape(-1)
+
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in tracked(pool.map(store, range(len(samples))), len(samples), "decoding"):
+                pass
+        for array in arrays.values():
+            array.flush()
+    for view in views:
+        uniform = _uniform(sizes[view])
+        write_json(
+            folder / f"{view}.json",
+            {
+                "view": view,
+                "images": len(samples),
+                "shape": [len(samples), *map(int, sizes[view][0]), 3] if uniform else None,
+                "sizes": None if uniform else sizes[view].tolist(),
+                "ids_sha256": ids_sha256,
+                "pixels_sha256": sha256_of(folder / f"{view}.npy"),
+                "decoder": {"pillow": PIL.__version__, "libjpeg_turbo": features.version("libjpeg_turbo")},
+            },
+        )
+
+
+def _new_array(path: Path, sizes: NDArray[np.int64]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    shape = (len(sizes), *sizes[0].tolist(), 3) if _uniform(sizes) else (int(_starts(sizes)[-1]),)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+
+
+def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each image begins in the flat array, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(sizes.prod(axis=1) * 3)])
+
+
+def _uniform(sizes: NDArray[np.int64]) -> bool:
+    return bool((sizes == sizes[0]).all())
+
+
+def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> None:
+    small = samples[(samples["width"] < crop_width) | (samples["height"] < crop_height)]
+    if len(small):
+        names = [f"{row.path} ({row.width}×{row.height})" for row in small.itertuples()]
+        raise NullcropError(
+            f"{len(small)} images are smaller than the crop of {crop_width}×{crop_height} pixels: {listed(names)}; "
+            "take them out, or choose a smaller `crop:` in the config"
+        )

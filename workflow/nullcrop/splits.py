@@ -1,0 +1,123 @@
+"""Split protocols: which images a network is trained on, watched on, and tested on."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from nullcrop.errors import NullcropError, listed
+from nullcrop.files import written_whole
+
+FOLDS = 10
+"""Tenths: one is tested, one watched, eight are trained on (80/10/10)."""
+
+
+def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: int) -> pd.DataFrame:
+    """Assign every image to `train`, `val`, `test` or `unused`.
+
+    ``samples`` has the columns id, group and official_split; ``targets`` one integer a row.
+    ``protocol`` is one of names.SPLITS:
+
+    - `official`: the release's parts; where it has no validation part, a tenth of its training
+      part (by group where groups are known) is set aside. Images in no part are unused.
+    - `random`: 80/10/10 by image, stratified by target (scikit-learn's StratifiedKFold).
+    - `grouped`: 8/1/1 of StratifiedGroupKFold: no group is in two parts. An image without a
+      group is a group of its own. The seed draws which folds are tested and watched, too.
+    - `…_balanced`: of the training part as many images of each target as the rarest has, drawn
+      at random; the others are unused. Validation and test keep their shares.
+
+    Returns the columns id, group, target and part, in the order of ``samples``. Raises
+    NullcropError when a part would lack a target.
+    """
+    name, _, balance = protocol.partition("_")
+    target = targets.to_numpy(np.int64)
+    groups = None
+    if (samples["group"] != "").any():
+        groups = samples["group"].where(samples["group"] != "", "image " + samples["id"]).to_numpy()
+    match name:
+        case "official":
+            part = _official(samples["official_split"].to_numpy(str), target, groups, seed)
+        case "random":
+            part = _tenths(target, None, seed)
+        case "grouped":
+            if groups is None:
+                raise NullcropError("no image has a group, so they cannot be split by group")
+            part = _tenths(target, groups, seed)
+        case _:
+            raise NullcropError(f"unknown split protocol '{protocol}'")
+    _check_parts(protocol, part, target)
+    if balance:
+        part = _balanced(part, target, seed)
+    return pd.DataFrame({"id": samples["id"], "group": samples["group"], "target": target, "part": part})
+
+
+def write_split(
+    samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: int, out: Path
+) -> pd.DataFrame:
+    """Write the split of :func:`make_split` to ``out`` and return it."""
+    split = make_split(samples, targets, protocol, seed)
+    with written_whole(out) as aside:
+        split.to_csv(aside, index=False)
+    return split
+
+
+def _tenths(target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed: int) -> NDArray[np.object_]:
+    counts = np.bincount(target)
+    if counts.min() < FOLDS:
+        raise NullcropError(
+            f"target {counts.argmin()} has {counts.min()} images: at least {FOLDS} are needed to split them 80/10/10"
+        )
+    if groups is not None and len(set(groups)) < FOLDS:
+        raise NullcropError(
+            f"there are {len(set(groups))} groups: at least {FOLDS} are needed to split them 80/10/10"
+        )
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    folds = list(kind(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(target)), target, groups))
+    # StratifiedGroupKFold shuffles only groups of like composition and deals the largest into its
+    # first fold: always testing that one would test the same groups whatever the seed.
+    drawn = np.arange(FOLDS) if groups is None else np.random.default_rng(seed).permutation(FOLDS)
+    part = np.full(len(target), "train", dtype=object)
+    for name, fold in zip(("test", "val"), drawn, strict=False):
+        part[folds[fold][1]] = name
+    return part
+
+
+def _official(
+    official: NDArray[np.str_], target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed: int
+) -> NDArray[np.object_]:
+    for needed in ("train", "test"):
+        if needed not in official:
+            raise NullcropError(
+                f"there is no official split: no image is marked '{needed}'; use `random` or `grouped`"
+            )
+    part = np.where(official == "", "unused", official).astype(object)
+    if "val" not in official:
+        rows = np.flatnonzero(official == "train")
+        inner = _tenths(target[rows], None if groups is None else groups[rows], seed)
+        part[rows[inner == "val"]] = "val"
+    return part
+
+
+def _balanced(part: NDArray[np.object_], target: NDArray[np.int64], seed: int) -> NDArray[np.object_]:
+    rng = np.random.default_rng(seed)
+    rows_of = [np.flatnonzero((part == "train") & (target == code)) for code in np.unique(target)]
+    keep = min(len(rows) for rows in rows_of)
+    for rows in rows_of:
+        part[rng.permutation(rows)[keep:]] = "unused"
+    return part
+
+
+def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.int64]) -> None:
+    for name in ("train", "test"):
+        lacking = sorted(set(target) - set(target[part == name]))
+        if lacking:
+            raise NullcropError(
+                f"split '{protocol}': the {name} part has no image of target {listed(lacking)}; "
+                "there are too few images or groups of it for this protocol"
+            )
+    if not (part == "val").any():
+        raise NullcropError(
+            f"split '{protocol}': the validation part is empty; there are too few images or groups"
+        )
