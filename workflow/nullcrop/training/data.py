@@ -1,0 +1,53 @@
+"""Images as a network takes them, straight from the packed store; no loader, no workers."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nullcrop.images.resize import resize
+from nullcrop.images.store import View
+
+CACHE_BYTES = 2 * 1024**3
+"""Resized images are kept in memory up to this size; beyond it each is resized every epoch."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class InputImages:
+    """A view's images, resized to ``size`` pixels, normalised as ImageNet's, on ``device``."""
+
+    def __init__(self, view: View, size: int, device: torch.device) -> None:
+        self._view, self._size, self._device = view, size, device
+        self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1)
+        self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1)
+        self._resized: dict[int, NDArray[np.uint8]] = {}
+        self._keep = len(view) * size * size * 3 <= CACHE_BYTES
+
+    def batch(self, rows: Sequence[int]) -> Tensor:
+        """Images of the given rows, shape (rows, 3, size, size), float32."""
+        pixels = torch.from_numpy(np.stack([self._image(row) for row in rows])).to(self._device)
+        return (pixels.permute(0, 3, 1, 2).float().div_(255) - self._mean) / self._std
+
+    def _image(self, row: int) -> NDArray[np.uint8]:
+        if row in self._resized:
+            return self._resized[row]
+        image = resize(self._view[row], self._size)
+        if self._keep:
+            self._resized[row] = image
+        return image
+
+
+def batches(rows: NDArray[np.int64], size: int) -> Iterator[list[int]]:
+    """``rows`` in order, ``size`` at a time; the last, partial batch is kept.
+
+    A single image left over joins the batch before it: batch normalisation cannot train on one.
+    """
+    starts = list(range(0, len(rows), size))
+    if len(rows) > size and len(rows) % size == 1:
+        starts.pop()
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        yield rows[start:end].tolist()
