@@ -1,0 +1,290 @@
+"""The command line: one sub-command a rule, and `status` for people.
+
+Modules are imported inside the commands, so that each loads only what it needs: training runs
+where neither pydantic nor Matplotlib is installed.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nullcrop
+from nullcrop.errors import NullcropError
+from nullcrop.progress import say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command; 0 when it succeeded, 1 after an error said in one line, 130 when interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except NullcropError as error:
+        say(f"nullcrop {options.command}: error: {error}")
+        return 1
+    except OSError as error:
+        # A full disk or a forbidden folder names its file; the user can act on that alone.
+        say(
+            f"nullcrop {options.command}: error: {error.strerror or error}: {error.filename or ''}".rstrip(
+                ": "
+            )
+        )
+        return 1
+    except KeyboardInterrupt:
+        say(
+            f"nullcrop {options.command}: interrupted; finished epochs and outputs are kept, run again to go on"
+        )
+        return 130
+    return 0
+
+
+def generate_phantom(options: argparse.Namespace) -> None:
+    """Generate a phantom's images."""
+    from nullcrop.config.definitions import PhantomSource, read_definition
+    from nullcrop.datasets.phantom import generate_phantom
+    from nullcrop.files import sha256_of, write_json
+
+    source = read_definition(options.definition).source
+    if not isinstance(source, PhantomSource):
+        raise NullcropError(f"{options.definition}: the source is '{source.kind}', not a phantom")
+    table = generate_phantom(source, options.out)
+    write_json(
+        options.out / "archive.json",
+        {
+            "source": source.model_dump(),
+            "images": len(table),
+            "table_sha256": sha256_of(options.out / "samples.csv"),
+        },
+    )
+
+
+def fetch_archive(options: argparse.Namespace) -> None:
+    """Download a dataset's archive."""
+    from nullcrop.config.definitions import read_definition
+
+    source = read_definition(options.definition).source
+    raise NullcropError(
+        f"downloading from the source '{source.kind}' is not part of this version; get the images from "
+        "the release, unpack them and declare them as a `folder` dataset (docs/your-dataset.md)"
+    )
+
+
+def list_samples(options: argparse.Namespace) -> None:
+    """List, check and count a dataset's images."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.datasets.samples import list_samples
+
+    definition = read_definition(options.definition)
+    samples = list_samples(options.dataset, definition, options.archive, options.out, options.threads)
+    say(f"{options.dataset}: {len(samples)} images")
+
+
+def crop_views(options: argparse.Namespace) -> None:
+    """Decode every image once and pack its views."""
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.images.store import write_store
+
+    samples = read_samples(options.samples)
+    width, height = options.crop
+    write_store(samples, options.out, options.views, width, height, options.threads)
+
+
+def split_samples(options: argparse.Namespace) -> None:
+    """Divide a dataset's images into training, validation and test."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.splits import write_split
+
+    samples = read_samples(options.samples)
+    targets = samples["class"].map(read_definition(options.definition).targets(options.labels))
+    split = write_split(samples, targets, options.protocol, options.seed, options.out)
+    say(", ".join(f"{part} {count}" for part, count in split["part"].value_counts().items()))
+
+
+def fetch_weights(options: argparse.Namespace) -> None:
+    """Fetch and verify an ImageNet checkpoint."""
+    from nullcrop.training.weights import fetch_weights
+
+    fetch_weights(options.architecture, options.out)
+
+
+def train_cell(options: argparse.Namespace) -> None:
+    """Train one cell."""
+    from nullcrop.config.cell import Cell
+    from nullcrop.config.recipe import Recipe
+    from nullcrop.training.loop import CellJob, train_cell
+
+    train_cell(
+        CellJob(
+            cell=Cell.from_path(options.cell),
+            recipe=Recipe.from_json(options.recipe),
+            view=options.view,
+            split=options.split,
+            weights=options.weights,
+            device=options.device,
+            threads=options.threads,
+            out=options.out,
+            work=options.work,
+        )
+    )
+
+
+def compute_metrics(options: argparse.Namespace) -> None:
+    """Compute the metrics of finished cells."""
+    from nullcrop.statistics.tables import write_metrics
+
+    write_metrics(options.cells, options.out)
+
+
+def join_metrics(options: argparse.Namespace) -> None:
+    """Join the metrics of several datasets."""
+    from nullcrop.statistics.tables import join_tables
+
+    join_tables(options.tables, options.out)
+
+
+def plot_accuracy(options: argparse.Namespace) -> None:
+    """Draw accuracy by view and architecture."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.figures.accuracy import plot_accuracy
+    from nullcrop.statistics.tables import read_metrics
+
+    definition = read_definition(options.definition)
+    plot_accuracy(read_metrics(options.metrics), definition.title, options.out, definition.field)
+
+
+def plot_samples(options: argparse.Namespace) -> None:
+    """Draw sample images with their crops."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.figures.samples import plot_dataset_samples
+
+    definition = read_definition(options.definition)
+    plot_dataset_samples(
+        definition, options.labels, options.samples, options.views, options.crop, options.out
+    )
+
+
+def status(options: argparse.Namespace) -> None:
+    """Tell how much of each study is done."""
+    from nullcrop.config.models import read_project
+    from nullcrop.status import print_status
+
+    print_status(read_project(options.configfile), options.study)
+
+
+def write_schemas(options: argparse.Namespace) -> None:
+    """Write the JSON schemas of the YAML files."""
+    from nullcrop.config.schema import write_schemas
+
+    write_schemas()
+
+
+def _crop_size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nullcrop", description=nullcrop.__doc__)
+    parser.add_argument("--version", action="version", version=nullcrop.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, *flags: str) -> None:
+        summary = (run.__doc__ or "").strip()
+        sub = commands.add_parser(name, help=summary, description=summary)
+        for flag in flags:
+            sub.add_argument(flag, **_FLAGS[flag])
+        sub.set_defaults(run=run)
+
+    command("generate-phantom", generate_phantom, "--definition", "--out")
+    command("fetch-archive", fetch_archive, "--definition", "--out")
+    command("list-samples", list_samples, "--dataset", "--definition", "--archive", "--out", "--threads")
+    command("crop-views", crop_views, "--samples", "--out", "--views", "--crop", "--threads")
+    command(
+        "split-samples",
+        split_samples,
+        "--samples",
+        "--definition",
+        "--labels",
+        "--protocol",
+        "--seed",
+        "--out",
+    )
+    command("fetch-weights", fetch_weights, "--architecture", "--out")
+    command(
+        "train-cell",
+        train_cell,
+        *(
+            "--cell",
+            "--view",
+            "--split",
+            "--weights",
+            "--recipe",
+            "--device",
+            "--threads",
+            "--out",
+            "--work",
+        ),
+    )
+    command("compute-metrics", compute_metrics, "--cells", "--out")
+    command("join-metrics", join_metrics, "--tables", "--out")
+    command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
+    command(
+        "plot-samples",
+        plot_samples,
+        "--samples",
+        "--views-folder",
+        "--definition",
+        "--labels",
+        "--crop",
+        "--out",
+    )
+    command("status", status, "--configfile", "--study")
+    command("write-schemas", write_schemas)
+    return parser
+
+
+def _needed(help: str, **options: Any) -> dict[str, Any]:
+    return {"required": True, "help": help, **options}
+
+
+_FLAGS: dict[str, dict[str, Any]] = {
+    "--architecture": _needed("name of the network"),
+    "--archive": _needed("folder of the downloaded or generated files", type=Path),
+    "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN"),
+    "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
+    "--configfile": {
+        "default": Path("config/config.yaml"),
+        "type": Path,
+        "help": "config (config/config.yaml)",
+    },
+    "--crop": _needed("size of the crops in pixels, such as 20x20", type=_crop_size),
+    "--dataset": _needed("name of the dataset"),
+    "--definition": _needed("the dataset's YAML file", type=Path),
+    "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
+    "--labels": _needed("label rule"),
+    "--metrics": _needed("metrics.csv of one dataset", type=Path),
+    "--out": _needed("what to write", type=Path),
+    "--protocol": _needed("split protocol"),
+    "--recipe": _needed("the recipe as JSON"),
+    "--samples": _needed("samples.csv", type=Path),
+    "--seed": _needed("seed", type=int),
+    "--split": _needed("CSV of the split", type=Path),
+    "--study": {"default": None, "help": "one study only"},
+    "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
+    "--threads": _needed("CPU threads to use", type=int),
+    "--view": _needed("the store's {view}.json", type=Path),
+    "--views": _needed("names of the views", nargs="+"),
+    "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
+    "--weights": {
+        "default": None,
+        "type": Path,
+        "help": "ImageNet checkpoint, if the recipe starts from one",
+    },
+    "--work": _needed("folder of the checkpoint while the cell is unfinished", type=Path),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Figures: tables and images in, three files out."""

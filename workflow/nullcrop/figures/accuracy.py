@@ -1,0 +1,281 @@
+"""The study's figure: accuracy by view and architecture, beside what an answer blind to the image reaches."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import PercentFormatter
+from statsmodels.stats.proportion import proportion_confint
+
+from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
+from nullcrop.errors import NullcropError, listed
+from nullcrop.figures.style import (
+    ARCHITECTURE_LABELS,
+    COLOURS,
+    INK,
+    MUTED,
+    SMALL_SIZE,
+    TITLE_SIZE,
+    VIEW_LABELS,
+    figure_style,
+    save_figure,
+    wrapped,
+)
+
+GROUP_WIDTH = 0.84
+"""Share of the space between two views that their bars fill."""
+
+HATCH = "////"
+
+FIELD_SENTENCES = {
+    "whole": "The lesion lies inside a larger field: the four corner crops hold none.",
+    "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of bias.",
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """The bars of one colour: an architecture trained by one recipe."""
+
+    architecture: str
+    recipe: str
+    label: str
+    colour: tuple[float, float, float]
+
+
+def plot_accuracy(
+    metrics: pd.DataFrame, title: str, stem: Path, field: Literal["whole", "tile"] | None = None
+) -> Figure:
+    """Draw the accuracy of one dataset's cells and write ``stem``.pdf, .svg and .png.
+
+    ``metrics`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives
+    it; each (labels, split) in it becomes a panel. ``field`` is the dataset's, for the caption.
+
+    A bar is the mean over seeds. Its error bar is the Wilson interval of that mean for as many
+    images as *one* test set holds; the spread over seeds is shown by dots alone, so that the two
+    are never mixed. Returns the figure. Raises NullcropError when ``metrics`` is empty or holds
+    several datasets.
+    """
+    if metrics.empty:
+        raise NullcropError("no cell was given, so there is no accuracy to draw")
+    if metrics["dataset"].nunique() > 1:
+        names = listed(sorted(metrics["dataset"].unique()))
+        raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
+    views = [view for view in VIEWS if view in set(metrics["view"])]
+    series = _series(metrics)
+    panels = sorted(
+        metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], SPLITS.index(item[0][1]))
+    )
+    width = max(6.6, 1.9 + len(views) * max(0.75, 0.27 * len(series) / GROUP_WIDTH))
+
+    with figure_style():
+        caption = wrapped(_caption(metrics, field), width - 0.2, SMALL_SIZE)
+        height = 1.2 + len(panels) * 2.9 + 0.14 * len(caption.splitlines())
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+        for ax, ((labels, split), panel) in zip(axes, panels, strict=True):
+            _draw_panel(ax, panel, views, series)
+            if len(panels) > 1:
+                ax.set_title(f"split: {split}, label rule: {labels}", loc="left", weight="bold")
+            ax.set_xlabel(wrapped(_facts(panel, views, series), width - 1.9, SMALL_SIZE), fontsize=SMALL_SIZE)
+        # The title is the legend's, so that the layout keeps the two from covering each other.
+        figure.legend(
+            handles=_legend_entries(metrics, series),
+            title=wrapped(title, width - 0.4, TITLE_SIZE * 1.1),
+            title_fontproperties={"size": TITLE_SIZE, "weight": "bold"},
+            alignment="left",
+            loc="outside upper left",
+            ncols=max(1, int(width / 1.6)),
+            handlelength=1.4,
+            columnspacing=1.4,
+        )
+        figure.supxlabel(caption, x=0.01, ha="left", fontsize=SMALL_SIZE, color=MUTED)
+        save_figure(figure, stem)
+    return figure
+
+
+def _series(metrics: pd.DataFrame) -> list[Series]:
+    """The bars' colours in the order they stand beside each other; further recipes are paler."""
+    found: list[Series] = []
+    for architecture in (name for name in ARCHITECTURES if name in set(metrics["architecture"])):
+        recipes = sorted(metrics.loc[metrics["architecture"] == architecture, "recipe"].unique())
+        for place, recipe in enumerate(recipes):
+            label = ARCHITECTURE_LABELS[architecture] + (f" ({recipe})" if len(recipes) > 1 else "")
+            white = 0.75 * place / len(recipes)
+            red, green, blue = (part + (1 - part) * white for part in to_rgb(COLOURS[architecture]))
+            found.append(Series(architecture, recipe, label, (red, green, blue)))
+    return found
+
+
+def _draw_panel(ax: Axes, panel: pd.DataFrame, views: list[str], series: list[Series]) -> None:
+    step = GROUP_WIDTH / len(series)
+    for group, view in enumerate(views):
+        for place, one in enumerate(series):
+            cells = _cells_of(panel, one)
+            x = group + (place - (len(series) - 1) / 2) * step
+            _draw_bar(ax, x, step, cells[cells["view"] == view], one, panel["seed"].nunique() > 1)
+    if views[0] == "original" and len(views) > 1:
+        ax.vlines(0.5, 0, 1, color="#D0D0D0", linewidth=0.8, zorder=0)
+    ax.set_xlim(-0.5, len(views) - 0.5)
+    ax.set_xticks(range(len(views)), [VIEW_LABELS[view] for view in views])
+    ax.tick_params(axis="x", length=0)
+    # A little above 100 %, so that no dot, interval or note at the top is cut off.
+    ax.set_ylim(0, 1.06)
+    ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.spines["left"].set_bounds(0, 1)
+    ax.set_ylabel("accuracy on the test images")
+    _draw_blind_answers(ax, panel)
+
+
+def _draw_bar(ax: Axes, x: float, step: float, cells: pd.DataFrame, series: Series, dots: bool) -> None:
+    """One bar with its interval and, if ``dots``, its seeds; a grey note where no cell has a result."""
+    if cells.empty:
+        ax.text(x, 0.015, "no result", rotation=90, ha="center", va="bottom", fontsize=6, color=MUTED)
+        return
+    seeds = cells.sort_values("seed")["accuracy"]
+    mean, n = seeds.mean(), cells["n"].mean()
+    low, high = proportion_confint(mean * n, n, method="wilson")
+    constant = int(cells["constant"].sum())
+    ax.bar(
+        x,
+        mean,
+        width=0.94 * step,
+        facecolor=series.colour,
+        edgecolor=_contrast(series.colour) if constant == len(cells) else INK,
+        hatch=HATCH if constant == len(cells) else None,
+        linewidth=0.6,
+    )
+    halo = [withStroke(linewidth=2.6, foreground="white")]
+    ax.vlines(x, low, high, color=INK, linewidth=1.2, path_effects=halo, zorder=3)
+    if dots:
+        # Side by side in the order of the seeds, so that equal accuracies do not hide each other.
+        places = x + 0.9 * step * (np.arange(1, len(seeds) + 1) / (len(seeds) + 1) - 0.5)
+        ax.scatter(places, seeds, s=8, facecolor="white", edgecolor=INK, linewidth=0.6, zorder=4)
+    if 0 < constant < len(cells):
+        top = max(high, seeds.max()) + 0.02
+        ax.text(x, top, f"{constant}/{len(cells)}", ha="center", va="bottom", fontsize=6.5)
+
+
+def _draw_blind_answers(ax: Axes, panel: pd.DataFrame) -> None:
+    """The no-information rate (a band where it differs between seeds) and, for K > 2, chance."""
+    rates = panel.groupby("seed")["no_information_rate"].first()
+    rate, chance = rates.mean(), panel["chance"].iloc[0]
+    if rates.max() > rates.min():
+        ax.axhspan(rates.min(), rates.max(), color=INK, alpha=0.15, linewidth=0, zorder=2)
+    halo = [withStroke(linewidth=2.4, foreground="white", alpha=0.8)]
+    ax.axhline(rate, color=INK, linewidth=1.1, linestyle=(0, (5, 2)), path_effects=halo, zorder=2.5)
+    lines = [(rate, f"no-information\nrate {rate:.1%}")]
+    if chance < 0.5:
+        ax.axhline(chance, color=INK, linewidth=1.1, linestyle=":", path_effects=halo, zorder=2.5)
+        lines.append((chance, f"chance 1/{round(1 / chance)}\n= {chance:.1%}"))
+    close = len(lines) == 2 and rate - chance < 0.14
+    for (height, text), side in zip(lines, ("bottom", "top"), strict=False):
+        ax.text(
+            1.01,
+            height,
+            text,
+            transform=ax.get_yaxis_transform(),
+            ha="left",
+            va=side if close else "center",
+            fontsize=SMALL_SIZE,
+        )
+
+
+def _legend_entries(metrics: pd.DataFrame, series: Iterable[Series]) -> list[Artist]:
+    entries: list[Artist] = [
+        Patch(facecolor=one.colour, edgecolor=INK, linewidth=0.6, label=one.label) for one in series
+    ]
+    if _constant_counts(metrics)["all"].any():
+        entries.append(
+            Patch(facecolor="white", edgecolor=INK, hatch=HATCH, linewidth=0.6, label="constant answer")
+        )
+    if metrics["seed"].nunique() > 1:
+        dot = Line2D([], [], linestyle="", marker="o", markersize=3.5, label="one seed")
+        dot.set(markerfacecolor="white", markeredgecolor=INK, markeredgewidth=0.6)
+        entries.append(dot)
+    return entries
+
+
+def _constant_counts(metrics: pd.DataFrame) -> pd.DataFrame:
+    """For each bar, whether all its seeds and whether any of them is constant."""
+    bars = ["labels", "split", "view", "architecture", "recipe"]
+    return metrics.groupby(bars)["constant"].agg(["all", "any"])
+
+
+def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
+    """The line under a panel: what its bars were measured on, and how many cells are missing."""
+    seeds = sorted(panel["seed"].unique())
+    recipes = sorted(panel["recipe"].unique())
+    facts = [
+        f"n = {_range(panel['n'])} test images",
+        f"{len(seeds)} seeds ({listed(seeds)})" if len(seeds) > 1 else f"seed {seeds[0]}",
+        f"split: {panel['split'].iloc[0]}",
+        f"label rule: {panel['labels'].iloc[0]}",
+        f"recipe: {recipes[0]}" if len(recipes) == 1 else f"recipes: {_recipes(panel, series)}",
+    ]
+    planned = sum(len(views) * _cells_of(panel, one)["seed"].nunique() for one in series)
+    missing = (
+        f"\n{len(panel)} of {planned} cells have a result; what is missing is left blank and is not zero."
+    )
+    return "; ".join(facts) + (missing if len(panel) < planned else "")
+
+
+def _recipes(panel: pd.DataFrame, series: list[Series]) -> str:
+    """Which recipe trained which architecture; those in the legend are not said twice."""
+    pairs = panel[["architecture", "recipe"]].drop_duplicates()
+    if pairs["architecture"].duplicated().any():
+        return listed(sorted(pairs["recipe"].unique()))
+    present = [one for one in series if not _cells_of(panel, one).empty]
+    return ", ".join(f"{one.recipe} ({ARCHITECTURE_LABELS[one.architecture]})" for one in present)
+
+
+def _caption(metrics: pd.DataFrame, field: str | None) -> str:
+    """What the marks mean, of those that are there."""
+    several = metrics["seed"].nunique() > 1
+    constant = _constant_counts(metrics)
+    rates = metrics.groupby(["labels", "split"])["no_information_rate"].nunique()
+    sentences = [
+        "Bar: accuracy, mean over seeds; dot: one seed." if several else "Bar: accuracy.",
+        "Error bar: 95% Wilson interval for one test set of n images"
+        + ("; it is not the spread over seeds." if several else "."),
+        "Dashed line: no-information rate, the share of the largest class among the test images, which an "
+        "answer blind to the image reaches"
+        + (" (mean over seeds; band: lowest to highest)." if rates.max() > 1 else "."),
+    ]
+    if metrics["chance"].iloc[0] < 0.5:
+        sentences.append("Dotted line: chance, one over the number of classes.")
+    if constant["any"].any():
+        sentences.append(
+            "Constant answer: over 99% of the predictions are one class; this is no evidence of bias."
+        )
+    if (constant["any"] & ~constant["all"]).any():
+        sentences.append("A fraction k/n above a bar: k of its n seeds give a constant answer.")
+    if field is not None:
+        sentences.append(FIELD_SENTENCES[field])
+    return " ".join(sentences)
+
+
+def _cells_of(panel: pd.DataFrame, series: Series) -> pd.DataFrame:
+    return panel[(panel["architecture"] == series.architecture) & (panel["recipe"] == series.recipe)]
+
+
+def _range(values: "pd.Series[int]") -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _contrast(colour: tuple[float, float, float]) -> str:
+    """White or ink, whichever stands out on ``colour``: a bar's hatch is drawn in its edge colour."""
+    red, green, blue = colour
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.4 else INK

@@ -1,0 +1,158 @@
+"""What the networks saw: a few images of each class, and the crops cut from them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from nullcrop.config.definitions import Definition
+from nullcrop.config.names import CROPS
+from nullcrop.datasets.samples import read_samples
+from nullcrop.errors import NullcropError
+from nullcrop.figures.style import (
+    MUTED,
+    SMALL_SIZE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    figure_style,
+    save_figure,
+    wrapped,
+)
+from nullcrop.images.store import View
+from nullcrop.images.views import Box, Pixels, crop_box
+
+PER_CLASS = 3
+"""Images shown of each class: the first ones given."""
+
+PLACES = {
+    "upper_left": (0.0, 0),
+    "upper_right": (1.0, 0),
+    "center": (0.5, 1),
+    "bottom_left": (0.0, 2),
+    "bottom_right": (1.0, 2),
+}
+"""Column and row of each enlarged crop, in units of its own size."""
+
+# Sizes in inches.
+_SIDE, _GAP, _MARGIN, _LINE = 1.5, 0.12, 0.15, 0.15
+_CROP = _SIDE / 3
+_ITEM = _SIDE + _GAP + 2 * _CROP
+"""Width of an image with its crops."""
+
+
+def plot_samples(
+    images: Sequence[Pixels],
+    labels: Sequence[str],
+    crops: Sequence[Mapping[str, Pixels]],
+    boxes: Sequence[Mapping[str, Box]],
+    title: str,
+    caption: str,
+    stem: Path,
+) -> Figure:
+    """Draw up to three images of each class with their crops; write ``stem``.pdf, .svg and .png.
+
+    The four lists run in parallel, one entry an image: ``images`` uint8 H×W×3 of any size;
+    ``labels`` the name of its class; ``crops`` the crops (uint8 h×w×3) by view; ``boxes`` where
+    each lies in the image: left, top, right and bottom edge in pixels. Classes come in the order
+    in which they first appear, a row each; enlarged crops lie as they do in the image.
+
+    Returns the figure. Raises NullcropError when no image is given.
+    """
+    if not images:
+        raise NullcropError("no image was given, so there are no samples to draw")
+    items = list(zip(images, labels, crops, boxes, strict=True))
+    rows = {name: [item for item in items if item[1] == name][:PER_CLASS] for name in dict.fromkeys(labels)}
+    columns = max(len(row) for row in rows.values())
+    width = max(4.2, 2 * _MARGIN + columns * _ITEM + (columns - 1) * 3 * _GAP)
+    text_width = width - 2 * _MARGIN
+
+    with figure_style():
+        title = wrapped(title, text_width, TITLE_SIZE * 1.1)
+        caption = wrapped(caption, text_width, SMALL_SIZE)
+        names = [wrapped(name, text_width, TEXT_SIZE * 1.05) for name in rows]
+        heights = [_LINE * len(name.splitlines()) + 0.05 + _SIDE + 2 * _GAP for name in names]
+        top = 2 * _MARGIN + 0.18 * len(title.splitlines())
+        height = top + sum(heights) + 0.14 * len(caption.splitlines()) + _MARGIN
+        figure = Figure(figsize=(width, height))
+
+        def write(y: float, text: str, size: float, **look: Any) -> None:
+            figure.text(_MARGIN / width, 1 - y / height, text, va="top", fontsize=size, **look)
+
+        def add(left: float, y: float, side: float, pixels: Pixels) -> Axes:
+            """Axes for ``pixels`` in a square of ``side``, ``left`` and ``y`` from the upper left."""
+            frame = (left / width, 1 - (y + side) / height, side / width, side / height)
+            ax = figure.add_axes(frame)
+            ax.imshow(pixels, interpolation="nearest" if max(pixels.shape) < 128 else "auto")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color=MUTED, linewidth=0.6)
+            return ax
+
+        write(_MARGIN, title, TITLE_SIZE, weight="bold")
+        y = top
+        for name, row, row_height in zip(names, rows.values(), heights, strict=True):
+            write(y, name, TEXT_SIZE)
+            image_y = y + row_height - _SIDE - 2 * _GAP
+            for place, (image, _, crops_of_image, boxes_of_image) in enumerate(row):
+                left = _MARGIN + place * (_ITEM + 3 * _GAP)
+                original = add(left, image_y, _SIDE, image)
+                for view, (column, line) in PLACES.items():
+                    _draw_box(original, boxes_of_image[view])
+                    x = left + _SIDE + _GAP + column * _CROP
+                    add(x, image_y + line * _CROP, _CROP * 0.94, crops_of_image[view])
+            y += row_height
+        write(y, caption, SMALL_SIZE, color=MUTED)
+        save_figure(figure, stem)
+    return figure
+
+
+def plot_dataset_samples(
+    definition: Definition, labels: str, samples: Path, views: Path, crop: tuple[int, int], stem: Path
+) -> Figure:
+    """Draw the samples figure of a dataset from its ``samples`` (samples.csv) and packed ``views``.
+
+    Classes are those of the label rule ``labels``; their images are taken evenly spaced from the
+    table, so that they come from different patients where it is ordered by patient. ``crop`` is
+    width and height of the crops in pixels.
+    """
+    table = read_samples(samples)
+    targets = table["class"].map(definition.targets(labels)).to_numpy()
+    names = dict(enumerate(definition.target_names(labels)))
+    rows = [
+        int(row) for target in names for row in _evenly_spaced(np.flatnonzero(targets == target), PER_CLASS)
+    ]
+    originals = View(views / "original.json")
+    packed = {view: View(views / f"{view}.json") for view in CROPS}
+    images = [originals[row] for row in rows]
+    return plot_samples(
+        images,
+        [names[targets[row]] for row in rows],
+        [{view: packed[view][row] for view in CROPS} for row in rows],
+        [{view: crop_box(view, i.shape[1], i.shape[0], *crop) for view in CROPS} for i in images],
+        definition.title,
+        f"Left: an image with its five crops of {crop[0]}×{crop[1]} pixels outlined. Right: the crops enlarged, "
+        f"in the same arrangement. Up to {PER_CLASS} images of each class, evenly spaced in the list of images; "
+        f"label rule: {labels}.",
+        stem,
+    )
+
+
+def _evenly_spaced(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """``count`` of ``values``, from the first to the last; all of them when there are fewer."""
+    places = np.linspace(0, len(values) - 1, min(count, len(values))).round().astype(np.int64)
+    return values[places]
+
+
+def _draw_box(ax: Axes, box: Box) -> None:
+    """The outline of a crop: white with a black rim, so that it shows on any image."""
+    left, top, right, bottom = box
+    # imshow puts the first pixel's centre, not its edge, at 0.
+    outline = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor="white")
+    outline.set(linewidth=0.8, path_effects=[withStroke(linewidth=2.2, foreground="black")])
+    outline.set(clip_on=False, zorder=3)
+    ax.add_patch(outline)

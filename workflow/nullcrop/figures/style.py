@@ -1,0 +1,102 @@
+"""The one visual language of all figures: colours, type, names as a reader sees them, and saving."""
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib import style as matplotlib_style
+from matplotlib.figure import Figure
+
+from nullcrop.config.grid import FIGURE_FORMATS
+from nullcrop.files import written_whole
+
+COLOURS = {
+    "resnet50": "#1A3A6E",
+    "densenet121": "#D55E00",
+    "inception_v3": "#7FC8F0",
+    "vgg16": "#F0E442",
+    "resnet18": "#84409B",
+    "lenet5": "#4BB28F",
+}
+"""Fill of each architecture, after Okabe and Ito (2008) with the lightness spread: at least 10 units of
+CIE L* lie between any two, so that the colours stay apart in grey and with any colour vision."""
+
+INK = "#222222"
+MUTED = "#6E6E6E"
+
+ARCHITECTURE_LABELS = {
+    "resnet50": "ResNet50",
+    "densenet121": "DenseNet121",
+    "inception_v3": "InceptionV3",
+    "vgg16": "VGG16",
+    "resnet18": "ResNet18",
+    "lenet5": "LeNet-5",
+}
+
+VIEW_LABELS = {
+    "original": "original",
+    "upper_left": "upper left",
+    "upper_right": "upper right",
+    "center": "centre",
+    "bottom_left": "bottom left",
+    "bottom_right": "bottom right",
+}
+
+TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 11.0, 8.5, 7.5
+"""Type sizes in points."""
+
+_RC = {
+    "font.family": "DejaVu Sans",  # comes with Matplotlib, hence the same on every machine
+    "font.size": TEXT_SIZE,
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar sign in a dataset's title is a dollar sign
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": TEXT_SIZE,
+    "hatch.linewidth": 1.0,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "nullcrop",
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+_METADATA: dict[str, dict[str, str | None]] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+_CHARACTER = 0.56
+"""Mean width of a character of running text, as a share of the type size."""
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """The figures' settings for the length of a block, whatever the user's own matplotlibrc says."""
+    with rc_context():
+        matplotlib_style.use(["default", _RC])
+        yield
+
+
+def wrapped(text: str, inches: float, points: float) -> str:
+    """``text`` with its paragraphs (lines) broken to fit ``inches`` at a type size of ``points``."""
+    characters = max(20, int(inches * 72 / (points * _CHARACTER)))
+    return "\n".join(textwrap.fill(line, characters) for line in text.splitlines())
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write ``stem``.pdf, .svg and .png (200 dpi), each whole or not at all; return their paths.
+
+    The same figure gives the same bytes: no dates, no program names, fixed SVG identifiers.
+    """
+    paths = [Path(f"{stem}.{suffix}") for suffix in FIGURE_FORMATS]
+    for path, suffix in zip(paths, FIGURE_FORMATS, strict=True):
+        with figure_style(), written_whole(path) as aside:
+            figure.savefig(aside, format=suffix, dpi=200, metadata=_METADATA[suffix])
+    return paths
