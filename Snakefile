@@ -1,0 +1,28 @@
+# nullcrop: can a network read the diagnosis off pixels that hold none?
+#
+# The experiment is in the config (config/config.yaml unless --configfile names another), the
+# machine in the profile. Each rule below workflow/rules is one line of `python -m nullcrop`.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+if "studies" not in config:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/datasets.smk"
+include: "workflow/rules/views.smk"
+include: "workflow/rules/splits.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/statistics.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        GRID.targets(),

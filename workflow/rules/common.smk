@@ -1,0 +1,134 @@
+# Shared by all rules: the config as models, the command line, and patterns for wildcards.
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
+from nullcrop.config import resources
+from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
+from nullcrop.config.models import Project
+from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
+from nullcrop.errors import NullcropError
+
+try:
+    PROJECT = Project(config, ", ".join(map(str, workflow.configfiles)))
+    GRID = Grid(PROJECT)
+    # Snakemake tells targets only after this file is read; by then a misspelt one is no more
+    # than "nothing produces it".
+    for argument in sys.argv[1:]:
+        GRID.check_target(argument)
+except NullcropError as error:
+    sys.exit(f"nullcrop: error: {error}")
+
+CONFIG = PROJECT.config
+RESULTS = CONFIG.paths.results
+RESOURCES = CONFIG.paths.resources
+ENVIRONMENT = "../../envs/nullcrop.yaml"
+CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
+
+# The package is found by path. With --sdm conda `python` is the environment's; without, the one
+# that runs Snakemake, whether or not its environment is activated.
+shell.prefix(
+    f"export PYTHONPATH='{workflow.basedir}/workflow'; "
+    + (
+        ""
+        if workflow.deployment_settings.deployment_method
+        else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
+    )
+)
+
+
+# One pattern a wildcard, from the config: a typo in a target is an error, not a surprise.
+wildcard_constraints:
+    dataset=any_of(GRID.values("dataset")),
+    labels=any_of(GRID.values("labels")),
+    split=any_of(SPLITS),
+    view=any_of(VIEWS),
+    architecture=any_of(ARCHITECTURES),
+    recipe=any_of(CONFIG.all_recipes),
+    seed="[0-9]+",
+    study=any_of(GRID.studies),
+
+
+# What rules ask of the config: input functions, params and resources.
+
+
+def kinds_of(*kinds):
+    """Pattern of the datasets whose source is of one of these kinds."""
+    return any_of(name for name in GRID.values("dataset") if PROJECT.definition(name).source.kind in kinds)
+
+
+def definition_of(wildcards):
+    return PROJECT.definition_path(wildcards.dataset)
+
+
+def source_of(wildcards):
+    """A param, so that an edited definition remakes what depends on it and a touched file does not."""
+    return PROJECT.definition(wildcards.dataset).source.model_dump_json()
+
+
+def listing_of(wildcards):
+    keys = {"source", "classes", "labels", "group", "expected", "on_mismatch", "unreadable"}
+    return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys)
+
+
+def listed_from(wildcards):
+    """What tells that a dataset's files changed: its archive, or the user's own table or folders."""
+    source = PROJECT.definition(wildcards.dataset).source
+    if source.kind != "folder":
+        return f"{RESOURCES}/archives/{wildcards.dataset}/archive.json"
+    return source.table or [
+        f"{source.path}/{name}"
+        for name in PROJECT.definition(wildcards.dataset).classes
+        if Path(source.path, name).is_dir()
+    ]
+
+
+def targets_of(wildcards):
+    return json.dumps(PROJECT.definition(wildcards.dataset).targets(wildcards.labels))
+
+
+def cell_of(wildcards):
+    return Cell(**{**dict(wildcards), "seed": int(wildcards.seed)})
+
+
+def cell_inputs(wildcards):
+    # Pixels count by the checksum in the small file beside them, weights by the hash in their
+    # name; the time stamps of these large files say nothing.
+    inputs = GRID.cell_inputs(cell_of(wildcards))
+    return {role: ancient(path) if role in ("pixels", "weights") else path for role, path in inputs.items()}
+
+
+def recipe_of(wildcards):
+    return CONFIG.all_recipes[wildcards.recipe].to_json()
+
+
+def minutes_of(wildcards, attempt):
+    definition = PROJECT.definition(wildcards.dataset)
+    recipe = CONFIG.all_recipes[wildcards.recipe]
+    return resources.training_minutes(wildcards.architecture, recipe, definition, attempt)
+
+
+def memory_of(wildcards, attempt):
+    return resources.training_memory_mb(wildcards.architecture, attempt)
+
+
+def cells_of(wildcards):
+    return [
+        f"{RESULTS}/cells/{cell.path}/{name}"
+        for cell in GRID.cells(wildcards.study, wildcards.dataset)
+        for name in CELL_FILES
+    ]
+
+
+def words_of(wildcards):
+    """What a figure says about its dataset; a param, so that other words draw it again."""
+    definition = PROJECT.definition(wildcards.dataset)
+    return [definition.title, definition.field]
+
+
+def shown_rule(wildcards):
+    return GRID.cells(wildcards.study, wildcards.dataset)[0].labels

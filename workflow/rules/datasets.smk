@@ -1,0 +1,80 @@
+# source -> archive -> samples.csv
+
+
+rule generate_phantom:
+    output:
+        f"{RESOURCES}/archives/{{dataset}}/archive.json",
+    log:
+        f"{RESULTS}/logs/generate_phantom/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/generate_phantom/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=kinds_of("phantom"),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        definition=definition_of,
+        source=source_of,
+        folder=subpath(output[0], parent=True),
+    message:
+        "generating the images of {wildcards.dataset}"
+    shell:
+        "python -m nullcrop generate-phantom --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
+
+
+rule fetch_archive:
+    output:
+        f"{RESOURCES}/archives/{{dataset}}/archive.json",
+    log:
+        f"{RESULTS}/logs/fetch_archive/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch_archive/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=kinds_of("medmnist", "kaggle", "isic"),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=720,
+    params:
+        definition=definition_of,
+        source=source_of,
+        folder=subpath(output[0], parent=True),
+    message:
+        "downloading {wildcards.dataset}"
+    shell:
+        "python -m nullcrop fetch-archive --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
+
+
+rule list_samples:
+    input:
+        listed_from,
+    output:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        facts=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
+    log:
+        f"{RESULTS}/logs/list_samples/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/list_samples/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        definition=definition_of,
+        listing=listing_of,
+        archive=f"{RESOURCES}/archives/{{dataset}}",
+        folder=subpath(output.samples, parent=True),
+    message:
+        "listing and checking the images of {wildcards.dataset}"
+    shell:
+        "python -m nullcrop list-samples --dataset {wildcards.dataset:q} --definition {params.definition:q} "
+        "--archive {params.archive:q} --out {params.folder:q} --threads {threads} > {log:q} 2>&1"

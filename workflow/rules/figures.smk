@@ -1,0 +1,72 @@
+# metrics, views -> figures; cheap, made again at will
+
+
+rule plot_accuracy:
+    input:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
+    output:
+        expand(
+            "{folder}/accuracy.{suffix}",
+            folder=f"{RESULTS}/studies/{{study}}/{{dataset}}/figures",
+            suffix=FIGURE_FORMATS,
+        ),
+    log:
+        f"{RESULTS}/logs/plot_accuracy/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plot_accuracy/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        definition=definition_of,
+        words=words_of,
+        cells=lambda wildcards: len(GRID.cells(wildcards.study, wildcards.dataset)),
+        stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
+    message:
+        "drawing the accuracy of {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop plot-accuracy --metrics {input:q} --definition {params.definition:q} --out {params.stem:q} > {log:q} 2>&1"
+
+
+rule plot_samples:
+    input:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        views=expand("{folder}/{view}.json", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS),
+        pixels=ancient(
+            expand("{folder}/{view}.npy", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS)
+        ),
+    output:
+        expand(
+            "{folder}/samples.{suffix}",
+            folder=f"{RESULTS}/studies/{{study}}/{{dataset}}/figures",
+            suffix=FIGURE_FORMATS,
+        ),
+    log:
+        f"{RESULTS}/logs/plot_samples/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plot_samples/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        definition=definition_of,
+        targets=lambda wildcards: json.dumps(
+            PROJECT.definition(wildcards.dataset).targets(shown_rule(wildcards))
+        ),
+        labels=shown_rule,
+        words=words_of,
+        views=lambda wildcards, input: str(Path(input.views[0]).parent),
+        crop=f"{CONFIG.crop.width}x{CONFIG.crop.height}",
+        stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
+    message:
+        "drawing sample images of {wildcards.dataset}"
+    shell:
+        "python -m nullcrop plot-samples --samples {input.samples:q} --views-folder {params.views:q} "
+        "--definition {params.definition:q} --labels {params.labels:q} --crop {params.crop} "
+        "--out {params.stem:q} > {log:q} 2>&1"

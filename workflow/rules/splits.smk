@@ -1,0 +1,27 @@
+# samples.csv -> which images are trained on, watched, tested; shared by all cells of a dataset
+
+
+rule split_samples:
+    input:
+        f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+    output:
+        f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
+    log:
+        f"{RESULTS}/logs/split_samples/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/split_samples/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        definition=definition_of,
+        targets=targets_of,
+    message:
+        "splitting {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
+    shell:
+        "python -m nullcrop split-samples --samples {input:q} --definition {params.definition:q} "
+        "--labels {wildcards.labels:q} --protocol {wildcards.split:q} --seed {wildcards.seed} "
+        "--out {output:q} > {log:q} 2>&1"

@@ -1,0 +1,50 @@
+# predictions -> metrics
+
+
+rule compute_metrics:
+    input:
+        cells_of,
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
+    log:
+        f"{RESULTS}/logs/compute_metrics/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compute_metrics/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        cells=lambda wildcards: [
+            f"{RESULTS}/cells/{cell.path}" for cell in GRID.cells(wildcards.study, wildcards.dataset)
+        ],
+    message:
+        "metrics of {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop compute-metrics --cells {params.cells:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule join_metrics:
+    input:
+        lambda wildcards: [
+            f"{RESULTS}/studies/{wildcards.study}/{dataset}/metrics.csv"
+            for dataset in GRID.datasets(wildcards.study)
+        ],
+    output:
+        f"{RESULTS}/studies/{{study}}/metrics.csv",
+    log:
+        f"{RESULTS}/logs/join_metrics/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_metrics/{{study}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    message:
+        "metrics of the whole study {wildcards.study}"
+    shell:
+        "python -m nullcrop join-metrics --tables {input:q} --out {output:q} > {log:q} 2>&1"

@@ -1,0 +1,54 @@
+# views + split -> cell
+
+
+rule fetch_weights:
+    output:
+        f"{RESOURCES}/weights/{{architecture}}.pth",
+    log:
+        f"{RESULTS}/logs/fetch_weights/{{architecture}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch_weights/{{architecture}}.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    message:
+        "fetching the ImageNet weights of {wildcards.architecture}"
+    shell:
+        "python -m nullcrop fetch-weights --architecture {wildcards.architecture:q} --out {output:q} > {log:q} 2>&1"
+
+
+# `update`: a finished cell is not deleted before the job runs, because the job keeps it when its
+# inputs turn out to hold what they held before.
+rule train_cell:
+    input:
+        unpack(cell_inputs),
+    output:
+        *[update(f"{RESULTS}/cells/{CELL}/{name}") for name in CELL_FILES],
+    log:
+        f"{RESULTS}/logs/train_cell/{CELL}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_cell/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=memory_of,
+        runtime=minutes_of,
+        gpu=resources.training_gpus(CONFIG.device),
+    params:
+        recipe=recipe_of,
+        numerics=CONFIG.device,
+        cell=CELL,
+        weights=lambda wildcards, input: f"--weights {input.weights}" if "weights" in input.keys() else "",
+        out=subpath(output[0], parent=True),
+        work=f"{RESULTS}/.work/cells/{CELL}",
+    message:
+        "training {params.cell}"
+    shell:
+        "python -m nullcrop train-cell --cell {params.cell:q} --view {input.view:q} --split {input.split:q} "
+        "{params.weights} --recipe {params.recipe:q} --device {params.numerics} --threads {threads} "
+        "--out {params.out:q} --work {params.work:q} > {log:q} 2>&1"
