@@ -1,0 +1,357 @@
+"""Figures by what is drawn in them: bars, lines, intervals and words."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import rc_context, rcParams
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.patches import Rectangle
+from statsmodels.stats.proportion import proportion_confint
+
+from nullcrop.config.definitions import Definition
+from nullcrop.config.names import ARCHITECTURES, CROPS, VIEWS
+from nullcrop.errors import NullcropError
+from nullcrop.figures.accuracy import HATCH, plot_accuracy
+from nullcrop.figures.samples import plot_dataset_samples, plot_samples
+from nullcrop.figures.style import ARCHITECTURE_LABELS, COLOURS, VIEW_LABELS, wrapped
+from nullcrop.images.store import write_store
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+FOUR = ["resnet50", "densenet121", "inception_v3", "vgg16"]
+
+
+def table(architectures=("resnet50",), seeds=1, **constants) -> pd.DataFrame:
+    """Metrics of one dataset: every view of every architecture, accuracies all different."""
+    rows = [
+        {"view": view, "architecture": architecture, "seed": seed}
+        for view, architecture, seed in product(VIEWS, architectures, range(seeds))
+    ]
+    accuracy = 0.5 + 0.4 * np.arange(len(rows)) / len(rows)
+    common = {
+        "accuracy": accuracy,
+        "dataset": "d",
+        "labels": "printed",
+        "split": "random",
+        "recipe": "paper",
+        "n": 100,
+    }
+    common |= {"chance": 0.5, "no_information_rate": 0.7, "constant": False, **constants}
+    return pd.DataFrame(rows).assign(**common)
+
+
+def bars(figure, panel=0):
+    return list(figure.axes[panel].patches)
+
+
+def intervals(figure):
+    """Ends of the error bars, in the order of the bars."""
+    found = [c.get_segments()[0] for c in figure.axes[0].collections if isinstance(c, LineCollection)]
+    return [(segment[0][1], segment[1][1]) for segment in found if segment[0][0] != 0.5]
+
+
+def dots(figure):
+    return [c for c in figure.axes[0].collections if isinstance(c, PathCollection)]
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def caption(figure):
+    """All running text, unwrapped."""
+    facts = " ".join(ax.get_xlabel() for ax in figure.axes)
+    return " ".join(f"{facts} {figure.get_supxlabel()}".split())
+
+
+def test_bars_stand_by_view_then_architecture_whatever_the_order_of_rows(tmp_path):
+    metrics = table(FOUR)
+    figure = plot_accuracy(metrics.sample(frac=1, random_state=0), "title", tmp_path / "a")
+    found = bars(figure)
+    assert [bar.get_height() for bar in found] == pytest.approx(metrics["accuracy"].tolist())
+    centres = [bar.get_x() + bar.get_width() / 2 for bar in found]
+    assert centres == sorted(centres)
+    assert [round(centre) for centre in centres] == [group for group in range(6) for _ in FOUR]
+    assert [to_hex(bar.get_facecolor()) for bar in found[:4]] == [COLOURS[name].lower() for name in FOUR]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(VIEW_LABELS.values())
+    assert legend(figure) == ["ResNet50", "DenseNet121", "InceptionV3", "VGG16"]
+    assert figure.axes[0].get_ylim()[0] == 0
+
+
+def test_interval_is_that_of_one_test_set_and_seeds_are_dots(tmp_path):
+    metrics = table(seeds=5)
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    means = metrics.groupby("view", sort=False)["accuracy"].mean()
+    assert [bar.get_height() for bar in bars(figure)] == pytest.approx(means.tolist())
+    expected = [proportion_confint(round(100 * mean, 6), 100, method="wilson") for mean in means]
+    assert np.array(intervals(figure)) == pytest.approx(np.array(expected))
+    heights = [height for found in dots(figure) for height in found.get_offsets()[:, 1].tolist()]
+    assert heights == pytest.approx(metrics["accuracy"].tolist())
+    for bar, of_bar in zip(bars(figure), dots(figure), strict=True):
+        x = of_bar.get_offsets()[:, 0]
+        assert len(set(x)) == 5
+        assert bar.get_x() < x.min()
+        assert x.max() < bar.get_x() + bar.get_width()
+    assert "not the spread over seeds" in caption(figure)
+    assert "n = 100 test images; 5 seeds (0, 1, 2, 3, 4); split: random; label rule: printed" in caption(
+        figure
+    )
+
+
+def test_one_seed_has_no_dots(tmp_path):
+    figure = plot_accuracy(table(), "title", tmp_path / "a")
+    assert dots(figure) == []
+    assert "one seed" not in legend(figure)
+    assert "seed 0" in caption(figure)
+
+
+def test_no_information_rate_is_a_labelled_line(tmp_path):
+    figure = plot_accuracy(table(), "title", tmp_path / "a")
+    heights = [line.get_ydata()[0] for line in figure.axes[0].lines]
+    assert heights == [0.7]
+    (label,) = texts(figure)
+    assert label.split() == ["no-information", "rate", "70.0%"]
+    assert "band" not in caption(figure)
+
+
+def test_no_information_rates_that_differ_are_a_band(tmp_path):
+    metrics = table(seeds=3)
+    # Seed 2 lacks five views: each seed counts once all the same.
+    metrics = metrics.assign(no_information_rate=metrics["seed"].map({0: 0.6, 1: 0.7, 2: 0.8}))
+    metrics = metrics[(metrics["seed"] < 2) | (metrics["view"] == "original")]
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    assert [line.get_ydata()[0] for line in figure.axes[0].lines] == pytest.approx([0.7])
+    band = bars(figure)[-1]
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((0.6, 0.8))
+    assert "band: lowest to highest" in caption(figure)
+    assert "13 of 18 cells have a result" in caption(figure)
+
+
+def test_many_classes_have_a_chance_line_too(tmp_path):
+    figure = plot_accuracy(table(chance=1 / 9, no_information_rate=0.2), "title", tmp_path / "a")
+    lines = [(line.get_ydata()[0], line.get_linestyle()) for line in figure.axes[0].lines]
+    assert lines == [(0.2, "--"), (1 / 9, ":")]
+    assert texts(figure)[-1].split() == ["chance", "1/9", "=", "11.1%"]
+
+
+def test_constant_answers_are_hatched_and_partly_constant_ones_counted(tmp_path):
+    metrics = table(["vgg16"], seeds=2)
+    at = metrics["view"]
+    metrics["constant"] = (at == "center") | ((at == "upper_left") & (metrics["seed"] == 1))
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    assert [bar.get_hatch() for bar in bars(figure)] == [None, None, None, HATCH, None, None]
+    assert "constant answer" in legend(figure)
+    assert "1/2" in texts(figure)
+    assert "k of its n seeds give a constant answer" in caption(figure)
+    plain = plot_accuracy(table(), "title", tmp_path / "b")
+    assert "constant" not in " ".join(legend(plain)) + caption(plain)
+
+
+def test_missing_cells_are_blank_and_said(tmp_path):
+    metrics = table(["resnet50", "vgg16"])
+    metrics = metrics[(metrics["architecture"] == "vgg16") | (metrics["view"] != "center")]
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    assert len(bars(figure)) == 11
+    assert texts(figure).count("no result") == 1
+    assert "11 of 12 cells have a result" in caption(figure)
+    assert "cells have a result" not in caption(plot_accuracy(table(), "title", tmp_path / "b"))
+
+
+def test_recipes_are_in_the_legend_only_where_they_tell_bars_apart(tmp_path):
+    both = pd.concat([table(["vgg16"]), table(["vgg16"], recipe="scratch"), table(["lenet5"], recipe="demo")])
+    figure = plot_accuracy(both, "title", tmp_path / "a")
+    assert legend(figure) == ["VGG16 (paper)", "VGG16 (scratch)", "LeNet-5"]
+    assert len({bar.get_facecolor() for bar in bars(figure)}) == 3
+    assert "recipes: demo, paper, scratch" in caption(figure)
+    each = pd.concat([table(["vgg16"]), table(["lenet5"], recipe="demo")])
+    figure = plot_accuracy(each, "title", tmp_path / "b")
+    assert legend(figure) == ["VGG16", "LeNet-5"]
+    assert "recipes: paper (VGG16), demo (LeNet-5)" in caption(figure)
+
+
+def test_each_split_and_label_rule_has_its_panel(tmp_path):
+    metrics = pd.concat([table(split="grouped"), table(split="random"), table(labels="other", n=90)])
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "split: random, label rule: other",
+        "split: random, label rule: printed",
+        "split: grouped, label rule: printed",
+    ]
+    assert [len(bars(figure, panel)) for panel in range(3)] == [6, 6, 6]
+    assert [ax.get_xlabel()[:6] for ax in figure.axes] == ["n = 90", "n = 10", "n = 10"]
+
+
+def test_field_is_said_where_it_is_known(tmp_path):
+    assert "corner crops hold none" in caption(plot_accuracy(table(), "t", tmp_path / "a", field="whole"))
+    assert "tile of tissue" in caption(plot_accuracy(table(), "t", tmp_path / "a", field="tile"))
+    assert "lesion" not in caption(plot_accuracy(table(), "t", tmp_path / "a"))
+
+
+@pytest.mark.parametrize(("architectures", "seeds"), [(["lenet5"], 1), (FOUR, 5), (list(ARCHITECTURES), 3)])
+def test_nothing_runs_out_of_the_picture_or_into_the_next_thing(tmp_path, architectures, seeds):
+    title = "A title of many words, with $5 and $6 in it and_underscores, " * 4
+    metrics = table(architectures, seeds, accuracy=1.0)
+    metrics["constant"] = metrics["seed"] == 1
+    figure = plot_accuracy(metrics, title, tmp_path / "a", field="tile")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    (ax,) = figure.axes
+    parts = [figure.legends[0], ax, figure._supxlabel]
+    boxes = [part.get_tightbbox(renderer) for part in parts]
+    for box in boxes:
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= figure.bbox.x1
+        assert box.y1 <= figure.bbox.y1
+    for upper, lower in combinations(boxes, 2):
+        assert upper.y0 >= lower.y1 - 1
+    notes = [text.get_window_extent(renderer) for text in ax.texts if "/" in text.get_text()]
+    assert not any(a.overlaps(b) for a, b in combinations(notes, 2))
+
+
+def test_bad_tables_are_refused(tmp_path):
+    with pytest.raises(NullcropError, match="no cell"):
+        plot_accuracy(table().iloc[:0], "title", tmp_path / "a")
+    with pytest.raises(NullcropError, match="a, b"):
+        plot_accuracy(pd.concat([table(dataset="a"), table(dataset="b")]), "title", tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def image(height, width, value):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def sample(pixels):
+    """An image, its crops and their boxes, cut here by hand."""
+    h, w, _ = pixels.shape
+    corners = {"upper_left": (0, 0), "upper_right": (w - 20, 0), "center": (w // 2 - 10, h // 2 - 10)}
+    corners |= {"bottom_left": (0, h - 20), "bottom_right": (w - 20, h - 20)}
+    boxes = {view: (x, y, x + 20, y + 20) for view, (x, y) in corners.items()}
+    return pixels, {view: pixels[t:b, left:r] for view, (left, t, r, b) in boxes.items()}, boxes
+
+
+def draw(images, labels, stem):
+    pixels, crops, boxes = zip(*map(sample, images), strict=True)
+    return plot_samples(pixels, labels, crops, boxes, "Title with $5 of $6", "What it shows.", stem)
+
+
+def test_samples_show_up_to_three_of_each_class_and_all_crops(tmp_path):
+    images = [image(60, 90, 10 * i) for i in range(4)] + [image(224, 224, 250)]
+    figure = draw(images, ["benign"] * 4 + ["malignant"], tmp_path / "a")
+    originals = [ax for ax in figure.axes if ax.patches]
+    assert len(originals) == 4
+    assert len(figure.axes) == 4 * 6
+    assert [ax.images[0].get_array()[0, 0, 0] for ax in originals] == [0, 10, 20, 250]
+    written = [text.get_text() for text in figure.texts]
+    assert written == ["Title with $5 of $6", "benign", "malignant", "What it shows."]
+    squares = [p for p in originals[0].patches if isinstance(p, Rectangle)]
+    assert len(squares) == 5
+    # Pixel edges lie half a pixel before their centres.
+    assert squares[1].get_bbox().extents.tolist() == [69.5, -0.5, 89.5, 19.5]
+
+
+def test_enlarged_crops_lie_as_in_the_image(tmp_path):
+    pixels = image(60, 60, 0)
+    pixels[:20, :20], pixels[:20, 40:], pixels[40:, :20], pixels[40:, 40:] = 50, 100, 150, 200
+    figure = draw([pixels], ["benign"], tmp_path / "a")
+    places = {
+        int(ax.images[0].get_array()[10, 10, 0]): ax.get_position() for ax in figure.axes if not ax.patches
+    }
+    columns = [places[value].x0 for value in (50, 150, 0, 100, 200)]
+    assert np.sign(np.diff(columns).round(6)).tolist() == [0, 1, 1, 0]
+    rows = [places[value].y0 for value in (150, 200, 0, 50, 100)]
+    assert np.sign(np.diff(rows).round(6)).tolist() == [0, 1, 1, 0]
+    assert all(ax.images[0].get_interpolation() == "nearest" for ax in figure.axes)
+
+
+def test_samples_of_nothing_are_refused(tmp_path):
+    with pytest.raises(NullcropError, match="no image"):
+        plot_samples([], [], [], [], "title", "caption", tmp_path / "a")
+
+
+def test_samples_of_a_dataset_come_from_all_over_its_table(tmp_path):
+    from PIL import Image
+
+    definition = Definition.model_validate(
+        {
+            "title": "Made of greys",
+            "modality": "none",
+            "field": "whole",
+            "source": {"kind": "folder", "path": "images"},
+            "classes": ["normal", "benign", "malignant"],
+            "labels": {"printed": {"positive": ["malignant"]}},
+            "licence": "none",
+            "citation": "none",
+        }
+    )
+    rows = [(i, name) for i, name in enumerate(["normal", "benign"] * 3 + ["malignant"] * 2)]
+    for i, _ in rows:
+        Image.fromarray(image(40, 50, 20 * i)).save(tmp_path / f"{i}.png")
+    samples = pd.DataFrame(
+        {
+            "id": [str(i) for i, _ in rows],
+            "class": [name for _, name in rows],
+            "group": "",
+            "official_split": "",
+            "width": 50,
+            "height": 40,
+            "mode": "RGB",
+            "format": "PNG",
+            "path": [str(tmp_path / f"{i}.png") for i, _ in rows],
+        }
+    )
+    samples.to_csv(tmp_path / "samples.csv", index=False)
+    write_store(samples, tmp_path / "views", list(VIEWS), 20, 20, threads=1)
+    figure = plot_dataset_samples(
+        definition, "printed", tmp_path / "samples.csv", tmp_path / "views", (20, 20), tmp_path / "a"
+    )
+    shown = [int(ax.images[0].get_array()[0, 0, 0]) for ax in figure.axes if ax.patches]
+    assert shown == [0, 40, 100, 120, 140]
+    assert [text.get_text() for text in figure.texts][:3] == ["Made of greys", "normal, benign", "malignant"]
+    assert len(figure.axes) == 5 * (1 + len(CROPS))
+
+
+@pytest.mark.parametrize("draw_one", ["accuracy", "samples"])
+def test_files_are_whole_and_the_same_every_time(tmp_path, draw_one):
+    def write(stem):
+        if draw_one == "accuracy":
+            plot_accuracy(table(FOUR, 2, constant=True), "title", stem)
+        else:
+            draw([image(60, 60, 5), image(60, 60, 250)], ["benign", "malignant"], stem)
+        return [stem.with_name(f"{stem.name}.{suffix}").read_bytes() for suffix in ("pdf", "svg", "png")]
+
+    before = dict(rcParams)
+    first = write(tmp_path / "one" / "v1.0 figure")
+    assert dict(rcParams) == before
+    with rc_context({"font.size": 30, "savefig.bbox": "tight"}):  # a user's own matplotlibrc
+        second = write(tmp_path / "two" / "v1.0 figure")
+    assert first == second
+    assert [content[:4] for content in first] == [b"%PDF", b"<?xm", b"\x89PNG"]
+    assert len(list((tmp_path / "one").iterdir())) == 3
+    assert b"CreationDate" not in first[0]
+    assert b"<dc:date>" not in first[1]
+
+
+def lightness(colour):
+    """CIE L* of an sRGB colour."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return 116 * float(np.dot(linear, [0.2126, 0.7152, 0.0722])) ** (1 / 3) - 16
+
+
+def test_every_name_has_its_look_and_colours_stay_apart_in_grey():
+    assert set(COLOURS) == set(ARCHITECTURE_LABELS) == set(ARCHITECTURES)
+    assert list(VIEW_LABELS) == list(VIEWS)
+    levels = sorted(map(lightness, COLOURS.values()))
+    assert np.diff(levels).min() >= 10
+
+
+def test_wrapping_keeps_words_and_paragraphs():
+    text = "one two three four five six seven\neight"
+    assert wrapped(text, 0.5, 10).splitlines() == ["one two three four", "five six seven", "eight"]

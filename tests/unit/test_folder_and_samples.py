@@ -1,0 +1,412 @@
+"""Images on a local disk: what is listed, what samples.csv says, and every kind of bad input."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from nullcrop.config.definitions import Definition
+from nullcrop.datasets.samples import COLUMNS, list_images, list_samples, read_samples
+from nullcrop.errors import NullcropError
+from tests.unit.image_kinds import KINDS, TURNED, write_image
+
+MakeFolder = Callable[..., Definition]
+
+
+def listing(definition: Definition, folder: Path) -> pd.DataFrame:
+    """List the dataset `small` into ``folder``/out and read samples.csv back."""
+    list_samples("small", definition, folder / "archive", folder / "out", threads=2)
+    return read_samples(folder / "out" / "samples.csv")
+
+
+def facts(folder: Path) -> dict[str, object]:
+    return dict(json.loads((folder / "out" / "dataset.json").read_text()))
+
+
+def refusal(definition: Definition, folder: Path) -> str:
+    """The message with which listing is refused; no samples.csv may be left."""
+    with pytest.raises(NullcropError) as caught:
+        list_samples("small", definition, folder / "archive", folder / "out", threads=2)
+    assert not (folder / "out" / "samples.csv").exists()
+    return str(caught.value)
+
+
+def with_table(make_folder: MakeFolder, folder: Path, table: pd.DataFrame, **keys: object) -> Definition:
+    """Three benign and two malignant images, and ``table`` as the CSV that lists them."""
+    table.to_csv(folder / "table.csv", index=False)
+    source = {"table": str(folder / "table.csv"), **keys.pop("source", {})}  # type: ignore[dict-item]
+    return make_folder({"benign": 3, "malignant": 2}, source=source, **keys)
+
+
+def rows(**columns: list[str]) -> pd.DataFrame:
+    """The CSV of the five images, with columns changed, added or (None) taken away."""
+    paths = [f"benign/benign_{n}.png" for n in range(3)] + [f"malignant/malignant_{n}.png" for n in range(2)]
+    table = {"path": paths, "class": ["benign"] * 3 + ["malignant"] * 2, **columns}
+    return pd.DataFrame({name: values for name, values in table.items() if values is not None})
+
+
+# What is listed
+
+
+def test_class_folders_are_listed_by_path_in_order(make_folder: MakeFolder, tmp_path: Path) -> None:
+    samples = listing(make_folder({"malignant": 2, "benign": 3}, size=(12, 10)), tmp_path)
+    assert samples.columns.tolist() == COLUMNS
+    assert samples["id"].tolist() == [
+        *(f"benign/benign_{n}.png" for n in range(3)),
+        *(f"malignant/malignant_{n}.png" for n in range(2)),
+    ]
+    assert samples["class"].tolist() == ["benign"] * 3 + ["malignant"] * 2
+    assert samples["target"].tolist() == [0, 0, 0, 1, 1]
+    assert (samples[["group", "official_split"]] == "").all(axis=None)
+    assert set(zip(samples["width"], samples["height"], strict=True)) == {(12, 10)}
+    assert samples["file_bytes"].tolist() == [Path(path).stat().st_size for path in samples["path"]]
+
+
+def test_folders_within_class_folders_are_read_and_other_files_ignored(
+    make_folder: MakeFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    definition = make_folder({"benign": 1, "malignant": 1})
+    benign = tmp_path / "images" / "benign"
+    (benign / "deeper").mkdir()
+    Image.new("RGB", (8, 8)).save(benign / "deeper" / "UPPER.PNG")
+    (benign / "notes.txt").write_text("about these images")
+    assert set(listing(definition, tmp_path)["id"]) == {
+        "benign/benign_0.png",
+        "benign/deeper/UPPER.PNG",
+        "malignant/malignant_0.png",
+    }
+    assert (
+        "1 files are no images by their ending and were ignored: benign/notes.txt" in capsys.readouterr().err
+    )
+
+
+def test_file_facts_are_those_pillow_sees(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 1, "malignant": 1})
+    for number, kind in enumerate(KINDS):
+        write_image(kind, tmp_path / "images" / "benign", 20 + number, 10)
+    samples = listing(definition, tmp_path)
+    assert len(samples) == len(KINDS) + 2
+    for row in samples.itertuples():
+        with Image.open(row.path) as image:
+            assert (row.width, row.height, row.mode, row.format) == (*image.size, image.mode, image.format)
+    turned = samples["path"].str.contains("to_be_turned")
+    assert (samples.loc[turned, "orientation"] == TURNED).all()
+    assert (samples.loc[~turned, "orientation"] == 1).all()
+
+
+def test_a_table_gives_ids_groups_and_the_official_split(make_folder: MakeFolder, tmp_path: Path) -> None:
+    table = rows(
+        id=["007", "NA", "c", "b", "a"],
+        group=["01", "01", "", "2", "null"],
+        split=["train", "train", "", "test", "val"],
+    )
+    samples = listing(with_table(make_folder, tmp_path, table, group="patient"), tmp_path).set_index("id")
+    # As text: 007 keeps its zeros, and what pandas takes for missing is a name like any other.
+    assert samples["group"].to_dict() == {"007": "01", "NA": "01", "c": "", "b": "2", "a": "null"}
+    assert samples["official_split"].tolist() == ["train", "train", "val", "test", ""]
+    assert samples.index.tolist() == ["007", "NA", "a", "b", "c"]
+
+
+def test_columns_of_a_table_may_have_other_names(make_folder: MakeFolder, tmp_path: Path) -> None:
+    table = rows().rename(columns={"path": "file", "class": "diagnosis"}).assign(case=list("vwxyz"))
+    columns = {"path": "file", "class": "diagnosis", "group": "case"}
+    definition = with_table(make_folder, tmp_path, table, source={"columns": columns}, group="case")
+    assert listing(definition, tmp_path)["group"].tolist() == list("vwxyz")
+
+
+def test_a_table_may_list_some_of_the_images(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = with_table(make_folder, tmp_path, rows().iloc[1:4])
+    assert len(listing(definition, tmp_path)) == 3
+
+
+def test_a_pattern_reads_the_group_off_the_path(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder(
+        {"benign": 3, "malignant": 2}, source={"group_pattern": r"_(\d+)\.png$"}, group="patient"
+    )
+    assert listing(definition, tmp_path)["group"].tolist() == ["0", "1", "2", "0", "1"]
+    assert facts(tmp_path)["groups"] == 3
+
+
+def test_every_label_rule_has_its_targets(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder(
+        {"a": 1, "b": 2, "c": 3},
+        labels={"printed": {"positive": ["c"]}, "each": {}, "other": {"positive": ["a", "b"]}},
+    )
+    samples = listing(definition, tmp_path)
+    assert samples["target"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert samples["target_each"].tolist() == [0, 1, 1, 2, 2, 2]
+    assert samples["target_other"].tolist() == [1, 1, 1, 0, 0, 0]
+    assert facts(tmp_path)["targets"] == {
+        "printed": {"0": 3, "1": 3},
+        "each": {"0": 1, "1": 2, "2": 3},
+        "other": {"1": 3, "0": 3},
+    }
+
+
+def test_the_number_of_threads_changes_nothing(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 20, "malignant": 20})
+    for threads in (1, 8):
+        list_samples("small", definition, tmp_path, tmp_path / str(threads), threads)
+    for name in ("samples.csv", "dataset.json"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "8" / name).read_bytes()
+
+
+def test_counts_that_agree_with_the_definition_pass(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder(
+        {"benign": 3, "malignant": 2}, expected={"images": 5, "classes": {"benign": 3, "malignant": 2}}
+    )
+    assert len(listing(definition, tmp_path)) == 5
+    assert facts(tmp_path)["discrepancies"] == []
+    assert facts(tmp_path)["classes"] == {"benign": 3, "malignant": 2}
+
+
+# Folders and tables that are not as they should be
+
+
+def test_a_missing_folder_is_named(make_definition: Callable[..., Definition], tmp_path: Path) -> None:
+    definition = make_definition(source={"kind": "folder", "path": str(tmp_path / "nowhere")})
+    assert f"source.path: there is no folder {tmp_path / 'nowhere'}" in refusal(definition, tmp_path)
+
+
+def test_a_missing_class_folder_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
+    message = refusal(make_folder({"benign": 2}, classes=["benign", "malignant"]), tmp_path)
+    assert f"class folder missing in {tmp_path / 'images'}: malignant; found benign" in message
+
+
+def test_an_extra_class_folder_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
+    message = refusal(
+        make_folder({"benign": 2, "malignant": 2, "masks": 1}, classes=["benign", "malignant"]), tmp_path
+    )
+    assert "folders that are no class of the definition: masks" in message
+    assert "add them to `classes:` or move them away" in message
+
+
+def test_a_hidden_folder_is_no_class(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 2, "malignant": 2})
+    (tmp_path / "images" / ".cache").mkdir()
+    assert len(listing(definition, tmp_path)) == 4
+
+
+def test_an_empty_class_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
+    message = refusal(make_folder({"benign": 2, "malignant": 0}), tmp_path)
+    assert message == "dataset 'small': no image of the class malignant"
+
+
+@pytest.mark.parametrize("keys", [{}, {"group": "patient"}])
+def test_folders_without_any_image_say_so(
+    keys: dict[str, str], make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    message = refusal(make_folder({"benign": 0, "malignant": 0}, **keys), tmp_path)
+    assert message == f"dataset 'small': no image was found in {tmp_path / 'images'}"
+
+
+def test_a_table_that_names_missing_files(make_folder: MakeFolder, tmp_path: Path) -> None:
+    table = rows()
+    table.loc[[1, 4], "path"] = ["benign/gone.png", "lost.png"]
+    message = refusal(with_table(make_folder, tmp_path, table), tmp_path)
+    assert f"{tmp_path / 'table.csv'} names 2 files that are not in {tmp_path / 'images'}" in message
+    assert "benign/gone.png, lost.png" in message
+
+
+@pytest.mark.parametrize(
+    ("table", "source", "lacking"),
+    [
+        (rows().drop(columns="class"), {}, "class"),
+        (rows().drop(columns="path"), {}, "path"),
+        (rows(), {"columns": {"group": "patient_id"}}, "patient_id"),
+        (rows(), {"columns": {"path": "file"}}, "file"),
+    ],
+)
+def test_a_table_that_lacks_a_column(
+    table: pd.DataFrame, source: dict[str, object], lacking: str, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    message = refusal(with_table(make_folder, tmp_path, table, source=source), tmp_path)
+    assert f"has no column '{lacking}'; its columns are {', '.join(table.columns)}" in message
+
+
+def test_a_table_that_names_an_unknown_class(make_folder: MakeFolder, tmp_path: Path) -> None:
+    table = rows(**{"class": ["benign", "benign", "Benign", "malignant", "malignant"]})
+    message = refusal(with_table(make_folder, tmp_path, table), tmp_path)
+    assert "images of the class Benign, which the definition does not name" in message
+    assert "its classes are benign, malignant" in message
+
+
+def test_a_table_of_one_class_only(make_folder: MakeFolder, tmp_path: Path) -> None:
+    message = refusal(with_table(make_folder, tmp_path, rows().iloc[:3]), tmp_path)
+    assert "no image of the class malignant" in message
+
+
+def test_duplicate_ids_are_named(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = with_table(make_folder, tmp_path, rows(id=["x", "y", "x", "z", "z"]))
+    assert refusal(definition, tmp_path) == "dataset 'small': 2 ids occur more than once: x, z"
+
+
+def test_an_image_listed_twice_is_a_duplicate(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = with_table(make_folder, tmp_path, pd.concat([rows(), rows().iloc[[0]]]))
+    assert "1 ids occur more than once: benign/benign_0.png" in refusal(definition, tmp_path)
+
+
+def test_an_unknown_part_of_the_official_split_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = with_table(make_folder, tmp_path, rows(split=["train", "train", "Test", "test", "val"]))
+    assert "official split Test; it must be train, val, test or empty" in refusal(definition, tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00path", b'path,class\n"x,y\n'])
+def test_a_table_that_cannot_be_read_is_named(
+    content: bytes | None, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    if content is not None:
+        path.write_bytes(content)
+    definition = make_folder({"benign": 1, "malignant": 1}, source={"table": str(path)})
+    assert f"source.table: cannot read {path}: " in refusal(definition, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("p(\\d+", "is not a regular expression: "),
+        (r"_\d+", "must have exactly one bracketed part, not 0"),
+        (r"(\w+)_(\d+)", "must have exactly one bracketed part, not 2"),
+        (
+            r"benign_(\d+)",
+            "matches no group in 2 paths: malignant/malignant_0.png, malignant/malignant_1.png",
+        ),
+        (r"benign_|malignant_(\d+)", "matches no group in 3 paths: benign/benign_0.png"),
+    ],
+)
+def test_a_wrong_group_pattern(pattern: str, words: str, make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder(
+        {"benign": 3, "malignant": 2}, source={"group_pattern": pattern}, group="patient"
+    )
+    message = refusal(definition, tmp_path)
+    assert message.startswith("source.group_pattern ")
+    assert words in message
+
+
+def test_a_group_key_without_any_group(make_folder: MakeFolder, tmp_path: Path) -> None:
+    message = refusal(make_folder({"benign": 2, "malignant": 2}, group="patient"), tmp_path)
+    assert "the definition names the group key 'patient', but no image has a group" in message
+
+
+# Files that are no images
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.fixture
+def damaged(make_folder: MakeFolder, tmp_path: Path) -> Callable[..., Definition]:
+    """Four benign images, of which one is truncated and one no image, and two malignant ones."""
+
+    def make(**changes: object) -> Definition:
+        definition = make_folder({"benign": 4, "malignant": 2}, size=(40, 30), **changes)
+        truncate(tmp_path / "images/benign/benign_1.png")
+        (tmp_path / "images/benign/benign_2.png").write_text("<html>404 not found</html>")
+        return definition
+
+    return make
+
+
+def test_unreadable_images_are_named_with_the_reason(
+    damaged: Callable[..., Definition], tmp_path: Path
+) -> None:
+    message = refusal(damaged(), tmp_path)
+    assert "dataset 'small': 2 of 6 images cannot be read" in message
+    assert f"{tmp_path}/images/benign/benign_1.png (OSError: image file is truncated" in message
+    assert f"{tmp_path}/images/benign/benign_2.png (UnidentifiedImageError: cannot identify" in message
+    assert "set `unreadable: leave_out` in the definition to go on without them" in message
+
+
+def test_a_truncated_jpeg_is_found_too(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 2, "malignant": 2})
+    path = write_image("colour jpeg", tmp_path / "images" / "benign", 60, 60)
+    truncate(path)
+    assert f"1 of 5 images cannot be read: {path} (" in refusal(definition, tmp_path)
+
+
+def test_unreadable_images_are_left_out_and_listed_when_the_definition_says_so(
+    damaged: Callable[..., Definition], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = listing(damaged(unreadable="leave_out"), tmp_path)
+    assert samples["id"].tolist() == [
+        "benign/benign_0.png",
+        "benign/benign_3.png",
+        "malignant/malignant_0.png",
+        "malignant/malignant_1.png",
+    ]
+    numbers = ["target", "width", "height", "file_bytes", "orientation"]
+    assert [samples[name].dtype for name in numbers] == [np.dtype(np.int64)] * 5
+    left_out = facts(tmp_path)["left_out"]
+    assert isinstance(left_out, list)
+    assert [Path(entry["path"]).name for entry in left_out] == ["benign_1.png", "benign_2.png"]
+    assert "truncated" in left_out[0]["problem"]
+    assert facts(tmp_path)["images"] == 4
+    shown = capsys.readouterr().err
+    assert f"left out: {tmp_path}/images/benign/benign_1.png (OSError: " in shown
+
+
+def test_the_table_returned_is_the_table_written(damaged: Callable[..., Definition], tmp_path: Path) -> None:
+    returned = list_samples("small", damaged(unreadable="leave_out"), tmp_path, tmp_path, threads=2)
+    pd.testing.assert_frame_equal(returned, read_samples(tmp_path / "samples.csv"))
+
+
+def test_images_left_out_are_missing_from_the_expected_counts(
+    damaged: Callable[..., Definition], tmp_path: Path
+) -> None:
+    message = refusal(damaged(unreadable="leave_out", expected={"classes": {"benign": 4}}), tmp_path)
+    assert "class benign: expected 4, found 2" in message
+
+
+def test_leaving_out_every_image_of_a_class_is_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 2, "malignant": 1}, unreadable="leave_out")
+    truncate(tmp_path / "images/malignant/malignant_0.png")
+    assert refusal(definition, tmp_path) == "dataset 'small': no image of the class malignant"
+
+
+# Counts
+
+
+EXPECTED = {"images": 6, "classes": {"benign": 3, "malignant": 3}, "splits": {"train": 2, "test": 3}}
+DIFFERENCES = [
+    "images: expected 6, found 5",
+    "class malignant: expected 3, found 2",
+    "official split train: expected 2, found 3",
+    "official split test: expected 3, found 2",
+]
+SPLIT = ["train"] * 3 + ["test"] * 2
+
+
+def test_counts_that_differ_are_an_error(make_folder: MakeFolder, tmp_path: Path) -> None:
+    message = refusal(with_table(make_folder, tmp_path, rows(split=SPLIT), expected=EXPECTED), tmp_path)
+    assert f"counts differ from the definition: {'; '.join(DIFFERENCES)}." in message
+    assert "set `on_mismatch: report`" in message
+
+
+def test_counts_that_differ_are_reported_when_the_definition_says_so(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    definition = with_table(make_folder, tmp_path, rows(split=SPLIT), expected=EXPECTED, on_mismatch="report")
+    assert len(listing(definition, tmp_path)) == 5
+    assert facts(tmp_path)["discrepancies"] == DIFFERENCES
+
+
+# Sources and files
+
+
+def test_a_source_that_this_version_cannot_read_says_what_to_do(
+    make_definition: Callable[..., Definition], tmp_path: Path
+) -> None:
+    definition = make_definition(source={"kind": "medmnist", "flag": "breastmnist"})
+    with pytest.raises(NullcropError, match="source kind 'medmnist' is not part of this version; unpack"):
+        list_images(definition, tmp_path)
+
+
+def test_samples_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NullcropError, match=r"cannot read .*samples\.csv"):
+        read_samples(tmp_path / "samples.csv")

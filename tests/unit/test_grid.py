@@ -1,0 +1,237 @@
+"""The grid: cells of studies, their paths and inputs, and targets that name nothing."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.definitions import Definition
+from nullcrop.config.grid import Grid, any_of, split_path
+from nullcrop.config.models import Project
+from nullcrop.config.names import ARCHITECTURES, CROPS, SPLITS, VIEWS
+from nullcrop.config.recipe import Recipe
+from nullcrop.config.resources import training_gpus, training_memory_mb, training_minutes
+from nullcrop.errors import NullcropError
+
+MakeProject = Callable[..., Project]
+
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9_]{0,12}", fullmatch=True)
+CELLS = st.builds(
+    Cell,
+    dataset=NAMES,
+    labels=NAMES,
+    split=st.sampled_from(SPLITS),
+    view=st.sampled_from(VIEWS),
+    architecture=st.sampled_from(ARCHITECTURES),
+    recipe=NAMES,
+    seed=st.integers(0, 2**31 - 1),
+)
+
+
+# Cells
+
+
+@given(cell=CELLS)
+def test_a_cell_is_its_path(cell: Cell) -> None:
+    assert Cell.from_path(cell.path) == cell
+    assert Cell.from_path(f"{cell.path}/").path == cell.path
+
+
+def test_a_cells_path_is_the_documented_one() -> None:
+    cell = Cell("breastmnist", "printed", "official", "center", "vgg16", "paper", 3)
+    assert cell.path == "breastmnist/printed/official/center/vgg16/paper/seed3"
+    assert CELL_COLUMNS == ["dataset", "labels", "split", "view", "architecture", "recipe", "seed"]
+
+
+# Studies
+
+
+def test_a_study_is_the_cross_product_of_its_keys(make_project: MakeProject) -> None:
+    grid = Grid(make_project({"main": {"datasets": ["first", "second"], "seeds": [0, 1]}}))
+    cells = grid.cells("main")
+    assert len(cells) == len(set(cells)) == 2 * 6 * 4 * 2
+    assert {cell.view for cell in cells} == set(VIEWS)
+    assert {(cell.split, cell.recipe, cell.labels) for cell in cells} == {("random", "paper", "printed")}
+    assert grid.datasets("main") == ["first", "second"]
+    assert grid.cells("main", "second") == [cell for cell in cells if cell.dataset == "second"]
+
+
+def test_parts_are_cross_products_that_take_what_they_leave_out_from_the_study(
+    make_project: MakeProject,
+) -> None:
+    parts = [{"datasets": ["first"], "splits": ["grouped"]}, {"datasets": ["second"], "views": ["center"]}]
+    study = {"architectures": ["vgg16"], "views": ["original", "center"], "parts": parts}
+    assert [cell.path for cell in Grid(make_project({"main": study})).cells("main")] == [
+        "first/printed/grouped/original/vgg16/paper/seed0",
+        "first/printed/grouped/center/vgg16/paper/seed0",
+        "second/printed/random/center/vgg16/paper/seed0",
+    ]
+
+
+def test_the_default_label_rule_is_the_first_and_is_named_in_the_path(make_project: MakeProject) -> None:
+    study = {
+        "datasets": ["first"],
+        "architectures": ["vgg16"],
+        "views": ["center"],
+        "labels": ["default", "each"],
+    }
+    assert [cell.labels for cell in Grid(make_project({"main": study})).cells("main")] == ["printed", "each"]
+
+
+def test_studies_share_cells(make_project: MakeProject) -> None:
+    one = {"datasets": ["first"], "architectures": ["vgg16"]}
+    two = {**one, "views": ["original", "center"], "seeds": [0, 1]}
+    grid = Grid(make_project({"one": one, "two": two}))
+    assert [len(grid.cells(study)) for study in ("one", "two")] == [6, 4]
+    assert len(grid.all_cells) == 6 + 2
+    assert grid.values("seed") == ["0", "1"]
+
+
+def test_narrowing_to_a_dataset_narrows_every_target(make_project: MakeProject) -> None:
+    studies = {"both": {"datasets": ["first", "second"]}, "other": {"datasets": ["second"]}}
+    grid = Grid(make_project(studies, datasets=["first"]))
+    assert grid.studies == ["both"]
+    assert {cell.dataset for cell in grid.all_cells} == {"first"}
+    assert not [path for path in grid.targets() if "second" in path or "other" in path]
+
+
+def test_targets_are_the_metrics_and_figures_of_every_study(make_project: MakeProject) -> None:
+    grid = Grid(make_project({"main": {"datasets": ["first"]}}, paths={"results": "out"}))
+    assert set(grid.targets()) == {
+        "out/studies/main/metrics.csv",
+        *(
+            f"out/studies/main/first/figures/{figure}.{suffix}"
+            for figure in ("accuracy", "samples")
+            for suffix in ("pdf", "svg", "png")
+        ),
+    }
+
+
+def test_a_cell_reads_its_view_its_split_and_weights_only_when_its_recipe_has_some(
+    make_project: MakeProject,
+) -> None:
+    study = {"datasets": ["first"], "recipes": ["paper", "scratch"], "architectures": ["vgg16"]}
+    grid = Grid(make_project({"main": study}))
+    paper, scratch = (
+        Cell("first", "printed", "random", "center", "vgg16", r, 5) for r in ("paper", "scratch")
+    )
+    assert grid.cell_inputs(paper) == {
+        "view": "results/datasets/first/views/center.json",
+        "pixels": "results/datasets/first/views/center.npy",
+        "split": "results/splits/first/printed/random/seed5.csv",
+        "weights": "resources/weights/vgg16.pth",
+    }
+    assert grid.cell_inputs(scratch).keys() == {"view", "pixels", "split"}
+    assert split_path("results", paper) == grid.cell_inputs(scratch)["split"]
+
+
+# Refusals
+
+
+def refusal(make: Callable[[], object]) -> str:
+    with pytest.raises(NullcropError) as caught:
+        make()
+    return str(caught.value)
+
+
+def test_an_unknown_dataset_is_named_with_what_was_meant(make_project: MakeProject) -> None:
+    message = refusal(lambda: Grid(make_project({"main": {"datasets": ["frist"]}})))
+    assert "unknown dataset 'frist', did you mean 'first'?" in message
+    assert "definitions are read from " in message
+
+
+def test_an_unknown_dataset_to_narrow_to_is_named(make_project: MakeProject) -> None:
+    message = refusal(lambda: make_project({"main": {"datasets": ["first"]}}, datasets=["scond"]))
+    assert "unknown dataset 'scond', did you mean 'second'?" in message
+
+
+def test_an_unknown_label_rule_is_named(make_project: MakeProject) -> None:
+    message = refusal(lambda: Grid(make_project({"main": {"datasets": ["first"], "labels": ["other"]}})))
+    assert "has no label rule 'other'; it has printed, each" in message
+
+
+@pytest.mark.parametrize("split", ["grouped", "grouped_balanced"])
+def test_a_grouped_split_of_a_dataset_without_groups(split: str, make_project: MakeProject) -> None:
+    study = {"datasets": ["first", "second"], "splits": ["random", split]}
+    message = refusal(lambda: Grid(make_project({"main": study})))
+    assert "studies.main: dataset 'second' has no group key, so it cannot be split by group" in message
+    assert re.search(r"name the key under `group:` in .*second\.yaml", message)
+
+
+def test_imagenet_weights_for_a_network_that_has_none(make_project: MakeProject) -> None:
+    study: dict[str, Any] = {"datasets": ["first"], "architectures": ["resnet18", "lenet5"]}
+    message = refusal(lambda: Grid(make_project({"main": study})))
+    assert "there are no ImageNet weights for lenet5, which the recipe 'paper' asks for" in message
+    study["recipes"] = ["scratch"]
+    assert len(Grid(make_project({"main": study})).cells("main")) == 2 * 6
+
+
+CELL = "results/cells/first/printed/random/center/vgg16/paper/seed0/cell.json"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (CELL.replace("center", "centre"), "unknown view 'centre', did you mean 'center'?"),
+        (CELL.replace("first", "fist"), "unknown dataset 'fist', did you mean 'first'?"),
+        (CELL.replace("printed", "reprinted"), "unknown label rule 'reprinted', did you mean 'printed'?"),
+        (CELL.replace("random", "rndom"), "unknown split 'rndom', did you mean 'random'?"),
+        (CELL.replace("vgg16", "vgg19"), "unknown architecture 'vgg19', did you mean 'vgg16'?"),
+        (CELL.replace("paper", "papper"), "unknown recipe 'papper', did you mean 'paper'?"),
+        (CELL.replace("seed0", "seed7"), "unknown seed 'seed7', did you mean 'seed0'?"),
+        (CELL.replace("cell.json", "cel.json"), "unknown file 'cel.json', did you mean 'cell.json'?"),
+        ("results/studies/mein/metrics.csv", "unknown study 'mein', did you mean 'main'?"),
+        ("results/studies/main/third/metrics.csv", "unknown dataset 'third', known are: first, second"),
+        (
+            "results/studies/main/first/figures/acuracy.pdf",
+            "unknown figure 'acuracy.pdf', did you mean 'accuracy.pdf'?",
+        ),
+        ("results/datasets/frist/samples.csv", "unknown dataset 'frist', did you mean 'first'?"),
+        (
+            "results/datasets/first/views/uper_left.npy",
+            "unknown view 'uper_left.npy', did you mean 'upper_left.npy'?",
+        ),
+        ("results/splits/first/printed/rand/seed0.csv", "unknown split 'rand', did you mean 'random'?"),
+        ("./results/studies/qqq", "unknown study 'qqq', known are: main"),
+    ],
+)
+def test_a_target_that_names_nothing_is_explained(path: str, words: str, make_project: MakeProject) -> None:
+    grid = Grid(make_project({"main": {"datasets": ["first", "second"]}}))
+    assert refusal(lambda: grid.check_target(path)) == f"{path}: {words}"
+
+
+def test_every_target_of_the_grid_and_what_is_no_result_passes(make_project: MakeProject) -> None:
+    grid = Grid(make_project({"main": {"datasets": ["first"]}}))
+    cells = [f"results/cells/{cell.path}/cell.json" for cell in grid.all_cells]
+    inputs = [path for cell in grid.all_cells for path in grid.cell_inputs(cell).values()]
+    others = ["train_cell", "--cores", "results", "results/logs/any", "resources/weights/any.pth", CELL]
+    for path in (*grid.targets(), *cells, *inputs, *others):
+        grid.check_target(path)
+
+
+# Patterns and resources
+
+
+def test_a_wildcard_pattern_matches_exactly_its_names() -> None:
+    assert [name for name in ("a", "a.b", "axb", "ab", "") if re.fullmatch(any_of(["a", "a.b"]), name)] == [
+        "a",
+        "a.b",
+    ]
+    assert re.fullmatch(any_of(CROPS), "center")
+    assert re.fullmatch(any_of([]), "") is None
+
+
+def test_resources_grow_with_the_attempt_and_the_work(make_definition: Callable[..., Definition]) -> None:
+    small, large = make_definition(expected={"images": 500}), make_definition(expected={"images": 200_000})
+
+    def minutes(definition: Definition, attempt: int = 1, epochs: int = 5) -> int:
+        return training_minutes("resnet50", Recipe(epochs=epochs), definition, attempt)
+
+    assert 10 <= minutes(small) < minutes(large) < minutes(large, epochs=10)
+    assert minutes(large, attempt=3) == pytest.approx(4 * minutes(large), abs=4)
+    assert training_memory_mb("resnet50", 2) == 2 * training_memory_mb("resnet50", 1)
+    assert [training_gpus(device) for device in ("cpu", "auto", "cuda")] == [0, 1, 1]

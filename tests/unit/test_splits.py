@@ -1,0 +1,271 @@
+"""Split protocols: laws that hold for any table of samples, and every refusal."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, reject, settings
+from hypothesis import strategies as st
+
+from nullcrop.config.names import SPLITS
+from nullcrop.errors import NullcropError
+from nullcrop.splits import make_split, write_split
+
+Samples = tuple[pd.DataFrame, pd.Series]
+
+
+def samples(
+    targets: list[int], groups: list[str] | None = None, official: list[str] | None = None
+) -> Samples:
+    """What a split needs of samples.csv, and the targets."""
+    n = len(targets)
+    table = pd.DataFrame(
+        {
+            "id": [f"image_{row:04}" for row in range(n)],
+            "group": groups or [""] * n,
+            "official_split": official or [""] * n,
+        }
+    )
+    return table, pd.Series(targets)
+
+
+def release(train: int = 60, val: int = 20, test: int = 20, neither: int = 0, groups: int = 0) -> Samples:
+    """A dataset with an official split, one third positive, in ``groups`` groups if any."""
+    official = ["train"] * train + ["val"] * val + ["test"] * test + [""] * neither
+    n = len(official)
+    names = [f"g{row % groups}" for row in range(n)] if groups else None
+    return samples([int(row % 3 == 0) for row in range(n)], names, official)
+
+
+def patients(sizes: list[int], positive: list[bool]) -> Samples:
+    """One group a patient, of ``sizes`` images, all with the patient's diagnosis."""
+    groups = [f"p{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    targets = [int(p) for size, p in zip(sizes, positive, strict=True) for _ in range(size)]
+    return samples(targets, groups)
+
+
+def parts_of_groups(split: pd.DataFrame) -> pd.Series:
+    """Number of parts in which each known group has images, unused ones aside."""
+    used = split[(split["group"] != "") & (split["part"] != "unused")]
+    return used.groupby("group")["part"].nunique()
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Samples:
+    """20 to 60 groups of unequal size, some images in none, 2 or 3 targets mixed within groups or not."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kinds = draw(st.integers(2, 3))
+    counts = rng.integers(1, draw(st.sampled_from([2, 6, 25])), draw(st.integers(20, 60)), endpoint=True)
+    group = np.repeat(np.arange(len(counts)), counts)
+    own = rng.integers(0, kinds, len(counts))[group]
+    mixed = rng.random(len(group)) < draw(st.sampled_from([0.0, 0.3]))
+    targets = np.where(mixed, rng.integers(0, kinds, len(group)), own)
+    names = np.where(rng.random(len(group)) < draw(st.sampled_from([0.0, 0.2])), "", group.astype(str))
+    order = rng.permutation(len(group))
+    assume((np.bincount(targets, minlength=kinds) >= 10).all())
+    return samples(targets[order].tolist(), names[order].tolist())
+
+
+@settings(max_examples=60)
+@given(table=tables(), protocol=st.sampled_from(["grouped", "grouped_balanced"]), seed=st.integers(0, 99))
+def test_no_group_is_in_two_parts_of_a_grouped_split(table: Samples, protocol: str, seed: int) -> None:
+    try:
+        split = make_split(*table, protocol, seed)
+    except NullcropError:
+        reject()  # groups as large as a fold may leave a part without a target
+    assert (parts_of_groups(split) == 1).all()
+    assert {"train", "val", "test"} <= set(split["part"])
+
+
+@settings(max_examples=60)
+@given(
+    counts=st.lists(st.integers(10, 70), min_size=2, max_size=4),
+    seed=st.integers(0, 2**31 - 1),
+    shuffle=st.randoms(use_true_random=False),
+)
+def test_a_random_split_is_eighty_ten_ten_of_every_target(
+    counts: list[int], seed: int, shuffle: object
+) -> None:
+    targets = [code for code, count in enumerate(counts) for _ in range(count)]
+    shuffle.shuffle(targets)  # type: ignore[attr-defined]
+    split = make_split(*samples(targets), "random", seed)
+    assert set(split["part"]) == {"train", "val", "test"}
+    for code, count in enumerate(counts):
+        found = split.loc[split["target"] == code, "part"].value_counts()
+        assert abs(found["test"] - count / 10) < 1
+        assert abs(found["val"] - count / 10) < 1
+        assert abs(found["train"] - count * 8 / 10) < 2
+
+
+def test_a_random_split_of_round_numbers_is_exact() -> None:
+    split = make_split(*samples([0] * 100 + [1] * 50), "random", 0)
+    assert split.groupby("target")["part"].value_counts().to_dict() == {
+        (0, "train"): 80,
+        (0, "val"): 10,
+        (0, "test"): 10,
+        (1, "train"): 40,
+        (1, "val"): 5,
+        (1, "test"): 5,
+    }
+
+
+def test_a_grouped_split_of_equal_patients_is_eighty_ten_ten() -> None:
+    split = make_split(*patients([4] * 100, [number % 5 < 2 for number in range(100)]), "grouped", 0)
+    assert split["part"].value_counts().to_dict() == {"train": 320, "val": 40, "test": 40}
+    assert split.groupby("part")["target"].mean().to_dict() == pytest.approx(
+        {"train": 0.4, "val": 0.4, "test": 0.4}
+    )
+
+
+@pytest.mark.parametrize("protocol", SPLITS)
+def test_a_split_is_the_same_for_the_same_seed_and_another_for_another(protocol: str) -> None:
+    table = release(train=150, val=0, test=50, groups=40)
+    first = make_split(*table, protocol, 3)
+    pd.testing.assert_frame_equal(first, make_split(*table, protocol, 3))
+    others = [make_split(*table, protocol, seed)["part"] for seed in (4, 5, 6)]
+    assert any((other != first["part"]).any() for other in others)
+
+
+def test_seeds_draw_other_test_groups_though_groups_are_unequal() -> None:
+    rng = np.random.default_rng(0)
+    sizes = rng.permutation(np.arange(1, 61)).tolist()
+    table = patients(sizes, (rng.random(60) < 0.5).tolist())
+    splits = [make_split(*table, "grouped", seed) for seed in range(8)]
+    tested = {frozenset(split.loc[split["part"] == "test", "group"]) for split in splits}
+    assert len(tested) > 3
+    largest = f"p{int(np.argmax(sizes))}"
+    assert not all(largest in groups for groups in tested)
+
+
+@pytest.mark.parametrize("protocol", SPLITS)
+def test_a_split_keeps_the_rows_of_the_samples_in_order(protocol: str) -> None:
+    table, targets = release(groups=25)
+    split = make_split(table, targets, protocol, 0)
+    assert list(split.columns) == ["id", "group", "target", "part"]
+    assert split["id"].tolist() == table["id"].tolist()
+    assert split["group"].tolist() == table["group"].tolist()
+    assert split["target"].tolist() == targets.tolist()
+    assert set(split["part"]) <= {"train", "val", "test", "unused"}
+
+
+@pytest.mark.parametrize("protocol", ["official", "random", "grouped"])
+def test_balancing_evens_the_training_part_and_touches_no_other(protocol: str) -> None:
+    table = release(train=120, val=30, test=30, neither=5, groups=45)
+    plain = make_split(*table, protocol, 1)
+    balanced = make_split(*table, f"{protocol}_balanced", 1)
+    for part in ("val", "test"):
+        assert ((plain["part"] == part) == (balanced["part"] == part)).all()
+    assert (plain.loc[balanced["part"] == "train", "part"] == "train").all()
+    rarest = plain.loc[plain["part"] == "train", "target"].value_counts().min()
+    kept = balanced.loc[balanced["part"] == "train", "target"].value_counts()
+    assert kept.to_dict() == {0: rarest, 1: rarest}
+    dropped = plain.loc[(plain["part"] == "train") & (balanced["part"] == "unused"), "target"]
+    assert set(dropped) == {0}
+
+
+def test_balancing_draws_its_images_by_the_seed() -> None:
+    table = release(train=300)
+    kept = [make_split(*table, "official_balanced", seed)["part"] == "train" for seed in (0, 0, 1)]
+    assert (kept[0] == kept[1]).all()
+    assert (kept[0] != kept[2]).any()
+
+
+def test_an_official_split_is_the_releases_column() -> None:
+    table, targets = release(neither=7)
+    split = make_split(table, targets, "official", 0)
+    assert split["part"].tolist() == ["train"] * 60 + ["val"] * 20 + ["test"] * 20 + ["unused"] * 7
+
+
+def test_validation_images_are_set_aside_from_official_training_images_alone() -> None:
+    table, targets = release(train=100, val=0, test=40, neither=6)
+    split = make_split(table, targets, "official", 0)
+    assert split["part"].value_counts().to_dict() == {"train": 90, "test": 40, "val": 10, "unused": 6}
+    assert (table.loc[split["part"] == "val", "official_split"] == "train").all()
+    assert ((split["part"] == "test") == (table["official_split"] == "test")).all()
+    assert ((split["part"] == "unused") == (table["official_split"] == "")).all()
+    # 34 of the 100 training images are positive.
+    assert split.loc[split["part"] == "val", "target"].sum() in (3, 4)
+
+
+def test_validation_images_are_set_aside_by_group_where_groups_are_known() -> None:
+    table, targets = release(train=150, val=0, test=50, groups=0)
+    table["group"] = [f"g{row // 5}" for row in range(200)]
+    split = make_split(table, targets, "official", 0)
+    assert (parts_of_groups(split) == 1).all()
+    assert 5 <= (split["part"] == "val").sum() <= 30
+
+
+def test_images_without_a_group_are_groups_of_their_own() -> None:
+    groups = [f"g{row // 10}" if row < 100 else "" for row in range(300)]
+    split = make_split(*samples([row % 2 for row in range(300)], groups), "grouped", 0)
+    assert (parts_of_groups(split) == 1).all()
+    alone = split[split["group"] == ""]
+    assert set(alone["part"]) == {"train", "val", "test"}
+
+
+def test_a_random_split_takes_no_notice_of_groups() -> None:
+    table, targets = release(groups=10)
+    plain = table.assign(group="")
+    assert (
+        make_split(table, targets, "random", 2)["part"] == make_split(plain, targets, "random", 2)["part"]
+    ).all()
+
+
+def test_the_split_written_is_the_split_returned(tmp_path: Path) -> None:
+    split = write_split(*release(), "random", 0, tmp_path / "deep" / "seed0.csv")
+    read = pd.read_csv(tmp_path / "deep" / "seed0.csv", keep_default_na=False)
+    assert read.to_dict("list") == split.to_dict("list")
+
+
+def test_nine_images_of_a_target_are_too_few() -> None:
+    with pytest.raises(NullcropError, match="target 1 has 9 images: at least 10 are needed"):
+        make_split(*samples([0] * 50 + [1] * 9), "random", 0)
+    assert len(make_split(*samples([0] * 50 + [1] * 10), "random", 0)) == 60
+
+
+def test_too_few_official_training_images_to_set_some_aside() -> None:
+    with pytest.raises(NullcropError, match="target 1 has 5 images: at least 10 are needed"):
+        make_split(*release(train=15, val=0, test=30), "official", 0)
+
+
+@pytest.mark.parametrize("protocol", ["grouped", "grouped_balanced"])
+def test_a_grouped_split_needs_groups(protocol: str) -> None:
+    with pytest.raises(NullcropError, match="no image has a group, so they cannot be split by group"):
+        make_split(*samples([0, 1] * 50), protocol, 0)
+
+
+def test_nine_groups_are_too_few() -> None:
+    for count in (2, 9):
+        table = samples([row % 2 for row in range(90)], [f"g{row % count}" for row in range(90)])
+        with pytest.raises(NullcropError, match=f"there are {count} groups: at least 10 are needed"):
+            make_split(*table, "grouped", 0)
+
+
+def test_a_target_of_one_group_cannot_be_in_every_part() -> None:
+    sizes, positive = [3] * 20 + [15], [False] * 20 + [True]
+    with pytest.raises(
+        NullcropError, match="part has no image of target 1; there are too few images or groups"
+    ):
+        make_split(*patients(sizes, positive), "grouped", 0)
+
+
+@pytest.mark.parametrize("balance", ["", "_balanced"])
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_part_without_a_target_is_refused(part: str, balance: str) -> None:
+    table, targets = release()
+    targets[table["official_split"] == part] = 0
+    with pytest.raises(NullcropError, match=f"the {part} part has no image of target 1;"):
+        make_split(table, targets, f"official{balance}", 0)
+
+
+@pytest.mark.parametrize(("marked", "lacking"), [("test", "train"), ("train", "test"), ("", "train")])
+def test_without_an_official_split_none_can_be_followed(marked: str, lacking: str) -> None:
+    table = samples([0, 1] * 30, official=[marked] * 60)
+    with pytest.raises(NullcropError, match=f"no official split: no image is marked '{lacking}'"):
+        make_split(*table, "official", 0)
+
+
+def test_an_unknown_protocol_is_named() -> None:
+    with pytest.raises(NullcropError, match="unknown split protocol 'halves'"):
+        make_split(*release(), "halves", 0)

@@ -1,0 +1,361 @@
+"""The training loop: against a plain loop of torch's own parts, killed and resumed, and failing in words."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from torch.nn import functional
+from torchvision.transforms import v2
+
+from nullcrop.cli import main
+from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.recipe import Recipe
+from nullcrop.errors import NullcropError
+from nullcrop.files import sha256_of
+from nullcrop.images.store import View, write_store
+from nullcrop.splits import make_split
+from nullcrop.training.architectures import LeNet5, build
+from nullcrop.training.data import IMAGENET_MEAN, IMAGENET_STD, InputImages, batches
+from nullcrop.training.loop import CellJob, train_cell
+from nullcrop.training.streams import stream_seed
+
+PACKAGE = Path(__file__).parents[2] / "workflow"
+SCRATCH = Recipe(weights="random", epochs=3, learning_rate=1e-3, batch_size=16)
+IMAGES = 60
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with samples, store and split of 60 small images, the positive ones brighter."""
+    folder = tmp_path_factory.mktemp("inputs")
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(IMAGES):
+        target = number % 2
+        pixels = np.clip(rng.normal(90 + 60 * target, 25, (24, 26, 3)), 0, 255).astype(np.uint8)
+        path = folder / f"image{number:02d}.png"
+        Image.fromarray(pixels).save(path)
+        rows.append((path.stem, str(path), 26, 24, f"patient{number // 2}", "", target))
+    columns = ["id", "path", "width", "height", "group", "official_split", "target"]
+    samples = pd.DataFrame(rows, columns=columns)
+    write_store(samples, folder / "views", ["original", "upper_left", "center"], 20, 20, threads=1)
+    make_split(samples, samples["target"], "random", 0).to_csv(folder / "split.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def job(inputs: Path, tmp_path: Path) -> CellJob:
+    return CellJob(
+        cell=Cell("toy", "printed", "random", "upper_left", "lenet5", "scratch", 0),
+        recipe=SCRATCH,
+        view=inputs / "views" / "upper_left.json",
+        split=inputs / "split.csv",
+        weights=None,
+        device="cpu",
+        threads=1,
+        out=tmp_path / "cell",
+        work=tmp_path / "work",
+    )
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """What must be equal bit for bit: predictions, and the history without its seconds."""
+    history = pd.read_csv(folder / "history.csv").drop(columns="seconds")
+    return {"predictions": sha256_of(folder / "predictions.csv"), "history": history.to_csv()}
+
+
+def arguments(job: CellJob) -> list[str]:
+    """The command line of ``job``."""
+    return [
+        *("train-cell", "--cell", job.cell.path, "--view", str(job.view), "--split", str(job.split)),
+        *("--recipe", job.recipe.to_json(), "--device", job.device, "--threads", str(job.threads)),
+        *("--out", str(job.out), "--work", str(job.work)),
+    ]
+
+
+def test_training_equals_a_plain_loop_of_torchs_own_parts(job: CellJob, inputs: Path) -> None:
+    """Same seeds, but torchvision's transforms on Pillow crops, a fresh loop, no store."""
+    train_cell(job)
+
+    torch.set_num_threads(1)
+    torch.manual_seed(stream_seed(0, "lenet5", "weights"))
+    network = LeNet5(2, 20)
+    optimizer = torch.optim.Adam(network.parameters(), lr=SCRATCH.learning_rate)
+    to_input = v2.Compose(
+        [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    )
+    split = pd.read_csv(inputs / "split.csv")
+    crops = [Image.open(inputs / f"{id_}.png").crop((0, 0, 20, 20)) for id_ in split["id"]]
+    images = torch.stack([to_input(crop) for crop in crops])
+    targets = torch.tensor(split["target"])
+    train = np.flatnonzero(split["part"] == "train")
+    losses = []
+    for epoch in range(1, SCRATCH.epochs + 1):
+        order = np.random.default_rng(stream_seed(0, "lenet5", "order", epoch)).permutation(train)
+        total = 0.0
+        for rows in torch.from_numpy(order).split(SCRATCH.batch_size):
+            loss = functional.cross_entropy(network(images[rows]), targets[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        losses.append(total / len(train))
+    test = split["part"] == "test"
+    with torch.no_grad():
+        logits = network(images[torch.tensor(test.to_numpy())])
+
+    np.testing.assert_allclose(pd.read_csv(job.out / "history.csv")["train_loss"], losses, rtol=1e-4)
+    predictions = pd.read_csv(job.out / "predictions.csv")
+    assert list(predictions["id"]) == list(split.loc[test, "id"])
+    np.testing.assert_allclose(predictions[["logit_0", "logit_1"]], logits, atol=1e-3)
+    assert list(predictions["predicted"]) == list(logits.argmax(1))
+
+
+@pytest.mark.parametrize("size", [20, 33, 224])
+def test_a_batch_is_what_torchvisions_transforms_make_of_a_pillow_image(inputs: Path, size: int) -> None:
+    to_input = v2.Compose(
+        [
+            v2.Resize((size, size)),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        ]
+    )
+    batch = InputImages(View(inputs / "views" / "original.json"), size, torch.device("cpu")).batch([3, 0])
+    expected = torch.stack([to_input(Image.open(inputs / f"image{number:02d}.png")) for number in (3, 0)])
+    torch.testing.assert_close(batch, expected, atol=1e-6, rtol=1e-5)
+
+
+@given(rows=st.integers(1, 200), size=st.integers(2, 40))
+def test_batches_lose_nothing_and_leave_no_image_alone(rows: int, size: int) -> None:
+    made = list(batches(np.arange(rows), size))
+    assert [row for batch in made for row in batch] == list(range(rows))
+    assert all(len(batch) == size for batch in made[:-1])
+    assert rows == 1 or 1 < len(made[-1]) <= size + 1
+
+
+def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: Path, tmp_path: Path) -> None:
+    other = replace(
+        job,
+        cell=replace(job.cell, view="center"),
+        view=inputs / "views" / "center.json",
+        out=tmp_path / "other",
+        work=tmp_path / "other_work",
+    )
+    recipe = Recipe(weights="random", epochs=1, learning_rate=1e-30, batch_size=16)
+    for one in (job, other):
+        train_cell(replace(one, recipe=recipe))
+    # With a step of nearly nothing the weights stay the initial ones: each cell's logits are then
+    # one network's answer to its own pixels.
+    network = build("lenet5", 2, 20, stream_seed(0, "lenet5", "weights")).eval()
+    for one in (job, other):
+        split = pd.read_csv(one.split)
+        images = InputImages(View(one.view), 20, torch.device("cpu"))
+        with torch.no_grad():
+            expected = network(images.batch(np.flatnonzero(split["part"] == "test").tolist()))
+        found = pd.read_csv(one.out / "predictions.csv")[["logit_0", "logit_1"]]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.fixture
+def small_split(inputs: Path, tmp_path: Path) -> Path:
+    """Eight training images, for networks that take long on a CPU."""
+    split = pd.read_csv(inputs / "split.csv")
+    split.loc[split.index[split["part"] == "train"][8:], "part"] = "unused"
+    split.to_csv(tmp_path / "small.csv", index=False)
+    return tmp_path / "small.csv"
+
+
+@pytest.mark.parametrize("architecture", ["resnet50", "densenet121", "vgg16", "inception_v3"])
+def test_the_studys_networks_train_from_scratch(job: CellJob, small_split: Path, architecture: str) -> None:
+    recipe = Recipe(weights="random", epochs=1, input_size=None if architecture == "inception_v3" else 32)
+    cell = replace(job.cell, architecture=architecture)
+    train_cell(replace(job, cell=cell, recipe=recipe, split=small_split))
+    facts = json.loads((job.out / "cell.json").read_text())
+    assert facts["images"] == {"train": 8, "val": 6, "test": 6}
+    assert facts["input_size"] == (299 if architecture == "inception_v3" else 32)
+    assert np.isfinite(pd.read_csv(job.out / "predictions.csv")[["logit_0", "logit_1"]]).all(axis=None)
+    assert not job.work.exists()
+
+
+def test_the_auxiliary_loss_of_inception_counts_with_its_weight(job: CellJob, small_split: Path) -> None:
+    cell = replace(job.cell, architecture="inception_v3")
+    answers = []
+    for weight in (0.0, 0.4):
+        recipe = Recipe(weights="random", epochs=1, auxiliary_weight=weight)
+        train_cell(replace(job, cell=cell, recipe=recipe, split=small_split))
+        answers.append(sha256_of(job.out / "predictions.csv"))
+    assert answers[0] != answers[1]
+
+
+KILLED = """
+import os, signal, sys
+from nullcrop.cli import main
+from nullcrop.training import data, loop
+
+def dying(function, calls):
+    def wrapper(*args):
+        nonlocal calls
+        result = function(*args)
+        calls -= 1
+        if calls == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return wrapper
+
+{patch}
+sys.exit(main(sys.argv[1:]))
+"""
+
+BETWEEN_EPOCHS = "loop.save_checkpoint = dying(loop.save_checkpoint, 2)"
+INSIDE_AN_EPOCH = "data.InputImages.batch = dying(data.InputImages.batch, 6)"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "patch"),
+    [("lenet5", BETWEEN_EPOCHS), ("lenet5", INSIDE_AN_EPOCH), ("vgg16", INSIDE_AN_EPOCH)],
+    ids=["between", "inside", "inside-with-dropout"],
+)
+def test_a_killed_cell_ends_as_if_it_had_not_been_killed(
+    job: CellJob, small_split: Path, tmp_path: Path, architecture: str, patch: str
+) -> None:
+    if architecture == "vgg16":
+        recipe = replace(SCRATCH, input_size=32, epochs=2, batch_size=4)
+        job = replace(job, cell=replace(job.cell, architecture="vgg16"), recipe=recipe, split=small_split)
+    train_cell(replace(job, out=tmp_path / "whole", work=tmp_path / "whole_work"))
+
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    command = [sys.executable, "-c", KILLED.format(patch=patch), *arguments(job)]
+    killed = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not job.out.exists()
+    assert (job.work / "checkpoint.pt").is_file()
+
+    resumed = subprocess.run(
+        [sys.executable, "-m", "nullcrop", *arguments(job)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "resumed after epoch" in resumed.stderr
+    assert hashes(job.out) == hashes(tmp_path / "whole")
+    assert not (job.work).exists()
+
+
+def test_a_checkpoint_of_another_recipe_is_not_resumed(
+    job: CellJob, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-c", KILLED.format(patch=BETWEEN_EPOCHS), *arguments(job)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PACKAGE)}, check=False)
+    changed = replace(job, recipe=replace(SCRATCH, learning_rate=2e-3), work=job.work)
+    train_cell(changed)
+    assert "training starts anew" in capsys.readouterr().err
+    train_cell(replace(changed, out=tmp_path / "fresh", work=tmp_path / "fresh_work"))
+    assert hashes(job.out) == hashes(tmp_path / "fresh")
+
+
+def test_a_damaged_checkpoint_is_not_resumed(job: CellJob, capsys: pytest.CaptureFixture[str]) -> None:
+    job.work.mkdir()
+    (job.work / "checkpoint.pt").write_bytes(b"half a checkpoint")
+    train_cell(job)
+    assert "cannot be read" in capsys.readouterr().err
+    assert (job.out / "cell.json").is_file()
+
+
+def test_a_finished_cell_is_kept_until_something_that_decides_it_changes(
+    job: CellJob, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_cell(job)
+    first = {name: (job.out / name).stat().st_mtime_ns for name in CELL_FILES}
+    train_cell(job)
+    assert "kept" in capsys.readouterr().err
+    assert {name: (job.out / name).stat().st_mtime_ns for name in CELL_FILES} == first
+
+    split = pd.read_csv(inputs / "split.csv")
+    split.loc[split["part"] == "val", "part"] = "unused"
+    split.iloc[0, split.columns.get_loc("part")] = "val"
+    split.to_csv(tmp_path / "split.csv", index=False)
+    changes: list[Callable[[CellJob], CellJob]] = [
+        lambda one: replace(one, recipe=replace(SCRATCH, epochs=2)),
+        lambda one: replace(one, cell=replace(one.cell, seed=1)),
+        lambda one: replace(one, view=inputs / "views" / "center.json"),
+        lambda one: replace(one, split=tmp_path / "split.csv"),
+    ]
+    for change in changes:
+        train_cell(change(job))
+        assert "kept" not in capsys.readouterr().err
+    (job.out / "predictions.csv").write_text("tampered")
+    train_cell(changes[-1](job))
+    assert "kept" not in capsys.readouterr().err
+
+
+def test_two_processes_may_train_the_same_cell_at_once(job: CellJob, tmp_path: Path) -> None:
+    train_cell(replace(job, out=tmp_path / "alone", work=tmp_path / "alone_work"))
+    command = [sys.executable, "-m", "nullcrop", *arguments(job)]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    both = [subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert hashes(job.out) == hashes(tmp_path / "alone")
+
+
+def test_a_loss_that_is_no_number_stops_the_cell(job: CellJob, capsys: pytest.CaptureFixture[str]) -> None:
+    hopeless = replace(job, recipe=replace(SCRATCH, learning_rate=1e18))
+    assert main(arguments(hopeless)) == 1
+    message = capsys.readouterr().err
+    assert "training loss became" in message
+    assert "learning rate below 1e+18" in message
+    assert "Traceback" not in message
+    assert not (job.out).exists()
+
+
+def test_a_split_of_other_images_is_refused(job: CellJob, inputs: Path, tmp_path: Path) -> None:
+    split = pd.read_csv(inputs / "split.csv")
+    split.iloc[::-1].to_csv(tmp_path / "reversed.csv", index=False)
+    with pytest.raises(NullcropError, match="name different images"):
+        train_cell(replace(job, split=tmp_path / "reversed.csv"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_without_a_gpu_a_cell_that_demands_one_says_so(job: CellJob) -> None:
+    with pytest.raises(NullcropError, match="asks for a GPU, but torch sees none"):
+        train_cell(replace(job, device="cuda"))
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("architecture", ["lenet5", "resnet18", "vgg16"])
+def test_on_a_gpu_a_cell_is_deterministic(job: CellJob, tmp_path: Path, architecture: str) -> None:
+    recipe = replace(SCRATCH, input_size=None if architecture == "lenet5" else 64)
+    job = replace(job, cell=replace(job.cell, architecture=architecture), recipe=recipe, device="cuda")
+    for name in ("first", "second"):
+        train_cell(replace(job, out=tmp_path / name, work=tmp_path / f"{name}_work"))
+    assert hashes(tmp_path / "first") == hashes(tmp_path / "second")
+
+
+WITHOUT_THE_REST = """
+import sys
+
+absent = ["pydantic", "yaml", "sklearn", "scipy", "statsmodels", "matplotlib", "rich", "snakemake"]
+sys.modules.update(dict.fromkeys(absent))  # None: importing one raises ImportError
+from nullcrop.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_training_runs_where_only_torch_numpy_pandas_and_pillow_are_installed(job: CellJob) -> None:
+    command = [sys.executable, "-c", WITHOUT_THE_REST, *arguments(job)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PACKAGE)}, check=True)
+    assert (job.out / "cell.json").is_file()

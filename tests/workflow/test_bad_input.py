@@ -1,0 +1,85 @@
+"""Mistakes in a config or a target end in one line a user understands, before anything runs."""
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import TOY_PHANTOM, Checkout
+
+Break = Callable[[Checkout], object]
+
+MISTAKES: dict[str, tuple[Break, str]] = {
+    "unknown config key": (lambda c: c.write_config(devise="cpu"), "toy.yaml: unknown key 'devise'"),
+    "unknown dataset": (
+        lambda c: c.write_study(datasets=["oen"]),
+        "unknown dataset 'oen', did you mean 'one'?",
+    ),
+    "unknown view": (lambda c: c.write_study(views=["uper_left"]), "studies.toy.views.0"),
+    "unknown recipe": (lambda c: c.write_study(recipes=["papre"]), "did you mean 'paper'?"),
+    "no group key": (
+        lambda c: c.write_definition("one", group=None),
+        "dataset 'one' has no group key, so it cannot be split by group",
+    ),
+    "weights that do not exist": (
+        lambda c: c.write_study(recipes=["paper"]),
+        "there are no ImageNet weights for lenet5",
+    ),
+    "definition with an unknown key": (
+        lambda c: c.write_definition("one", classs=["a"]),
+        "definitions/one.yaml: unknown key 'classs'",
+    ),
+    "definition that is not YAML": (
+        lambda c: (c.folder / "definitions/one.yaml").write_text("title: [one"),
+        "definitions/one.yaml is not valid YAML",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named_before_anything_runs(fresh: Callable[[], Checkout], name: str) -> None:
+    mistake, message = MISTAKES[name]
+    checkout = fresh()
+    mistake(checkout)
+    output = checkout.snakemake(fails=True)
+    assert message in output
+    assert "Traceback" not in output
+    assert not (checkout.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "results/cells/one/printed/grouped/uper_left/lenet5/toy/seed0/cell.json",
+            "unknown view 'uper_left', did you mean 'upper_left'?",
+        ),
+        ("results/studies/toy/on/figures/accuracy.pdf", "unknown dataset 'on'"),
+        ("results/studies/toy/one/figures/acuracy.pdf", "did you mean 'accuracy.p"),
+        ("results/studies/tyo/metrics.csv", "unknown study 'tyo', did you mean 'toy'?"),
+    ],
+)
+def test_a_misspelt_target_is_named(fresh: Callable[[], Checkout], target: str, message: str) -> None:
+    output = fresh().snakemake(target, fails=True)
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_a_failing_step_shows_its_message_and_leaves_the_rest_running(fresh: Callable[[], Checkout]) -> None:
+    """One dataset without its folder: said in the user's words, while the other one is finished."""
+    checkout = fresh()
+    checkout.write_definition("one", source={"kind": "folder", "path": "no/such/folder"}, group=None)
+    checkout.write_study(splits=["random"])
+    output = checkout.snakemake(fails=True)
+    assert "source.path: there is no folder no/such/folder" in output
+    assert "Traceback" not in output
+    assert (checkout.folder / "results/studies/toy/two/figures/accuracy.png").is_file()
+    assert not (checkout.folder / "results/studies/toy/metrics.csv").exists()
+
+
+def test_an_exploding_loss_fails_its_cell_in_words(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    checkout.write_definition("one", source={**TOY_PHANTOM["source"]})  # type: ignore[dict-item]
+    checkout.write_config(recipes={"toy": {"weights": "random", "epochs": 3, "learning_rate": 1e18}})
+    output = checkout.snakemake("results/studies/toy/one/metrics.csv", fails=True)
+    assert "the training loss became" in output
+    assert not list((checkout.folder / "results/cells").rglob("*.csv"))

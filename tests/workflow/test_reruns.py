@@ -1,0 +1,129 @@
+"""What runs again after a change, asked of Snakemake's own dry run."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from .conftest import TOY_CONFIG, TOY_PHANTOM, Checkout
+
+CELL = Path("results/cells/one/printed/grouped/upper_left/lenet5/toy/seed0")
+
+
+def test_a_finished_study_has_nothing_to_do(done: Checkout) -> None:
+    assert done.plan() == {}
+    figures = done.folder / "results/studies/toy/one/figures"
+    assert {path.name for path in figures.iterdir()} == {
+        f"{figure}.{suffix}" for figure in ("accuracy", "samples") for suffix in ("pdf", "svg", "png")
+    }
+    assert not list((done.folder / "results/.work").rglob("*.pt"))
+
+
+def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkout) -> None:
+    before = done.predictions()
+    (done.folder / CELL / "predictions.csv").unlink()
+    assert done.plan() == Counter(["train_cell", "compute_metrics", "join_metrics", "plot_accuracy", "all"])
+    assert done.planned_cells() == {("one", "upper_left")}
+    done.snakemake()
+    assert done.predictions() == before
+
+
+def test_touching_every_source_file_reruns_nothing(done: Checkout) -> None:
+    for path in done.folder.rglob("*"):
+        inside = path.relative_to(done.folder).parts[0]
+        if path.is_file() and inside not in ("results", "resources", ".snakemake"):
+            os.utime(path)
+    assert done.plan() == {}
+
+
+def test_touching_every_table_and_array_reruns_nothing(done: Checkout) -> None:
+    for path in sorted((done.folder / "results").rglob("*.[cnj]*")):
+        if path.parts[-2] != "figures":
+            os.utime(path)
+    assert done.plan() == {}
+
+
+def test_editing_a_figures_code_or_a_rules_command_retrains_nothing(done: Checkout) -> None:
+    rules = done.folder / "workflow/rules/training.smk"
+    rules.write_text(rules.read_text().replace("--threads {threads}", "--threads  {threads}"))
+    (done.folder / "workflow/nullcrop/figures/style.py").open("a").write("\n# another colour\n")
+    assert "train_cell" not in done.plan()
+
+
+def test_another_dataset_reruns_no_old_cell(done: Checkout) -> None:
+    done.write_definition("three", source={**TOY_PHANTOM["source"], "seed": 9})  # type: ignore[dict-item]
+    done.write_study(datasets=["one", "two", "three"])
+    plan = done.plan()
+    assert done.planned_cells() == {("three", "original"), ("three", "upper_left")}
+    assert plan["train_cell"] == 2
+    assert plan["compute_metrics"] == plan["list_samples"] == plan["crop_views"] == 1
+
+
+def test_another_view_of_a_study_trains_only_that_view(done: Checkout) -> None:
+    done.write_study(views=["original", "upper_left", "center"])
+    assert done.planned_cells() == {("one", "center"), ("two", "center")}
+
+
+def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout) -> None:
+    done.write_study(title="Another title")
+    assert done.plan() == {}
+    recipe = {**TOY_CONFIG["recipes"]["toy"], "epochs": 2}  # type: ignore[index]
+    done.write_config(recipes={"toy": recipe})
+    assert done.plan()["train_cell"] == 4
+
+
+def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> None:
+    done.write_config(crop={"width": 16, "height": 16})
+    plan = done.plan()
+    assert (plan["crop_views"], plan["train_cell"], plan["list_samples"]) == (2, 4, 0)
+
+
+def test_datasets_listed_again_with_the_same_content_keep_their_cells(done: Checkout) -> None:
+    """Snakemake cannot know beforehand that nothing will change; each cell finds out and is kept."""
+    before = done.predictions()
+    spent = (done.folder / CELL / "history.csv").read_text()
+    done.snakemake("--forcerun", "list_samples")
+    log = done.folder / "results/logs/train_cell" / CELL.relative_to("results/cells").parent / "seed0.log"
+    assert "kept" in log.read_text()
+    assert done.predictions() == before
+    assert (done.folder / CELL / "history.csv").read_text() == spent
+    assert done.plan() == {}
+
+
+def test_one_datasets_figure_touches_no_other_dataset(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    target = "results/studies/toy/one/figures/accuracy.pdf"
+    assert {dataset for dataset, _ in checkout.planned_cells(target)} == {"one"}
+    assert checkout.plan(target)["list_samples"] == 1
+    assert checkout.plan("--config", "datasets=[two]")["train_cell"] == 2
+    assert {dataset for dataset, _ in checkout.planned_cells("--config", "datasets=[two]")} == {"two"}
+
+
+def test_a_users_own_folder_is_listed_again_when_its_table_changes(done: Checkout) -> None:
+    shutil.copytree(done.folder / "resources/archives/one", done.folder / "mine")
+    definition = {
+        **TOY_PHANTOM,
+        "source": {"kind": "folder", "path": "mine/images", "table": "mine/samples.csv"},
+    }
+    (done.folder / "definitions/mine.yaml").write_text(yaml.safe_dump(definition))
+    done.write_study(datasets=["mine"])
+    done.snakemake()
+    assert done.plan() == {}
+    table = done.folder / "mine/samples.csv"
+    os.utime(table)
+    assert done.plan() == {}
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:-1]) + "\n")
+    assert done.plan()["list_samples"] == 1
+
+
+def test_the_default_config_plans_the_study_as_published(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    shutil.copy(checkout.folder / "config/config.yaml", checkout.folder / "toy.yaml")
+    plan = checkout.plan()
+    assert plan["train_cell"] == 312
+    assert plan["fetch_weights"] == 4
+    assert plan["list_samples"] == plan["crop_views"] == plan["fetch_archive"] == 13
