@@ -16,6 +16,7 @@ help:
 	@echo "make lint    the quick checks alone"
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
+	@echo "make pictures  run the demo and take its figures into the README"
 	@echo "make schema  write workflow/schemas from the config models"
 
 .PHONY: env
@@ -38,6 +39,12 @@ demo: $(ENV)
 	@echo "         results/studies/demo/phantom_jpeg/figures/accuracy.png     a cue in the compression: found there"
 	@echo "         results/studies/demo/*/figures/samples.png                 what the images and their crops look like"
 	@echo "         results/studies/demo/metrics.csv                           every number behind the figures"
+
+# The README's pictures are the demo's own figures.
+.PHONY: pictures
+pictures: demo
+	cp results/studies/demo/phantom_session/figures/accuracy.png docs/demo/accuracy.png
+	cp results/studies/demo/phantom_clean/figures/accuracy.png docs/demo/accuracy_clean.png
 
 .PHONY: lint
 lint: $(ENV)

@@ -19,7 +19,7 @@ BUILDERS = {
     "resnet50": models.resnet50,
     "densenet121": models.densenet121,
     "vgg16": models.vgg16,
-    "resnet18": models.resnet18,
+    "shufflenet_v2": models.shufflenet_v2_x0_5,
 }
 
 

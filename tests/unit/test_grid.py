@@ -163,7 +163,7 @@ def test_a_grouped_split_of_a_dataset_without_groups(split: str, make_project: M
 
 
 def test_imagenet_weights_for_a_network_that_has_none(make_project: MakeProject) -> None:
-    study: dict[str, Any] = {"datasets": ["first"], "architectures": ["resnet18", "lenet5"]}
+    study: dict[str, Any] = {"datasets": ["first"], "architectures": ["shufflenet_v2", "lenet5"]}
     message = refusal(lambda: Grid(make_project({"main": study})))
     assert "there are no ImageNet weights for lenet5, which the recipe 'paper' asks for" in message
     study["recipes"] = ["scratch"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -14,6 +15,8 @@ from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
 from nullcrop.progress import duration
+
+BAR_WIDTH = 14
 
 
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
@@ -32,11 +35,11 @@ def print_status(project: Project, study: str | None = None, console: Console | 
 
 def _study_table(project: Project, study: str, cells: list[Cell]) -> Table:
     results = Path(project.config.paths.results)
-    table = Table(title=f"{study}: {project.config.studies[study].title}", title_justify="left")
-    table.add_column("dataset")
-    table.add_column("", width=20)
+    table = Table(title=f"{study}: {project.config.studies[study].title}", title_justify="left", box=SIMPLE)
+    table.add_column("dataset", no_wrap=True)
+    table.add_column("", width=BAR_WIDTH)
     for heading in ("done", "under way", "missing", "time spent"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
         table.add_row(*_row(dataset, results, [cell for cell in cells if cell.dataset == dataset]))
     table.add_section()
@@ -57,7 +60,7 @@ def _row(label: str, results: Path, cells: Iterable[Cell]) -> list[str | Progres
     done = len(seconds)
     return [
         label,
-        ProgressBar(total=total, completed=done, width=20),
+        ProgressBar(total=total, completed=done, width=BAR_WIDTH),
         f"{done} of {total}",
         str(under_way),
         str(total - done - under_way),

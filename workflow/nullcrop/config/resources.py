@@ -6,7 +6,7 @@ Profiles override them by rule name; no partition, account or site stands here.
 from nullcrop.config.definitions import Definition
 from nullcrop.config.recipe import Recipe
 
-IMAGES_A_SECOND = {"lenet5": 20_000, "resnet18": 1_500, "resnet50": 600, "densenet121": 400}
+IMAGES_A_SECOND = {"lenet5": 20_000, "shufflenet_v2": 2_000, "resnet50": 600, "densenet121": 400}
 """Training images a second on a modest GPU at batch 32; what is not named: 250."""
 
 START_MINUTES = 10

@@ -17,7 +17,7 @@ COLOURS = {
     "densenet121": "#D55E00",
     "inception_v3": "#7FC8F0",
     "vgg16": "#F0E442",
-    "resnet18": "#84409B",
+    "shufflenet_v2": "#84409B",
     "lenet5": "#4BB28F",
 }
 """Fill of each architecture, after Okabe and Ito (2008) with the lightness spread: at least 10 units of
@@ -31,7 +31,7 @@ ARCHITECTURE_LABELS = {
     "densenet121": "DenseNet121",
     "inception_v3": "InceptionV3",
     "vgg16": "VGG16",
-    "resnet18": "ResNet18",
+    "shufflenet_v2": "ShuffleNetV2",
     "lenet5": "LeNet-5",
 }
 

@@ -110,8 +110,12 @@ ARCHITECTURES = {
         _inception_v3, 299, ("fc", "AuxLogits.fc"), models.Inception_V3_Weights.IMAGENET1K_V1, smallest=299
     ),
     "vgg16": Architecture(_vgg16, 224, ("classifier.6",), models.VGG16_Weights.IMAGENET1K_V1, smallest=32),
-    "resnet18": Architecture(
-        _plain(models.resnet18), 224, ("fc",), models.ResNet18_Weights.IMAGENET1K_V1, smallest=32
+    "shufflenet_v2": Architecture(
+        _plain(models.shufflenet_v2_x0_5),
+        224,
+        ("fc",),
+        models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1,
+        smallest=32,
     ),
     "lenet5": Architecture(
         lambda num_classes, size, imagenet: LeNet5(num_classes, size), 20, (), None, smallest=16

@@ -85,7 +85,7 @@ def train_cell(job: CellJob) -> None:
         stream_seed(job.cell.seed, job.cell.architecture, "weights"),
         pretrained,
     ).to(numerics.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=job.recipe.learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=job.recipe.learning_rate, fused=True)
     history = resume(job.work / "checkpoint.pt", identity, network, optimizer)
 
     for epoch in range(len(history) + 1, job.recipe.epochs + 1):
