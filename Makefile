@@ -57,7 +57,7 @@ lint: $(ENV)
 
 .PHONY: test
 test: lint
-	$(BIN)/pytest --numprocesses $(CORES)
+	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile
 
 .PHONY: format
 format: $(ENV)

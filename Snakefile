@@ -26,3 +26,5 @@ rule all:
     default_target: True
     input:
         GRID.targets(),
+    message:
+        "everything the config asks for is done"

@@ -99,9 +99,14 @@ def test_narrowing_to_a_dataset_narrows_every_target(make_project: MakeProject) 
     assert not [path for path in grid.targets() if "second" in path or "other" in path]
 
 
-def test_targets_are_the_metrics_and_figures_of_every_study(make_project: MakeProject) -> None:
+def test_targets_are_the_cells_metrics_and_figures_of_every_study(make_project: MakeProject) -> None:
     grid = Grid(make_project({"main": {"datasets": ["first"]}}, paths={"results": "out"}))
     assert set(grid.targets()) == {
+        *(
+            f"out/cells/{cell.path}/{name}"
+            for cell in grid.cells("main")
+            for name in ("predictions.csv", "history.csv", "cell.json")
+        ),
         "out/studies/main/metrics.csv",
         *(
             f"out/studies/main/first/figures/{figure}.{suffix}"

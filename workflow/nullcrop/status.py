@@ -16,13 +16,13 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
 from nullcrop.progress import duration
 
-BAR_WIDTH = 14
+BAR_WIDTH = 12
 
 
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
-    """Print a table for each study (or one): cells done, under way and missing, time spent.
+    """Print a table for each study (or one): cells done, begun and missing, time spent.
 
-    A cell is done when its cell.json can be read, under way when a checkpoint of it lies in the
+    A cell is done when its cell.json can be read, begun when a checkpoint of it lies in the
     working folder (running, or stopped and resumable). Works on half-finished results.
     """
     console = console or Console()
@@ -38,7 +38,7 @@ def _study_table(project: Project, study: str, cells: list[Cell]) -> Table:
     table = Table(title=f"{study}: {project.config.studies[study].title}", title_justify="left", box=SIMPLE)
     table.add_column("dataset", no_wrap=True)
     table.add_column("", width=BAR_WIDTH)
-    for heading in ("done", "under way", "missing", "time spent"):
+    for heading in ("done", "begun", "missing", "time spent"):
         table.add_column(heading, justify="right", no_wrap=True)
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
         table.add_row(*_row(dataset, results, [cell for cell in cells if cell.dataset == dataset]))
@@ -49,21 +49,21 @@ def _study_table(project: Project, study: str, cells: list[Cell]) -> Table:
 
 def _row(label: str, results: Path, cells: Iterable[Cell]) -> list[str | ProgressBar]:
     seconds: list[float] = []
-    under_way = total = 0
+    begun = total = 0
     for cell in cells:
         total += 1
         spent = _seconds(results / "cells" / cell.path / "cell.json")
         if spent is not None:
             seconds.append(spent)
         elif (results / ".work" / "cells" / cell.path).is_dir():
-            under_way += 1
+            begun += 1
     done = len(seconds)
     return [
         label,
         ProgressBar(total=total, completed=done, width=BAR_WIDTH),
         f"{done} of {total}",
-        str(under_way),
-        str(total - done - under_way),
+        str(begun),
+        str(total - done - begun),
         duration(sum(seconds)),
     ]
 

@@ -102,9 +102,14 @@ class Grid:
         return [f"{folder}/{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
 
     def targets(self) -> list[str]:
-        """Everything `rule all` makes."""
+        """Everything `rule all` makes.
+
+        Cells are named beside the figures they end in: Snakemake does not miss a deleted file
+        that nothing still to be made needs.
+        """
         results = self.project.config.paths.results
-        return [
+        cells = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
+        return cells + [
             path
             for study in self.studies
             for path in (

@@ -1,0 +1,71 @@
+"""The status table on results that are half done, damaged, or not there."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nullcrop.config.grid import Grid
+from nullcrop.config.models import Project
+from nullcrop.errors import NullcropError
+from nullcrop.files import write_json
+from nullcrop.status import print_status
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Two datasets of four cells each; results in an empty folder."""
+    monkeypatch.chdir(REPOSITORY)
+    study: dict[str, Any] = {
+        "title": "Half done",
+        "datasets": ["phantom_clean", "phantom_jpeg"],
+        "views": ["original", "center"],
+        "architectures": ["lenet5"],
+        "recipes": ["scratch"],
+        "seeds": [0, 1],
+    }
+    paths = {"results": str(tmp_path), "resources": str(tmp_path)}
+    return Project({"definitions": ["config/phantoms"], "studies": {"half": study}, "paths": paths})
+
+
+def shown(project: Project, **options: Any) -> dict[str, list[str]]:
+    """The words of each row by dataset, in a terminal of 80 columns."""
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    print_status(project, console=console, **options)
+    lines = [line.replace("━", " ").split() for line in console.export_text().splitlines()]
+    return {line[0]: line[1:] for line in lines if line}
+
+
+def finish(project: Project, place: int, seconds: float) -> None:
+    cell = Grid(project).cells("half")[place]
+    write_json(Path(project.config.paths.results, "cells", cell.path, "cell.json"), {"seconds": seconds})
+
+
+def test_nothing_done(project: Project) -> None:
+    rows = shown(project)
+    assert rows["phantom_clean"] == ["0", "of", "4", "0", "4", "0.0", "s"]
+    assert rows["all"] == ["0", "of", "8", "0", "8", "0.0", "s"]
+
+
+def test_done_begun_and_missing_are_told_apart(project: Project, tmp_path: Path) -> None:
+    finish(project, 0, 30.0)
+    finish(project, 1, 90.0)
+    (tmp_path / ".work" / "cells" / Grid(project).cells("half")[2].path).mkdir(parents=True)
+    rows = shown(project)
+    assert rows["phantom_clean"] == ["2", "of", "4", "1", "1", "2", "min", "00", "s"]
+    assert rows["phantom_jpeg"] == ["0", "of", "4", "0", "4", "0.0", "s"]
+    assert rows["all"][:5] == ["2", "of", "8", "1", "5"]
+
+
+def test_a_half_written_cell_is_not_done(project: Project, tmp_path: Path) -> None:
+    finish(project, 0, 30.0)
+    (tmp_path / "cells" / Grid(project).cells("half")[0].path / "cell.json").write_text('{"seconds": 3')
+    assert shown(project)["all"][:3] == ["0", "of", "8"]
+
+
+def test_an_unknown_study_is_named(project: Project) -> None:
+    with pytest.raises(NullcropError, match="unknown study 'hlaf', did you mean 'half'"):
+        shown(project, study="hlaf")
