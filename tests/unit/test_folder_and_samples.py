@@ -372,12 +372,18 @@ def test_leaving_out_every_image_of_a_class_is_refused(make_folder: MakeFolder, 
 # Counts
 
 
-EXPECTED = {"images": 6, "classes": {"benign": 3, "malignant": 3}, "splits": {"train": 2, "test": 3}}
+EXPECTED = {
+    "images": 6,
+    "classes": {"benign": 3, "malignant": 3},
+    "splits": {"train": 2, "test": 3},
+    "split_classes": {"test": {"malignant": 3}},
+}
 DIFFERENCES = [
     "images: expected 6, found 5",
     "class malignant: expected 3, found 2",
     "official split train: expected 2, found 3",
     "official split test: expected 3, found 2",
+    "official split test, class malignant: expected 3, found 2",
 ]
 SPLIT = ["train"] * 3 + ["test"] * 2
 

@@ -89,6 +89,14 @@ def test_expected_counts_add_up(name: str) -> None:
     assert expected.classes or expected.splits
     if expected.splits:
         assert sum(expected.splits.values()) == expected.images
+    for part, counts in expected.split_classes.items():
+        if set(counts) == set(classes):
+            assert sum(counts.values()) == expected.splits[part]
+        else:
+            assert sum(counts.values()) < expected.splits[part]
+    if expected.split_classes and expected.split_classes.keys() == expected.splits.keys():
+        for label, count in expected.classes.items():
+            assert sum(counts[label] for counts in expected.split_classes.values()) == count
     if set(expected.classes) == set(classes):
         assert sum(expected.classes.values()) == expected.images
     else:
@@ -277,6 +285,10 @@ def counted(labels: Iterable[str]) -> dict[str, int]:
     return dict(Counter(labels))
 
 
+def counted_by(parts: "pd.Series[str]", labels: "pd.Series[str]") -> dict[str, dict[str, int]]:
+    return {part: counted(labels[parts == part]) for part in parts.unique()}
+
+
 @needs_metadata
 @pytest.mark.parametrize("year", ISIC_PARTS)
 def test_isic_ground_truth_has_the_expected_counts(year: int) -> None:
@@ -286,6 +298,7 @@ def test_isic_ground_truth_has_the_expected_counts(year: int) -> None:
     assert counted(table["class"]) == expected.classes
     if expected.splits:
         assert counted(table["part"]) == expected.splits
+        assert counted_by(table["part"], table["class"]) == expected.split_classes
 
 
 @needs_metadata
@@ -341,6 +354,7 @@ def test_dermamnist_has_the_expected_counts() -> None:
     assert len(table) == this.expected.images
     assert counted(label) == this.expected.classes
     assert counted(table["split"]) == this.expected.splits
+    assert counted_by(table["split"], label) == this.expected.split_classes
     target = label.map(this.targets("reconstructed"))
     test, train = table["split"] == "test", table["split"] == "train"
     assert (int((target[test] == 0).sum()), int(test.sum())) == (1_873, 2_005)
@@ -377,6 +391,7 @@ def test_breastmnist_has_the_expected_counts() -> None:
     assert len(table) == this.expected.images
     assert counted(label) == this.expected.classes
     assert counted(table["split"]) == this.expected.splits
+    assert counted_by(table["split"], label) == this.expected.split_classes
     assert counted(label[table["split"] == "test"]) == {"malignant": 42, "normal_or_benign": 114}
     # Code 0 is malignant, as the source's own folders say (one of the 780 matches disagrees).
     malignant = table["path"].str.startswith("malignant/")

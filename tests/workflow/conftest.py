@@ -112,7 +112,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Checkout]:
 
     def make() -> Checkout:
         folder = tmp_path_factory.mktemp("checkout")
-        for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        for name in ("Snakefile", "workflow", "config", "profiles", "envs", "resources/published"):
             source = REPOSITORY / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nullcrop
+from nullcrop.config.names import PUBLISHED
 from nullcrop.errors import NullcropError
 from nullcrop.progress import say
 
@@ -144,6 +145,26 @@ def join_metrics(options: argparse.Namespace) -> None:
     join_tables(options.tables, options.out)
 
 
+def list_discrepancies(options: argparse.Namespace) -> None:
+    """List where the published numbers differ from counts and arithmetic."""
+    from nullcrop.config.definitions import find_definitions, read_definition
+    from nullcrop.statistics.discrepancies import write_discrepancies
+
+    definitions = {
+        name: read_definition(path)
+        for name, path in find_definitions(options.definitions).items()
+        if name in PUBLISHED
+    }
+    write_discrepancies(options.published, definitions, options.out)
+
+
+def describe_discrepancies(options: argparse.Namespace) -> None:
+    """Write the table of discrepancies as a page for readers."""
+    from nullcrop.statistics.discrepancies_page import write_page
+
+    write_page(options.table, options.out)
+
+
 def plot_accuracy(options: argparse.Namespace) -> None:
     """Draw accuracy by view and architecture."""
     from nullcrop.config.definitions import read_definition
@@ -229,6 +250,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("compute-metrics", compute_metrics, "--cells", "--out")
     command("join-metrics", join_metrics, "--tables", "--out")
+    command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
+    command("describe-discrepancies", describe_discrepancies, "--table", "--out")
     command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
     command(
         "plot-samples",
@@ -262,16 +285,19 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--crop": _needed("size of the crops in pixels, such as 20x20", type=_crop_size),
     "--dataset": _needed("name of the dataset"),
     "--definition": _needed("the dataset's YAML file", type=Path),
+    "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
     "--labels": _needed("label rule"),
     "--metrics": _needed("metrics.csv of one dataset", type=Path),
     "--out": _needed("what to write", type=Path),
     "--protocol": _needed("split protocol"),
+    "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
     "--recipe": _needed("the recipe as JSON"),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
     "--split": _needed("CSV of the split", type=Path),
     "--study": {"default": None, "help": "one study only"},
+    "--table": _needed("table of discrepancies", type=Path),
     "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
     "--threads": _needed("CPU threads to use", type=int),
     "--view": _needed("the store's {view}.json", type=Path),

@@ -10,7 +10,7 @@ from nullcrop.config import resources
 from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
+from nullcrop.config.names import ARCHITECTURES, PUBLISHED, PUBLISHED_TABLES, SPLITS, VIEWS
 from nullcrop.errors import NullcropError
 
 try:
@@ -128,6 +128,15 @@ def words_of(wildcards):
     """What a figure says about its dataset; a param, so that other words draw it again."""
     definition = PROJECT.definition(wildcards.dataset)
     return [definition.title, definition.field]
+
+
+def counts_of_published(wildcards):
+    """A param, so that other counts or label rules compare again."""
+    return [
+        PROJECT.definition(name).model_dump_json(include={"title", "classes", "labels", "expected"})
+        for name in PUBLISHED
+        if name in PROJECT.definition_paths
+    ]
 
 
 def shown_rule(wildcards):

@@ -48,3 +48,29 @@ rule join_metrics:
         "metrics of the whole study {wildcards.study}"
     shell:
         "python -m nullcrop join-metrics --tables {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+# The published tables are committed; they do not move with the config's `resources`.
+rule list_discrepancies:
+    input:
+        expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
+    output:
+        f"{RESULTS}/discrepancies.csv",
+    log:
+        f"{RESULTS}/logs/list_discrepancies.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/list_discrepancies.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        definitions=CONFIG.definitions,
+        counts=counts_of_published,
+    message:
+        "comparing the published numbers with counts and arithmetic"
+    shell:
+        "python -m nullcrop list-discrepancies --published {input:q} --definitions {params.definitions:q} "
+        "--out {output:q} > {log:q} 2>&1"

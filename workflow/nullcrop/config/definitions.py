@@ -114,6 +114,8 @@ class Expected(Model):
     """Images of each class."""
     splits: dict[Literal["train", "val", "test"], int] = {}
     """Images of each part of the official split."""
+    split_classes: dict[Literal["train", "val", "test"], dict[str, int]] = {}
+    """Images of each class in parts of the official split."""
 
 
 class Definition(Model):
@@ -153,6 +155,10 @@ class Definition(Model):
         for where, names in (
             *((f"labels.{rule}.positive", spec.positive or []) for rule, spec in self.labels.items()),
             ("expected.classes", self.expected.classes),
+            *(
+                (f"expected.split_classes.{part}", counts)
+                for part, counts in self.expected.split_classes.items()
+            ),
         ):
             unknown = [name for name in names if name not in self.classes]
             if unknown:

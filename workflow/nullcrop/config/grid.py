@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS, WITHOUT_IMAGENET
+from nullcrop.config.names import ARCHITECTURES, PUBLISHED, SPLITS, VIEWS, WITHOUT_IMAGENET
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 
@@ -105,18 +105,29 @@ class Grid:
         """Everything `rule all` makes.
 
         Cells are named beside the figures they end in: Snakemake does not miss a deleted file
-        that nothing still to be made needs.
+        that nothing still to be made needs. The published study's discrepancies are of interest
+        where one of its datasets is.
         """
         results = self.project.config.paths.results
         cells = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
-        return cells + [
-            path
-            for study in self.studies
-            for path in (
-                f"{results}/studies/{study}/metrics.csv",
-                *(figure for dataset in self.datasets(study) for figure in self.figure_paths(study, dataset)),
-            )
-        ]
+        published = set(PUBLISHED) & set(self.values("dataset"))
+        discrepancies = [f"{results}/discrepancies.csv"] if published else []
+        return (
+            cells
+            + discrepancies
+            + [
+                path
+                for study in self.studies
+                for path in (
+                    f"{results}/studies/{study}/metrics.csv",
+                    *(
+                        figure
+                        for dataset in self.datasets(study)
+                        for figure in self.figure_paths(study, dataset)
+                    ),
+                )
+            ]
+        )
 
     def check_target(self, path: str) -> None:
         """Raise NullcropError when a path asked for names something the grid does not hold.

@@ -22,3 +22,29 @@ SPLITS = tuple(
 
 WITHOUT_IMAGENET = ("lenet5",)
 """Architectures for which no ImageNet checkpoint exists."""
+
+PUBLISHED = (
+    "pathmnist",
+    "dermamnist",
+    "breastmnist",
+    "nodulemnist3d",
+    "breakhis_40x",
+    "breakhis_100x",
+    "breakhis_200x",
+    "breakhis_400x",
+    "isic_2016",
+    "isic_2017",
+    "isic_2018",
+    "isic_2019",
+    "idc",
+)
+"""The datasets of the published study, in its order."""
+
+PUBLISHED_TABLES = (
+    "datasets_as_printed",
+    "metrics_as_printed",
+    "claims",
+    "counts_in_text",
+    "earlier_study",
+)
+"""The published tables in resources/published."""

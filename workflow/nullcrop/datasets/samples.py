@@ -164,8 +164,10 @@ def image_facts(path: str) -> dict[str, Any]:
 def _compare_counts(definition: Definition, samples: pd.DataFrame) -> list[str]:
     expected = definition.expected
 
-    def differing(what: str, column: str, wanted: dict[Any, int]) -> list[str]:
-        found = samples[column].value_counts()
+    def differing(
+        what: str, column: str, wanted: dict[Any, int], images: pd.DataFrame = samples
+    ) -> list[str]:
+        found = images[column].value_counts()
         return [
             f"{what} {key}: expected {count}, found {found.get(key, 0)}"
             for key, count in wanted.items()
@@ -180,6 +182,13 @@ def _compare_counts(definition: Definition, samples: pd.DataFrame) -> list[str]:
         total
         + differing("class", "class", expected.classes)
         + differing("official split", "official_split", splits)
+        + [
+            problem
+            for part, counts in expected.split_classes.items()
+            for problem in differing(
+                f"official split {part}, class", "class", counts, samples[samples["official_split"] == part]
+            )
+        ]
     )
 
 
