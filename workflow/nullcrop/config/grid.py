@@ -109,25 +109,14 @@ class Grid:
         where one of its datasets is.
         """
         results = self.project.config.paths.results
-        cells = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
-        published = set(PUBLISHED) & set(self.values("dataset"))
-        discrepancies = [f"{results}/discrepancies.csv"] if published else []
-        return (
-            cells
-            + discrepancies
-            + [
-                path
-                for study in self.studies
-                for path in (
-                    f"{results}/studies/{study}/metrics.csv",
-                    *(
-                        figure
-                        for dataset in self.datasets(study)
-                        for figure in self.figure_paths(study, dataset)
-                    ),
-                )
-            ]
-        )
+        made = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
+        for study in self.studies:
+            made.append(f"{results}/studies/{study}/metrics.csv")
+            for dataset in self.datasets(study):
+                made += self.figure_paths(study, dataset)
+        if set(PUBLISHED) & set(self.values("dataset")):
+            made.append(f"{results}/discrepancies.csv")
+        return made
 
     def check_target(self, path: str) -> None:
         """Raise NullcropError when a path asked for names something the grid does not hold.
