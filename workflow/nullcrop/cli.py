@@ -12,6 +12,8 @@ from typing import Any
 
 import nullcrop
 from nullcrop.config.names import PUBLISHED
+from nullcrop.config.cell import Cell
+from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.progress import say
 
@@ -112,14 +114,12 @@ def fetch_weights(options: argparse.Namespace) -> None:
 
 def train_cell(options: argparse.Namespace) -> None:
     """Train one cell."""
-    from nullcrop.config.cell import Cell
-    from nullcrop.config.recipe import Recipe
     from nullcrop.training.loop import CellJob, train_cell
 
     train_cell(
         CellJob(
-            cell=Cell.from_path(options.cell),
-            recipe=Recipe.from_json(options.recipe),
+            cell=options.cell,
+            recipe=options.recipe,
             view=options.view,
             split=options.split,
             weights=options.weights,
@@ -201,6 +201,20 @@ def write_schemas(options: argparse.Namespace) -> None:
     write_schemas()
 
 
+def _cell(text: str) -> Cell:
+    try:
+        return Cell.from_path(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' does not name a cell") from None
+
+
+def _recipe(text: str) -> Recipe:
+    try:
+        return Recipe.from_json(text)
+    except (TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text} is no recipe: {error}") from None
+
+
 def _crop_size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     return int(width), int(height)
@@ -275,7 +289,7 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 _FLAGS: dict[str, dict[str, Any]] = {
     "--architecture": _needed("name of the network"),
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
-    "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN"),
+    "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
     "--configfile": {
         "default": Path("config/config.yaml"),
@@ -292,7 +306,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--out": _needed("what to write", type=Path),
     "--protocol": _needed("split protocol"),
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
-    "--recipe": _needed("the recipe as JSON"),
+    "--recipe": _needed("what differs from the recipe `paper`, as JSON", type=_recipe),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
     "--split": _needed("CSV of the split", type=Path),

@@ -66,13 +66,16 @@ def definition_of(wildcards):
 
 
 def source_of(wildcards):
-    """A param, so that an edited definition remakes what depends on it and a touched file does not."""
-    return PROJECT.definition(wildcards.dataset).source.model_dump_json()
+    """A param, so that an edited definition remakes what depends on it and a touched file does not.
+
+    Without what stands at its default: a key that a later version adds changes nothing by itself.
+    """
+    return PROJECT.definition(wildcards.dataset).source.model_dump_json(exclude_defaults=True)
 
 
 def listing_of(wildcards):
     keys = {"source", "classes", "labels", "group", "expected", "on_mismatch", "unreadable"}
-    return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys)
+    return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys, exclude_defaults=True)
 
 
 def listed_from(wildcards):

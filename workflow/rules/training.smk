@@ -43,12 +43,12 @@ rule train_cell:
         recipe=recipe_of,
         numerics=CONFIG.device,
         cell=CELL,
-        weights=lambda wildcards, input: f"--weights {input.weights}" if "weights" in input.keys() else "",
+        weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
         out=subpath(output[0], parent=True),
         work=f"{RESULTS}/.work/cells/{CELL}",
     message:
         "training {params.cell}"
     shell:
         "python -m nullcrop train-cell --cell {params.cell:q} --view {input.view:q} --split {input.split:q} "
-        "{params.weights} --recipe {params.recipe:q} --device {params.numerics} --threads {threads} "
+        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} --threads {threads} "
         "--out {params.out:q} --work {params.work:q} > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 """How a network is trained. Plain Python: the training package reads it where nothing else is installed."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 
@@ -36,9 +36,17 @@ class Recipe:
         if self.auxiliary_weight < 0:
             raise ValueError(f"auxiliary_weight must not be negative, not {self.auxiliary_weight}")
 
+    def differences(self) -> dict[str, Any]:
+        """What differs from the defaults: the recipe's identity, which a key added later does not change."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        }
+
     def to_json(self) -> str:
-        """One line of JSON with every key resolved; :meth:`from_json` reads it."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """:meth:`differences` as one line of JSON; :meth:`from_json` reads it."""
+        return json.dumps(self.differences(), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":

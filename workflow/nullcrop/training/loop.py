@@ -214,7 +214,7 @@ def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
     """What decides a cell's result, as one hash: the content of its inputs, its parameters, its numerics."""
     content = {
         "architecture": job.cell.architecture,
-        "recipe": asdict(job.recipe),
+        "recipe": job.recipe.differences(),
         "seed": job.cell.seed,
         "pixels": view.facts["pixels_sha256"],
         "split": sha256_of(job.split),
