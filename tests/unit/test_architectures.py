@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision import models
 
-from nullcrop.errors import NullcropError
+from nullcrop.config.names import SMALLEST_INPUT
 from nullcrop.files import sha256_of
 from nullcrop.training import weights
 from nullcrop.training.architectures import ARCHITECTURES, FixedAdaptivePool, LeNet5, build, input_size
@@ -25,7 +25,7 @@ BUILDERS = {
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_network_answers_with_one_logit_a_target(name: str) -> None:
-    size = ARCHITECTURES[name].smallest
+    size = SMALLEST_INPUT[name]
     network = build(name, 3, size, seed=1).eval()
     with torch.inference_mode():
         assert network(torch.zeros(2, 3, size, size)).shape == (2, 3)
@@ -61,10 +61,10 @@ def test_the_seed_decides_the_weights() -> None:
     assert not torch.equal(first["features.0.weight"], other["features.0.weight"])
 
 
-def test_an_input_too_small_for_the_network_is_refused() -> None:
+def test_the_recipes_input_size_goes_before_the_architectures_own() -> None:
     assert input_size("inception_v3", None) == 299
-    with pytest.raises(NullcropError, match=r"inception_v3 needs at least 299 pixels.*is 224"):
-        input_size("inception_v3", 224)
+    assert input_size("vgg16", None) == 224
+    assert input_size("vgg16", 64) == 64
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_imagenet_weights_are_loaded_and_only_the_head_is_new(published: Path) -
 def test_new_heads_do_not_depend_on_the_checkpoint(name: str) -> None:
     builder = BUILDERS.get(name, lambda: models.inception_v3(init_weights=False))
     states = [builder().state_dict(), builder().state_dict()]
-    size = ARCHITECTURES[name].smallest
+    size = SMALLEST_INPUT[name]
     heads = [build(name, 2, size, 9, state).get_submodule(ARCHITECTURES[name].heads[-1]) for state in states]
     assert torch.equal(heads[0].weight, heads[1].weight)
     assert heads[0].weight.shape[0] == 2

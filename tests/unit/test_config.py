@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def test_what_a_config_leaves_out_is_the_studys(tmp_path: Path) -> None:
         ({"recipes": {"mine": {"epochs": 0}}}, "recipes.mine: epochs must be greater than 0, not 0"),
         ({"recipes": {"mine": {"batch_size": 1}}}, "batch_size must be at least 2"),
         ({"recipes": {"mine": {"input_size": 7}}}, "input_size must be at least 8 pixels, not 7"),
-        ({"recipes": {"mine": {"auxiliary_weight": -0.1}}}, "auxiliary_weight must not be negative"),
+        ({"recipes": {"mine": {"auxiliary_weight": -0.1}}}, "auxiliary_weight must be 0 or more"),
         ({"recipes": {"mine": {"learning_rate": 0}}}, "learning_rate must be greater than 0"),
     ],
 )
@@ -290,6 +291,18 @@ def test_a_config_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> No
 def test_a_recipe_is_read_back_from_its_one_line_of_json(recipe: Recipe) -> None:
     assert Recipe.from_json(recipe.to_json()) == recipe
     assert "\n" not in recipe.to_json()
+
+
+def test_the_defaults_are_the_studys_and_stay_so() -> None:
+    """A cell's identity leaves out what stands at its default, so a default must never change."""
+    assert asdict(Recipe()) == {
+        "weights": "imagenet",
+        "input_size": None,
+        "learning_rate": 1e-4,
+        "batch_size": 32,
+        "epochs": 5,
+        "auxiliary_weight": 0.4,
+    }
 
 
 def test_the_json_of_a_recipe_names_what_differs_from_the_studys() -> None:

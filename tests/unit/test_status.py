@@ -1,5 +1,6 @@
 """The status table on results that are half done, damaged, or not there."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ def shown(project: Project, **options: Any) -> dict[str, list[str]]:
 
 def finish(project: Project, place: int, seconds: float) -> None:
     cell = Grid(project).cells("half")[place]
-    write_json(Path(project.config.paths.results, "cells", cell.path, "cell.json"), {"seconds": seconds})
+    recipe = asdict(project.config.all_recipes[cell.recipe])
+    path = Path(project.config.paths.results, "cells", cell.path, "cell.json")
+    write_json(path, {"recipe": recipe, "seconds": seconds})
 
 
 def test_nothing_done(project: Project) -> None:
@@ -58,11 +61,15 @@ def test_done_begun_and_missing_are_told_apart(project: Project, tmp_path: Path)
     assert rows["phantom_clean"] == ["2", "of", "4", "1", "1", "2", "min", "00", "s"]
     assert rows["phantom_jpeg"] == ["0", "of", "4", "0", "4", "0.0", "s"]
     assert rows["all"][:5] == ["2", "of", "8", "1", "5"]
+    assert rows["Begun:"] == [Grid(project).cells("half")[2].path]
 
 
-def test_a_half_written_cell_is_not_done(project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ['{"seconds": 3', "[]", '{"seconds": null}', '{"recipe": {"epochs": 9}}'])
+def test_a_cell_half_written_or_of_another_recipe_is_not_done(
+    project: Project, tmp_path: Path, content: str
+) -> None:
     finish(project, 0, 30.0)
-    (tmp_path / "cells" / Grid(project).cells("half")[0].path / "cell.json").write_text('{"seconds": 3')
+    (tmp_path / "cells" / Grid(project).cells("half")[0].path / "cell.json").write_text(content)
     assert shown(project)["all"][:3] == ["0", "of", "8"]
 
 

@@ -297,9 +297,11 @@ def test_a_finished_cell_is_kept_until_something_that_decides_it_changes(
     for change in changes:
         train_cell(change(job))
         assert "kept" not in capsys.readouterr().err
+    whole = hashes(job.out)
     (job.out / "predictions.csv").write_text("tampered")
     train_cell(changes[-1](job))
-    assert "kept" not in capsys.readouterr().err
+    assert "kept" in capsys.readouterr().err
+    assert hashes(job.out) == whole
 
 
 def test_two_processes_may_train_the_same_cell_at_once(job: CellJob, tmp_path: Path) -> None:
@@ -319,6 +321,14 @@ def test_a_loss_that_is_no_number_stops_the_cell(job: CellJob, capsys: pytest.Ca
     assert "learning rate below 1e+18" in message
     assert "Traceback" not in message
     assert not (job.out).exists()
+
+
+def test_a_network_that_answers_no_numbers_is_not_finished(job: CellJob) -> None:
+    """One step: its loss is still a number, the weights after it are not."""
+    recipe = Recipe(weights="random", epochs=1, batch_size=64, learning_rate=1e38)
+    with pytest.raises(NullcropError, match="no numbers"):
+        train_cell(replace(job, recipe=recipe))
+    assert not job.out.exists()
 
 
 def test_a_split_of_other_images_is_refused(job: CellJob, inputs: Path, tmp_path: Path) -> None:

@@ -28,20 +28,20 @@ TOY_PHANTOM = {
     "citation": "none",
 }
 
+TOY_STUDY = {
+    "title": "Toy study",
+    "datasets": ["one", "two"],
+    "splits": ["grouped"],
+    "views": ["original", "upper_left"],
+    "architectures": ["lenet5"],
+    "recipes": ["toy"],
+}
+
 TOY_CONFIG = {
     "definitions": ["definitions"],
     "device": "cpu",
     "recipes": {"toy": {"weights": "random", "epochs": 3, "learning_rate": 0.001}},
-    "studies": {
-        "toy": {
-            "title": "Toy study",
-            "datasets": ["one", "two"],
-            "splits": ["grouped"],
-            "views": ["original", "upper_left"],
-            "architectures": ["lenet5"],
-            "recipes": ["toy"],
-        }
-    },
+    "studies": {"toy": TOY_STUDY},
 }
 
 
@@ -60,7 +60,7 @@ class Checkout:
         (self.folder / "toy.yaml").write_text(yaml.safe_dump({**TOY_CONFIG, **changes}))
 
     def write_study(self, **changes: Any) -> None:
-        self.write_config(studies={"toy": {**TOY_CONFIG["studies"]["toy"], **changes}})  # type: ignore[index]
+        self.write_config(studies={"toy": {**TOY_STUDY, **changes}})
 
     def command(self, *arguments: str) -> list[str]:
         return [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import TOY_PHANTOM, Checkout
+from .conftest import TOY_PHANTOM, TOY_STUDY, Checkout
 
 Break = Callable[[Checkout], object]
 
@@ -23,6 +23,17 @@ MISTAKES: dict[str, tuple[Break, str]] = {
     "weights that do not exist": (
         lambda c: c.write_study(recipes=["paper"]),
         "there are no ImageNet weights for lenet5",
+    ),
+    "input too small for the network": (
+        lambda c: c.write_config(
+            recipes={"toy": {"weights": "random", "input_size": 64}},
+            studies={"toy": {**TOY_STUDY, "architectures": ["inception_v3"]}},
+        ),
+        "inception_v3 needs at least 299 pixels a side",
+    ),
+    "config without studies": (
+        lambda c: (c.folder / "toy.yaml").write_text("device: cpu"),
+        "key 'studies' is missing",
     ),
     "definition with an unknown key": (
         lambda c: c.write_definition("one", classs=["a"]),

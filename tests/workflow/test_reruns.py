@@ -75,6 +75,20 @@ def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout
     assert done.plan()["train_cell"] == 4
 
 
+def test_a_cell_that_failed_under_a_new_recipe_is_planned_again(done: Checkout) -> None:
+    """Its old files must not be taken for the new recipe's; the old recipe brings them back."""
+    before = done.predictions()
+    done.write_config(recipes={"toy": {"weights": "random", "epochs": 3, "learning_rate": 1e18}})
+    done.snakemake(fails=True)
+    assert done.plan()["train_cell"] == 4
+    assert done.predictions() == {}
+    done.write_config()
+    done.snakemake()
+    assert done.predictions() == before
+    log = done.folder / "results/logs/train_cell" / CELL.relative_to("results/cells").parent / "seed0.log"
+    assert "kept" in log.read_text()
+
+
 def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> None:
     done.write_config(crop={"width": 16, "height": 16})
     plan = done.plan()

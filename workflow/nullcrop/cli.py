@@ -5,14 +5,15 @@ where neither pydantic nor Matplotlib is installed.
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import nullcrop
-from nullcrop.config.names import PUBLISHED
 from nullcrop.config.cell import Cell
+from nullcrop.config.names import ARCHITECTURES, PUBLISHED, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.progress import say
@@ -21,6 +22,8 @@ from nullcrop.progress import say
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; 0 when it succeeded, 1 after an error said in one line, 130 when interrupted."""
     options = _parser().parse_args(arguments)
+    # A scheduler ends a job with SIGTERM; as an exception it lets half-written files be removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         options.run(options)
     except NullcropError as error:
@@ -32,6 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"nullcrop {options.command}: error: {error.strerror or error}: {error.filename or ''}".rstrip(
                 ": "
             )
+        )
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        # torch says both "out of memory" (CUDA) and "can't allocate memory" (CPU) as RuntimeError.
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        say(
+            f"nullcrop {options.command}: error: out of memory; give the job more, or a smaller batch or input"
         )
         return 1
     except KeyboardInterrupt:
@@ -215,6 +226,12 @@ def _recipe(text: str) -> Recipe:
         raise argparse.ArgumentTypeError(f"{text} is no recipe: {error}") from None
 
 
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
 def _crop_size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     return int(width), int(height)
@@ -287,7 +304,7 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 
 
 _FLAGS: dict[str, dict[str, Any]] = {
-    "--architecture": _needed("name of the network"),
+    "--architecture": _needed("name of the network", choices=ARCHITECTURES),
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
@@ -313,9 +330,9 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--study": {"default": None, "help": "one study only"},
     "--table": _needed("table of discrepancies", type=Path),
     "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
-    "--threads": _needed("CPU threads to use", type=int),
+    "--threads": _needed("CPU threads to use", type=_positive),
     "--view": _needed("the store's {view}.json", type=Path),
-    "--views": _needed("names of the views", nargs="+"),
+    "--views": _needed("names of the views", nargs="+", choices=VIEWS),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
     "--weights": {
         "default": None,

@@ -1,6 +1,8 @@
 # Shared by all rules: the config as models, the command line, and patterns for wildcards.
 
 import json
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -32,11 +34,11 @@ CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
 # The package is found by path. With --sdm conda `python` is the environment's; without, the one
 # that runs Snakemake, whether or not its environment is activated.
 shell.prefix(
-    f"export PYTHONPATH='{workflow.basedir}/workflow'; "
+    f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'workflow')))}; "
     + (
         ""
         if workflow.deployment_settings.deployment_method
-        else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
+        else f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
     )
 )
 
@@ -83,10 +85,13 @@ def listed_from(wildcards):
     source = PROJECT.definition(wildcards.dataset).source
     if source.kind != "folder":
         return f"{RESOURCES}/archives/{wildcards.dataset}/archive.json"
-    return source.table or [
-        f"{source.path}/{name}"
+    if source.table:
+        # A missing table is for list-samples to name; here it would stop every other dataset.
+        return [path for path in [source.table] if Path(path).is_file()]
+    return [
+        str(folder)
         for name in PROJECT.definition(wildcards.dataset).classes
-        if Path(source.path, name).is_dir()
+        for folder, _, _ in os.walk(Path(source.path, name))
     ]
 
 

@@ -21,13 +21,12 @@ rule fetch_weights:
         "python -m nullcrop fetch-weights --architecture {wildcards.architecture:q} --out {output:q} > {log:q} 2>&1"
 
 
-# `update`: a finished cell is not deleted before the job runs, because the job keeps it when its
-# inputs turn out to hold what they held before.
+# Run again with inputs that hold what they held before, the job brings back the finished cell.
 rule train_cell:
     input:
         unpack(cell_inputs),
     output:
-        *[update(f"{RESULTS}/cells/{CELL}/{name}") for name in CELL_FILES],
+        *[f"{RESULTS}/cells/{CELL}/{name}" for name in CELL_FILES],
     log:
         f"{RESULTS}/logs/train_cell/{CELL}.log",
     benchmark:

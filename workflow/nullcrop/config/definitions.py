@@ -1,5 +1,6 @@
 """A dataset's definition: one YAML file a dataset."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field, model_validator
 
-from nullcrop.config.yaml_files import Model, Name, explain, read_yaml
+from nullcrop.config.yaml_files import Model, Name, PathText, explain, read_yaml
 from nullcrop.errors import NullcropError, listed
 
 
@@ -46,9 +47,9 @@ class FolderSource(Model):
     """Images on a local disk: class folders, or any folder plus a CSV."""
 
     kind: Literal["folder"]
-    path: str
+    path: PathText
     """Folder with the images, relative to the folder where snakemake is started, or absolute."""
-    table: str | None = None
+    table: PathText | None = None
     """CSV with one row an image, relative to the folder where snakemake is started, or absolute; empty: the sub-folders of `path` are the classes."""
     columns: dict[Literal["path", "class", "id", "group", "split"], str] = {}
     """Names of the table's columns where they differ from path, class, id, group and split."""
@@ -220,7 +221,11 @@ def find_definitions(folders: Iterable[str]) -> dict[str, Path]:
     for folder in folders:
         if not Path(folder).is_dir():
             raise NullcropError(f"definitions: there is no folder {folder}")
-        for path in sorted(Path(folder).glob("*.yaml")):
+        for path in sorted(Path(folder).glob("*.y*ml")):
+            if path.suffix != ".yaml" or not re.fullmatch(r"[a-z0-9][a-z0-9_]*", path.stem):
+                raise NullcropError(
+                    f"{path}: a dataset file is named with lower-case letters, digits and underscores, and ends in .yaml"
+                )
             if path.stem in found:
                 raise NullcropError(f"dataset '{path.stem}' is defined twice: {found[path.stem]} and {path}")
             found[path.stem] = path

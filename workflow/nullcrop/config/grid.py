@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, SPLITS, VIEWS, WITHOUT_IMAGENET
+from nullcrop.config.names import ARCHITECTURES, PUBLISHED, SMALLEST_INPUT, SPLITS, VIEWS, WITHOUT_IMAGENET
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 
@@ -48,15 +48,20 @@ class Grid:
                         f"studies.{study}: dataset '{dataset}' has no group key, so it cannot be split by "
                         f"group; name the key under `group:` in {self.project.definition_path(dataset)}"
                     )
-                self._check_weights(study, part.architectures or [], part.recipes or [])
+                self._check_recipes(study, part.architectures or [], part.recipes or [])
                 axes = (rules, part.splits, part.views, part.architectures, part.recipes, part.seeds)
                 cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
         return list(cells)
 
-    def _check_weights(self, study: str, architectures: list[str], recipes: list[str]) -> None:
+    def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:
         for architecture, recipe in product(architectures, recipes):
-            pretrained = self.project.config.all_recipes[recipe].weights == "imagenet"
-            if pretrained and architecture in WITHOUT_IMAGENET:
+            how = self.project.config.all_recipes[recipe]
+            if how.input_size is not None and how.input_size < SMALLEST_INPUT[architecture]:
+                raise NullcropError(
+                    f"studies.{study}: {architecture} needs at least {SMALLEST_INPUT[architecture]} pixels a side, "
+                    f"but input_size of the recipe '{recipe}' is {how.input_size}"
+                )
+            if how.weights == "imagenet" and architecture in WITHOUT_IMAGENET:
                 raise NullcropError(
                     f"studies.{study}: there are no ImageNet weights for {architecture}, which the recipe "
                     f"'{recipe}' asks for; give it a recipe with `weights: random`, such as `scratch`"
@@ -129,10 +134,12 @@ class Grid:
         if not target.is_relative_to(results):
             return
         kind, *rest = target.relative_to(results).parts or ("",)
+        known_dataset = bool(rest) and rest[0] in self.values("dataset")
+        labels = list(self.project.definition(rest[0]).labels) if known_dataset else self.values("labels")
         axes: dict[str, list[tuple[str, list[str]]]] = {
             "cells": [
                 ("dataset", self.values("dataset")),
-                ("label rule", self.values("labels")),
+                ("label rule", labels),
                 ("split", list(SPLITS)),
                 ("view", list(VIEWS)),
                 ("architecture", list(ARCHITECTURES)),
@@ -144,7 +151,7 @@ class Grid:
             "datasets": [("dataset", self.values("dataset"))],
             "splits": [
                 ("dataset", self.values("dataset")),
-                ("label rule", self.values("labels")),
+                ("label rule", labels),
                 ("split", list(SPLITS)),
             ],
         }

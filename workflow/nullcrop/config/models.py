@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
 from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
 from nullcrop.config.recipe import BUILT_IN, Recipe
-from nullcrop.config.yaml_files import Model, Name, explain, meant, read_yaml
+from nullcrop.config.yaml_files import Model, Name, PathText, explain, meant, read_yaml
 from nullcrop.errors import NullcropError
 
 View = Literal[*VIEWS]  # type: ignore[valid-type]
@@ -86,9 +86,9 @@ class CropSize(Model):
 class Paths(Model):
     """Where things lie."""
 
-    results: str = "results"
+    results: PathText = "results"
     """Everything that is made: stores, splits, cells, figures, logs."""
-    resources: str = "resources"
+    resources: PathText = "resources"
     """Archives and weights as downloaded or generated."""
 
 
@@ -116,6 +116,8 @@ class Config(Model):
         # `--config datasets=breastmnist` reaches us as a string; its meaning is plain.
         if isinstance(content, Mapping) and isinstance(content.get("datasets"), str):
             return {**content, "datasets": [content["datasets"]]}
+        if isinstance(content, Mapping) and content.get("datasets") == []:
+            return {**content, "datasets": None}
         return content
 
     @model_validator(mode="after")

@@ -23,6 +23,16 @@ SPLITS = tuple(
 WITHOUT_IMAGENET = ("lenet5",)
 """Architectures for which no ImageNet checkpoint exists."""
 
+SMALLEST_INPUT = {
+    "resnet50": 32,
+    "densenet121": 32,
+    "inception_v3": 299,
+    "vgg16": 32,
+    "shufflenet_v2": 32,
+    "lenet5": 16,
+}
+"""Smallest input side in pixels from which every layer still gets a pixel, InceptionV3's auxiliary head included."""
+
 PUBLISHED = (
     "pathmnist",
     "dermamnist",

@@ -33,8 +33,8 @@ class Recipe:
             raise ValueError("batch_size must be at least 2: batch normalisation needs two images")
         if self.input_size is not None and self.input_size < 8:
             raise ValueError(f"input_size must be at least 8 pixels, not {self.input_size}")
-        if self.auxiliary_weight < 0:
-            raise ValueError(f"auxiliary_weight must not be negative, not {self.auxiliary_weight}")
+        if not 0 <= self.auxiliary_weight < float("inf"):
+            raise ValueError(f"auxiliary_weight must be 0 or more, not {self.auxiliary_weight}")
 
     def differences(self) -> dict[str, Any]:
         """What differs from the defaults: the recipe's identity, which a key added later does not change."""

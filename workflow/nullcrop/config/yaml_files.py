@@ -15,6 +15,12 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 """A name that stands in paths: lower-case letters, digits and underscores."""
 
 
+NO_BRACES = r"^[^{}]*$"
+
+PathText = Annotated[str, StringConstraints(min_length=1, pattern=NO_BRACES)]
+"""A path in a config; braces would be taken for wildcards."""
+
+
 class Model(BaseModel):
     """A part of a YAML file: unknown keys are errors, docstrings become schema descriptions."""
 
@@ -27,6 +33,8 @@ def read_yaml(path: Path | str) -> Any:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NullcropError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise NullcropError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise NullcropError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
@@ -44,9 +52,13 @@ def explain(error: pydantic.ValidationError, where: Path | str) -> str:
             case "value_error":
                 lines.append(f"{key}: {problem['ctx']['error']}")
             case "string_pattern_mismatch":
-                lines.append(
-                    f"{key}: '{problem['input']}' must be lower-case letters, digits and underscores"
+                path = problem["ctx"]["pattern"] == NO_BRACES
+                rule = (
+                    "must not contain braces"
+                    if path
+                    else "must be lower-case letters, digits and underscores"
                 )
+                lines.append(f"{key}: '{problem['input']}' {rule}")
             case _:
                 lines.append(f"{key}: {problem['msg']}, found {problem['input']!r}")
     return f"{where}: " + "; ".join(lines)

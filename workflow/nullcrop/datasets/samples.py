@@ -114,6 +114,11 @@ def _check_ids_and_classes(name: str, definition: Definition, listing: pd.DataFr
     doubled = listing.loc[listing["id"].duplicated(), "id"].unique()
     if len(doubled):
         raise NullcropError(f"dataset '{name}': {len(doubled)} ids occur more than once: {listed(doubled)}")
+    files = listing.loc[listing["path"].duplicated(), "path"].unique()
+    if len(files):
+        raise NullcropError(
+            f"dataset '{name}': {len(files)} files are listed more than once under different ids: {listed(files)}"
+        )
     unknown = sorted(set(listing["class"]) - set(definition.classes))
     if unknown:
         raise NullcropError(

@@ -6,6 +6,7 @@ the shape (or each image's height and width), the identity of the images in thei
 checksum by which a workflow tells whether the pixels changed.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -118,7 +119,11 @@ def write_store(
 
 def _new_array(path: Path, sizes: NDArray[np.int64]) -> np.memmap[Any, np.dtype[np.uint8]]:
     shape = (len(sizes), *sizes[0].tolist(), 3) if _uniform(sizes) else (int(_starts(sizes)[-1]),)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    # Space is taken now: a disk that fills up while a map is written kills the process without a word.
+    with path.open("r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from nullcrop.errors import NullcropError
-
 
 class LeNet5(nn.Module):
     """LeNet-5 (LeCun 1998) for three channels, with ReLU and max pooling in place of the original's units.
@@ -87,8 +85,6 @@ class Architecture:
     """Names of the last layers, which are replaced when ImageNet weights are loaded."""
     weights: models.WeightsEnum | None
     """torchvision's first ImageNet checkpoint, the one in use when the networks were published."""
-    smallest: int
-    """Smallest input side in pixels from which every layer still gets a pixel, InceptionV3's auxiliary head included."""
 
 
 def _plain(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
@@ -96,46 +92,32 @@ def _plain(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
 
 ARCHITECTURES = {
-    "resnet50": Architecture(
-        _plain(models.resnet50), 224, ("fc",), models.ResNet50_Weights.IMAGENET1K_V1, smallest=32
-    ),
+    "resnet50": Architecture(_plain(models.resnet50), 224, ("fc",), models.ResNet50_Weights.IMAGENET1K_V1),
     "densenet121": Architecture(
         _plain(models.densenet121),
         224,
         ("classifier",),
         models.DenseNet121_Weights.IMAGENET1K_V1,
-        smallest=32,
     ),
     "inception_v3": Architecture(
-        _inception_v3, 299, ("fc", "AuxLogits.fc"), models.Inception_V3_Weights.IMAGENET1K_V1, smallest=299
+        _inception_v3, 299, ("fc", "AuxLogits.fc"), models.Inception_V3_Weights.IMAGENET1K_V1
     ),
-    "vgg16": Architecture(_vgg16, 224, ("classifier.6",), models.VGG16_Weights.IMAGENET1K_V1, smallest=32),
+    "vgg16": Architecture(_vgg16, 224, ("classifier.6",), models.VGG16_Weights.IMAGENET1K_V1),
     "shufflenet_v2": Architecture(
         _plain(models.shufflenet_v2_x0_5),
         224,
         ("fc",),
         models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1,
-        smallest=32,
     ),
-    "lenet5": Architecture(
-        lambda num_classes, size, imagenet: LeNet5(num_classes, size), 20, (), None, smallest=16
-    ),
+    "lenet5": Architecture(lambda num_classes, size, imagenet: LeNet5(num_classes, size), 20, (), None),
 }
 
 IMAGENET_CLASSES = 1000
 
 
 def input_size(name: str, wanted: int | None) -> int:
-    """Input side in pixels: the recipe's ``wanted``, or the architecture's own.
-
-    Raises NullcropError when the network cannot take so small an image.
-    """
-    size = wanted or ARCHITECTURES[name].input_size
-    if size < ARCHITECTURES[name].smallest:
-        raise NullcropError(
-            f"{name} needs at least {ARCHITECTURES[name].smallest} pixels a side; the recipe's input_size is {size}"
-        )
-    return size
+    """Input side in pixels: the recipe's ``wanted``, or the architecture's own."""
+    return wanted or ARCHITECTURES[name].input_size
 
 
 def build(

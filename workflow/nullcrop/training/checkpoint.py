@@ -11,6 +11,7 @@ from torch import nn
 
 from nullcrop.files import written_whole
 from nullcrop.progress import say
+from nullcrop.training.numerics import device_name
 
 
 def save_checkpoint(
@@ -23,8 +24,7 @@ def save_checkpoint(
     with written_whole(path) as aside:
         torch.save(
             {
-                "identity": identity,
-                "torch": str(torch.__version__),
+                "made_by": _maker(identity, network),
                 "network": network.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "history": history,
@@ -41,16 +41,23 @@ def resume(
         return []
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        fits = saved["identity"] == identity and saved["torch"] == str(torch.__version__)
+        fits = saved["made_by"] == _maker(identity, network)
     # torch.load of a damaged file raises many kinds of errors; all mean: start again.
     except Exception as error:
         say(f"the checkpoint {path} cannot be read ({error}); training starts anew")
         return []
     if not fits:
-        say("the checkpoint was made with other inputs, parameters, numerics or torch; training starts anew")
+        say(
+            "the checkpoint was made from other inputs or parameters or on another machine; training starts anew"
+        )
         return []
     network.load_state_dict(saved["network"])
     optimizer.load_state_dict(saved["optimizer"])
     history: list[dict[str, Any]] = saved["history"]
     say(f"resumed after epoch {len(history)}")
     return history
+
+
+def _maker(identity: str, network: nn.Module) -> str:
+    """What must be the same for a checkpoint to go on bit for bit: the cell, torch, and the device's model."""
+    return f"{identity} torch {torch.__version__} {device_name(next(network.parameters()).device)}"

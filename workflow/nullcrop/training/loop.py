@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nullcrop
-from nullcrop.config.cell import Cell
+from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
@@ -55,8 +55,9 @@ class CellJob:
 def train_cell(job: CellJob) -> None:
     """Train, predict the test images once, and write predictions.csv, history.csv and cell.json.
 
-    A cell that was finished from the same inputs, parameters and numerics is kept as it is. A
-    checkpoint after each epoch lets a killed cell go on; it ends as if it had not been killed.
+    A cell that was finished from the same inputs, parameters and numerics is kept as it is; a copy
+    beside ``work`` brings it back when its files are gone, because a workflow deletes the outputs of
+    a job before it runs and after it fails. A checkpoint after each epoch lets a killed cell go on; it ends as if it had not been killed.
     Raises NullcropError when inputs do not fit together or the loss is no longer a number.
     """
     started = time.monotonic()
@@ -67,9 +68,14 @@ def train_cell(job: CellJob) -> None:
         )
     numerics = set_numerics(job.device, job.threads)
     identity = _identity(job, view, numerics)
-    if _is_finished(job.out, identity):
+    kept = job.work.with_name(f"{job.work.name}.kept")
+    if _is_finished(job.out, identity) or _is_finished(kept, identity):
+        if not _is_finished(job.out, identity):
+            _copy_cell(kept, job.out)
+        shutil.rmtree(job.work, ignore_errors=True)
         say("kept: this cell was finished from the same inputs, parameters and numerics")
         return
+    job.work.mkdir(parents=True, exist_ok=True)  # from here on `status` counts the cell as begun
 
     size = input_size(job.cell.architecture, job.recipe.input_size)
     images = InputImages(view, size, numerics.device)
@@ -117,6 +123,11 @@ def train_cell(job: CellJob) -> None:
         )
 
     logits = predict(network, images, rows["test"], job.recipe.batch_size)
+    if not torch.isfinite(logits).all():
+        raise NullcropError(
+            f"the trained network answers with values that are no numbers ({job.out}): "
+            f"try a learning rate below {job.recipe.learning_rate:g}; nothing was written"
+        )
     _write_table(_predictions(split.iloc[rows["test"]], logits.cpu().numpy()), job.out / "predictions.csv")
     _write_table(pd.DataFrame(history), job.out / "history.csv")
     write_json(
@@ -145,6 +156,7 @@ def train_cell(job: CellJob) -> None:
             },
         },
     )
+    _copy_cell(job.out, kept)
     shutil.rmtree(job.work, ignore_errors=True)
 
 
@@ -232,5 +244,12 @@ def _is_finished(out: Path, identity: str) -> bool:
             and facts["predictions_sha256"] == sha256_of(out / "predictions.csv")
             and (out / "history.csv").is_file()
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _copy_cell(source: Path, out: Path) -> None:
+    """Copy a finished cell's files, each whole, cell.json last."""
+    for name in CELL_FILES:
+        with written_whole(out / name) as aside:
+            shutil.copyfile(source / name, aside)
