@@ -74,14 +74,12 @@ def generate_phantom(options: argparse.Namespace) -> None:
 
 
 def fetch_archive(options: argparse.Namespace) -> None:
-    """Download a dataset's archive."""
+    """Download, verify and unpack a dataset's archive."""
     from nullcrop.config.definitions import read_definition
+    from nullcrop.datasets.archive import fetch_archive
 
-    source = read_definition(options.definition).source
-    raise NullcropError(
-        f"downloading from the source '{source.kind}' is not part of this version; get the images from "
-        "the release, unpack them and declare them as a `folder` dataset (docs/your-dataset.md)"
-    )
+    files = fetch_archive(read_definition(options.definition).source, options.out)
+    say(", ".join(f"{file['name']} ({file['bytes'] / 1e6:,.1f} MB)" for file in files))
 
 
 def list_samples(options: argparse.Namespace) -> None:

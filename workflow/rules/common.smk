@@ -80,6 +80,12 @@ def listing_of(wildcards):
     return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys, exclude_defaults=True)
 
 
+def fetched_from(wildcards):
+    """The user's own folder, where one stands in for the download; a missing one is named by the step."""
+    folder = getattr(PROJECT.definition(wildcards.dataset).source, "data_dir", None)
+    return [folder] if folder is not None and Path(folder).is_dir() else []
+
+
 def listed_from(wildcards):
     """What tells that a dataset's files changed: its archive, or the user's own table or folders."""
     source = PROJECT.definition(wildcards.dataset).source

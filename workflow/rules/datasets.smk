@@ -27,6 +27,8 @@ rule generate_phantom:
 
 
 rule fetch_archive:
+    input:
+        fetched_from,
     output:
         f"{RESOURCES}/archives/{{dataset}}/archive.json",
     log:
@@ -47,7 +49,7 @@ rule fetch_archive:
         source=source_of,
         folder=subpath(output[0], parent=True),
     message:
-        "downloading {wildcards.dataset}"
+        "fetching {wildcards.dataset}"
     shell:
         "python -m nullcrop fetch-archive --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, read_yaml
 from nullcrop.errors import NullcropError, listed
@@ -79,6 +79,19 @@ class KaggleSource(Model):
     """How the folders and file names inside the archive are read."""
     magnification: Literal[40, 100, 200, 400] | None = None
     """BreakHis only: the magnification to keep."""
+    data_dir: str | None = None
+    """Folder that holds the dataset's zip or its unpacked folders already, relative to the folder where snakemake is started, or absolute; nothing is downloaded then."""
+
+    @field_validator("handle")
+    @classmethod
+    def _owner_and_name(cls, handle: str) -> str:
+        # It becomes a path below the archives.
+        if not re.fullmatch(r"[\w-]+/[\w-]+", handle):
+            raise ValueError(f"'{handle}' is not of the form owner/name")
+        return handle
+
+
+ISIC_ROLE = re.compile("(train|val|test)_(images|labels|groups)")
 
 
 class IsicSource(Model):
@@ -89,6 +102,30 @@ class IsicSource(Model):
     """Year of the challenge; it decides how the CSVs are read."""
     files: dict[str, str]
     """Role of each file (train_images, train_labels, test_images, …) and its address."""
+    data_dir: str | None = None
+    """Folder that holds these files already, as downloaded or unpacked, relative to the folder where snakemake is started, or absolute; nothing is downloaded then."""
+
+    @model_validator(mode="after")
+    def _files_belong_together(self) -> "IsicSource":
+        strange = [role for role in self.files if not ISIC_ROLE.fullmatch(role)]
+        if strange:
+            raise ValueError(
+                f"files: {listed(strange)} is no role; roles are {{train,val,test}}_{{images,labels,groups}}"
+            )
+        parts = {role.partition("_")[0] for role in self.files}
+        lacking = [
+            f"{part}_{kind}"
+            for part in sorted(parts or {"train"})
+            for kind in ("images", "labels")
+            if f"{part}_{kind}" not in self.files
+        ]
+        if lacking:
+            raise ValueError(f"files: {listed(lacking)} is missing")
+        for role, address in self.files.items():
+            endings = (".zip",) if role.endswith("_images") else (".csv", ".zip")
+            if not address.endswith(endings):
+                raise ValueError(f"files.{role}: {address} must end in {' or '.join(endings)}")
+        return self
 
 
 Source = Annotated[

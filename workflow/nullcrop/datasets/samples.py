@@ -9,8 +9,10 @@ import pandas as pd
 import PIL
 from PIL import ExifTags, Image
 
-from nullcrop.config.definitions import Definition, FolderSource, PhantomSource
+from nullcrop.config.definitions import Definition, FolderSource, IsicSource, KaggleSource, PhantomSource
 from nullcrop.datasets.folder import list_folder
+from nullcrop.datasets.isic import list_isic
+from nullcrop.datasets.kaggle_source import list_kaggle
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import write_json, written_whole
 from nullcrop.progress import say, tracked
@@ -99,6 +101,10 @@ def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
                 kind="folder", path=str(archive / "images"), table=str(archive / "samples.csv")
             )
             return list_folder(source, definition)
+        case IsicSource() as source:
+            return list_isic(source, archive, definition)
+        case KaggleSource() as source:
+            return list_kaggle(source, archive, definition)
         case source:
             raise NullcropError(
                 f"reading images of the source kind '{source.kind}' is not part of this version; "
@@ -107,7 +113,12 @@ def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
 
 
 def _place(definition: Definition, archive: Path) -> str:
-    return definition.source.path if isinstance(definition.source, FolderSource) else str(archive)
+    match definition.source:
+        case FolderSource() as source:
+            return source.path
+        case IsicSource() | KaggleSource() as source:
+            return source.data_dir or str(archive)
+    return str(archive)
 
 
 def _check_ids_and_classes(name: str, definition: Definition, listing: pd.DataFrame) -> None:

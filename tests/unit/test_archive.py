@@ -1,0 +1,42 @@
+"""What is common to all archives: sources without a download, and archive.json."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nullcrop.config.definitions import Definition
+from nullcrop.datasets import archive as module
+from nullcrop.datasets.archive import fetch_archive
+from nullcrop.errors import NullcropError
+
+ISIC = {
+    "kind": "isic",
+    "year": 2016,
+    "files": {"train_images": "https://x/a.zip", "train_labels": "https://x/a.csv"},
+}
+
+
+def test_medmnist_says_what_to_do_instead(make_definition: Callable[..., Definition], tmp_path: Path) -> None:
+    source = make_definition(source={"kind": "medmnist", "flag": "breastmnist"}).source
+    with pytest.raises(NullcropError, match="from the source 'medmnist' is not part of this version; get"):
+        fetch_archive(source, tmp_path / "archive")
+    assert not (tmp_path / "archive" / "archive.json").exists()
+
+
+def test_archive_json_is_written_last(
+    make_definition: Callable[..., Definition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_definition(source=ISIC).source
+
+    def interrupted(*_: object) -> None:
+        assert not (tmp_path / "archive.json").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "fetch_isic", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_archive(source, tmp_path)
+    assert not (tmp_path / "archive.json").exists()
+    monkeypatch.setattr(module, "fetch_isic", lambda *_: [{"name": "a.zip", "bytes": 1}])
+    fetch_archive(source, tmp_path)
+    assert (tmp_path / "archive.json").is_file()

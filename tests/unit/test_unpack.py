@@ -1,0 +1,148 @@
+"""Zips: what is unpacked, what is refused, and what an interrupted unpacking leaves."""
+
+import stat
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from nullcrop.datasets import unpack as module
+from nullcrop.datasets.unpack import member_files, unpack
+from nullcrop.errors import NullcropError
+
+FILES = {"images/a.jpg": b"a" * 5000, "images/deeper/b.jpg": b"b" * 3000, "LICENSE.txt": b"free"}
+
+
+def zip_of(path: Path, files: Mapping[str, bytes], kind: int = stat.S_IFREG) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as content:
+        for name, data in files.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (kind | 0o644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            content.writestr(info, data)
+    return path
+
+
+def unpacked(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != module.ORIGIN)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def test_every_file_is_unpacked(tmp_path: Path) -> None:
+    assert unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one") == 3
+    assert unpacked(tmp_path / "x") == FILES
+
+
+def test_some_members_alone_may_be_wanted(tmp_path: Path) -> None:
+    assert unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one", ["images/a.jpg"]) == 1
+    assert set(unpacked(tmp_path / "x")) == {"images/a.jpg"}
+
+
+def test_an_interrupted_unpacking_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zip_of(tmp_path / "x.zip", FILES)
+    write = module._write
+    written: list[str] = []
+
+    def interrupted(path: Path, content: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path) -> None:
+        if len(written) == 1:
+            raise KeyboardInterrupt
+        written.append(info.filename)
+        write(path, content, info, folder)
+
+    monkeypatch.setattr(module, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(archive, tmp_path / "x", "one")
+    assert len(unpacked(tmp_path / "x")) == 1
+    # Half a file, as a kill in the middle would leave under another program, is no whole one.
+    (tmp_path / "x/images/deeper").mkdir()
+    (tmp_path / "x/images/deeper/b.jpg").write_bytes(b"b")
+    monkeypatch.setattr(
+        module, "_write", lambda *arguments: (written.append(arguments[2].filename), write(*arguments))
+    )
+    unpack(archive, tmp_path / "x", "one")
+    assert written == list(FILES)
+    assert unpacked(tmp_path / "x") == FILES
+
+
+def test_a_folder_of_another_zip_is_emptied_first(tmp_path: Path) -> None:
+    unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one")
+    unpack(zip_of(tmp_path / "x.zip", {"images/c.jpg": b"c"}), tmp_path / "x", "two")
+    assert unpacked(tmp_path / "x") == {"images/c.jpg": b"c"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("/etc/passwd", "has an absolute path"),
+        ("C:/windows", "has an absolute path"),
+        ("../outside.jpg", "leads out of its folder"),
+        ("images/../../outside.jpg", "leads out of its folder"),
+        ("images\\..\\outside.jpg", "has a backslash"),
+    ],
+)
+def test_a_member_that_leaves_the_folder_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    archive = zip_of(tmp_path / "x.zip", {**FILES, name: b"bad"})
+    with pytest.raises(NullcropError) as failure:
+        unpack(archive, tmp_path / "x", "one")
+    assert f"{archive}: the member '{name}' {words}" in str(failure.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+    # Not wanting it is no excuse.
+    with pytest.raises(NullcropError, match="nothing of it is unpacked"):
+        unpack(archive, tmp_path / "x", "one", ["images/a.jpg"])
+    with pytest.raises(NullcropError, match="nothing of it is unpacked"):
+        member_files(archive)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [(stat.S_IFLNK, "is a link"), (stat.S_IFIFO, "is neither a file nor a folder")]
+)
+def test_links_and_devices_are_refused(tmp_path: Path, kind: int, words: str) -> None:
+    archive = zip_of(tmp_path / "x.zip", {"images/a.jpg": b"/etc/passwd"}, kind)
+    with pytest.raises(NullcropError, match=rf"the member 'images/a\.jpg' {words}"):
+        unpack(archive, tmp_path / "x", "one")
+
+
+def test_a_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as content:
+        content.writestr("a.jpg", b"1")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            content.writestr("a.jpg", b"2")
+    with pytest.raises(NullcropError, match=r"'a\.jpg' occurs twice"):
+        unpack(tmp_path / "x.zip", tmp_path / "x", "one")
+
+
+def test_a_link_in_the_folder_is_not_followed_out_of_it(tmp_path: Path) -> None:
+    archive = zip_of(tmp_path / "x.zip", FILES)
+    (tmp_path / "elsewhere").mkdir()
+    unpack(archive, tmp_path / "x", "one", ["LICENSE.txt"])
+    (tmp_path / "x" / "images").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NullcropError, match="links that lead out of it: images"):
+        unpack(archive, tmp_path / "x", "one")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_damaged_member_is_named(tmp_path: Path) -> None:
+    archive = zip_of(tmp_path / "x.zip", FILES)
+    data = bytearray(archive.read_bytes())
+    data[60:66] = b"\xff" * 6
+    archive.write_bytes(data)
+    with pytest.raises(NullcropError, match=r"the member 'images/a\.jpg' is damaged .*fetch it again"):
+        unpack(archive, tmp_path / "x", "one")
+    assert unpacked(tmp_path / "x") == {}
+
+
+def test_half_a_zip_is_named(tmp_path: Path) -> None:
+    archive = zip_of(tmp_path / "x.zip", FILES)
+    archive.write_bytes(archive.read_bytes()[:100])
+    with pytest.raises(NullcropError, match="is damaged or no zip"):
+        unpack(archive, tmp_path / "x", "one")
+
+
+def test_a_disk_that_is_too_full_is_named_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
+    with pytest.raises(NullcropError, match=r"GB left; make room"):
+        unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one")
+    assert unpacked(tmp_path / "x") == {}

@@ -1,0 +1,32 @@
+"""A dataset's archive: its files fetched or found, verified, unpacked, and archive.json last of all."""
+
+from pathlib import Path
+from typing import Any
+
+from nullcrop.config.definitions import IsicSource, KaggleSource, Source
+from nullcrop.datasets.download import alone
+from nullcrop.datasets.isic import fetch_isic
+from nullcrop.datasets.kaggle_source import fetch_kaggle
+from nullcrop.errors import NullcropError
+from nullcrop.files import write_json
+
+
+def fetch_archive(source: Source, folder: Path) -> list[dict[str, Any]]:
+    """Bring what ``source`` names into ``folder``; write ``folder``/archive.json with the files' facts.
+
+    Whatever is there already is verified and kept, so that an interrupted fetch goes on. Raises
+    NullcropError that says which file to put where.
+    """
+    with alone(folder):
+        match source:
+            case IsicSource():
+                files = fetch_isic(source, folder)
+            case KaggleSource():
+                files = fetch_kaggle(source, folder)
+            case _:
+                raise NullcropError(
+                    f"downloading from the source '{source.kind}' is not part of this version; get the images "
+                    "from the release, unpack them and declare them as a `folder` dataset (docs/your-dataset.md)"
+                )
+        write_json(folder / "archive.json", {"source": source.model_dump(), "files": files})
+    return files

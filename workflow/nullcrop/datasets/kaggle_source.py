@@ -1,0 +1,310 @@
+"""Datasets of Kaggle: fetched with the user's own credentials, read by folders and file names.
+
+The module is not called kaggle: the package of that name is imported here, inside one function,
+because its mere import looks for credentials, asks the network and prints.
+"""
+
+import contextlib
+import io
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import pandas as pd
+import requests
+
+from nullcrop.config.definitions import Definition, KaggleSource
+from nullcrop.datasets.download import alone, verify
+from nullcrop.datasets.unpack import member_files, unpack
+from nullcrop.errors import NullcropError, listed
+from nullcrop.files import sha256_of_lines
+from nullcrop.progress import say
+
+BREAKHIS_TYPES = {
+    "A": ("benign", "adenosis"),
+    "F": ("benign", "fibroadenoma"),
+    "PT": ("benign", "phyllodes_tumor"),
+    "TA": ("benign", "tubular_adenoma"),
+    "DC": ("malignant", "ductal_carcinoma"),
+    "LC": ("malignant", "lobular_carcinoma"),
+    "MC": ("malignant", "mucinous_carcinoma"),
+    "PC": ("malignant", "papillary_carcinoma"),
+}
+"""Letters in BreakHis' file names, and the two folders they must lie below."""
+
+BREAKHIS_NAME = re.compile(r"SOB_([BM])_([A-Z]+)-(\d+-\d+)[A-Z]*-(\d+)-\d+\.png")
+IDC_NAME = re.compile(r"(\d+)_idx\d+_x\d+_y\d+_class([01])\.png")
+IDC_CLASSES = {"0": "idc_negative", "1": "idc_positive"}
+
+
+class Named(NamedTuple):
+    """What an image's path tells."""
+
+    label: str
+    group: str
+
+
+def fetch_kaggle(source: KaggleSource, archive: Path) -> list[dict[str, Any]]:
+    """Bring the images of ``source`` below ``archive``/images; return facts of the files used.
+
+    Datasets of one handle share its zip, which lies in ``archive``/../_kaggle/{owner}/{name}.zip and
+    is not downloaded again where it is there; only the images of this dataset are unpacked. With
+    ``source.data_dir`` nothing is downloaded: a zip there is unpacked, a tree is read where it is.
+    Kaggle publishes no checksums: the first fetch records one in ``archive``/checksums.json.
+
+    Raises NullcropError, before anything starts, when a download is needed and there are no
+    credentials.
+    """
+    lock = archive / "checksums.json"
+    owner, _, name = source.handle.partition("/")
+    if source.data_dir is not None:
+        folder = _data_dir(source)
+        if _is_tree(folder):
+            return [_facts_of_tree(source, folder)]
+        zipped = folder / f"{name}.zip"
+        if not zipped.is_file():
+            raise NullcropError(
+                f"source.data_dir: {folder} holds neither the folders of {source.handle} nor {name}.zip; "
+                f"get it from {_page(source)} and put it there, or take `data_dir` out of the definition"
+            )
+        facts = verify(zipped, lock=lock)
+    else:
+        zipped = archive.parent / "_kaggle" / owner / f"{name}.zip"
+        if not zipped.is_file():
+            _check_credentials(source, zipped)
+            with alone(zipped.parent):
+                if not zipped.is_file():
+                    _download(source, zipped)
+        facts = verify(zipped, lock=lock)
+    unpack(zipped, archive / "images", facts["sha256"], _members(source, zipped))
+    return [facts]
+
+
+def list_kaggle(source: KaggleSource, archive: Path, definition: Definition) -> pd.DataFrame:
+    """Columns id, path, class, group, official_split (all text) of the images of ``source``.
+
+    An id is the file name without ending. An image that occurs in two folders is listed once.
+    Raises NullcropError when a PNG's name or folder is not of the layout, when the two tell
+    different things, or two different files have one name.
+    """
+    folder = archive / "images"
+    if source.data_dir is not None and _is_tree(_data_dir(source)):
+        folder = _data_dir(source)
+    if not folder.is_dir():
+        raise NullcropError(f"there is no folder {folder}: fetch the dataset's archive first")
+    found = _once(
+        source, ((path, (folder / path).stat().st_size) for path in _pngs_below(folder)), str(folder)
+    )
+    rows = [
+        (PurePosixPath(path).stem, str(folder / path), named.label, named.group, "")
+        for path, named in found.items()
+    ]
+    return pd.DataFrame(rows, columns=["id", "path", "class", "group", "official_split"])
+
+
+def credentials() -> str | None:
+    """Where Kaggle's package will find credentials, in its own order; None where there are none.
+
+    Only places are looked at, never what is in them.
+    """
+    home = Path("~/.kaggle").expanduser()
+    environment = os.environ.get
+    places = {
+        "KAGGLE_API_TOKEN": bool(environment("KAGGLE_API_TOKEN")),
+        str(home / "access_token"): (home / "access_token").is_file(),
+        str(home / "access_token.txt"): (home / "access_token.txt").is_file(),
+        "KAGGLE_USERNAME and KAGGLE_KEY": bool(environment("KAGGLE_USERNAME") and environment("KAGGLE_KEY")),
+        str(_config_folder() / "kaggle.json"): (_config_folder() / "kaggle.json").is_file(),
+        str(home / "credentials.json"): (home / "credentials.json").is_file(),
+    }
+    return next((place for place, there in places.items() if there), None)
+
+
+def _config_folder() -> Path:
+    if os.environ.get("KAGGLE_CONFIG_DIR"):
+        return Path(os.environ["KAGGLE_CONFIG_DIR"])
+    home = Path("~/.kaggle").expanduser()
+    if home.exists():
+        return home
+    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "kaggle"
+
+
+def _check_credentials(source: KaggleSource, zipped: Path) -> None:
+    if credentials() is None:
+        raise NullcropError(
+            f"downloading {source.handle} needs a Kaggle account, and no credentials were found: create a token "
+            "at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token (or kaggle.json, or set "
+            f"KAGGLE_API_TOKEN); or download the zip from {_page(source)} in a browser and put it at {zipped}"
+        )
+
+
+def _download(source: KaggleSource, zipped: Path) -> None:
+    partial = zipped.parent / f".{zipped.stem}.part"
+    say(f"downloading {_page(source)} with the credentials in {credentials()}")
+    try:
+        # Its messages and progress bars are not for a log, and its help text knows other commands.
+        with contextlib.redirect_stdout(io.StringIO()):
+            from kaggle.api.kaggle_api_extended import KaggleApi
+
+            api = KaggleApi()
+            api.authenticate()
+            # It resumes what broke off and tries again by itself.
+            api.dataset_download_files(source.handle, path=str(partial), quiet=True, unzip=False)
+    except (Exception, SystemExit) as error:
+        # Never its own words: addresses in them carry signatures, and headers the token.
+        raise NullcropError(
+            f"cannot download {source.handle} ({_reason(error)}); download the zip from {_page(source)} in a "
+            f"browser and put it at {zipped}"
+        ) from None
+    (partial / zipped.name).replace(zipped)
+    for leftover in partial.iterdir():
+        leftover.unlink()
+    partial.rmdir()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"Kaggle does not accept the credentials in {credentials()}"
+    response = getattr(error, "response", None)
+    if isinstance(response, requests.Response):
+        status = response.status_code
+        known = {
+            401: f"Kaggle does not accept the credentials in {credentials()}",
+            403: "HTTP status 403: the account may not read it",
+            404: "HTTP status 404: there is no such dataset",
+        }
+        return known.get(status, f"HTTP status {status}")
+    return type(error).__name__
+
+
+def _page(source: KaggleSource) -> str:
+    return f"https://www.kaggle.com/datasets/{source.handle}"
+
+
+def _data_dir(source: KaggleSource) -> Path:
+    folder = Path(str(source.data_dir))
+    if not folder.is_dir():
+        raise NullcropError(f"source.data_dir: there is no folder {folder} (seen from {Path.cwd()})")
+    return folder
+
+
+def _is_tree(folder: Path) -> bool:
+    return any(child.is_dir() and not child.name.startswith(".") for child in folder.iterdir())
+
+
+def _facts_of_tree(source: KaggleSource, folder: Path) -> dict[str, Any]:
+    sizes = {path: (folder / path).stat().st_size for path in _pngs_below(folder)}
+    used = list(_once(source, sizes.items(), str(folder)))
+    if not used:
+        raise NullcropError(
+            f"source.data_dir: {folder} holds no image of {source.handle}; see {_page(source)}"
+        )
+    return {
+        "name": folder.name,
+        "files": len(used),
+        "bytes": sum(sizes[path] for path in used),
+        "names_and_sizes_sha256": sha256_of_lines([f"{path} {sizes[path]}" for path in used]),
+    }
+
+
+def _members(source: KaggleSource, zipped: Path) -> list[str]:
+    """Members of the zip that are this dataset's, each image once."""
+    files = member_files(zipped)
+    # Size and CRC together tell whether two members are the same picture.
+    facts = [(info.filename, (info.file_size, info.CRC)) for info in files if _is_png(info.filename)]
+    chosen = list(_once(source, facts, str(zipped)))
+    if not chosen:
+        raise NullcropError(
+            f"{zipped} holds no image of {source.handle}; it is another zip: delete it and fetch it again"
+        )
+    return chosen
+
+
+def _once(source: KaggleSource, files: Iterable[tuple[str, Any]], where: str) -> dict[str, Named]:
+    """What the paths of this dataset's images tell, in order of path; of equal files the outermost.
+
+    ``files`` are paths and whatever tells two files of one name apart.
+    """
+    read: Callable[[str, KaggleSource], Named | None] = READERS[source.layout]
+    outermost: dict[str, tuple[str, Any, Named]] = {}
+    strange, different = [], []
+    # By depth: the copy in a further folder comes after what it copies.
+    for path, facts in sorted(files, key=lambda file: (file[0].count("/"), file[0])):
+        try:
+            named = read(path, source)
+        except ValueError as error:
+            strange.append(f"{path} ({error})")
+            continue
+        if named is None:
+            continue
+        name = PurePosixPath(path).name
+        if name not in outermost:
+            outermost[name] = (path, facts, named)
+        elif outermost[name][1] != facts:
+            different.append(f"{outermost[name][0]} and {path}")
+    if strange:
+        raise NullcropError(
+            f"{where}: {len(strange)} images are not where or what the layout '{source.layout}' has: "
+            f"{listed(strange)}; compare with {_page(source)}"
+        )
+    if different:
+        raise NullcropError(
+            f"{where}: {len(different)} times two different files have one name: {listed(different)}; "
+            "fetch the archive again"
+        )
+    return {path: named for path, _, named in sorted(outermost.values())}
+
+
+def _breakhis(path: str, source: KaggleSource) -> Named | None:
+    """…/{benign,malignant}/SOB/{type}/{slide}/{magnification}X/SOB_M_DC-14-2523-40-001.png.
+
+    The group is year and number of the slide: the letters after them are blocks of one case.
+    """
+    *folders, name = path.split("/")
+    match = BREAKHIS_NAME.fullmatch(name)
+    if match is None or match[2] not in BREAKHIS_TYPES:
+        raise ValueError("the name is not of the form SOB_M_DC-14-2523-40-001.png")
+    kind, label = BREAKHIS_TYPES[match[2]]
+    if match[1] != kind[0].upper():
+        raise ValueError(f"{match[2]} is {kind}, the name says {match[1]}")
+    wanted = [kind, "SOB", label, None, f"{match[4]}X"]
+    if len(folders) < 5 or any(
+        want not in (None, have) for want, have in zip(wanted, folders[-5:], strict=True)
+    ):
+        raise ValueError(f"the name belongs below {kind}/SOB/{label}/…/{match[4]}X")
+    if source.magnification is not None and match[4] != str(source.magnification):
+        return None
+    return Named(label, match[3])
+
+
+def _idc(path: str, source: KaggleSource) -> Named:
+    """…/{patient}/{0,1}/{patient}_idx5_x{X}_y{Y}_class{0,1}.png."""
+    *folders, name = path.split("/")
+    match = IDC_NAME.fullmatch(name)
+    if match is None:
+        raise ValueError("the name is not of the form 8863_idx5_x1001_y751_class0.png")
+    if folders[-2:] != [match[1], match[2]]:
+        raise ValueError(f"the name belongs into {match[1]}/{match[2]}")
+    return Named(IDC_CLASSES[match[2]], match[1])
+
+
+READERS: dict[str, Callable[[str, KaggleSource], Named | None]] = {"breakhis": _breakhis, "idc": _idc}
+"""What a path tells in each layout: None for an image of another dataset, ValueError for a wrong one."""
+
+
+def _is_png(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return name.lower().endswith(".png") and not name.startswith(".") and "__MACOSX" not in path.split("/")
+
+
+def _pngs_below(folder: Path) -> list[str]:
+    """Paths of the PNGs below ``folder``, relative to it."""
+    found: list[str] = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        relative = Path(here).relative_to(folder).as_posix()
+        prefix = "" if relative == "." else f"{relative}/"
+        found.extend(f"{prefix}{name}" for name in names if _is_png(f"{prefix}{name}"))
+    return found
