@@ -9,9 +9,6 @@ CROPS = ("upper_left", "upper_right", "center", "bottom_left", "bottom_right")
 VIEWS = ("original", *CROPS)
 """All views, in the order of every figure and table."""
 
-CORNERS = ("upper_left", "upper_right", "bottom_left", "bottom_right")
-"""The crops that hold no lesion where the dataset's field is `whole`."""
-
 ARCHITECTURES = ("resnet50", "densenet121", "inception_v3", "vgg16", "shufflenet_v2", "lenet5")
 """All architectures, in the order of every figure and table."""
 
