@@ -35,7 +35,6 @@ def sizes(draw: st.DrawFn) -> tuple[int, int, int, int]:
 def test_every_named_view_has_its_function() -> None:
     assert tuple(VIEW_FUNCTIONS) == names.VIEWS
     assert set(boxes(9, 9, 4, 4)) == set(names.CROPS)
-    assert set(names.CORNERS) == set(names.CROPS) - {"center"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
