@@ -32,7 +32,7 @@ $(ENV): pyproject.toml envs/constraints.txt
 
 .PHONY: demo
 demo: $(ENV)
-	$(BIN)/snakemake --cores $(CORES) --set-threads train_cell=1 --quiet host reason --configfile config/demo.yaml
+	$(BIN)/snakemake --cores $(CORES) --set-threads train_cell=1 train_batch=1 --quiet host reason --configfile config/demo.yaml
 	@$(BIN)/python -m nullcrop status --configfile config/demo.yaml
 	@echo
 	@echo "Look at: results/studies/demo/phantom_clean/figures/accuracy.png    no cue: nothing to find in the corners"

@@ -15,7 +15,7 @@ import nullcrop
 from nullcrop.config.cell import Cell
 from nullcrop.config.names import ARCHITECTURES, PUBLISHED, VIEWS
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
+from nullcrop.errors import NullcropError, explained
 from nullcrop.progress import say
 
 
@@ -26,24 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         options.run(options)
-    except NullcropError as error:
-        say(f"nullcrop {options.command}: error: {error}")
-        return 1
-    except OSError as error:
-        # A full disk or a forbidden folder names its file; the user can act on that alone.
-        say(
-            f"nullcrop {options.command}: error: {error.strerror or error}: {error.filename or ''}".rstrip(
-                ": "
-            )
-        )
-        return 1
-    except (MemoryError, RuntimeError) as error:
-        # torch says both "out of memory" (CUDA) and "can't allocate memory" (CPU) as RuntimeError.
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except Exception as error:
+        words = explained(error)
+        if words is None:
             raise
-        say(
-            f"nullcrop {options.command}: error: out of memory; give the job more, or a smaller batch or input"
-        )
+        say(f"nullcrop {options.command}: error: {words}")
         return 1
     except KeyboardInterrupt:
         say(
@@ -133,11 +120,42 @@ def train_cell(options: argparse.Namespace) -> None:
             split=options.split,
             weights=options.weights,
             device=options.device,
+            numerics=options.numerics,
             threads=options.threads,
             out=options.out,
             work=options.work,
         )
     )
+
+
+def train_batch(options: argparse.Namespace) -> None:
+    """Train several cells, one after the other."""
+    from nullcrop.training.batch import train_batch
+    from nullcrop.training.loop import CellJob
+
+    jobs = [
+        CellJob(
+            cell=cell,
+            recipe=options.recipe,
+            view=view,
+            split=split,
+            weights=options.weights,
+            device=options.device,
+            numerics=options.numerics,
+            threads=options.threads,
+            out=options.finished / cell.path,
+            work=options.work / cell.path,
+        )
+        for cell, view, split in zip(options.batch, options.view_files, options.splits, strict=True)
+    ]
+    train_batch(jobs, options.logs, options.out)
+
+
+def collect_cell(options: argparse.Namespace) -> None:
+    """Bring a cell that was trained in a batch to its place."""
+    from nullcrop.training.finished import collect_cell
+
+    collect_cell(options.cell, options.report, options.work, options.out)
 
 
 def compute_metrics(options: argparse.Namespace) -> None:
@@ -272,11 +290,28 @@ def _parser() -> argparse.ArgumentParser:
             "--weights",
             "--recipe",
             "--device",
+            "--numerics",
             "--threads",
             "--out",
             "--work",
         ),
     )
+    command(
+        "train-batch",
+        train_batch,
+        *(
+            "--batch",
+            "--view-files",
+            "--splits",
+            "--weights",
+            "--recipe",
+            "--device",
+            "--numerics",
+            "--threads",
+        ),
+        *("--finished", "--logs", "--out", "--work"),
+    )
+    command("collect-cell", collect_cell, "--cell", "--report", "--work", "--out")
     command("compute-metrics", compute_metrics, "--cells", "--out")
     command("join-metrics", join_metrics, "--tables", "--out")
     command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
@@ -304,6 +339,7 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 _FLAGS: dict[str, dict[str, Any]] = {
     "--architecture": _needed("name of the network", choices=ARCHITECTURES),
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
+    "--batch": _needed("the cells that share the job", type=_cell, nargs="+"),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
     "--configfile": {
@@ -316,20 +352,28 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--definition": _needed("the dataset's YAML file", type=Path),
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
+    "--finished": _needed("folder of all finished cells", type=Path),
     "--labels": _needed("label rule"),
+    "--logs": _needed("folder of the cells' logs", type=Path),
     "--metrics": _needed("metrics.csv of one dataset", type=Path),
+    "--numerics": {"default": None, "help": "train under no other arithmetic than this"},
     "--out": _needed("what to write", type=Path),
     "--protocol": _needed("split protocol"),
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
     "--recipe": _needed("what differs from the recipe `paper`, as JSON", type=_recipe),
+    "--report": _needed("report of the cell's batch", type=Path),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
     "--split": _needed("CSV of the split", type=Path),
+    "--splits": _needed("CSV of each cell's split, in the cells' order", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},
     "--table": _needed("table of discrepancies", type=Path),
     "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
     "--threads": _needed("CPU threads to use", type=_positive),
     "--view": _needed("the store's {view}.json", type=Path),
+    "--view-files": _needed(
+        "the store's {view}.json of each cell, in the cells' order", type=Path, nargs="+"
+    ),
     "--views": _needed("names of the views", nargs="+", choices=VIEWS),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
     "--weights": {

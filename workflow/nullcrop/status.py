@@ -14,16 +14,19 @@ from nullcrop.config.models import Project
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json
+from nullcrop.heartbeat import HEARTBEAT, read_state
 from nullcrop.progress import duration
 
-BAR_WIDTH = 12
+BAR_WIDTH = 6
 
 
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
-    """Print a table for each study (or one): cells done, begun and missing, time spent.
+    """Print a table for each study (or one): cells done, running, failed, stopped and missing, time spent.
 
-    A cell is done when its cell.json can be read and its recipe is the config's, begun when it has
-    a working folder (running, or stopped and resumable); begun cells are named below the table.
+    A cell is done when its cell.json can be read and its recipe is the config's. Of the others
+    those with a working folder have begun: they run while their heartbeat is fresh, have failed when
+    it holds an error, and else were stopped or killed and go on at their last epoch. Below the
+    table these cells are named, and those done under another arithmetic than the study demands.
     Works on half-finished results.
     """
     console = console or Console()
@@ -33,33 +36,70 @@ def print_status(project: Project, study: str | None = None, console: Console | 
     for name in [study] if study else grid.studies:
         cells = [_CellState(project, cell) for cell in grid.cells(name)]
         console.print(_study_table(f"{name}: {project.config.studies[name].title}", cells))
-        begun = [state.cell.path for state in cells if state.begun]
-        if begun:
-            console.print(f"Begun: {listed(begun)}", highlight=False, soft_wrap=True)
+        for line in _remarks(cells, project.config.studies[name].numerics):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 class _CellState:
     """What a cell's files say of it."""
 
     def __init__(self, project: Project, cell: Cell) -> None:
-        results = Path(project.config.paths.results)
+        paths = project.config.paths
         self.cell = cell
         self.seconds: float | None = None
         """Training time; None when the cell is not done."""
+        self.numerics = ""
+        self.state = "missing"
+        self.words = ""
+        """Why it failed, where it runs, or the last line of its log."""
         try:
-            facts = read_json(results / "cells" / cell.path / "cell.json")
+            facts = read_json(Path(paths.results, "cells", cell.path, "cell.json"))
             if facts["recipe"] == asdict(project.config.all_recipes[cell.recipe]):
-                self.seconds = float(facts["seconds"])
+                self.seconds, self.numerics = float(facts["seconds"]), facts.get("numerics", "")
+                self.state = "done"
         except (OSError, ValueError, KeyError, TypeError):
             pass  # not there, or not whole: not done
-        self.begun = self.seconds is None and (results / ".work" / "cells" / cell.path).is_dir()
+        work = Path(paths.work, "cells", cell.path)
+        if self.state != "done" and work.is_dir():
+            self.state, facts = read_state(work / HEARTBEAT)
+            if self.state == "running":
+                job = f", Slurm job {facts['slurm_job']}" if facts.get("slurm_job") else ""
+                self.words = f"{facts.get('host')}, process {facts.get('process')}{job}"
+            else:
+                log = Path(paths.results, "logs", "train_cell", f"{cell.path}.log")
+                self.words = facts.get("failed") or _last_line(log)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        return (log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines() or [""])[-1]
+    except OSError:
+        return ""
+
+
+def _remarks(cells: list[_CellState], demanded: str | None) -> list[str]:
+    """Lines below a study's table: cells in each state that needs an eye, and what they say."""
+    lines = []
+    for state in ("running", "failed", "stopped"):
+        of_state = [cell for cell in cells if cell.state == state]
+        if of_state:
+            lines.append(
+                f"{state.capitalize()}: {listed(f'{cell.cell.path} ({cell.words})' for cell in of_state)}"
+            )
+    others = [cell for cell in cells if cell.state == "done" and demanded not in (None, cell.numerics)]
+    if others:
+        lines.append(
+            f"Not made under {demanded}, as the study demands (delete them to have them made again): "
+            + listed(f"{cell.cell.path} ({cell.numerics})" for cell in others)
+        )
+    return lines
 
 
 def _study_table(title: str, cells: list[_CellState]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("dataset", no_wrap=True)
     table.add_column("", width=BAR_WIDTH)
-    for heading in ("done", "begun", "missing", "time spent"):
+    for heading in ("done", "running", "failed", "stopped", "missing", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for dataset in dict.fromkeys(state.cell.dataset for state in cells):
         table.add_row(*_row(dataset, [state for state in cells if state.cell.dataset == dataset]))
@@ -70,12 +110,13 @@ def _study_table(title: str, cells: list[_CellState]) -> Table:
 
 def _row(label: str, cells: list[_CellState]) -> list[str | ProgressBar]:
     seconds = [state.seconds for state in cells if state.seconds is not None]
-    begun = sum(state.begun for state in cells)
     return [
         label,
         ProgressBar(total=len(cells), completed=len(seconds), width=BAR_WIDTH),
         f"{len(seconds)} of {len(cells)}",
-        str(begun),
-        str(len(cells) - len(seconds) - begun),
+        *(
+            str(sum(cell.state == state for cell in cells))
+            for state in ("running", "failed", "stopped", "missing")
+        ),
         duration(sum(seconds)),
     ]

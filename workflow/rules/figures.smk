@@ -34,10 +34,8 @@ rule plot_accuracy:
 rule plot_samples:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        views=expand("{folder}/{view}.json", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS),
-        pixels=ancient(
-            expand("{folder}/{view}.npy", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS)
-        ),
+        views=expand("{folder}/{view}.json", folder=f"{STORE}/{{dataset}}/views", view=VIEWS),
+        pixels=ancient(expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=VIEWS)),
     output:
         expand(
             "{folder}/samples.{suffix}",

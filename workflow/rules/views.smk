@@ -7,7 +7,7 @@ rule crop_views:
     output:
         expand(
             "{folder}/{view}.{suffix}",
-            folder=f"{RESULTS}/datasets/{{dataset}}/views",
+            folder=f"{STORE}/{{dataset}}/views",
             view=VIEWS,
             suffix=["npy", "json"],
         ),

@@ -1,6 +1,7 @@
 """The grid: the cells of a study, and where each of their files lies."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from itertools import product
 from pathlib import PurePosixPath
@@ -23,6 +24,11 @@ class Grid:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._cells = {name: self._cells_of(name) for name in project.config.studies}
+        self._demanded = self._demands()
+        self.batches: dict[str, list[Cell]] = defaultdict(list)
+        """Cells that share a job, by :func:`batch_path`."""
+        for cell in self.all_cells:
+            self.batches[batch_path(cell, project.config.cells_per_job)].append(cell)
         unused = [name for name in project.config.datasets or [] if name not in self.values("dataset")]
         if unused:
             raise NullcropError(
@@ -52,6 +58,20 @@ class Grid:
                 axes = (rules, part.splits, part.views, part.architectures, part.recipes, part.seeds)
                 cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
         return list(cells)
+
+    def _demands(self) -> dict[Cell, str]:
+        demanded: dict[Cell, str] = {}
+        for name, cells in self._cells.items():
+            numerics = self.project.config.studies[name].numerics
+            if numerics is None:
+                continue
+            for cell in cells:
+                if demanded.setdefault(cell, numerics) != numerics:
+                    raise NullcropError(
+                        f"studies.{name}.numerics: another study demands {demanded[cell]} of {cell.path}, "
+                        f"this one {numerics}; a cell is trained once, so one of them has to give way"
+                    )
+        return demanded
 
     def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:
         for architecture, recipe in product(architectures, recipes):
@@ -91,15 +111,19 @@ class Grid:
 
     def cell_inputs(self, cell: Cell) -> dict[str, str]:
         """What training ``cell`` reads, by role (paths below results and resources)."""
-        results, resources = self.project.config.paths.results, self.project.config.paths.resources
+        paths = self.project.config.paths
         inputs = {
-            "view": f"{results}/datasets/{cell.dataset}/views/{cell.view}.json",
-            "pixels": f"{results}/datasets/{cell.dataset}/views/{cell.view}.npy",
-            "split": split_path(results, cell),
+            "view": f"{paths.store}/{cell.dataset}/views/{cell.view}.json",
+            "pixels": f"{paths.store}/{cell.dataset}/views/{cell.view}.npy",
+            "split": split_path(paths.results, cell),
         }
         if self.project.config.all_recipes[cell.recipe].weights == "imagenet":
-            inputs["weights"] = f"{resources}/weights/{cell.architecture}.pth"
+            inputs["weights"] = f"{paths.resources}/weights/{cell.architecture}.pth"
         return inputs
+
+    def demanded_numerics(self, cell: Cell) -> str | None:
+        """The one arithmetic that the studies of ``cell`` demand of it; None: any."""
+        return self._demanded.get(cell)
 
     def figure_paths(self, study: str, dataset: str) -> list[str]:
         """Every figure file of one dataset in one study."""
@@ -171,6 +195,18 @@ class Grid:
 def split_path(results: str, cell: Cell) -> str:
     """The split that ``cell`` shares with every cell of its dataset, label rule, protocol and seed."""
     return f"{results}/splits/{cell.dataset}/{cell.labels}/{cell.split}/seed{cell.seed}.csv"
+
+
+def batch_path(cell: Cell, size: int) -> str:
+    """Where ``cell`` is trained when ``size`` cells share a job: a function of the two alone.
+
+    Cells that differ in nothing but seed and view are counted through, view by view and seed by
+    seed, so that neither a finished cell nor another seed, view or study moves one into another
+    job. Places of views that no study names stay empty.
+    """
+    number = (cell.seed * len(VIEWS) + VIEWS.index(cell.view)) // size
+    shared = (cell.dataset, cell.labels, cell.split, cell.architecture, cell.recipe)
+    return str(PurePosixPath(*shared, f"batch{number}"))
 
 
 def any_of(names: Iterable[str]) -> str:

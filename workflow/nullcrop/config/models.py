@@ -57,6 +57,9 @@ class Study(Model):
     """How they are trained."""
     seeds: list[Seed] = [0]
     """Seeds; each has a split and a training run of its own."""
+    numerics: str | None = None
+    """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
+    trained under another, and those that were are named by `status`."""
     parts: list[Part] = []
     """Several cross products in place of one; what a part leaves out is taken from above."""
 
@@ -90,6 +93,18 @@ class Paths(Model):
     """Everything that is made: stores, splits, cells, figures, logs."""
     resources: PathText = "resources"
     """Archives and weights as downloaded or generated."""
+    store: PathText = "results/datasets"
+    """The packed views of all datasets: a few large files, read at random; unless named: `datasets` in `results`."""
+    work: PathText = "results/.work"
+    """Checkpoints, and copies of finished cells; unless named: `.work` in `results`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _below_results(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        results = content.get("results", "results")
+        return {"store": f"{results}/datasets", "work": f"{results}/.work", **content}
 
 
 class Config(Model):
@@ -107,6 +122,8 @@ class Config(Model):
     """Size of the five crops."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
+    cells_per_job: Annotated[int, Field(ge=1)] = 1
+    """Cells of one dataset and network that share a job of a cluster; 1: each has its own."""
     paths: Paths = Paths()
     """Where things lie."""
 

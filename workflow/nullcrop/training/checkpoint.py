@@ -3,6 +3,7 @@
 No generator state is kept: every random stream is a function of seed, epoch and step (streams.py).
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from nullcrop.files import written_whole
 from nullcrop.progress import say
 from nullcrop.training.numerics import device_name
 
+CHECKPOINT = "checkpoint.pt"
+"""Name of the file in a cell's working folder."""
+
 
 def save_checkpoint(
     path: Path,
@@ -21,7 +25,9 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     history: list[dict[str, Any]],
 ) -> None:
-    with written_whole(path) as aside:
+    # Where another process trains the same cell (a workflow was killed and started again while its
+    # jobs ran on), the one that finishes first takes the folder away; the other needs it no more.
+    with suppress(FileNotFoundError), written_whole(path) as aside:
         torch.save(
             {
                 "made_by": _maker(identity, network),

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import platform
-import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,16 +18,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import nullcrop
-from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.files import sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.heartbeat import HEARTBEAT, SILENT_SECONDS, beating
 from nullcrop.images.store import View
 from nullcrop.progress import duration, say, tracked
 from nullcrop.training.architectures import build, input_size
-from nullcrop.training.checkpoint import resume, save_checkpoint
+from nullcrop.training.checkpoint import CHECKPOINT, resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
-from nullcrop.training.numerics import Numerics, device_name, set_numerics
+from nullcrop.training.finished import copy_cell, is_finished, kept_folder
+from nullcrop.training.numerics import Numerics, check_demand, device_name, set_numerics
 from nullcrop.training.streams import stream_seed
 from nullcrop.training.weights import read_weights
 
@@ -46,10 +48,12 @@ class CellJob:
     """ImageNet checkpoint, where the recipe starts from one."""
     device: str
     threads: int
+    numerics: str | None
+    """The one arithmetic to train under; None: the machine's."""
     out: Path
     """Folder of predictions.csv, history.csv and cell.json."""
     work: Path
-    """Folder of the checkpoint; removed when the cell is done."""
+    """Folder of checkpoint and heartbeat; removed when the cell is done."""
 
 
 def train_cell(job: CellJob) -> None:
@@ -60,6 +64,20 @@ def train_cell(job: CellJob) -> None:
     a job before it runs and after it fails. A checkpoint after each epoch lets a killed cell go on; it ends as if it had not been killed.
     Raises NullcropError when inputs do not fit together or the loss is no longer a number.
     """
+    kept, identity = keep_cell(job)
+    if not is_finished(job.out, identity):
+        copy_cell(kept, job.out)
+
+
+def keep_cell(job: CellJob) -> tuple[Path, str]:
+    """Do all that :func:`train_cell` does but write ``job.out``; the folder of the kept copy, and its identity."""
+    with beating(job.work / HEARTBEAT):
+        kept, identity = _keep_cell(job)
+    _remove_work(job.work)
+    return kept, identity
+
+
+def _keep_cell(job: CellJob) -> tuple[Path, str]:
     started = time.monotonic()
     view, split = View(job.view), _read_split(job.split)
     if sha256_of_lines(list(split["id"])) != view.facts["ids_sha256"]:
@@ -68,15 +86,27 @@ def train_cell(job: CellJob) -> None:
         )
     numerics = set_numerics(job.device, job.threads)
     identity = _identity(job, view, numerics)
-    kept = job.work.with_name(f"{job.work.name}.kept")
-    if _is_finished(job.out, identity) or _is_finished(kept, identity):
-        if not _is_finished(job.out, identity):
-            _copy_cell(kept, job.out)
-        shutil.rmtree(job.work, ignore_errors=True)
+    kept = kept_folder(job.work)
+    finished = [folder for folder in (kept, job.out) if is_finished(folder, identity)]
+    if finished:
         say("kept: this cell was finished from the same inputs, parameters and numerics")
-        return
-    job.work.mkdir(parents=True, exist_ok=True)  # from here on `status` counts the cell as begun
+        if kept not in finished:
+            copy_cell(job.out, kept)
+    else:
+        check_demand(numerics, job.numerics)
+        _train(job, view, split, numerics, identity, kept, started)
+    return kept, identity
 
+
+def _train(
+    job: CellJob,
+    view: View,
+    split: pd.DataFrame,
+    numerics: Numerics,
+    identity: str,
+    out: Path,
+    started: float,
+) -> None:
     size = input_size(job.cell.architecture, job.recipe.input_size)
     images = InputImages(view, size, numerics.device)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
@@ -92,7 +122,7 @@ def train_cell(job: CellJob) -> None:
         pretrained,
     ).to(numerics.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=job.recipe.learning_rate, fused=True)
-    history = resume(job.work / "checkpoint.pt", identity, network, optimizer)
+    history = resume(job.work / CHECKPOINT, identity, network, optimizer)
 
     for epoch in range(len(history) + 1, job.recipe.epochs + 1):
         epoch_started = time.monotonic()
@@ -113,7 +143,7 @@ def train_cell(job: CellJob) -> None:
             }
         )
         if epoch < job.recipe.epochs:
-            save_checkpoint(job.work / "checkpoint.pt", identity, network, optimizer, history)
+            save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history)
         last = history[-1]
         left = sum(row["seconds"] for row in history) / epoch * (job.recipe.epochs - epoch)
         say(
@@ -128,17 +158,17 @@ def train_cell(job: CellJob) -> None:
             f"the trained network answers with values that are no numbers ({job.out}): "
             f"try a learning rate below {job.recipe.learning_rate:g}; nothing was written"
         )
-    _write_table(_predictions(split.iloc[rows["test"]], logits.cpu().numpy()), job.out / "predictions.csv")
-    _write_table(pd.DataFrame(history), job.out / "history.csv")
+    _write_table(_predictions(split.iloc[rows["test"]], logits.cpu().numpy()), out / "predictions.csv")
+    _write_table(pd.DataFrame(history), out / "history.csv")
     write_json(
-        job.out / "cell.json",
+        out / "cell.json",
         {
             "cell": asdict(job.cell),
             "recipe": asdict(job.recipe),
             "input_size": size,
             "numerics": numerics.name,
             "identity": identity,
-            "predictions_sha256": sha256_of(job.out / "predictions.csv"),
+            "predictions_sha256": sha256_of(out / "predictions.csv"),
             "images": {part: len(of_part) for part, of_part in rows.items()},
             "targets": n_targets,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -156,8 +186,6 @@ def train_cell(job: CellJob) -> None:
             },
         },
     )
-    _copy_cell(job.out, kept)
-    shutil.rmtree(job.work, ignore_errors=True)
 
 
 def _train_epoch(
@@ -236,20 +264,11 @@ def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _is_finished(out: Path, identity: str) -> bool:
-    try:
-        facts = read_json(out / "cell.json")
-        return (
-            facts["identity"] == identity
-            and facts["predictions_sha256"] == sha256_of(out / "predictions.csv")
-            and (out / "history.csv").is_file()
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _copy_cell(source: Path, out: Path) -> None:
-    """Copy a finished cell's files, each whole, cell.json last."""
-    for name in CELL_FILES:
-        with written_whole(out / name) as aside:
-            shutil.copyfile(source / name, aside)
+def _remove_work(work: Path) -> None:
+    """Remove the working folder, but for what another process is writing into it this minute."""
+    for path in work.glob("*"):
+        with suppress(OSError):
+            if path.name in (CHECKPOINT, HEARTBEAT) or time.time() - path.stat().st_mtime > SILENT_SECONDS:
+                path.unlink()
+    with suppress(OSError):
+        work.rmdir()

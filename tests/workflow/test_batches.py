@@ -1,0 +1,74 @@
+"""Cells that share a job: same bits, own outputs, own failures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import TOY_STUDY, Checkout
+
+CELLS = Path("results/cells/one/printed/grouped")
+LOGS = Path("results/logs/train_cell/one")
+SEEDS = {"toy": {**TOY_STUDY, "datasets": ["one"], "seeds": [0, 1]}}
+
+
+@pytest.fixture(scope="module")
+def batched(fresh: Callable[[], Checkout]) -> Checkout:
+    """Dataset one, two views and two seeds, the views of each seed in one job."""
+    checkout = fresh()
+    checkout.write_config(cells_per_job=6, studies=SEEDS)
+    assert checkout.plan()["train_batch"] == 2
+    checkout.snakemake()
+    return checkout
+
+
+def test_batches_make_the_cells_that_single_jobs_make(
+    batched: Checkout, fresh: Callable[[], Checkout]
+) -> None:
+    single = fresh()
+    single.write_config(studies=SEEDS)
+    single.snakemake("results/studies/toy/metrics.csv")
+    assert batched.predictions() == single.predictions()
+    assert len(single.predictions()) == 4
+
+
+def test_a_finished_batch_has_nothing_to_do_and_keeps_only_copies(batched: Checkout) -> None:
+    assert batched.plan() == {}
+    work = batched.folder / "results/.work/cells"
+    assert {path.parent.suffix for path in work.rglob("*") if path.is_file()} == {".kept"}
+
+
+def test_a_missing_cell_is_brought_back_and_its_neighbour_is_not_touched(batched: Checkout) -> None:
+    before = batched.predictions()
+    cells = [batched.folder / CELLS / view / "lenet5/toy/seed0" for view in ("original", "upper_left")]
+    written = (cells[1] / "cell.json").stat().st_mtime_ns
+    (cells[0] / "predictions.csv").unlink()
+    plan = batched.plan()
+    assert (plan["train_batch"], plan["collect_cell"]) == (0, 1)
+    batched.snakemake()
+    assert batched.predictions() == before
+    assert (cells[1] / "cell.json").stat().st_mtime_ns == written
+    assert batched.plan() == {}
+
+
+def test_one_failing_cell_fails_alone_and_is_tried_again(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    checkout.write_config(cells_per_job=6, studies={"toy": {**TOY_STUDY, "datasets": ["one"]}})
+    checkout.snakemake("results/datasets/one/views/original.json")
+    pixels = checkout.folder / "results/datasets/one/views/original.npy"
+    content = pixels.read_bytes()
+    pixels.write_bytes(content[:1000])
+
+    output = checkout.snakemake(fails=True)
+    assert "cannot read the store" in output
+    assert "Traceback" not in output
+    assert [Path(path).parts[-5] for path in checkout.predictions()] == ["upper_left"]
+
+    pixels.write_bytes(content)
+    assert checkout.plan()["train_batch"] == 1
+    checkout.snakemake()
+    logs = {path.parts[-4]: path.read_text() for path in (checkout.folder / LOGS).rglob("*.log")}
+    assert "epoch" in logs["original"]
+    assert "kept" in logs["upper_left"]
+    assert len(checkout.predictions()) == 2
+    assert checkout.plan() == {}
