@@ -13,6 +13,7 @@ export OMP_NUM_THREADS ?= 1
 help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
 	@echo "make test    every check: format, lint, types, unit and workflow tests"
+	@echo "make test-slurm  what a cluster may do to a run, on a real Slurm that it installs and starts (Debian, root)"
 	@echo "make lint    the quick checks alone"
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
@@ -59,6 +60,12 @@ lint: $(ENV)
 .PHONY: test
 test: lint
 	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile
+
+# Apart from `make test`, because it installs Debian's packages and needs root for it.
+.PHONY: test-slurm
+test-slurm: $(ENV)
+	$(BIN)/python -m tests.slurm.install
+	$(BIN)/pytest tests/slurm
 
 .PHONY: format
 format: $(ENV)

@@ -22,11 +22,6 @@ include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"
 
 
-# The next run trains again what failed in a batch.
-onerror:
-    forget_failures(Path(WORK, "batches"))
-
-
 rule all:
     default_target: True
     input:

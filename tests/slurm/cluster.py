@@ -58,6 +58,7 @@ ReturnToService=2
 SlurmdTimeout=10
 SlurmctldTimeout=10
 KillWait=2
+UnkillableStepTimeout=300
 MinJobAge=600
 GresTypes=gpu
 EnforcePartLimits=ALL
@@ -93,8 +94,8 @@ StorageLoc=accounting
 class Cluster:
     """A running Slurm; a context manager. ``folder`` holds all its state and is removed at the end."""
 
-    def __init__(self, folder: Path, first_port: int = 27000, cpus: int = 4, gpus: int = 2) -> None:
-        self.folder, self.port, self.cpus, self.gpus = folder, first_port, cpus, gpus
+    def __init__(self, folder: Path, cpus: int = 4, gpus: int = 2) -> None:
+        self.folder, self.port, self.cpus, self.gpus = folder, free_ports(), cpus, gpus
         self.name = f"test{secrets.token_hex(4)}"
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -125,6 +126,27 @@ class Cluster:
         lines = run("squeue", "--noheader", "--states=all", "--format=%T %k").splitlines()
         return [tuple(line.split(maxsplit=1)) for line in lines]
 
+    def ended(self) -> dict[str, str]:
+        """State of each job that has ended and of which the controller still knows, by its number."""
+        lines = run("squeue", "--noheader", "--states=all", "--format=%i %T").splitlines()
+        states = dict(line.split(maxsplit=1) for line in lines)
+        return {number: state for number, state in states.items() if number not in self.jobs()}
+
+    def run_soon(self, job: str) -> None:
+        """Run a job again that Slurm has taken from a node; by itself it waits two minutes."""
+
+        asked = 0.0
+
+        def runs() -> bool:
+            nonlocal asked
+            # Not too often: each time Slurm puts the job off until its next look at the queue.
+            if self.jobs().get(job) == "PENDING" and time.monotonic() - asked > 15:
+                asked = time.monotonic()
+                succeeds("scontrol", "update", f"jobid={job}", "starttime=now")
+            return self.jobs().get(job) == "RUNNING"
+
+        wait_until(runs, 180, "the job ran again")
+
     def node_of(self, job: str) -> str:
         return run("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()
 
@@ -144,7 +166,8 @@ class Cluster:
         run("scancel", "--user=root")
         wait_until(lambda: not self.jobs(), 60, "the queue was empty")
         for node in NODES:
-            if "DOWN" in run("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").upper():
+            state = run("sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T")
+            if "down" in state or "drain" in state:
                 self.set_node(node, "resume")
         wait_until(self._all_idle, 60, "all nodes were idle")
 
@@ -296,6 +319,19 @@ class Cluster:
         if SYSTEM_CONF.is_symlink() and SYSTEM_CONF.readlink() == self.folder / "slurm.conf":
             SYSTEM_CONF.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_ports() -> int:
+    """The first of some hundred ports, of which those of the daemons are not in use."""
+    for first in range(27000, 32000, 500):
+        try:
+            for number in (0, 1, 2, *range(10, 10 + len(NODES))):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", first + number))
+        except OSError:
+            continue
+        return first
+    raise RuntimeError("no free ports between 27000 and 32000 on 127.0.0.1")
 
 
 def run(*command: str) -> str:

@@ -7,21 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from nullcrop.files import read_json
+from nullcrop.heartbeat import HEARTBEAT
 from tests.workflow.conftest import TOY_CONFIG, TOY_STUDY, Checkout, fresh
 
 from .cluster import PACKAGES, Cluster, wait_until
 
 __all__ = ["fresh"]
 
-SLOW = 800
-"""Epochs that keep a toy cell busy for some ten seconds and more: long enough to be disturbed."""
+SLOW = 600
+"""Epochs that keep a toy cell busy for some seconds: long enough to be caught in the middle."""
 
 # Checks of the tests alone: a real site is asked less often, and its steps wait longer for files.
 IMPATIENT = ("--latency-wait", "10", "--seconds-between-status-checks", "2")
@@ -43,18 +45,31 @@ class Run:
         self.process.wait()
 
     def finish(self, fails: bool = False) -> str:
-        self.process.wait(timeout=400)
+        """Wait for its end and return what it printed."""
+        self.process.wait(timeout=600)
         text = self.output.read_text()
         assert (self.process.returncode != 0) == fails, text
         return text
 
 
+@dataclass
 class SlurmCheckout(Checkout):
     """A checkout whose jobs go to Slurm, by the command that users type."""
 
+    runs: list[Run] = field(default_factory=list)
+
     def command(self, *arguments: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments, *IMPATIENT, *IMPATIENT_PLUGIN),
+            *(
+                sys.executable,
+                "-m",
+                "snakemake",
+                "--profile",
+                "slurm",
+                *arguments,
+                *IMPATIENT,
+                *IMPATIENT_PLUGIN,
+            ),
             *("--set-threads", "train_cell=1", "train_batch=1", "list_samples=1", "crop_views=1"),
             *("--configfile", "toy.yaml"),
         ]
@@ -73,13 +88,20 @@ class SlurmCheckout(Checkout):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return Run(process, output)
+        self.runs.append(Run(process, output))
+        return self.runs[-1]
+
+    def end(self) -> None:
+        """End what a failed test has left running."""
+        for run in self.runs:
+            if run.process.poll() is None:
+                run.kill()
 
     def cell(self, view: str) -> Path:
         return Path("results/cells/one/printed/grouped") / view / "lenet5/toy/seed0"
 
-    def targets(self) -> list[str]:
-        return [str(self.cell(view) / "cell.json") for view in CELLS]
+    def target(self, view: str) -> str:
+        return str(self.cell(view) / "cell.json")
 
     def checkpoint(self, view: str) -> Path:
         return self.folder / "results/.work" / self.cell(view).relative_to("results") / "checkpoint.pt"
@@ -88,15 +110,38 @@ class SlurmCheckout(Checkout):
         path = self.folder / "results/logs/train_cell" / self.cell(view).relative_to("results/cells")
         return path.with_suffix(".log").read_text()
 
-    def wait_for_checkpoints(self, *views: str) -> None:
-        paths = [self.checkpoint(view) for view in views or CELLS]
-        wait_until(lambda: all(path.is_file() for path in paths), 120, "every cell had a checkpoint")
+    def hold(self, *views: str) -> list[int]:
+        """Stop each cell's process in the middle of its training, so that no machine is too fast for a fault."""
+        held: dict[str, int] = {}
+
+        def hold_those_that_train() -> bool:
+            for view in set(views) - set(held):
+                if (process := self.process(view)) is not None:
+                    os.kill(process, signal.SIGSTOP)
+                    held[view] = process
+            return len(held) == len(views)
+
+        wait_until(hold_those_that_train, 300, f"the cells {views} were trained")
+        return [held[view] for view in views]
+
+    def process(self, view: str) -> int | None:
+        """The process that trains a cell and has written a checkpoint."""
+        if not self.checkpoint(view).is_file():
+            return None
+        process: int = read_json(self.checkpoint(view).with_name(HEARTBEAT))["process"]
+        return process
+
+    def histories(self) -> dict[Path, bytes]:
+        """What tells that a finished cell was not trained again: its epochs' durations."""
+        return {path: path.read_bytes() for path in (self.folder / "results/cells").rglob("history.csv")}
 
     def write_slow(self, **changes: Any) -> None:
         """The toy study of dataset one with cells that take a while."""
         recipe = {**TOY_CONFIG["recipes"]["toy"], "epochs": SLOW}  # type: ignore[index]
         study = {**TOY_STUDY, "datasets": ["one"]}
-        self.write_config(**{"recipes": {"toy": recipe}, "studies": {"toy": study}, "device": "auto", **changes})
+        self.write_config(
+            **{"recipes": {"toy": recipe}, "studies": {"toy": study}, "device": "auto", **changes}
+        )
 
     def edit_profile(self, change: Callable[[dict[str, Any]], None]) -> None:
         path = self.folder / "profiles/slurm/config.yaml"
@@ -120,9 +165,8 @@ def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 
 
 @pytest.fixture
-def cluster(running_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with an empty queue and all its nodes."""
-    monkeypatch.setenv("SLURM_CONF", str(running_cluster.folder / "slurm.conf"))
     yield running_cluster
     running_cluster.settle()
 
@@ -133,7 +177,9 @@ def prepared(fresh: Callable[[], Checkout]) -> SlurmCheckout:
     checkout = SlurmCheckout(fresh().folder)
     checkout.write_slow()
     checkout.write_definition("one", expected={"images": 60})  # else Slurm is asked for days
-    checkout.locally("results/splits/one/printed/grouped/seed0.csv", "results/datasets/one/views/original.json")
+    checkout.locally(
+        "results/splits/one/printed/grouped/seed0.csv", "results/datasets/one/views/original.json"
+    )
     return checkout
 
 
@@ -141,13 +187,15 @@ def prepared(fresh: Callable[[], Checkout]) -> SlurmCheckout:
 def undisturbed(prepared: SlurmCheckout, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Predictions of a run without faults and without Slurm."""
     checkout = copy_of(prepared, tmp_path_factory.mktemp("undisturbed") / "checkout")
-    checkout.locally(*checkout.targets())
+    checkout.locally(*map(checkout.target, CELLS))
     return checkout.predictions()
 
 
 @pytest.fixture
-def checkout(prepared: SlurmCheckout, tmp_path: Path) -> SlurmCheckout:
-    return copy_of(prepared, tmp_path / "checkout")
+def checkout(cluster: Cluster, prepared: SlurmCheckout, tmp_path: Path) -> Iterator[SlurmCheckout]:
+    copy = copy_of(prepared, tmp_path / "checkout")
+    yield copy
+    copy.end()
 
 
 def copy_of(checkout: SlurmCheckout, folder: Path) -> SlurmCheckout:

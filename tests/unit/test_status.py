@@ -40,7 +40,10 @@ def shown(project: Project, **options: Any) -> dict[str, list[str]]:
     """The words of each row by dataset, in a terminal of 80 columns."""
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     print_status(project, console=console, **options)
-    lines = [line.translate({ord(mark): " " for mark in "━╸╺"}).split() for line in console.export_text().splitlines()]
+    lines = [
+        line.translate({ord(mark): " " for mark in "━╸╺"}).split()
+        for line in console.export_text().splitlines()
+    ]
     return {line[0]: line[1:] for line in lines if line}
 
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
 from nullcrop.config.cell import CELL_FILES, Cell
-from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of, batch_path
+from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
 from nullcrop.config.models import Project
 from nullcrop.config.names import ARCHITECTURES, PUBLISHED, PUBLISHED_TABLES, SPLITS, VIEWS
 from nullcrop.errors import NullcropError
@@ -34,6 +34,11 @@ WORK = CONFIG.paths.work
 ENVIRONMENT = "../../envs/nullcrop.yaml"
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
 BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{batch}"
+
+
+# For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
+container: str(Path(workflow.basedir, "envs", "nullcrop.sif"))
+
 
 # The package is found by path. With --sdm conda `python` is the environment's; without, the one
 # that runs Snakemake, whether or not its environment is activated.
@@ -126,7 +131,7 @@ def recipe_of(wildcards):
 
 
 def batch_of(wildcards):
-    return f"{WORK}/batches/{batch_path(cell_of(wildcards), CONFIG.cells_per_job)}.json"
+    return f"{WORK}/batches/{GRID.batch_path(cell_of(wildcards))}.json"
 
 
 def cells_of_batch(wildcards):

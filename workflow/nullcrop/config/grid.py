@@ -3,12 +3,14 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
 from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.config.models import Project
 from nullcrop.config.names import ARCHITECTURES, PUBLISHED, SMALLEST_INPUT, SPLITS, VIEWS, WITHOUT_IMAGENET
+from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 
@@ -25,10 +27,11 @@ class Grid:
         self.project = project
         self._cells = {name: self._cells_of(name) for name in project.config.studies}
         self._demanded = self._demands()
+        self._batch_sizes: dict[tuple[str, str, str], int] = {}
         self.batches: dict[str, list[Cell]] = defaultdict(list)
-        """Cells that share a job, by :func:`batch_path`."""
+        """Cells that share a job, by :meth:`batch_path`."""
         for cell in self.all_cells:
-            self.batches[batch_path(cell, project.config.cells_per_job)].append(cell)
+            self.batches[self.batch_path(cell)].append(cell)
         unused = [name for name in project.config.datasets or [] if name not in self.values("dataset")]
         if unused:
             raise NullcropError(
@@ -121,6 +124,22 @@ class Grid:
             inputs["weights"] = f"{paths.resources}/weights/{cell.architecture}.pth"
         return inputs
 
+    def batch_path(self, cell: Cell) -> str:
+        """The batch in which ``cell`` is trained: `cells_per_job` cells, fewer where they are long ones."""
+        kind = (cell.dataset, cell.architecture, cell.recipe)
+        if kind not in self._batch_sizes:
+            recipe, definition = (
+                self.project.config.all_recipes[cell.recipe],
+                self.project.definition(cell.dataset),
+            )
+            longest = max(
+                training_seconds(replace(cell, view=view), recipe, definition, self.project.config.device)
+                for view in VIEWS
+            )
+            at_most = max(1, int(LONGEST_BATCH_SECONDS / longest))
+            self._batch_sizes[kind] = min(self.project.config.cells_per_job, at_most)
+        return batch_path(cell, self._batch_sizes[kind])
+
     def demanded_numerics(self, cell: Cell) -> str | None:
         """The one arithmetic that the studies of ``cell`` demand of it; None: any."""
         return self._demanded.get(cell)
@@ -206,7 +225,7 @@ def batch_path(cell: Cell, size: int) -> str:
     """
     number = (cell.seed * len(VIEWS) + VIEWS.index(cell.view)) // size
     shared = (cell.dataset, cell.labels, cell.split, cell.architecture, cell.recipe)
-    return str(PurePosixPath(*shared, f"batch{number}"))
+    return "/".join([*shared, f"batch{number}"])
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -123,7 +123,7 @@ class Config(Model):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
     cells_per_job: Annotated[int, Field(ge=1)] = 1
-    """Cells of one dataset and network that share a job of a cluster; 1: each has its own."""
+    """Cells of one dataset and network that share a job of a cluster, fewer where they take hours; 1: each has its own."""
     paths: Paths = Paths()
     """Where things lie."""
 

@@ -35,7 +35,10 @@ START_SECONDS = 600
 MARGIN = 3
 """Requested over estimated time: a limit that is met costs a whole attempt, one that is not costs nothing."""
 
-SHORTEST_IMAGES = 10_000
+LONGEST_BATCH_SECONDS = 4 * 3600
+"""Estimated time of cells that share a job: with the margin half a day, which most partitions allow."""
+
+USUAL_IMAGES = 10_000
 """Images of a dataset whose definition expects no number."""
 
 LIBRARIES_MB = 6_000
@@ -47,7 +50,7 @@ CACHE_MB = 2_048
 
 def training_seconds(cell: Cell, recipe: Recipe, definition: Definition, device: str) -> float:
     """Estimated time to train ``cell``, in seconds."""
-    images = (definition.expected.images or SHORTEST_IMAGES) * recipe.epochs
+    images = (definition.expected.images or USUAL_IMAGES) * recipe.epochs
     own_side = INPUT_SIDE.get(cell.architecture, 224)
     area = ((recipe.input_size or own_side) / own_side) ** 2
     network = (
@@ -68,7 +71,7 @@ def minutes(seconds: Iterable[float], attempt: int) -> int:
 def training_memory_mb(architecture: str, recipe: Recipe, definition: Definition, attempt: int) -> int:
     """Host memory to ask for, in MB: the libraries and the cache of resized images, times the attempt."""
     side = recipe.input_size or INPUT_SIDE.get(architecture, 224)
-    cache = (definition.expected.images or SHORTEST_IMAGES) * side**2 * 3 / 2**20
+    cache = (definition.expected.images or USUAL_IMAGES) * side**2 * 3 / 2**20
     return int(LIBRARIES_MB + min(cache, CACHE_MB)) * attempt
 
 

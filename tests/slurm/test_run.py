@@ -1,0 +1,58 @@
+"""The command that users type, on a cluster where nothing goes wrong, and where a GPU is missing."""
+
+from typing import Any
+
+from .cluster import Cluster, run
+from .conftest import CELLS, SlurmCheckout
+
+
+def test_the_grid_runs_to_completion(
+    cluster: Cluster, checkout: SlurmCheckout, undisturbed: dict[str, bytes]
+) -> None:
+    """From samples to figures, cells in batches, and with what a site may have to change in the profile."""
+
+    def of_this_site(profile: dict[str, Any]) -> None:
+        profile["default-resources"] |= {"slurm_account": "lab", "slurm_partition": "main"}
+        profile["set-resources"] = {
+            "train_batch": {
+                "slurm_partition": "main",
+                "gpu": 0,
+                "gres": "'gpu:fake:1'",
+                "runtime": "20 * attempt",
+            }
+        }
+
+    checkout.edit_profile(of_this_site)
+    checkout.write_slow(cells_per_job=6)
+    output = checkout.start().finish()
+    assert "The profile slurm is profiles/slurm/config.yaml" in output
+    assert checkout.predictions() == undisturbed
+    assert (checkout.folder / "results/studies/toy/one/figures/accuracy.pdf").is_file()
+    batches = [comment for _, comment in cluster.history() if comment.startswith("rule_train_batch")]
+    assert len(batches) == 1
+    assert not [comment for _, comment in cluster.history() if comment.startswith("rule_collect_cell")]
+
+
+def test_a_job_asks_for_the_gpu_it_needs(cluster: Cluster, checkout: SlurmCheckout) -> None:
+    """One GPU of the model that the profile names, and the time and memory of its rule."""
+
+    def of_this_model(profile: dict[str, Any]) -> None:
+        profile["set-resources"] = {"train_cell": {"gpu_model": "fake"}}
+
+    checkout.edit_profile(of_this_model)
+    started = checkout.start(checkout.target(CELLS[1]))
+    checkout.hold(CELLS[1])
+    [job] = cluster.jobs()
+    facts = dict(word.partition("=")[::2] for word in run("scontrol", "show", "job", job).split())
+    started.kill()
+    assert facts["TresPerJob"] == "gres:gpu:fake:1"
+    assert facts["MinMemoryNode"] == "6000M"
+    assert facts["TimeLimit"] == "00:11:00"
+    assert facts["Requeue"] == "1"
+
+
+def test_a_node_without_a_gpu_fails_at_once_in_words(cluster: Cluster, checkout: SlurmCheckout) -> None:
+    checkout.write_slow(device="cuda")
+    output = checkout.start(checkout.target(CELLS[1]), "--retries", "0").finish(fails=True)
+    assert "`device: cuda` asks for a GPU, but torch sees none here" in output
+    assert "Traceback" not in output
