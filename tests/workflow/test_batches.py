@@ -1,7 +1,8 @@
 """Cells that share a job: same bits, own outputs, own failures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,10 +14,19 @@ SEEDS = {"toy": {**TOY_STUDY, "datasets": ["one"], "seeds": [0, 1]}}
 
 
 @pytest.fixture(scope="module")
-def batched(fresh: Callable[[], Checkout]) -> Checkout:
-    """Dataset one, two views and two seeds, the views of each seed in one job."""
+def elsewhere() -> Iterator[Path]:
+    """A folder on another file system than the checkouts, where the machine has one."""
+    shared_memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=shared_memory if shared_memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def batched(fresh: Callable[[], Checkout], elsewhere: Path) -> Checkout:
+    """Dataset one, two views and two seeds, the views of each seed in one job; all but results elsewhere."""
     checkout = fresh()
-    checkout.write_config(cells_per_job=6, studies=SEEDS)
+    paths = {name: str(elsewhere / name) for name in ("resources", "store", "work")}
+    checkout.write_config(cells_per_job=6, studies=SEEDS, paths=paths)
     assert checkout.plan()["train_batch"] == 2
     checkout.snakemake()
     return checkout
@@ -32,10 +42,13 @@ def test_batches_make_the_cells_that_single_jobs_make(
     assert len(single.predictions()) == 4
 
 
-def test_a_finished_batch_has_nothing_to_do_and_keeps_only_copies(batched: Checkout) -> None:
+def test_a_finished_batch_has_nothing_to_do_and_keeps_only_copies(batched: Checkout, elsewhere: Path) -> None:
     assert batched.plan() == {}
-    work = batched.folder / "results/.work/cells"
+    work = elsewhere / "work/cells"
     assert {path.parent.suffix for path in work.rglob("*") if path.is_file()} == {".kept"}
+    assert (elsewhere / "store/one/views/original.npy").is_file()
+    assert not (batched.folder / "resources/archives").exists()
+    assert not (batched.folder / "results/datasets/one/views").exists()
 
 
 def test_a_missing_cell_is_brought_back_and_its_neighbour_is_not_touched(batched: Checkout) -> None:
