@@ -16,6 +16,7 @@ from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json
 from nullcrop.heartbeat import HEARTBEAT, read_state
 from nullcrop.progress import duration
+from nullcrop.training.finished import kept_folder
 
 BAR_WIDTH = 6
 
@@ -52,14 +53,19 @@ class _CellState:
         self.state = "missing"
         self.words = ""
         """Why it failed, where it runs, or the last line of its log."""
-        try:
-            facts = read_json(Path(paths.results, "cells", cell.path, "cell.json"))
-            if facts["recipe"] == asdict(project.config.all_recipes[cell.recipe]):
-                self.seconds, self.numerics = float(facts["seconds"]), facts.get("numerics", "")
-                self.state = "done"
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # not there, or not whole: not done
         work = Path(paths.work, "cells", cell.path)
+        places = [Path(paths.results, "cells", cell.path)]
+        if project.config.cells_per_job > 1:
+            places.append(kept_folder(work))  # finished, and collected when all of its job is
+        for place in places:
+            try:
+                facts = read_json(place / "cell.json")
+                if facts["recipe"] == asdict(project.config.all_recipes[cell.recipe]):
+                    self.seconds, self.numerics = float(facts["seconds"]), facts.get("numerics", "")
+                    self.state = "done"
+                    break
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # not there, or not whole: not done
         if self.state != "done" and work.is_dir():
             self.state, facts = read_state(work / HEARTBEAT)
             if self.state == "running":
