@@ -59,7 +59,7 @@ SlurmdTimeout=10
 SlurmctldTimeout=10
 KillWait=2
 UnkillableStepTimeout=300
-MinJobAge=600
+MinJobAge=7200
 GresTypes=gpu
 EnforcePartLimits=ALL
 RebootProgram=/bin/true
@@ -122,8 +122,8 @@ class Cluster:
         return dict(line.split(maxsplit=1) for line in lines)
 
     def history(self) -> list[tuple[str, ...]]:
-        """State and comment (rule and wildcards) of every job of which the controller still knows."""
-        lines = run("squeue", "--noheader", "--states=all", "--format=%T %k").splitlines()
+        """State and comment (rule and wildcards) of every job so far, in the order of their numbers."""
+        lines = run("squeue", "--noheader", "--states=all", "--sort=i", "--format=%T %k").splitlines()
         return [tuple(line.split(maxsplit=1)) for line in lines]
 
     def ended(self) -> dict[str, str]:
