@@ -1,5 +1,7 @@
 """The command that users type, on a cluster where nothing goes wrong, and where a GPU is missing."""
 
+import subprocess
+import sys
 from collections import Counter
 from typing import Any
 
@@ -35,7 +37,7 @@ def test_the_grid_runs_to_completion(
     assert not {"rule_collect_cell", "rule_train_cell"} & set(rules)
 
 
-def test_a_job_asks_for_the_gpu_it_needs(cluster: Cluster, checkout: SlurmCheckout) -> None:
+def test_a_job_asks_for_the_gpu_it_needs_and_status_tells_where_it_runs(cluster: Cluster, checkout: SlurmCheckout) -> None:
     """One GPU of the model that the profile names, and the time and memory of its rule."""
 
     def of_this_model(profile: dict[str, Any]) -> None:
@@ -46,7 +48,12 @@ def test_a_job_asks_for_the_gpu_it_needs(cluster: Cluster, checkout: SlurmChecko
     checkout.hold(CELLS[1])
     [job] = cluster.jobs()
     facts = dict(word.partition("=")[::2] for word in run("scontrol", "show", "job", job).split())
+    status = [sys.executable, "-m", "nullcrop", "status", "--configfile", "toy.yaml"]
+    environment = {**checkout.environment(), "PYTHONPATH": "workflow"}
+    told = subprocess.check_output(status, cwd=checkout.folder, env=environment, text=True)
     started.kill()
+    assert "Running: one/printed/grouped/upper_left/lenet5/toy/seed0" in told
+    assert f"Slurm job {job})" in told
     assert facts["TresPerJob"] == "gres:gpu:fake:1"
     assert facts["MinMemoryNode"] == "6000M"
     assert facts["TimeLimit"] == "00:11:00"
