@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -190,8 +190,41 @@ class ArchiveSource(Model):
         return files
 
 
+PCAM_PARTS = {"train": "train", "valid": "val", "test": "test"}
+"""PatchCamelyon's names of the parts of its official split, and nullcrop's."""
+
+
+PcamKind = Literal["x.h5.gz", "y.h5.gz", "meta.csv"]
+
+
+def pcam_file(part: str, kind: PcamKind) -> str:
+    """Name of the file that holds the patches, the labels or the slides of a part."""
+    return f"camelyonpatch_level_2_split_{part}_{kind}"
+
+
+class PcamSource(Model):
+    """PatchCamelyon: patches and labels in HDF5, and a CSV of slides, for each part of the official split."""
+
+    kind: Literal["pcam"]
+    files: PublicFiles
+    """Address of each of the nine files, and its checksum (`sha256:…`, `sha1:…` or `md5:…`)."""
+
+    @field_validator("files")
+    @classmethod
+    def _complete(cls, files: dict[str, str | None]) -> dict[str, str | None]:
+        names = {address.rpartition("/")[2] for address in files}
+        kinds: tuple[PcamKind, ...] = get_args(PcamKind)
+        wanted = {pcam_file(part, kind) for part in PCAM_PARTS for kind in kinds}
+        if names != wanted:
+            raise ValueError(
+                f"the release has nine files: {listed(sorted(wanted - names)) or 'none'} is missing, "
+                f"{listed(sorted(names - wanted)) or 'none'} is too many"
+            )
+        return files
+
+
 Source = Annotated[
-    PhantomSource | FolderSource | MedMNISTSource | KaggleSource | IsicSource | ArchiveSource,
+    PhantomSource | FolderSource | MedMNISTSource | KaggleSource | IsicSource | ArchiveSource | PcamSource,
     Field(discriminator="kind"),
 ]
 

@@ -15,11 +15,13 @@ from nullcrop.config.definitions import (
     FolderSource,
     IsicSource,
     KaggleSource,
+    PcamSource,
     PhantomSource,
 )
 from nullcrop.datasets.folder import list_folder
 from nullcrop.datasets.isic import list_isic
 from nullcrop.datasets.kaggle_source import list_kaggle
+from nullcrop.datasets.pcam import list_pcam
 from nullcrop.datasets.public_archive import list_public_archive
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import write_json, written_whole
@@ -115,6 +117,8 @@ def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
             return list_kaggle(source, archive, definition)
         case ArchiveSource() as source:
             return list_public_archive(source, archive, definition)
+        case PcamSource():
+            return list_pcam(archive)
         case source:
             raise NullcropError(
                 f"reading images of the source kind '{source.kind}' is not part of this version; "
