@@ -1,6 +1,7 @@
 """Zips and tars: unpacked inside their folder only, and again only where something is missing."""
 
 import gzip
+import math
 import shutil
 import stat
 import tarfile
@@ -14,7 +15,13 @@ from typing import IO, NamedTuple
 
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import written_whole
-from nullcrop.progress import tracked
+from nullcrop.progress import say, tracked
+
+BLOCK = 2**20
+"""Bytes unpacked at a time."""
+
+TARS = (".tar", ".tar.gz", ".tgz")
+"""Endings of tars; anything else is a zip."""
 
 ORIGIN = ".origin"
 """File in an unpacked folder that names the archive's SHA-256."""
@@ -73,12 +80,12 @@ def member_files(archive: Path) -> list[zipfile.ZipInfo]:
 @contextmanager
 def _opened(archive: Path) -> Iterator[list[_Member]]:
     try:
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as zipped:
-                yield [_of_zip(zipped, info) for info in zipped.infolist()]
-        else:
+        if archive.name.endswith(TARS):
             with tarfile.open(archive) as tarred:
                 yield [_of_tar(tarred, info) for info in tarred.getmembers()]
+        else:
+            with zipfile.ZipFile(archive) as zipped:
+                yield [_of_zip(zipped, info) for info in zipped.infolist()]
     except DAMAGED as error:
         raise NullcropError(
             f"{archive} is damaged or no archive ({error}); delete it and fetch it again"
@@ -146,6 +153,8 @@ def _is_there(folder: Path, member: _Member) -> bool:
 
 def _check_space(archive: Path, folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
+    if needed:
+        say(f"unpacking {archive.name}: {needed / 1e6:,.1f} MB, the disk has {free / 1e9:,.1f} GB left")
     if needed > free:
         raise NullcropError(
             f"unpacking {archive} takes {needed / 1e9:.1f} GB and the disk of {folder} has {free / 1e9:.1f} GB "
@@ -169,7 +178,9 @@ def _write(archive: Path, member: _Member, folder: Path) -> None:
         packed = member.open()
         assert packed is not None, "only files are written"
         with packed, written_whole(folder / member.name) as aside, open(aside, "wb") as stream:
-            shutil.copyfileobj(packed, stream, 2**20)
+            blocks = iter(lambda: packed.read(BLOCK), b"")
+            for block in tracked(blocks, math.ceil(member.size / BLOCK), f"{member.name}, in MiB"):
+                stream.write(block)
     except DAMAGED as error:
         raise NullcropError(
             f"{archive}: the member '{member.name}' is damaged ({error}); delete the archive and fetch it again"
