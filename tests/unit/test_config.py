@@ -24,7 +24,7 @@ from nullcrop.training.architectures import ARCHITECTURES
 from tests.conftest import definition_content
 
 ROOT = Path(__file__).parents[2]
-DATASET_FOLDERS = ("datasets", "phantoms")
+DATASET_FOLDERS = ("datasets", "phantoms", "companions")
 YAML_FILES = sorted((ROOT / "config").rglob("*.yaml"))
 DATASET_FILES = [path for path in YAML_FILES if path.parent.name in DATASET_FOLDERS]
 CONFIG_FILES = [path for path in YAML_FILES if path.parent.name not in DATASET_FOLDERS]

@@ -16,7 +16,7 @@ from nullcrop.config.definitions import Definition
 from nullcrop.config.names import ARCHITECTURES, CROPS, VIEWS
 from nullcrop.errors import NullcropError
 from nullcrop.figures.accuracy import HATCH, plot_accuracy
-from nullcrop.figures.samples import plot_dataset_samples, plot_samples
+from nullcrop.figures.samples import MOST_CLASSES, plot_dataset_samples, plot_samples
 from nullcrop.figures.style import ARCHITECTURE_LABELS, COLOURS, VIEW_LABELS, wrapped
 from nullcrop.images.store import write_store
 
@@ -257,6 +257,21 @@ def test_samples_show_up_to_three_of_each_class_and_all_crops(tmp_path):
     assert squares[1].get_bbox().extents.tolist() == [69.5, -0.5, 89.5, 19.5]
 
 
+def test_many_classes_share_rows_with_one_image_each(tmp_path):
+    classes = [f"object {n}" for n in range(7)]
+    images = [image(60, 60, 10 * n + turn) for n in range(7) for turn in range(2)]
+    figure = draw(images, [name for name in classes for _ in range(2)], tmp_path / "a")
+    originals = [ax for ax in figure.axes if ax.patches]
+    assert [ax.images[0].get_array()[0, 0, 0] for ax in originals] == [0, 10, 20, 30, 40, 50, 60]
+    places = [(round(ax.get_position().x0, 3), round(ax.get_position().y1, 3)) for ax in originals]
+    assert [len({x for x, _ in places}), len({y for _, y in places})] == [3, 3]
+    # Each image's name stands above it.
+    above = {text.get_text(): text.get_position() for text in figure.texts}
+    for name, (x, y) in zip(classes, places, strict=True):
+        assert above[name][0] == pytest.approx(x, abs=0.001)
+        assert y < above[name][1] < y + 0.1
+
+
 def test_enlarged_crops_lie_as_in_the_image(tmp_path):
     pixels = image(60, 60, 0)
     pixels[:20, :20], pixels[:20, 40:], pixels[40:, :20], pixels[40:, 40:] = 50, 100, 150, 200
@@ -316,6 +331,36 @@ def test_samples_of_a_dataset_come_from_all_over_its_table(tmp_path):
     assert shown == [0, 40, 100, 120, 140]
     assert [text.get_text() for text in figure.texts][:3] == ["Made of greys", "normal, benign", "malignant"]
     assert len(figure.axes) == 5 * (1 + len(CROPS))
+
+
+def test_of_very_many_classes_some_are_shown_and_the_caption_says_so(tmp_path):
+    from PIL import Image
+
+    names = [f"obj{n}" for n in range(100)]
+    definition = Definition.model_validate(
+        {
+            "title": "Objects",
+            "modality": "none",
+            "field": "whole",
+            "source": {"kind": "folder", "path": "images"},
+            "classes": names,
+            "labels": {"printed": {}},
+            "licence": "none",
+            "citation": "none",
+        }
+    )
+    Image.fromarray(image(20, 20, 9)).save(tmp_path / "one.png")
+    samples = pd.DataFrame({"id": names, "class": names, "width": 20, "height": 20})
+    samples = samples.assign(group="", official_split="", mode="RGB", format="PNG", path=tmp_path / "one.png")
+    samples.to_csv(tmp_path / "samples.csv", index=False)
+    write_store(samples, tmp_path / "views", list(VIEWS), 20, 20, threads=1)
+    figure = plot_dataset_samples(
+        definition, "printed", tmp_path / "samples.csv", tmp_path / "views", (20, 20), tmp_path / "a"
+    )
+    written = [text.get_text() for text in figure.texts]
+    assert len([ax for ax in figure.axes if ax.patches]) == MOST_CLASSES
+    assert {"obj0", "obj99"} < set(written)
+    assert f"{MOST_CLASSES} of the 100 classes" in " ".join(written[-1].split())
 
 
 @pytest.mark.parametrize("draw_one", ["accuracy", "samples"])

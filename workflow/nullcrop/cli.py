@@ -174,6 +174,13 @@ def describe_discrepancies(options: argparse.Namespace) -> None:
     write_page(options.table, options.out)
 
 
+def describe_datasets(options: argparse.Namespace) -> None:
+    """Write the dataset files as a page for readers."""
+    from nullcrop.datasets.overview import write_page
+
+    write_page(options.definitions, options.out)
+
+
 def plot_accuracy(options: argparse.Namespace) -> None:
     """Draw accuracy by view and architecture."""
     from nullcrop.config.definitions import read_definition
@@ -281,6 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     command("join-metrics", join_metrics, "--tables", "--out")
     command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
+    command("describe-datasets", describe_datasets, "--definitions", "--out")
     command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
     command(
         "plot-samples",

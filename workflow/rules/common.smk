@@ -94,11 +94,9 @@ def listed_from(wildcards):
     if source.table:
         # A missing table is for list-samples to name; here it would stop every other dataset.
         return [path for path in [source.table] if Path(path).is_file()]
-    return [
-        str(folder)
-        for name in PROJECT.definition(wildcards.dataset).classes
-        for folder, _, _ in os.walk(Path(source.path, name))
-    ]
+    classes = PROJECT.definition(wildcards.dataset).classes
+    tops = [source.path] if source.name_pattern else [Path(source.path, name) for name in classes]
+    return [str(folder) for top in tops for folder, _, _ in os.walk(top)]
 
 
 def targets_of(wildcards):

@@ -38,7 +38,7 @@ GROUP_WIDTH = 0.84
 HATCH = "////"
 
 FIELD_SENTENCES = {
-    "whole": "The lesion lies inside a larger field: the four corner crops hold none.",
+    "whole": "What is to be told lies inside a larger field: the four corner crops hold none of it.",
     "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of bias.",
 }
 
