@@ -236,7 +236,16 @@ def test_file_facts_are_numbers_of_what_samples_csv_says() -> None:
 def aurocs(tmp_path: Path, cue: str, **source: Any) -> dict[tuple[str, str], float]:
     """AUROC by view and baseline of a generated dataset with this cue."""
     content = definition_content(
-        source={"kind": "phantom", "patients": 80, "images_per_patient": 2, "width": 64, "height": 64, "cue": {"kind": cue}, **source}, group="patient"
+        source={
+            "kind": "phantom",
+            "patients": 80,
+            "images_per_patient": 2,
+            "width": 64,
+            "height": 64,
+            "cue": {"kind": cue},
+            **source,
+        },
+        group="patient",
     )
     definition = Definition.model_validate(content)
     generate_phantom(definition.source, tmp_path)  # type: ignore[arg-type]

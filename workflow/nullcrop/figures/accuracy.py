@@ -92,12 +92,12 @@ def plot_accuracy(
     are never mixed. Returns the figure. Raises NullcropError when ``metrics`` is empty or holds
     several datasets.
     """
-    metrics = _shown(metrics)
     if metrics.empty:
         raise NullcropError("no cell was given, so there is no accuracy to draw")
     if metrics["dataset"].nunique() > 1:
         names = listed(sorted(metrics["dataset"].unique()))
         raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
+    metrics = _shown(metrics)
     views = [view for view in (*VIEWS, NO_PIXELS) if view in set(metrics["view"])]
     series = _series(metrics)
     panels = sorted(
@@ -351,6 +351,10 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
             "Grey mark: a baseline without a network, a logistic regression on what its name says"
             + (", mean over seeds" if several else "")
             + "; hollow: it answers one class whatever the image."
+        )
+    if "file_facts" in set(baselines["architecture"]):
+        sentences.append(
+            "File facts are known before a pixel is decoded, but the bytes of a compressed file depend on the picture."
         )
     if field is not None:
         sentences.append(FIELD_SENTENCES[field])

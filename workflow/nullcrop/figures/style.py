@@ -30,7 +30,7 @@ CIE L* lie between any two networks, so that the colours stay apart in grey and 
 Baselines are grey, and told apart by their marks."""
 
 MARKERS = {
-    "majority": "o",
+    "majority": "X",
     "mean_rgb": "D",
     "color_histogram": "^",
     "raw_pixels": "s",
