@@ -78,31 +78,23 @@ class TestSet:
         return low != high
 
     @cached_property
-    def permutable(self) -> bool:
-        """Whether most images lie in units of one target, so that labels can move between units."""
-        return float(self.mixed[self.unit].mean()) <= 0.5 if self.n else True
-
-    @cached_property
-    def part(self) -> Ints:
-        """The units of which variances are made (N): the images of one unit and one target.
-
-        Where labels cannot be permuted the unit is the whole group.
-        """
-        if not self.permutable:
-            return self.unit
-        _, first, part = np.unique(
-            np.stack([self.unit, self.target]), axis=1, return_index=True, return_inverse=True
-        )
-        return np.argsort(np.argsort(first))[part.ravel()].astype(np.int64)
-
-    @cached_property
     def stratum(self) -> Ints:
-        """Stratum of each part: its target, or 0 for all where units are mixed."""
-        n_parts = int(self.part.max(initial=-1)) + 1
-        stratum = np.zeros(n_parts, np.int64)
-        if self.permutable:
-            stratum[self.part] = self.target
+        """Stratum of each unit (G) in variances: its target; mixed units are one of their own.
+
+        Where most images lie in mixed units, all units are one stratum: a sample of groups then, not
+        of positive and of negative ones.
+        """
+        if self.mostly_mixed:
+            return np.zeros(self.n_units, np.int64)
+        stratum = np.empty(self.n_units, np.int64)
+        stratum[self.unit] = self.target
+        stratum[self.mixed] = -1
         return stratum
+
+    @cached_property
+    def mostly_mixed(self) -> bool:
+        """Whether most images lie in units that hold several targets."""
+        return bool(self.mixed[self.unit].mean() > 0.5)
 
     def stream(self, purpose: str) -> np.random.Generator:
         """Random numbers that depend on the test set's name and the purpose alone."""
@@ -155,17 +147,15 @@ def estimate_auroc(test: TestSet, score: Floats) -> tuple[Estimate, Floats]:
 
 
 def jackknife_error(influence: Floats, stratum: Ints) -> tuple[float, float]:
-    """Standard error and Satterthwaite's degrees of freedom from the parts' influences (both NaN if unknown).
-
-    ``influence`` and ``stratum`` have one entry a part.
-    """
+    """Standard error and Satterthwaite's degrees of freedom from the units' influences (G each)."""
     variances, dfs = [], []
     for one in np.unique(stratum):
         inside = influence[stratum == one]
-        if len(inside) < 2:
-            return np.nan, np.nan
-        variances.append((len(inside) - 1) / len(inside) * ((inside - inside.mean()) ** 2).sum())
-        dfs.append(len(inside) - 1)
+        count = len(inside)
+        # A lone unit has nothing to be centred at: its square counts in full.
+        centre = inside.mean() if count > 1 else 0.0
+        variances.append((max(count - 1, 1) / count) * ((inside - centre) ** 2).sum())
+        dfs.append(max(count - 1, 1))
     total = float(np.sum(variances))
     if not total > 0:
         return total, float(min(dfs))
@@ -191,16 +181,16 @@ def _leave_one_out(test: TestSet, positive: Flags, score: Floats) -> tuple[float
     """AUROC, and AUROC minus the AUROC without each part (NaN where nothing is left to compare)."""
     m, n = int(positive.sum()), int((~positive).sum())
     if not m or not n:
-        return np.nan, np.full(len(test.stratum), np.nan)
+        return np.nan, np.full(test.n_units, np.nan)
     wins = placements(positive, score)
-    parts = len(test.stratum)
-    of_positives = np.bincount(test.part[positive], wins[positive], parts)
-    of_negatives = np.bincount(test.part[~positive], wins[~positive], parts)
-    m_part = np.bincount(test.part[positive], minlength=parts)
-    n_part = np.bincount(test.part[~positive], minlength=parts)
+    units = test.n_units
+    of_positives = np.bincount(test.unit[positive], wins[positive], units)
+    of_negatives = np.bincount(test.unit[~positive], wins[~positive], units)
+    m_unit = np.bincount(test.unit[positive], minlength=units)
+    n_unit = np.bincount(test.unit[~positive], minlength=units)
     total = of_positives.sum()
-    left = (m - m_part) * (n - n_part)
-    without = total - of_positives - of_negatives + _wins_within(test.part, positive, score, parts)
+    left = (m - m_unit) * (n - n_unit)
+    without = total - of_positives - of_negatives + _wins_within(test.unit, positive, score, units)
     value = total / (m * n)
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(value), np.where(left > 0, value - without / left, np.nan)
@@ -215,15 +205,15 @@ def placements(positive: Flags, score: Floats) -> Floats:
     return wins
 
 
-def _wins_within(part: Ints, positive: Flags, score: Floats, parts: int) -> Floats:
+def _wins_within(unit: Ints, positive: Flags, score: Floats, units: int) -> Floats:
     """Pairs of a positive above a negative inside each part; ties half."""
-    order = np.lexsort((score, part))
-    part, positive, score = part[order], positive[order], score[order]
-    fresh = np.r_[True, (np.diff(part) != 0) | (np.diff(score) != 0)]
+    order = np.lexsort((score, unit))
+    unit, positive, score = unit[order], positive[order], score[order]
+    fresh = np.r_[True, (np.diff(unit) != 0) | (np.diff(score) != 0)]
     block = np.cumsum(fresh) - 1
     pos, neg = np.bincount(block, positive), np.bincount(block, ~positive)
-    of_block = part[fresh]
+    of_block = unit[fresh]
     negatives_before = np.cumsum(neg) - neg
-    start = np.r_[0, np.cumsum(np.bincount(of_block, neg, parts))[:-1]]
-    wins: Floats = np.bincount(of_block, pos * (negatives_before - start[of_block] + neg / 2), parts)
+    start = np.r_[0, np.cumsum(np.bincount(of_block, neg, units))[:-1]]
+    wins: Floats = np.bincount(of_block, pos * (negatives_before - start[of_block] + neg / 2), units)
     return wins
