@@ -30,7 +30,7 @@ rule fit_baselines:
     params:
         recipe=json.dumps(asdict(BaselineRecipe())),
         views=lambda wildcards, input: str(Path(input.views[0]).parent),
-        cells=f"{RESULTS}/cells",
+        cells=subpath(output[0], ancestor=8),
         work=f"{RESULTS}/.work/cells",
     message:
         "fitting the baselines of {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
