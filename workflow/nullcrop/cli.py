@@ -13,7 +13,7 @@ from typing import Any
 
 import nullcrop
 from nullcrop.config.cell import Cell
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, VIEWS
+from nullcrop.config.names import NETWORKS, PUBLISHED, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.progress import say
@@ -134,6 +134,25 @@ def train_cell(options: argparse.Namespace) -> None:
             weights=options.weights,
             device=options.device,
             threads=options.threads,
+            out=options.out,
+            work=options.work,
+        )
+    )
+
+
+def fit_baselines(options: argparse.Namespace) -> None:
+    """Fit every baseline of one test set."""
+    from nullcrop.training.baselines import BaselinesJob, fit_baselines
+
+    fit_baselines(
+        BaselinesJob(
+            dataset=options.dataset,
+            labels=options.labels,
+            protocol=options.protocol,
+            seed=options.seed,
+            samples=options.samples,
+            split=options.split,
+            views=options.views,
             out=options.out,
             work=options.work,
         )
@@ -284,6 +303,21 @@ def _parser() -> argparse.ArgumentParser:
             "--work",
         ),
     )
+    command(
+        "fit-baselines",
+        fit_baselines,
+        *(
+            "--dataset",
+            "--labels",
+            "--protocol",
+            "--seed",
+            "--samples",
+            "--split",
+            "--views-folder",
+            "--out",
+            "--work",
+        ),
+    )
     command("compute-metrics", compute_metrics, "--cells", "--out")
     command("join-metrics", join_metrics, "--tables", "--out")
     command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
@@ -310,7 +344,7 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 
 
 _FLAGS: dict[str, dict[str, Any]] = {
-    "--architecture": _needed("name of the network", choices=ARCHITECTURES),
+    "--architecture": _needed("name of the network", choices=NETWORKS),
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
@@ -345,7 +379,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "type": Path,
         "help": "ImageNet checkpoint, if the recipe starts from one",
     },
-    "--work": _needed("folder of the checkpoint while the cell is unfinished", type=Path),
+    "--work": _needed("folder of the checkpoint while a cell is unfinished, and of its copy", type=Path),
 }
 
 

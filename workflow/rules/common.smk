@@ -4,15 +4,17 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
-from nullcrop.config.cell import CELL_FILES, Cell
-from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
+from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
+from nullcrop.config.grid import FIGURE_FORMATS, SPLIT_PATTERN, Grid, any_of
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, PUBLISHED_TABLES, SPLITS, VIEWS
+from nullcrop.config.names import NETWORKS, PUBLISHED, PUBLISHED_TABLES, VIEWS
+from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.errors import NullcropError
 
 try:
@@ -47,9 +49,9 @@ shell.prefix(
 wildcard_constraints:
     dataset=any_of(GRID.values("dataset")),
     labels=any_of(GRID.values("labels")),
-    split=any_of(SPLITS),
+    split=SPLIT_PATTERN,
     view=any_of(VIEWS),
-    architecture=any_of(ARCHITECTURES),
+    architecture=any_of(NETWORKS),
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
     study=any_of(GRID.studies),
