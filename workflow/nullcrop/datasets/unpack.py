@@ -1,5 +1,6 @@
 """Zips: unpacked inside their folder only, and again only where something is missing."""
 
+import math
 import shutil
 import stat
 import zipfile
@@ -9,7 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import written_whole
-from nullcrop.progress import tracked
+from nullcrop.progress import say, tracked
+
+BLOCK = 2**20
+"""Bytes unpacked at a time."""
 
 ORIGIN = ".origin"
 """File in an unpacked folder that names the zip's SHA-256."""
@@ -107,6 +111,8 @@ def _is_there(folder: Path, info: zipfile.ZipInfo) -> bool:
 
 def _check_space(archive: Path, folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
+    if needed:
+        say(f"unpacking {archive.name}: {needed / 1e6:,.1f} MB, the disk has {free / 1e9:,.1f} GB left")
     if needed > free:
         raise NullcropError(
             f"unpacking {archive} takes {needed / 1e9:.1f} GB and the disk of {folder} has {free / 1e9:.1f} GB "
@@ -132,7 +138,9 @@ def _write(archive: Path, content: zipfile.ZipFile, info: zipfile.ZipInfo, folde
             written_whole(folder / info.filename) as aside,
             open(aside, "wb") as stream,
         ):
-            shutil.copyfileobj(packed, stream, 2**20)
+            blocks = iter(lambda: packed.read(BLOCK), b"")
+            for block in tracked(blocks, math.ceil(info.file_size / BLOCK), f"{info.filename}, in MiB"):
+                stream.write(block)
     # zlib and zipfile each have their own errors for bytes that do not decode.
     except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
         raise NullcropError(
