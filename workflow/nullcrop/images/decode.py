@@ -96,6 +96,9 @@ def to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
             )
         gray = (values >> 8).astype(np.uint8)
         return np.repeat(gray[:, :, None], 3, axis=2)
+    if image.mode == "RGB":
+        # Pillow's conversion would copy every pixel first.
+        return np.asarray(image)
     # Transparency is dropped on purpose; without this Pillow would warn of it in every log.
     image.info.pop("transparency", None)
     return np.asarray(image.convert("RGB"))
