@@ -126,7 +126,7 @@ def _check_members(npz: Path, source: MedMNISTSource) -> None:
                 if labels != (images[0], 1):
                     raise ValueError(f"{part}_labels has the shape {labels} for {images[0]} images")
     # zlib and zipfile each have their own errors for bytes that do not decode.
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise NullcropError(
             f"{npz} is not the file of the release: {error}; delete it and fetch it again"
         ) from None
