@@ -14,6 +14,7 @@ help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
 	@echo "make test    every check: format, lint, types, unit and workflow tests"
 	@echo "make lint    the quick checks alone"
+	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
 	@echo "make pictures  run the demo and take its figures into the README"
@@ -59,6 +60,11 @@ lint: $(ENV)
 .PHONY: test
 test: lint
 	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile
+
+.PHONY: bench
+bench: $(ENV)
+	PYTHONPATH=workflow $(BIN)/python benchmarks/out_of_core.py
+	PYTHONPATH=workflow $(BIN)/python benchmarks/six_views.py
 
 .PHONY: format
 format: $(ENV)

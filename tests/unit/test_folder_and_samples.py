@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nullcrop.config.definitions import Definition
-from nullcrop.datasets.samples import COLUMNS, list_images, list_samples, read_samples
+from nullcrop.datasets.samples import COLUMNS, list_samples, read_samples
 from nullcrop.errors import NullcropError
 from tests.unit.image_kinds import KINDS, TURNED, write_image
 
@@ -457,17 +457,6 @@ def test_counts_that_differ_are_reported_when_the_definition_says_so(
     definition = with_table(make_folder, tmp_path, rows(split=SPLIT), expected=EXPECTED, on_mismatch="report")
     assert len(listing(definition, tmp_path)) == 5
     assert facts(tmp_path)["discrepancies"] == DIFFERENCES
-
-
-# Sources and files
-
-
-def test_a_source_that_this_version_cannot_read_says_what_to_do(
-    make_definition: Callable[..., Definition], tmp_path: Path
-) -> None:
-    definition = make_definition(source={"kind": "medmnist", "flag": "breastmnist"})
-    with pytest.raises(NullcropError, match="source kind 'medmnist' is not part of this version; unpack"):
-        list_images(definition, tmp_path)
 
 
 def test_samples_that_cannot_be_read_are_named(tmp_path: Path) -> None:

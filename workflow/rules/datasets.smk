@@ -80,3 +80,8 @@ rule list_samples:
     shell:
         "python -m nullcrop list-samples --dataset {wildcards.dataset:q} --definition {params.definition:q} "
         "--archive {params.archive:q} --out {params.folder:q} --threads {threads} > {log:q} 2>&1"
+
+
+# Not in a dry run, and once: jobs on other machines do not come by here.
+onstart:
+    check_downloads()

@@ -90,10 +90,36 @@ class MedMNISTSource(Model):
     """An array file of MedMNIST+."""
 
     kind: Literal["medmnist"]
-    flag: str
-    """Name in the medmnist package's INFO, which holds address and checksum."""
+    flag: Literal[
+        "pathmnist",
+        "dermamnist",
+        "octmnist",
+        "pneumoniamnist",
+        "retinamnist",
+        "breastmnist",
+        "bloodmnist",
+        "tissuemnist",
+        "organamnist",
+        "organcmnist",
+        "organsmnist",
+        "organmnist3d",
+        "nodulemnist3d",
+        "adrenalmnist3d",
+        "fracturemnist3d",
+        "vesselmnist3d",
+        "synapsemnist3d",
+    ]
+    """Name in the medmnist package's INFO, which holds address and checksum (chestmnist has several labels an image and cannot be audited)."""
     size: Literal[28, 64, 128, 224] = 224
-    """Side of the images in pixels (3-D sets: 28 or 64)."""
+    """Side of the images in pixels (3-D sets: 28 or 64, of each volume the central slice)."""
+    data_dir: str | None = None
+    """Folder that holds the dataset's npz already, relative to the folder where snakemake is started, or absolute; nothing is downloaded then."""
+
+    @model_validator(mode="after")
+    def _size_is_offered(self) -> "MedMNISTSource":
+        if self.flag.endswith("3d") and self.size > 64:
+            raise ValueError(f"{self.flag} is offered in the sizes 28 and 64, not {self.size}")
+        return self
 
 
 class KaggleSource(Model):
@@ -272,6 +298,8 @@ class Definition(Model):
     """Label rules by name; the first is the default."""
     group: str | None = None
     """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused."""
+    groups: PathText | None = None
+    """CSV that gives the `group` of each `id` where the images' source does not, relative to the folder where snakemake is started, or absolute; a column `class` in it must agree with the images'."""
     expected: Expected = Expected()
     """Counts of the release; a mismatch stops the step."""
     on_mismatch: Literal["error", "report"] = "error"
@@ -286,6 +314,12 @@ class Definition(Model):
     """Where the release is described."""
     notes: str | None = None
     """What a reader of the results should know."""
+
+    @model_validator(mode="after")
+    def _groups_have_a_key(self) -> "Definition":
+        if self.groups is not None and self.group is None:
+            raise ValueError("groups names a table of groups: say under `group` what they are")
+        return self
 
     @model_validator(mode="after")
     def _classes_agree(self) -> "Definition":

@@ -29,7 +29,8 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
         images = _from_class_folders(source, root, definition.classes)
     if source.group_pattern is not None:
         images["group"] = _groups_by_pattern(source.group_pattern, images["id"], images["relative"])
-    if definition.group is not None and len(images) and (images["group"] == "").all():
+    elsewhere = definition.group is None or definition.groups is not None
+    if not elsewhere and len(images) and (images["group"] == "").all():
         raise NullcropError(
             f"the definition names the group key '{definition.group}', but no image has a group: "
             "give the table a `group` column (or name it under source.columns), or set source.group_pattern "

@@ -17,6 +17,7 @@ from nullcrop.datasets.download import download
 from nullcrop.datasets.isic import file_name
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, write_json, written_whole
+from nullcrop.images.decode import locator
 from nullcrop.progress import say, tracked
 
 ARRAYS = "arrays"
@@ -103,7 +104,7 @@ def _list_part(archive: Path, part: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": [f"{part}_{index:06d}" for index in range(patches)],
-            "path": [f"{array}::{index}" for index in range(patches)],
+            "path": [locator(array, index) for index in range(patches)],
             "class": [LABELS[code] for code in codes],
             "group": slides["wsi"],
             "official_split": PCAM_PARTS[part],
