@@ -119,6 +119,8 @@ class Grid:
             made.append(f"{results}/studies/{study}/metrics.csv")
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
+            if set(PUBLISHED) & set(self.datasets(study)):
+                made.append(f"{results}/studies/{study}/published.csv")
         if set(PUBLISHED) & set(self.values("dataset")):
             made.append(f"{results}/discrepancies.csv")
         return made

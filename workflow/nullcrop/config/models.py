@@ -109,6 +109,8 @@ class Config(Model):
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
     paths: Paths = Paths()
     """Where things lie."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Largest difference at which a reproduced value is said to agree with the published one, as a share; name it before the run."""
 
     @model_validator(mode="before")
     @classmethod
