@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.definitions import Definition
 from nullcrop.config.names import CROPS
@@ -22,7 +20,7 @@ from nullcrop.statistics.discrepancies import (
     read_published,
     roles_of,
 )
-from nullcrop.statistics.metrics import LEVEL
+from nullcrop.statistics.shares import mean_share
 from nullcrop.statistics.tables import read_metrics
 
 STUDIED = ("resnet50", "densenet121", "inception_v3", "vgg16")
@@ -73,9 +71,8 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
     ``metrics`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives
     it. A value stands beside cells whose training part is balanced just if the printed one's was.
     ``reproduced`` is the mean over ``seeds`` runs, ``spread`` their standard deviation (empty for
-    one), ``low`` and ``high`` the 95 % interval of one test set with that mean: Wilson's of the
-    proportion, for F-1 through the Jaccard index J = tp / (tp + fp + fn), of which it is the
-    monotone 2J / (1 + J). ``agrees`` says whether it differs from the printed value by at most
+    one), ``low`` and ``high`` the 95 % interval of one test set with that mean
+    (:func:`~nullcrop.statistics.shares.mean_share`). ``agrees`` says whether it differs from the printed value by at most
     ``tolerance``. What was not run is empty. Shares lie in 0 … 1.
     """
     rows: list[dict[str, Any]] = []
@@ -177,36 +174,10 @@ def _reproduced(value: Printed, metrics: pd.DataFrame) -> Iterator[dict[str, Any
     if cells.empty or "tp" not in cells:
         return
     for (labels, split, recipe), panel in cells.groupby(["labels", "split", "recipe"]):
-        means = [_mean(value.metric, runs) for _, runs in panel.groupby(["architecture", "view"])]
+        means = [mean_share(value.metric, runs) for _, runs in panel.groupby(["architecture", "view"])]
         # The largest of some of the cells is not the largest of all of them.
         if len(means) < len(value.architectures) * len(value.views):
             continue
         choose = min if value.statistic == "min" else max
-        chosen = choose(means, key=lambda one: one["reproduced"])
-        yield {"labels": labels, "split": split, "recipe": recipe, **chosen}
-
-
-def _mean(metric: str, runs: pd.DataFrame) -> dict[str, Any]:
-    """Mean over the seeds of one cell, with the interval of one test set and the spread over seeds."""
-    tp, fp, fn, tn = (runs[name].to_numpy(float) for name in ("tp", "fp", "fn", "tn"))
-    hits, of = {
-        "accuracy": (tp + tn, tp + tn + fp + fn),
-        "recall": (tp, tp + fn),
-        "precision": (tp, tp + fp),
-        # F-1 is no proportion, but the Jaccard index J is, and F-1 = 2J / (1 + J).
-        "f1": (tp, tp + fp + fn),
-    }[metric]
-    # 0 of 0 counts as 0, as scikit-learn's default and most papers' tables do.
-    shares = np.divide(hits, of, out=np.zeros_like(hits), where=of > 0)
-    n, mean = of.mean(), shares.mean()
-    bounds = proportion_confint(mean * n, n, alpha=1 - LEVEL, method="wilson") if n else (np.nan, np.nan)
-    if metric == "f1":
-        shares, bounds = 2 * shares / (1 + shares), [2 * bound / (1 + bound) for bound in bounds]
-    return {
-        "n": int(runs["n"].iloc[0]),
-        "seeds": len(runs),
-        "reproduced": float(shares.mean()),
-        "low": float(bounds[0]),
-        "high": float(bounds[1]),
-        "spread": float(shares.std(ddof=1)) if len(runs) > 1 else np.nan,
-    }
+        chosen = choose(means, key=lambda one: one["mean"])
+        yield {"labels": labels, "split": split, "recipe": recipe, "reproduced": chosen.pop("mean"), **chosen}
