@@ -17,7 +17,7 @@ help:
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
 	@echo "make pictures  run the demo and take its figures into the README"
-	@echo "make discrepancies  write docs/discrepancies.md from the published tables"
+	@echo "make docs    write docs/discrepancies.md and docs/datasets.md from tables and dataset files"
 	@echo "make schema  write workflow/schemas from the config models"
 
 .PHONY: env
@@ -70,8 +70,9 @@ format: $(ENV)
 schema: $(ENV)
 	$(BIN)/python -m nullcrop write-schemas
 
-.PHONY: discrepancies
-discrepancies: $(ENV)
+.PHONY: docs
+docs: $(ENV)
 	$(BIN)/python -m nullcrop list-discrepancies --published resources/published/*.csv --definitions config/datasets \
 		--out results/discrepancies.csv
 	$(BIN)/python -m nullcrop describe-discrepancies --table results/discrepancies.csv --out docs/discrepancies.md
+	$(BIN)/python -m nullcrop describe-datasets --definitions config/datasets config/companions --out docs/datasets.md

@@ -18,6 +18,7 @@ include: "workflow/rules/datasets.smk"
 include: "workflow/rules/views.smk"
 include: "workflow/rules/splits.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/baselines.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"
 

@@ -4,15 +4,17 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
-from nullcrop.config.cell import CELL_FILES, Cell
-from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
+from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
+from nullcrop.config.grid import FIGURE_FORMATS, SPLIT_PATTERN, Grid, any_of
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, PUBLISHED_TABLES, SPLITS, VIEWS
+from nullcrop.config.names import NETWORKS, PUBLISHED, PUBLISHED_TABLES, VIEWS
+from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.errors import NullcropError
 
 try:
@@ -47,9 +49,9 @@ shell.prefix(
 wildcard_constraints:
     dataset=any_of(GRID.values("dataset")),
     labels=any_of(GRID.values("labels")),
-    split=any_of(SPLITS),
+    split=SPLIT_PATTERN,
     view=any_of(VIEWS),
-    architecture=any_of(ARCHITECTURES),
+    architecture=any_of(NETWORKS),
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
     study=any_of(GRID.studies),
@@ -94,11 +96,9 @@ def listed_from(wildcards):
     if source.table:
         # A missing table is for list-samples to name; here it would stop every other dataset.
         return [path for path in [source.table] if Path(path).is_file()]
-    return [
-        str(folder)
-        for name in PROJECT.definition(wildcards.dataset).classes
-        for folder, _, _ in os.walk(Path(source.path, name))
-    ]
+    classes = PROJECT.definition(wildcards.dataset).classes
+    tops = [source.path] if source.name_pattern else [Path(source.path, name) for name in classes]
+    return [str(folder) for top in tops for folder, _, _ in os.walk(top)]
 
 
 def targets_of(wildcards):

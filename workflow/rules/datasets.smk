@@ -36,7 +36,7 @@ rule fetch_archive:
     benchmark:
         f"{RESULTS}/benchmarks/fetch_archive/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=kinds_of("medmnist", "kaggle", "isic"),
+        dataset=kinds_of("medmnist", "kaggle", "isic", "archive", "pcam"),
     localrule: True
     conda:
         ENVIRONMENT

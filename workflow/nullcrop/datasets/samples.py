@@ -9,10 +9,20 @@ import pandas as pd
 import PIL
 from PIL import ExifTags, Image
 
-from nullcrop.config.definitions import Definition, FolderSource, IsicSource, KaggleSource, PhantomSource
+from nullcrop.config.definitions import (
+    ArchiveSource,
+    Definition,
+    FolderSource,
+    IsicSource,
+    KaggleSource,
+    PcamSource,
+    PhantomSource,
+)
 from nullcrop.datasets.folder import list_folder
 from nullcrop.datasets.isic import list_isic
 from nullcrop.datasets.kaggle_source import list_kaggle
+from nullcrop.datasets.pcam import list_pcam
+from nullcrop.datasets.public_archive import list_public_archive
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import write_json, written_whole
 from nullcrop.progress import say, tracked
@@ -105,6 +115,10 @@ def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
             return list_isic(source, archive, definition)
         case KaggleSource() as source:
             return list_kaggle(source, archive, definition)
+        case ArchiveSource() as source:
+            return list_public_archive(source, archive, definition)
+        case PcamSource():
+            return list_pcam(archive)
         case source:
             raise NullcropError(
                 f"reading images of the source kind '{source.kind}' is not part of this version; "
