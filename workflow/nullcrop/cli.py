@@ -231,7 +231,7 @@ def status(options: argparse.Namespace) -> None:
     from nullcrop.config.models import read_project
     from nullcrop.status import print_status
 
-    print_status(read_project(options.configfile), options.study)
+    print_status(read_project(*options.configfile), options.study)
 
 
 def write_schemas(options: argparse.Namespace) -> None:
@@ -363,9 +363,10 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
     "--configfile": {
-        "default": Path("config/config.yaml"),
+        "default": [Path("config/config.yaml")],
         "type": Path,
-        "help": "config (config/config.yaml)",
+        "nargs": "+",
+        "help": "config (config/config.yaml); of several the later add to the former",
     },
     "--crop": _needed("size of the crops in pixels, such as 20x20", type=_crop_size),
     "--dataset": _needed("name of the dataset"),
