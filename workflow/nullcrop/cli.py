@@ -13,7 +13,7 @@ from typing import Any
 
 import nullcrop
 from nullcrop.config.cell import Cell
-from nullcrop.config.names import NETWORKS, PUBLISHED, VIEWS
+from nullcrop.config.names import NETWORKS, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.progress import say
@@ -173,16 +173,21 @@ def join_metrics(options: argparse.Namespace) -> None:
     join_tables(options.tables, options.out)
 
 
+def compare_published(options: argparse.Namespace) -> None:
+    """Put every published value beside the reproduced one."""
+    from nullcrop.config.definitions import read_published_definitions
+    from nullcrop.statistics.reproduction import write_reproduction
+
+    definitions = read_published_definitions(options.definitions)
+    write_reproduction(options.published, definitions, options.metrics, options.tolerance, options.out)
+
+
 def list_discrepancies(options: argparse.Namespace) -> None:
     """List where the published numbers differ from counts and arithmetic."""
-    from nullcrop.config.definitions import find_definitions, read_definition
+    from nullcrop.config.definitions import read_published_definitions
     from nullcrop.statistics.discrepancies import write_discrepancies
 
-    definitions = {
-        name: read_definition(path)
-        for name, path in find_definitions(options.definitions).items()
-        if name in PUBLISHED
-    }
+    definitions = read_published_definitions(options.definitions)
     write_discrepancies(options.published, definitions, options.out)
 
 
@@ -226,7 +231,7 @@ def status(options: argparse.Namespace) -> None:
     from nullcrop.config.models import read_project
     from nullcrop.status import print_status
 
-    print_status(read_project(options.configfile), options.study)
+    print_status(read_project(*options.configfile), options.study)
 
 
 def write_schemas(options: argparse.Namespace) -> None:
@@ -320,6 +325,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("compute-metrics", compute_metrics, "--cells", "--out")
     command("join-metrics", join_metrics, "--tables", "--out")
+    command(
+        "compare-published",
+        compare_published,
+        "--published",
+        "--definitions",
+        "--metrics",
+        "--tolerance",
+        "--out",
+    )
     command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
     command("describe-datasets", describe_datasets, "--definitions", "--out")
@@ -349,9 +363,10 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
     "--configfile": {
-        "default": Path("config/config.yaml"),
+        "default": [Path("config/config.yaml")],
         "type": Path,
-        "help": "config (config/config.yaml)",
+        "nargs": "+",
+        "help": "config (config/config.yaml); of several the later add to the former",
     },
     "--crop": _needed("size of the crops in pixels, such as 20x20", type=_crop_size),
     "--dataset": _needed("name of the dataset"),
@@ -359,7 +374,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
     "--labels": _needed("label rule"),
-    "--metrics": _needed("metrics.csv of one dataset", type=Path),
+    "--metrics": _needed("metrics.csv of one dataset or of a study", type=Path),
     "--out": _needed("what to write", type=Path),
     "--protocol": _needed("split protocol"),
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
@@ -371,6 +386,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--table": _needed("table of discrepancies", type=Path),
     "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
     "--threads": _needed("CPU threads to use", type=_positive),
+    "--tolerance": _needed("largest difference that still agrees, as a share", type=float),
     "--view": _needed("the store's {view}.json", type=Path),
     "--views": _needed("names of the views", nargs="+", choices=VIEWS),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),

@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
-from nullcrop.config.grid import FIGURE_FORMATS, SPLIT_PATTERN, Grid, any_of
+from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
 from nullcrop.config.models import Project
-from nullcrop.config.names import NETWORKS, PUBLISHED, PUBLISHED_TABLES, VIEWS
+from nullcrop.config.names import ANY_SPLIT_PATTERN, NETWORKS, PUBLISHED, PUBLISHED_TABLES, VIEWS
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.datasets.kaggle_credentials import check_credentials
 from nullcrop.errors import NullcropError
@@ -50,7 +50,7 @@ shell.prefix(
 wildcard_constraints:
     dataset=any_of(GRID.values("dataset")),
     labels=any_of(GRID.values("labels")),
-    split=SPLIT_PATTERN,
+    split=ANY_SPLIT_PATTERN,
     view=any_of(VIEWS),
     architecture=any_of(NETWORKS),
     recipe=any_of(CONFIG.all_recipes),

@@ -50,6 +50,33 @@ rule join_metrics:
         "python -m nullcrop join-metrics --tables {input:q} --out {output:q} > {log:q} 2>&1"
 
 
+rule compare_published:
+    input:
+        published=expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
+        metrics=f"{RESULTS}/studies/{{study}}/metrics.csv",
+    output:
+        f"{RESULTS}/studies/{{study}}/published.csv",
+    log:
+        f"{RESULTS}/logs/compare_published/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_published/{{study}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        definitions=CONFIG.definitions,
+        tolerance=CONFIG.tolerance,
+        counts=counts_of_published,
+    message:
+        "putting the published values beside those of the study {wildcards.study}"
+    shell:
+        "python -m nullcrop compare-published --published {input.published:q} --definitions {params.definitions:q} "
+        "--metrics {input.metrics:q} --tolerance {params.tolerance} --out {output:q} > {log:q} 2>&1"
+
+
 # The published tables are committed; they do not move with the config's `resources`.
 rule list_discrepancies:
     input:

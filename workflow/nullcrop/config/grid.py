@@ -64,11 +64,12 @@ class Grid:
                     for number in range((part.shuffles or 0) + 1)
                     for split in part.splits or []
                 ]
-                axes = (rules, splits, part.views, part.architectures, part.recipes, part.seeds)
+                seeds = self.project.config.seeds or part.seeds or []
+                axes = (rules, splits, part.views, part.architectures, part.recipes, seeds)
                 cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
                 cells.update(
                     (cell, None)
-                    for labels, split, seed in product(rules, splits, part.seeds or [])
+                    for labels, split, seed in product(rules, splits, seeds)
                     for cell in baseline_cells(dataset, labels, split, seed)
                     if cell.architecture in (part.baselines or [])
                     and (cell.view in (part.views or []) or cell.architecture in WITHOUT_PIXELS)
@@ -141,6 +142,8 @@ class Grid:
             made.append(f"{results}/studies/{study}/metrics.csv")
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
+            if set(PUBLISHED) & set(self.datasets(study)):
+                made.append(f"{results}/studies/{study}/published.csv")
         if set(PUBLISHED) & set(self.values("dataset")):
             made.append(f"{results}/discrepancies.csv")
         return made
@@ -194,10 +197,6 @@ class Grid:
 def split_path(results: str, cell: Cell) -> str:
     """The split that ``cell`` shares with every cell of its dataset, label rule, protocol and seed."""
     return f"{results}/splits/{cell.dataset}/{cell.labels}/{cell.split}/seed{cell.seed}.csv"
-
-
-SPLIT_PATTERN = f"(?:{'|'.join(SPLITS)})(?:_shuffle[1-9][0-9]*)?"
-"""A regular expression that matches the names of splits, shuffled ones included."""
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nullcrop.config.cell import CELL_COLUMNS
-from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS, base_split
+from nullcrop.config.names import ARCHITECTURES, VIEWS, place_of_split
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, sha256_of, written_whole
 from nullcrop.statistics.metrics import cell_metrics
@@ -104,14 +104,9 @@ def _row(folder: Path) -> dict[str, Any]:
 def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Sort key of a coordinate: its place in the registry, or itself where there is none."""
     if column.name == "split":
-        return column.map(_place_of_split)
+        return column.map(place_of_split)
     order = ORDERS.get(str(column.name))
     return column if order is None else column.map({name: place for place, name in enumerate(order)})
-
-
-def _place_of_split(name: str) -> int:
-    split, shuffle = base_split(name)
-    return SPLITS.index(split) + shuffle * len(SPLITS)
 
 
 def _read(path: Path, **options: Any) -> pd.DataFrame:
