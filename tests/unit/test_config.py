@@ -409,8 +409,14 @@ def test_a_long_list_says_how_many_more_there_are() -> None:
 
 
 def test_several_config_files_are_joined_as_snakemake_joins_them(tmp_path: Path) -> None:
-    first = {"studies": {"main": {"title": "t", "datasets": ["idc"], "seeds": [1]}}, "paths": {"results": "r"}}
-    second = {"seeds": [0, 1], "studies": {"main": {"seeds": [2]}, "more": {"title": "m", "datasets": ["idc"]}}}
+    first = {
+        "studies": {"main": {"title": "t", "datasets": ["idc"], "seeds": [1]}},
+        "paths": {"results": "r"},
+    }
+    second = {
+        "seeds": [0, 1],
+        "studies": {"main": {"seeds": [2]}, "more": {"title": "m", "datasets": ["idc"]}},
+    }
     for name, content in (("first", first), ("second", second)):
         (tmp_path / f"{name}.yaml").write_text(
             yaml.safe_dump({"definitions": ["config/datasets"], **content})

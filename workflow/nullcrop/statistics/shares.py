@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.statistics.metrics import LEVEL
+from nullcrop.statistics.auroc import LEVEL
 
 SHARES = ("accuracy", "precision", "recall", "f1")
 """The four numbers that the study's tables and panels show."""
