@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 from nullcrop.config.definitions import read_published_definitions
 from nullcrop.config.names import CROPS
 from nullcrop.statistics.discrepancies import read_published
-from nullcrop.statistics.metrics import cell_metrics
+from nullcrop.statistics.metrics import answers_of, cell_metrics
 from nullcrop.statistics.reproduction import (
     COLUMNS,
     STUDIED,
@@ -36,7 +36,13 @@ def predictions(seed: int, n: int = 200) -> pd.DataFrame:
     target = rng.integers(0, 2, n)
     logits = np.stack([np.zeros(n), rng.normal(target, 1.5)], axis=1)
     return pd.DataFrame(
-        {"target": target, "predicted": logits.argmax(1), "logit_0": logits[:, 0], "logit_1": logits[:, 1]}
+        {
+            "group": "",
+            "target": target,
+            "predicted": logits.argmax(1),
+            "logit_0": logits[:, 0],
+            "logit_1": logits[:, 1],
+        }
     )
 
 
@@ -45,7 +51,7 @@ def row_of(table: pd.DataFrame, **coordinates) -> dict:
         **{"dataset": "breakhis_40x", "labels": "printed", "split": "random", "view": "center"},
         **{"architecture": "vgg16", "recipe": "paper", "seed": 0},
     }
-    return {**cell, **coordinates, **cell_metrics(table, 2)}
+    return {**cell, **coordinates, **cell_metrics(answers_of(table, 2))}
 
 
 def test_every_number_of_the_tables_and_every_claim_is_there(values):

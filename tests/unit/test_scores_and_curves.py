@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from nullcrop.errors import NullcropError
 from nullcrop.figures.curves import PARTS, plot_curves
 from nullcrop.figures.scores import plot_scores
-from nullcrop.statistics.metrics import cell_metrics
+from nullcrop.statistics.metrics import answers_of, cell_metrics
 from nullcrop.statistics.shares import SHARES
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -24,7 +24,9 @@ def predictions(seed: int, n: int = 80) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     target = (rng.random(n) < 0.3).astype(int)
     score = rng.normal(target, 1.2)
-    return pd.DataFrame({"target": target, "predicted": (score > 0.5) * 1, "logit_0": 0.5, "logit_1": score})
+    return pd.DataFrame(
+        {"group": "", "target": target, "predicted": (score > 0.5) * 1, "logit_0": 0.5, "logit_1": score}
+    )
 
 
 def scores(seeds: int = 1) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
@@ -34,7 +36,7 @@ def scores(seeds: int = 1) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     ):
         tables.append(predictions(place))
         axes = {"view": view, "architecture": architecture, "recipe": recipe, "seed": seed}
-        rows.append({**CELL, **axes, **cell_metrics(tables[-1], 2)})
+        rows.append({**CELL, **axes, **cell_metrics(answers_of(tables[-1], 2))})
     return pd.DataFrame(rows), tables
 
 

@@ -223,8 +223,8 @@ def _wins_within(unit: Ints, positive: Flags, score: Floats, units: int) -> Floa
     negatives_before = np.cumsum(neg) - neg
     of_units = np.bincount(of_block, neg, units)
     start = np.cumsum(of_units) - of_units
-    wins: Floats = np.bincount(of_block, pos * (negatives_before - start[of_block] + neg / 2), units)
-    return wins
+    of_blocks = pos * (negatives_before - start[of_block] + neg / 2)
+    return np.bincount(of_block, of_blocks, units).astype(float)
 
 
 def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float, float]:
