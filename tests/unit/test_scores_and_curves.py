@@ -92,7 +92,7 @@ def test_seeds_are_averaged(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda table: table.head(0), "no cell was given"),
+        (lambda table: table.head(0), "no network was given"),
         (lambda table: table.assign(dataset=[f"d{row}" for row in range(len(table))]), "one dataset"),
         (lambda table: table.drop(columns="tp"), "two targets"),
     ],
@@ -139,11 +139,24 @@ def test_missing_cells_leave_their_panel_empty(tmp_path):
     assert [len(ax.lines) for ax in figure.axes] == [4, 4, 0, 4, 4, 4]
 
 
-@pytest.mark.parametrize("axis", ["dataset", "split", "labels"])
-def test_curves_of_several_things_are_refused(tmp_path, axis):
+def test_each_split_and_label_rule_has_rows_of_its_own(tmp_path):
     table = histories()
-    table.loc[0, axis] = "other"
-    with pytest.raises(NullcropError, match="this figure shows one"):
+    figure = plot_curves(
+        pd.concat([table, table.assign(split="random"), table.assign(split="official_shuffle1")]),
+        "Dataset",
+        tmp_path / "curves",
+    )
+    labels = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
+    assert labels == [
+        f"{name}\n{split}, printed" for split in ("official", "random") for name in ("VGG16", "LeNet-5")
+    ]
+
+
+def test_curves_that_cannot_be_drawn_are_refused(tmp_path):
+    table = histories()
+    with pytest.raises(NullcropError, match="no network was given"):
+        plot_curves(table.assign(architecture="majority"), "Dataset", tmp_path / "curves")
+    table.loc[0, "dataset"] = "other"
+    with pytest.raises(NullcropError, match="this figure shows one dataset"):
         plot_curves(table, "Dataset", tmp_path / "curves")
-    with pytest.raises(NullcropError, match="no cell was given"):
-        plot_curves(table.head(0), "Dataset", tmp_path / "curves")
+    assert not list(tmp_path.iterdir())

@@ -255,6 +255,25 @@ def plot_accuracy(options: argparse.Namespace) -> None:
     plot_accuracy(read_metrics(options.metrics), definition.title, options.out, definition.field)
 
 
+def plot_scores(options: argparse.Namespace) -> None:
+    """Draw accuracy, precision, recall and F-1 by view."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.figures.scores import plot_scores
+    from nullcrop.statistics.tables import read_metrics
+
+    plot_scores(read_metrics(options.metrics), read_definition(options.definition).title, options.out)
+
+
+def plot_curves(options: argparse.Namespace) -> None:
+    """Draw accuracy by epoch."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.figures.curves import plot_curves
+    from nullcrop.statistics.tables import read_histories
+
+    histories = read_histories(_folders(options))
+    plot_curves(histories, read_definition(options.definition).title, options.out)
+
+
 def plot_verdicts(options: argparse.Namespace) -> None:
     """Draw a study's verdicts."""
     from nullcrop.figures.verdicts import plot_verdicts
@@ -413,6 +432,8 @@ def _parser() -> argparse.ArgumentParser:
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
     command("describe-datasets", describe_datasets, "--definitions", "--out")
     command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
+    command("plot-scores", plot_scores, "--metrics", "--definition", "--out")
+    command("plot-curves", plot_curves, "--cells", "--results", "--definition", "--out")
     command("plot-verdicts", plot_verdicts, "--metrics", "--verdicts", "--title", "--out")
     command(
         "plot-samples",

@@ -10,6 +10,7 @@ from nullcrop.config.models import Project
 from nullcrop.config.names import (
     ARCHITECTURES,
     BASELINE_RECIPE,
+    FIGURES,
     PUBLISHED,
     SMALLEST_INPUT,
     SPLITS,
@@ -20,9 +21,6 @@ from nullcrop.config.names import (
 )
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
-
-FIGURES = ("accuracy", "samples")
-"""Figures of one dataset in one study."""
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
@@ -125,9 +123,13 @@ class Grid:
         return inputs
 
     def figure_paths(self, study: str, dataset: str) -> list[str]:
-        """Every figure file of one dataset in one study."""
+        """The figure files of one dataset that a study asks for."""
         folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"
-        return [f"{folder}/{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
+        return [
+            f"{folder}/{figure}.{suffix}"
+            for figure in self.project.config.studies[study].figures
+            for suffix in FIGURE_FORMATS
+        ]
 
     def targets(self) -> list[str]:
         """Everything `rule all` makes.

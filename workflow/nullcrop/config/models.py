@@ -9,7 +9,7 @@ import pydantic
 from pydantic import AfterValidator, Field, model_validator
 
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
-from nullcrop.config.names import BASELINE_RECIPE, BASELINES, NETWORKS, SPLIT_PATTERN, SPLITS, VIEWS
+from nullcrop.config.names import BASELINE_RECIPE, BASELINES, FIGURES, NETWORKS, SPLIT_PATTERN, SPLITS, VIEWS
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, meant, read_yaml
 from nullcrop.errors import NullcropError
@@ -28,6 +28,7 @@ def _known_split(name: str) -> str:
 Split = Annotated[
     str, AfterValidator(_known_split), Field(json_schema_extra={"pattern": f"^{SPLIT_PATTERN}$"})
 ]
+Figure = Literal[*FIGURES]  # type: ignore[valid-type]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Shuffles = Annotated[int, Field(ge=0)]
 
@@ -81,6 +82,8 @@ class Study(Model):
     """What is reached without a network, beside the networks: the largest class always (majority), and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the file alone. The last and majority see no pixel and count once, at the view `original`."""
     shuffles: Shuffles = 0
     """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
+    figures: list[Figure] = ["accuracy", "samples"]
+    """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`)."""
     parts: list[Part] = []
     """Several cross products in place of one; what a part leaves out is taken from above."""
 

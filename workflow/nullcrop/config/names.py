@@ -21,6 +21,9 @@ WITHOUT_PIXELS = ("majority", "file_facts")
 ARCHITECTURES = (*NETWORKS, *BASELINES)
 """All architectures, in the order of every figure and table."""
 
+FIGURES = ("accuracy", "samples", "scores", "curves")
+"""Figures of one dataset in one study."""
+
 BASELINE_RECIPE = "baseline"
 """Recipe of every baseline; no network has it."""
 

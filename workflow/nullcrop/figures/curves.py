@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nullcrop.config.names import ARCHITECTURES, VIEWS
+from nullcrop.config.names import NETWORKS, VIEWS, base_split, place_of_split
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
     ARCHITECTURE_LABELS,
@@ -29,40 +29,46 @@ from nullcrop.figures.style import (
 PARTS = {"val_accuracy": ("validation images", "-"), "train_accuracy": ("training images", ":")}
 """Columns of a history, their names, and how their lines are drawn."""
 
+ROW = ("labels", "split", "architecture")
+"""What a row of panels is about."""
+
 PALER = (0.0, 0.62, 0.45, 0.3)
 """Share of white in the lines of each recipe, in the order of their names."""
 
 
 def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
-    """Draw accuracy by epoch, one row an architecture and one column a view, and write the figure.
+    """Draw accuracy by epoch, a row for each architecture and split, a column for each view.
 
     ``histories`` has one row an epoch of a cell, as
     :func:`~nullcrop.statistics.tables.read_histories` gives it. A solid line is the accuracy on
     validation images, a dotted one that on training images, each the mean over seeds; further
-    recipes are paler. Writes ``stem``.pdf, .svg and .png. Raises NullcropError when ``histories``
-    is empty or holds several datasets, splits or label rules.
+    recipes are paler. Networks on true targets alone are drawn. Writes ``stem``.pdf, .svg and .png.
+    Raises NullcropError when there is nothing to draw, or when ``histories`` holds several datasets.
     """
+    histories = histories[
+        histories["architecture"].isin(NETWORKS)
+        & (histories["split"].map(lambda split: base_split(split)[1]) == 0)
+    ]
     if histories.empty:
-        raise NullcropError("no cell was given, so there are no learning curves to draw")
-    for axis, word in (("dataset", "dataset"), ("split", "split"), ("labels", "label rule")):
-        if histories[axis].nunique() > 1:
-            raise NullcropError(
-                f"this figure shows one {word}, but the table holds {listed(sorted(histories[axis].unique()))}"
-            )
+        raise NullcropError("no network was given, so there are no learning curves to draw")
+    if histories["dataset"].nunique() > 1:
+        names = listed(sorted(histories["dataset"].unique()))
+        raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
     views = [view for view in VIEWS if view in set(histories["view"])]
-    architectures = [name for name in ARCHITECTURES if name in set(histories["architecture"])]
+    rows = _rows(histories)
     recipes = sorted(histories["recipe"].unique())
-    means = histories.groupby(["architecture", "view", "recipe", "epoch"])[list(PARTS)].mean()
+    means = histories.groupby([*ROW, "view", "recipe", "epoch"])[list(PARTS)].mean()
     width = max(6.8, 0.9 + 1.35 * len(views))
     with figure_style():
         caption = wrapped(_caption(histories), width - 0.2, SMALL_SIZE)
-        height = 1.5 + 1.15 * len(architectures) + 0.14 * len(caption.splitlines())
+        height = 1.5 + 1.15 * len(rows) + 0.14 * len(caption.splitlines())
         figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(len(architectures), len(views), sharex=True, sharey=True, squeeze=False)
-        for row, architecture in zip(axes, architectures, strict=True):
-            row[0].set_ylabel(ARCHITECTURE_LABELS[architecture])
-            for ax, view in zip(row, views, strict=True):
-                _draw_panel(ax, means, architecture, view, recipes)
+        axes = figure.subplots(len(rows), len(views), sharex=True, sharey=True, squeeze=False)
+        for of_row, row in zip(axes, rows, strict=True):
+            several = len({other[:2] for other in rows}) > 1
+            of_row[0].set_ylabel(ARCHITECTURE_LABELS[row[2]] + (f"\n{row[1]}, {row[0]}" if several else ""))
+            for ax, view in zip(of_row, views, strict=True):
+                _draw_panel(ax, means, (*row, view), recipes)
         for ax, view in zip(axes[0], views, strict=True):
             ax.set_title(VIEW_LABELS[view])
         # Not from zero: what is looked for is the rise, and lines carry no area.
@@ -83,13 +89,19 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
     return figure
 
 
-def _draw_panel(ax: Axes, means: pd.DataFrame, architecture: str, view: str, recipes: list[str]) -> None:
+def _rows(histories: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Label rule, split and architecture of each row that there is, in their order."""
+    present = histories[list(ROW)].drop_duplicates().itertuples(index=False, name=None)
+    return sorted(present, key=lambda row: (row[0], place_of_split(row[1]), NETWORKS.index(row[2])))
+
+
+def _draw_panel(ax: Axes, means: pd.DataFrame, panel: tuple[str, ...], recipes: list[str]) -> None:
     ax.grid(axis="y", color="#E4E4E4", linewidth=0.6)
     for place, recipe in enumerate(recipes):
-        if (architecture, view, recipe) not in means.index:
+        if (*panel, recipe) not in means.index:
             continue
-        curve = means.xs((architecture, view, recipe))
-        colour = _paler(COLOURS[architecture], PALER[place % len(PALER)])
+        curve = means.xs((*panel, recipe))
+        colour = _paler(COLOURS[panel[2]], PALER[place % len(PALER)])
         for part, (_, dashes) in PARTS.items():
             # A single epoch is a point, which a line alone would not show.
             (line,) = ax.plot(
@@ -121,7 +133,8 @@ def _legend(recipes: list[str]) -> list[Line2D]:
 def _caption(histories: pd.DataFrame) -> str:
     seeds = histories["seed"].nunique()
     return (
-        f"Split: {histories['split'].iloc[0]}; label rule: {histories['labels'].iloc[0]}. Line: "
+        f"Split: {listed(sorted(histories['split'].unique()))}; label rule: "
+        f"{listed(sorted(histories['labels'].unique()))}. Line: "
         + (f"mean over {seeds} seeds. " if seeds > 1 else "one run. ")
         + "Colour: architecture. The accuracy on training images is counted while the weights change. "
         "The vertical axis does not start at zero."

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
-from nullcrop.config.names import ARCHITECTURES, VIEWS
+from nullcrop.config.names import NETWORKS, VIEWS, base_split, place_of_split
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
     ARCHITECTURE_LABELS,
@@ -39,15 +39,20 @@ SPREAD = 0.78
 def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
     """Draw four panels for each (label rule, split) of one dataset, and write ``stem``.pdf, .svg, .png.
 
-    ``metrics`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it.
+    ``metrics`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it;
+    of these, networks on true targets are drawn.
     A mark is the mean over seeds, its bar the 95 % interval of one test set of that size
     (:func:`~nullcrop.statistics.shares.mean_share`). A dashed line is what an answer blind to the
     image reaches: the no-information rate for accuracy; precision and F-1 of calling every image
-    positive. Raises NullcropError when ``metrics`` is empty, holds several datasets or more than
-    two targets.
+    positive. Raises NullcropError when there is nothing to draw, or when ``metrics`` holds several
+    datasets or more than two targets.
     """
+    metrics = metrics[
+        metrics["architecture"].isin(NETWORKS)
+        & (metrics["split"].map(lambda split: base_split(split)[1]) == 0)
+    ]
     if metrics.empty:
-        raise NullcropError("no cell was given, so there are no scores to draw")
+        raise NullcropError("no network was given, so there are no scores to draw")
     if metrics["dataset"].nunique() > 1:
         names = listed(sorted(metrics["dataset"].unique()))
         raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
@@ -57,7 +62,9 @@ def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
         )
     views = [view for view in VIEWS if view in set(metrics["view"])]
     recipes = sorted(metrics["recipe"].unique())
-    panels = list(metrics.groupby(["labels", "split"]))
+    panels = sorted(
+        metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], place_of_split(str(item[0][1])))
+    )
     width = max(6.8, 1.6 + 0.95 * len(views))
     with figure_style():
         caption = wrapped(_caption(metrics), width - 0.2, SMALL_SIZE)
@@ -94,7 +101,7 @@ def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
 def _draw_panel(ax: Axes, panel: pd.DataFrame, metric: str, views: list[str], recipes: list[str]) -> None:
     series = [
         (architecture, recipe, cells)
-        for architecture in ARCHITECTURES
+        for architecture in NETWORKS
         for recipe in recipes
         if len(cells := panel[(panel["architecture"] == architecture) & (panel["recipe"] == recipe)])
     ]
@@ -154,7 +161,7 @@ def _draw_blind_answer(ax: Axes, panel: pd.DataFrame, metric: str) -> None:
 
 
 def _legend(metrics: pd.DataFrame, recipes: list[str]) -> list[Artist]:
-    present = [name for name in ARCHITECTURES if name in set(metrics["architecture"])]
+    present = [name for name in NETWORKS if name in set(metrics["architecture"])]
     entries: list[Artist] = [
         Line2D(
             *([], []),

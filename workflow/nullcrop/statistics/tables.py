@@ -55,6 +55,20 @@ def read_cells(folders: Sequence[Path]) -> list[FinishedCell]:
     return [cells[i] for i in table.sort_values(CELL_COLUMNS, key=_in_order).index]
 
 
+def read_histories(folders: Sequence[Path]) -> pd.DataFrame:
+    """Histories of finished cells, one row an epoch: the cell's coordinates (CELL_COLUMNS), then those of history.csv.
+
+    Raises NullcropError, which names the file, when one is missing or cannot be read.
+    """
+    if not folders:
+        raise NullcropError("no finished cell was given, so there is no history to read")
+    tables = []
+    for folder in tracked(folders, len(folders), "histories read"):
+        cell = Cell.from_path("/".join(folder.parts[-len(CELL_COLUMNS) :]))
+        tables.append(_read(folder / "history.csv").assign(**asdict(cell)))
+    return pd.concat(tables, ignore_index=True)
+
+
 def metrics_of_cells(cells: Sequence[FinishedCell], field: Field, level: float) -> pd.DataFrame:
     """Metrics of finished cells of one dataset, one row a cell, in their order.
 
