@@ -141,6 +141,9 @@ class Grid:
             made.append(f"{results}/studies/{study}/metrics.csv")
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
+        if self.project.config.calibration is not None:
+            made.append(f"{results}/calibration/table.csv")
+            made += [f"{results}/calibration/calibration.{suffix}" for suffix in FIGURE_FORMATS]
         if set(PUBLISHED) & set(self.values("dataset")):
             made.append(f"{results}/discrepancies.csv")
         return made
