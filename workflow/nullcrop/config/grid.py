@@ -148,6 +148,9 @@ class Grid:
                 made += self.figure_paths(study, dataset)
             if set(PUBLISHED) & set(self.datasets(study)):
                 made.append(f"{results}/studies/{study}/published.csv")
+        if self.project.config.calibration is not None:
+            made.append(f"{results}/calibration/table.csv")
+            made += [f"{results}/calibration/calibration.{suffix}" for suffix in FIGURE_FORMATS]
         if set(PUBLISHED) & set(self.values("dataset")):
             made.append(f"{results}/discrepancies.csv")
         return made
