@@ -110,7 +110,8 @@ def test_targets_are_the_cells_metrics_and_figures_of_every_study(make_project: 
             for cell in grid.cells("main")
             for name in ("predictions.csv", "history.csv", "cell.json")
         ),
-        "out/studies/main/metrics.csv",
+        *(f"out/studies/main/{table}.csv" for table in ("metrics", "comparisons", "verdicts")),
+        *(f"out/studies/main/figures/verdicts.{suffix}" for suffix in ("pdf", "svg", "png")),
         *(
             f"out/studies/main/first/figures/{figure}.{suffix}"
             for figure in ("accuracy", "samples")
