@@ -5,6 +5,7 @@ where neither pydantic nor Matplotlib is installed.
 """
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -195,6 +196,23 @@ def plot_samples(options: argparse.Namespace) -> None:
     )
 
 
+def resolve_config(options: argparse.Namespace) -> None:
+    """Write down the config of a run."""
+    from nullcrop.config.models import Project
+    from nullcrop.files import write_json
+
+    Project(options.config)
+    write_json(options.out, options.config)
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write the report of what there is now."""
+    from nullcrop.config.models import read_project
+    from nullcrop.report.page import write_report
+
+    write_report(read_project(options.configfile), options.out, options.only)
+
+
 def status(options: argparse.Namespace) -> None:
     """Tell how much of each study is done."""
     from nullcrop.config.models import read_project
@@ -292,6 +310,8 @@ def _parser() -> argparse.ArgumentParser:
         "--crop",
         "--out",
     )
+    command("resolve-config", resolve_config, "--config", "--out")
+    command("report", report, "--configfile", "--only", "--out")
     command("status", status, "--configfile", "--study")
     command("write-schemas", write_schemas)
     return parser
@@ -306,6 +326,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
+    "--config": _needed("the config as JSON", type=json.loads),
     "--configfile": {
         "default": Path("config/config.yaml"),
         "type": Path,
@@ -318,6 +339,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
     "--labels": _needed("label rule"),
     "--metrics": _needed("metrics.csv of one dataset", type=Path),
+    "--only": {"default": None, "metavar": "DATASET", "help": "this dataset alone"},
     "--out": _needed("what to write", type=Path),
     "--protocol": _needed("split protocol"),
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),

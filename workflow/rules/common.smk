@@ -144,6 +144,11 @@ def words_of(wildcards):
     return [definition.title, definition.field]
 
 
+def definitions_of(names):
+    """What the report says of its datasets; a param, so that other words write it again."""
+    return [PROJECT.definition(name).model_dump_json(exclude_defaults=True) for name in names]
+
+
 def counts_of_published(wildcards):
     """A param, so that other counts or label rules compare again."""
     return [

@@ -106,6 +106,20 @@ class Grid:
         folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"
         return [f"{folder}/{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
 
+    def report_inputs(self, dataset: str | None = None) -> list[str]:
+        """Tables and figures that the report (of one ``dataset``) is made of."""
+        results = self.project.config.paths.results
+        inputs = []
+        for study in self.studies:
+            for name in self.datasets(study):
+                if dataset in (None, name):
+                    folder = f"{results}/studies/{study}/{name}"
+                    inputs += [f"{folder}/metrics.csv", f"{folder}/figures/samples.png"]
+                    inputs.append(f"{results}/datasets/{name}/dataset.json")
+        if set(PUBLISHED) & set(self.values("dataset") if dataset is None else [dataset]):
+            inputs.append(f"{results}/discrepancies.csv")
+        return list(dict.fromkeys(inputs))
+
     def targets(self) -> list[str]:
         """Everything `rule all` makes.
 
@@ -121,7 +135,7 @@ class Grid:
                 made += self.figure_paths(study, dataset)
         if set(PUBLISHED) & set(self.values("dataset")):
             made.append(f"{results}/discrepancies.csv")
-        return made
+        return [*made, f"{results}/report/index.html"]
 
     def check_target(self, path: str) -> None:
         """Raise NullcropError when a path asked for names something the grid does not hold.
@@ -155,6 +169,7 @@ class Grid:
                 ("split", list(SPLITS)),
             ],
         }
+        axes["report"] = [("report", ["index.html", *(f"{name}.html" for name in self.values("dataset"))])]
         if kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
             axes["studies"].append(("dataset", self.datasets(rest[0])))
             if rest[2] == "figures":

@@ -1,0 +1,255 @@
+"""What the report says, gathered from whatever results there are; nothing here knows of HTML."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, roc_curve
+
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.definitions import Definition
+from nullcrop.config.grid import Grid
+from nullcrop.config.models import Project
+from nullcrop.config.names import VIEWS
+from nullcrop.errors import NullcropError
+from nullcrop.files import read_json
+from nullcrop.statistics.metrics import log_odds
+from nullcrop.statistics.tables import metrics_of_cells, read_metrics, read_predictions
+
+State = Literal["done", "begun", "missing", "damaged"]
+
+CURVE_POINTS = 60
+"""Points of a drawn ROC curve at most."""
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """One planned cell: how far it is, and what its cell.json records (empty unless it is done)."""
+
+    cell: Cell
+    state: State
+    record: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    """Why a damaged cell cannot be read."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the predictions of one cell look like."""
+
+    false_positive_rate: list[float]
+    true_positive_rate: list[float]
+    confusion: list[list[int]]
+    """Images by true (rows) and predicted target."""
+
+
+@dataclass
+class DatasetFacts:
+    """Everything known of one dataset."""
+
+    name: str
+    definition: Definition
+    counts: dict[str, Any] | None
+    """dataset.json; None before the images are listed."""
+    cells: list[CellFacts]
+    """Planned cells of all studies, each once."""
+    studies: dict[str, list[Cell]]
+    """Cells of this dataset by the studies that plan them."""
+    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
+    """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
+    curves: dict[Cell, Curve] = field(default_factory=dict)
+    histories: dict[Cell, pd.DataFrame] = field(default_factory=dict)
+    """Rows of history.csv by finished cell."""
+    samples_figure: Path | None = None
+    hashes: list[dict[str, Any]] = field(default_factory=list)
+    """Files behind the numbers: dataset, file, bytes (where known) and sha256."""
+
+    def in_state(self, *states: State) -> list[CellFacts]:
+        """Cells in any of ``states``."""
+        return [facts for facts in self.cells if facts.state in states]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the report says."""
+
+    project: Project
+    grid: Grid
+    datasets: list[DatasetFacts]
+    discrepancies: pd.DataFrame | None
+    """Rows about the datasets of this report; None where the table was not made."""
+
+    @property
+    def cells(self) -> list[CellFacts]:
+        """Cells of all datasets in the report."""
+        return [facts for dataset in self.datasets for facts in dataset.cells]
+
+
+def collect(project: Project, dataset: str | None = None) -> Facts:
+    """Gather what the results say of all studies, or of one ``dataset`` alone.
+
+    Works on half-finished results: what is not there is missing in the facts. Raises NullcropError
+    when no study names ``dataset``.
+    """
+    grid = Grid(project)
+    names = list(dict.fromkeys(cell.dataset for cell in grid.all_cells))
+    if dataset is not None:
+        if dataset not in names:
+            raise NullcropError(f"no study names the dataset '{dataset}'; they name {', '.join(names)}")
+        names = [dataset]
+    discrepancies = read_table(Path(project.config.paths.results, "discrepancies.csv"))
+    if discrepancies is not None:
+        discrepancies = discrepancies[discrepancies["dataset"].isin(names)]
+    return Facts(project, grid, [_dataset(grid, name) for name in names], discrepancies)
+
+
+def read_table(path: Path) -> pd.DataFrame | None:
+    """A CSV table as text, None where there is none; NullcropError names a file that is no table."""
+    try:
+        table: pd.DataFrame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise NullcropError(f"{path} cannot be read: {error}; delete it and run the workflow again") from None
+    return table
+
+
+def cell_facts(project: Project, cell: Cell) -> CellFacts:
+    """How far ``cell`` is: done when its cell.json is whole and its recipe is the config's.
+
+    It is begun when it has a working folder: it runs, or was stopped and can go on.
+    """
+    results = Path(project.config.paths.results)
+    try:
+        record = read_json(results / "cells" / cell.path / "cell.json")
+        if record["recipe"] == asdict(project.config.all_recipes[cell.recipe]):
+            return CellFacts(cell, "done", record)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or not whole: not done
+    begun = (results / ".work" / "cells" / cell.path).is_dir()
+    return CellFacts(cell, "begun" if begun else "missing")
+
+
+def _dataset(grid: Grid, name: str) -> DatasetFacts:
+    results = Path(grid.project.config.paths.results)
+    studies = {study: cells for study in grid.studies if (cells := grid.cells(study, name))}
+    planned = list(dict.fromkeys(cell for cells in studies.values() for cell in cells))
+    facts = DatasetFacts(
+        name,
+        grid.project.definition(name),
+        _json(results / "datasets" / name / "dataset.json"),
+        [cell_facts(grid.project, cell) for cell in planned],
+        studies,
+    )
+    _read_cells(facts, results)
+    figures = [results / "studies" / study / name / "figures" / "samples.png" for study in studies]
+    facts.samples_figure = next((path for path in figures if path.is_file()), None)
+    facts.hashes = _hashes(grid, name)
+    return facts
+
+
+def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
+    paths = grid.project.config.paths
+    archive = _json(Path(paths.resources, "archives", dataset, "archive.json")) or {}
+    files = [
+        {"dataset": dataset, "file": one["name"], "bytes": one.get("bytes"), "sha256": one["sha256"]}
+        for one in archive.get("files", [])
+        if "sha256" in one
+    ]
+    stores = {
+        view: _json(Path(paths.results, "datasets", dataset, "views", f"{view}.json")) for view in VIEWS
+    }
+    return files + [
+        {"dataset": dataset, "file": f"pixels of the view {view}", "sha256": store["pixels_sha256"]}
+        for view, store in stores.items()
+        if store
+    ]
+
+
+def _read_cells(facts: DatasetFacts, results: Path) -> None:
+    """Fill in metrics, curves and histories of the finished cells; one that cannot be read is damaged."""
+    known = _known_metrics(facts, results)
+    rows = []
+    for place, state in enumerate(facts.cells):
+        if state.state != "done":
+            continue
+        folder = results / "cells" / state.cell.path
+        try:
+            row = known[state.cell] if state.cell in known else metrics_of_cells([folder])
+            curve, history = _curve(folder), _history(folder)
+        except NullcropError as error:
+            facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
+            continue
+        rows.append(row)
+        facts.curves[state.cell], facts.histories[state.cell] = curve, history
+    if rows:
+        facts.metrics = pd.concat(rows, ignore_index=True)
+
+
+def _known_metrics(facts: DatasetFacts, results: Path) -> dict[Cell, pd.DataFrame]:
+    """Rows of the studies' tables that are newer than every finished cell, by cell."""
+    cells = [results / "cells" / state.cell.path / "cell.json" for state in facts.in_state("done")]
+    newest = max((path.stat().st_mtime for path in cells), default=0.0)
+    known: dict[Cell, pd.DataFrame] = {}
+    for study in facts.studies:
+        path = results / "studies" / study / facts.name / "metrics.csv"
+        if path.is_file() and path.stat().st_mtime >= newest:
+            table = read_metrics(path)
+            known |= {Cell(*row[CELL_COLUMNS]): table.loc[[index]] for index, row in table.iterrows()}
+    return known
+
+
+def _curve(folder: Path) -> Curve:
+    """ROC curve and confusion matrix of a finished cell."""
+    predictions = read_predictions(folder)
+    logits = predictions.filter(regex="^logit_").to_numpy(np.float64)
+    target = predictions["target"].to_numpy()
+    n_targets = logits.shape[1]
+    odds = log_odds(logits)
+    classes = [1] if n_targets == 2 else [k for k in range(n_targets) if (target == k).any()]
+    x, y = _mean_roc([(target == k, odds[:, k]) for k in classes])
+    counts = confusion_matrix(target, predictions["predicted"], labels=range(n_targets))
+    return Curve(x, y, counts.tolist())
+
+
+def _mean_roc(
+    classes: list[tuple[NDArray[np.bool_], NDArray[np.float64]]],
+) -> tuple[list[float], list[float]]:
+    """ROC curve of one class against the rest, or the vertical mean of several; at most CURVE_POINTS points.
+
+    Empty when a class has no image, or no other has. Between the points kept, equally spaced along
+    the curve in (x + y) / 2, a coordinate differs from the full curve's by less than 1 / (CURVE_POINTS - 1).
+    """
+    curves = [
+        roc_curve(positive, score)[:2] for positive, score in classes if 0 < positive.sum() < len(positive)
+    ]
+    if not curves:
+        return [], []
+    if len(curves) > 1:
+        grid = np.unique(np.concatenate([x for x, _ in curves]))
+        curves = [(grid, np.mean([np.interp(grid, x, y) for x, y in curves], axis=0))]
+    ((x, y),) = curves
+    if len(x) > CURVE_POINTS:
+        along = np.linspace(0, 1, CURVE_POINTS)
+        x, y = np.interp(along, (x + y) / 2, x), np.interp(along, (x + y) / 2, y)
+    return x.round(4).tolist(), y.round(4).tolist()
+
+
+def _history(folder: Path) -> pd.DataFrame:
+    history = read_table(folder / "history.csv")
+    if history is None:
+        raise NullcropError(
+            f"{folder / 'history.csv'} is missing; delete the folder and run the workflow again"
+        )
+    return history.astype(float)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return content

@@ -1,0 +1,478 @@
+"""The page's sections: what is said of each dataset and of the run as a whole, ready for the templates."""
+
+import base64
+import hashlib
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+from PIL import Image
+
+from nullcrop.config.definitions import LabelRule
+from nullcrop.errors import listed
+from nullcrop.figures.accuracy import FIELD_SENTENCES
+from nullcrop.figures.style import ARCHITECTURE_LABELS
+from nullcrop.files import sha256_of
+from nullcrop.progress import duration
+from nullcrop.report import charts, frames, tables
+from nullcrop.report.charts import Spec
+from nullcrop.report.facts import CellFacts, DatasetFacts, Facts
+from nullcrop.report.tables import Table, table_of
+from nullcrop.statistics.metrics import CONSTANT_ABOVE, LEVEL
+
+PICTURE_WIDTH = 1100
+"""Pixels in width to which a figure is reduced."""
+
+Pairs = list[tuple[str, str | Markup]]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart as the page shows it: drawn already, and with its specification, from which it becomes interactive."""
+
+    name: str
+    alt: str
+    """The text in place of the picture."""
+    caption: str
+    spec: Spec
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture within the page."""
+
+    source: str
+    """Data URI."""
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Something under one heading; folded unless ``unfolded``."""
+
+    name: str
+    heading: str
+    paragraphs: list[str] = field(default_factory=list)
+    facts: Pairs = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    drawings: list[Drawing] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    unfolded: bool = True
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is known that could be said here."""
+        return not (self.paragraphs or self.facts or self.pictures or self.drawings or self.tables)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reader may quote: a word, the sentence, and the class of its colour."""
+
+    word: str
+    sentence: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is said of one dataset."""
+
+    name: str
+    title: str
+    progress: str
+    missing: str
+    verdict: Verdict
+    blocks: list[Block]
+
+
+def drawing(name: str, alt: str, caption: str, spec: Spec) -> Drawing:
+    """Draw ``spec``; ``name`` is unique on the page."""
+    return Drawing(name, alt, caption, spec, Markup(charts.static_svg(spec, name)))
+
+
+def picture(path: Path, alt: str, caption: str) -> Picture:
+    """The image file at ``path``, reduced to PICTURE_WIDTH, as a part of the page."""
+    with Image.open(path) as image:
+        small = image.convert("RGB")
+        small.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    # 256 colours of its own: a quarter of the bytes, and no block artefacts beside the pixels in question.
+    small.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        stream, "PNG", optimize=True
+    )
+    source = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return Picture(source, alt, caption, *small.size)
+
+
+def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
+    """Everything about one dataset."""
+    cells = frames.planned(dataset)
+    blocks = [
+        _identity(dataset),
+        *_results(dataset, cells),
+    ]
+    return Section(
+        name=f"dataset-{dataset.name}",
+        title=dataset.definition.title,
+        progress=progress(dataset.cells),
+        missing=missing(dataset.cells),
+        verdict=verdict_of(dataset),
+        blocks=[block for block in blocks if not block.empty],
+    )
+
+
+def progress(cells: Iterable[CellFacts]) -> str:
+    """`24 of 312 cells done`."""
+    states = [facts.state for facts in cells]
+    return f"{states.count('done')} of {len(states)} cells done"
+
+
+def missing(cells: Iterable[CellFacts]) -> str:
+    """What is not there yet; empty when everything is."""
+    cells = list(cells)
+    begun, absent = (sum(facts.state == state for facts in cells) for state in ("begun", "missing"))
+    damaged = [facts for facts in cells if facts.state == "damaged"]
+    sentences = []
+    if begun or absent:
+        sentences.append(
+            f"{begun + absent} of {len(cells)} cells have no result yet"
+            + (f" ({begun} of them begun)" if begun else "")
+            + "; what is missing is left blank and is not zero."
+        )
+    if damaged:
+        sentences.append(
+            f"{len(damaged)} finished cells cannot be read: {listed((facts.problem for facts in damaged), 3)}."
+        )
+    return " ".join(sentences)
+
+
+def verdict_of(dataset: DatasetFacts) -> Verdict:
+    """The dataset's verdict, or what is lacking for one."""
+    done = len(dataset.in_state("done"))
+    if done < len(dataset.cells):
+        sentence = f"{done} of {len(dataset.cells)} cells are done; a verdict needs all of them."
+        return Verdict("no verdict yet", sentence, "open")
+    return Verdict("no verdict yet", "All cells are done, but no verdict has been computed.", "open")
+
+
+def _identity(dataset: DatasetFacts) -> Block:
+    definition, counts = dataset.definition, dataset.counts
+    pairs: Pairs = [("Images show", definition.modality), ("Field", FIELD_SENTENCES[definition.field])]
+    if counts is None:
+        pairs.append(("Images", "not listed yet"))
+    else:
+        width, height = (_range(counts["sizes"][side]) for side in ("width", "height"))
+        pairs += [
+            ("Images", f"{counts['images']:,}, {width} × {height} pixels ({_counted(counts['formats'])})"),
+            ("Classes", _counted({name: counts["classes"].get(name, 0) for name in definition.classes})),
+            ("Official split", _official(counts["official_split"])),
+        ]
+        if definition.group:
+            pairs.append(
+                ("Groups", f"{counts['groups']:,} of {definition.group}; a grouped split never divides one")
+            )
+        if counts["left_out"]:
+            names = listed(f"{one['path']} ({one['problem']})" for one in counts["left_out"])
+            pairs.append(("Left out as unreadable", f"{len(counts['left_out'])}: {names}"))
+        if counts["discrepancies"]:
+            pairs.append(("Counts that differ from the definition", listed(counts["discrepancies"])))
+    if not definition.group:
+        pairs.append(("Groups", "none known: images of one patient may stand in training and in test"))
+    pairs += [(f"Label rule {name}", _rule(rule)) for name, rule in definition.labels.items()]
+    pairs += [("Licence", definition.licence), ("Citation", definition.citation)]
+    if definition.homepage:
+        pairs.append(("Described at", _link(definition.homepage)))
+    if definition.notes:
+        pairs.append(("Notes", definition.notes))
+    pictures = []
+    if dataset.samples_figure:
+        alt = (
+            f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. The five crops "
+            "are outlined in each image and enlarged beside it."
+        )
+        pictures.append(picture(dataset.samples_figure, alt, ""))
+    return Block(f"{dataset.name}-identity", "What it is", facts=pairs, pictures=pictures)
+
+
+def _results(dataset: DatasetFacts, cells: pd.DataFrame) -> list[Block]:
+    name, title = dataset.name, dataset.definition.title
+    every = table_of(
+        cells, f"{name}-cells", f"Every cell of {title}; p is one-sided and not corrected.", tables.CELL_TABLE
+    )
+    if not (cells["state"] == "done").any():
+        return [Block(f"{name}-every", "Every cell", tables=[every], unfolded=False)]
+    looks = charts.looks_of(cells)
+    numbers = "The same numbers stand in the table “Every cell”."
+    constant = "A dashed frame marks constant predictors: over 99 % of the answers are one class, which is no evidence."
+    marks = {measure: frames.marks(cells, measure) for measure in ("accuracy", "auroc")}
+    seeds = " Horizontal ticks are single seeds." if cells["seed"].nunique() > 1 else ""
+    measures = [
+        drawing(
+            f"{name}-auroc",
+            f"AUROC of {title} by view and network with 95 % intervals. {numbers}",
+            f"AUROC by view. Dashed line: 0.5, no information. Bars: 95 % interval of one test set.{seeds} {constant}",
+            charts.measure_chart(marks["auroc"], looks, "AUROC"),
+        ),
+        drawing(
+            f"{name}-accuracy",
+            f"Accuracy of {title} by view and network with 95 % intervals. {numbers}",
+            "Accuracy by view. Dashed line: the no-information rate, the share of the largest class among the test "
+            f"images. Bars: 95 % Wilson interval of one test set.{seeds} {constant}",
+            charts.measure_chart(marks["accuracy"], looks, "accuracy"),
+        ),
+    ]
+    lines = frames.roc_lines(dataset, cells)
+    roc = (
+        [
+            drawing(
+                f"{name}-roc",
+                f"ROC curves of {title}, one panel a view. {numbers}",
+                "One line a trained network; dotted: chance. For more than two targets the mean of each against the rest.",
+                charts.roc_chart(lines, looks),
+            )
+        ]
+        if len(lines)
+        else []
+    )
+    histories = frames.learning_lines(dataset, cells)
+    learning = (
+        [
+            drawing(
+                f"{name}-learning",
+                f"Learning curves of {title}, one panel a view: loss or accuracy by epoch in training and validation.",
+                "Loss and accuracy by epoch, one line a trained network.",
+                charts.learning_chart(histories, looks),
+            )
+        ]
+        if len(histories)
+        else []
+    )
+    confusion = [
+        drawing(
+            f"{name}-confusion" + (f"-{rule}" if rule != rules[0] else ""),
+            f"Confusion matrices of {title} by network and view. {numbers}",
+            f"Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share of the true "
+            f"class. Label rule: {rule}.",
+            charts.confusion_chart(
+                frames.confusion_counts(dataset, cells[cells["labels"] == rule]),
+                looks,
+                dataset.definition.target_names(rule),
+            ),
+        )
+        for rules in [list(cells.loc[cells["state"] == "done", "labels"].unique())]
+        for rule in rules
+    ]
+    return [
+        Block(f"{name}-measures", "AUROC and accuracy", drawings=measures),
+        Block(f"{name}-rocs", "ROC curves", drawings=roc, unfolded=False),
+        Block(f"{name}-confusions", "Confusion matrices", drawings=confusion, unfolded=False),
+        Block(f"{name}-curves", "Learning curves", drawings=learning, unfolded=False),
+        Block(f"{name}-every", "Every cell", tables=[every], unfolded=False),
+    ]
+
+
+def _rule(rule: LabelRule) -> str:
+    meaning = (
+        f"positive: {', '.join(rule.positive)}" if rule.positive else "every class is a target of its own"
+    )
+    return f"{meaning}. {rule.evidence}" if rule.evidence else meaning
+
+
+def _official(parts: dict[str, int]) -> str:
+    named = {name: count for name, count in parts.items() if name}
+    return _counted(named) if named else "none"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _range(limits: list[int]) -> str:
+    low, high = limits
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _link(address: str) -> str | Markup:
+    """A link, if the address is one of the web: nothing else is followed from a definition."""
+    if not address.startswith(("https://", "http://")):
+        return address
+    return Markup('<a href="{0}" rel="noreferrer">{0}</a>').format(address)
+
+
+def title(facts: Facts) -> str:
+    """The page's title."""
+    if len(facts.datasets) == 1:
+        return facts.datasets[0].definition.title
+    return listed(facts.project.config.studies[study].title for study in facts.grid.studies)
+
+
+def grid(facts: Facts) -> Drawing:
+    """Every planned cell as one picture."""
+    return drawing(
+        "grid-chart",
+        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each dataset hold "
+        "the same numbers.",
+        "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy above the "
+        "no-information rate (numbers: AUROC, or points of a percent); means over what the menus select. Dashed frame: "
+        "a constant predictor, no evidence whatever its number. Empty square with a cross: planned, no result yet. "
+        "A click leads to the dataset.",
+        charts.grid_chart(frames.grid_rows(facts)),
+    )
+
+
+def closing(facts: Facts) -> list[Block]:
+    """What holds for the whole run."""
+    return [
+        block
+        for block in (_methods(facts), _discrepancies(facts), _cost(facts), _provenance(facts))
+        if not block.empty
+    ]
+
+
+def _methods(facts: Facts) -> Block:
+    """Methods as run, from the resolved config."""
+    config = facts.project.config
+    pairs: Pairs = [
+        ("Crops", f"{config.crop.width}×{config.crop.height} pixels, cut from the image as stored"),
+        ("Device", config.device),
+        (
+            "Accuracy",
+            "beside the no-information rate, the share of the largest class among the test images; exact one-sided "
+            f"binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for chance.",
+        ),
+        ("AUROC", f"against 0.5; {LEVEL:.0%} interval and one-sided p in the table “Every cell”."),
+        ("Constant predictors", f"cells of which over {CONSTANT_ABOVE:.0%} of the answers are one class"),
+    ]
+    recipes = {cell.recipe for dataset in facts.datasets for state in dataset.cells for cell in [state.cell]}
+    for name in sorted(recipes):
+        values = asdict(config.all_recipes[name])
+        pairs.append(
+            (
+                f"Recipe {name}",
+                "; ".join(
+                    f"{key.replace('_', ' ')} {value}" for key, value in values.items() if value is not None
+                ),
+            )
+        )
+    rows = [
+        {
+            "study": study,
+            "title": config.studies[study].title,
+            "dataset": dataset.definition.title,
+            **{
+                axis: listed(dict.fromkeys(getattr(cell, axis) for cell in cells), 20)
+                for axis in ("labels", "split", "view", "architecture", "recipe", "seed")
+            },
+            "cells": len(cells),
+        }
+        for dataset in facts.datasets
+        for study, cells in dataset.studies.items()
+    ]
+    table = table_of(pd.DataFrame(rows), "methods-studies", "What each study trains.", tables.STUDY_TABLE)
+    return Block("methods", "Methods as run", facts=pairs, tables=[table])
+
+
+def _discrepancies(facts: Facts) -> Block:
+    """Where the published numbers differ from counts and arithmetic."""
+    if facts.discrepancies is None or facts.discrepancies.empty:
+        return Block("discrepancies", "Discrepancies")
+    text = (
+        "The published study's numbers beside counts of the releases and plain arithmetic. Each row says what was "
+        "counted, and by which rule; it says nothing about how a difference came about."
+    )
+    table = table_of(
+        facts.discrepancies, "discrepancies-table", "Printed and counted.", tables.DISCREPANCY_TABLE
+    )
+    return Block("discrepancies", "Discrepancies", [text], tables=[table])
+
+
+def _cost(facts: Facts) -> Block:
+    """Training time by dataset, network and hardware; energy where a cell recorded it."""
+    done = [state for state in facts.cells if state.state == "done"]
+    if not done:
+        return Block("cost", "Cost")
+    rows = pd.DataFrame(
+        [
+            {
+                "dataset": state.cell.dataset,
+                "architecture": ARCHITECTURE_LABELS[state.cell.architecture],
+                "hardware": state.record.get("hardware", ""),
+                "seconds": state.record["seconds"],
+                "energy": state.record.get("energy_kwh", math.nan),
+            }
+            for state in done
+        ]
+    )
+    summed = rows.groupby(["dataset", "architecture", "hardware"], sort=False, as_index=False).agg(
+        cells=("seconds", "size"),
+        seconds=("seconds", "sum"),
+        energy=("energy", lambda each: each.sum(min_count=1)),
+    )
+    hours = rows.groupby("hardware", sort=False)["seconds"].sum()
+    sentence = "Training of the finished cells took " + "; ".join(
+        f"{duration(seconds)} on {name or 'unnamed hardware'}" for name, seconds in hours.items()
+    )
+    energy = rows["energy"].sum(min_count=1)
+    recorded = int(rows["energy"].notna().sum())
+    words = (
+        "No cell recorded its energy."
+        if pd.isna(energy)
+        else f"{energy:.2f} kWh, recorded by {recorded} cells."
+    )
+    table = table_of(summed, "cost-table", "Training time of finished cells.", tables.COST_TABLE)
+    return Block("cost", "Cost", [f"{sentence}. {words}"], tables=[table])
+
+
+def _provenance(facts: Facts) -> Block:
+    """Versions, hardware and hashes behind the numbers."""
+    config = facts.project.config.model_dump_json(exclude_defaults=True)
+    pairs: Pairs = [
+        ("Config", f"SHA-256 {hashlib.sha256(config.encode()).hexdigest()} (resolved, without defaults)"),
+        (
+            "Definitions",
+            "; ".join(
+                f"{dataset.name} {_short(sha256_of(facts.project.definition_path(dataset.name)))}"
+                for dataset in facts.datasets
+            ),
+        ),
+    ]
+    made = Counter(
+        (
+            state.record.get("hardware", ""),
+            state.record.get("numerics", ""),
+            ", ".join(f"{name} {version}" for name, version in state.record.get("versions", {}).items()),
+        )
+        for state in facts.cells
+        if state.state == "done"
+    )
+    by = pd.DataFrame(
+        [
+            {"hardware": hardware, "numerics": numerics, "versions": versions, "cells": count}
+            for (hardware, numerics, versions), count in made.items()
+        ]
+    )
+    files = pd.DataFrame([row for dataset in facts.datasets for row in dataset.hashes])
+    found = [
+        table_of(by, "provenance-versions", "With what the cells were made.", tables.VERSION_TABLE),
+        table_of(
+            files,
+            "provenance-hashes",
+            "What was read: archives as downloaded, and packed pixels.",
+            tables.HASH_TABLE,
+        ),
+    ]
+    return Block("provenance", "Provenance", facts=pairs, tables=[table for table in found if table.rows])
+
+
+def _short(digest: str) -> str:
+    return digest[:12]
