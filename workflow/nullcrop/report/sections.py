@@ -101,16 +101,16 @@ def drawing(name: str, alt: str, caption: str, spec: Spec) -> Drawing:
 
 
 def picture(path: Path, alt: str, caption: str) -> Picture:
-    """The image file at ``path``, reduced to PICTURE_WIDTH, as a part of the page."""
+    """The image file at ``path``, reduced to PICTURE_WIDTH, as a part of the page.
+
+    As WebP, which at this quality shows no blocks at the outlines and takes a fifth of a PNG's bytes.
+    """
+    stream = io.BytesIO()
     with Image.open(path) as image:
         small = image.convert("RGB")
         small.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    # 256 colours of its own: a quarter of the bytes, and no block artefacts beside the pixels in question.
-    small.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        stream, "PNG", optimize=True
-    )
-    source = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+        small.save(stream, "WEBP", quality=90, method=6)
+    source = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
     return Picture(source, alt, caption, *small.size)
 
 

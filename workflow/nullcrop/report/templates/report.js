@@ -90,6 +90,7 @@ async function bring(drawing) {
     tooltip: { disableDefaultStyle: true },
   });
   drawing.replaceChildren(...stage.childNodes);
+  drawing.classList.add("live");
 }
 
 const near = new IntersectionObserver(
