@@ -14,10 +14,11 @@ help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
 	@echo "make test    every check: format, lint, types, unit and workflow tests"
 	@echo "make lint    the quick checks alone"
+	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
 	@echo "make pictures  run the demo and take its figures into the README"
-	@echo "make discrepancies  write docs/discrepancies.md from the published tables"
+	@echo "make docs    write docs/discrepancies.md and docs/datasets.md from tables and dataset files"
 	@echo "make schema  write workflow/schemas from the config models"
 
 .PHONY: env
@@ -60,6 +61,11 @@ lint: $(ENV)
 test: lint
 	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile
 
+.PHONY: bench
+bench: $(ENV)
+	PYTHONPATH=workflow $(BIN)/python benchmarks/out_of_core.py
+	PYTHONPATH=workflow $(BIN)/python benchmarks/six_views.py
+
 .PHONY: format
 format: $(ENV)
 	$(BIN)/ruff check --fix .
@@ -70,8 +76,9 @@ format: $(ENV)
 schema: $(ENV)
 	$(BIN)/python -m nullcrop write-schemas
 
-.PHONY: discrepancies
-discrepancies: $(ENV)
+.PHONY: docs
+docs: $(ENV)
 	$(BIN)/python -m nullcrop list-discrepancies --published resources/published/*.csv --definitions config/datasets \
 		--out results/discrepancies.csv
 	$(BIN)/python -m nullcrop describe-discrepancies --table results/discrepancies.csv --out docs/discrepancies.md
+	$(BIN)/python -m nullcrop describe-datasets --definitions config/datasets config/companions --out docs/datasets.md

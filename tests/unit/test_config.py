@@ -24,7 +24,7 @@ from nullcrop.training.architectures import ARCHITECTURES
 from tests.conftest import definition_content
 
 ROOT = Path(__file__).parents[2]
-DATASET_FOLDERS = ("datasets", "phantoms")
+DATASET_FOLDERS = ("datasets", "phantoms", "companions")
 YAML_FILES = sorted((ROOT / "config").rglob("*.yaml"))
 DATASET_FILES = [path for path in YAML_FILES if path.parent.name in DATASET_FOLDERS]
 CONFIG_FILES = [path for path in YAML_FILES if path.parent.name not in DATASET_FOLDERS]
@@ -145,7 +145,9 @@ def test_the_conda_environment_has_the_versions_of_the_constraints() -> None:
 
 
 def test_architectures_are_named_in_the_order_of_the_registry() -> None:
-    assert tuple(ARCHITECTURES) == names.ARCHITECTURES
+    assert tuple(ARCHITECTURES) == names.NETWORKS
+    assert (*names.NETWORKS, *names.BASELINES) == names.ARCHITECTURES
+    assert set(names.WITHOUT_PIXELS) < set(names.BASELINES)
 
 
 def test_architectures_without_imagenet_weights_are_named_as_such() -> None:
@@ -199,6 +201,10 @@ def test_what_a_config_leaves_out_is_the_studys(tmp_path: Path) -> None:
         (
             {"recipes": {"paper": {"epochs": 3}}},
             "recipes.paper is built in and cannot be redefined: choose another name",
+        ),
+        (
+            {"recipes": {"baseline": {"epochs": 3}}},
+            "recipes.baseline is built in and cannot be redefined: choose another name",
         ),
         ({"recipes": {"mine": {"epochs": 0}}}, "recipes.mine: epochs must be greater than 0, not 0"),
         ({"recipes": {"mine": {"batch_size": 1}}}, "batch_size must be at least 2"),

@@ -342,7 +342,7 @@ def test_printed_places_are_those_of_the_column() -> None:
 
 def test_the_page_is_fresh() -> None:
     page = (ROOT / "docs" / "discrepancies.md").read_text(encoding="utf-8")
-    assert page == page_of(table()), "run `make discrepancies` and commit what it writes"
+    assert page == page_of(table()), "run `make docs` and commit what it writes"
 
 
 def test_the_command_line_writes_table_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
-from nullcrop.config.grid import Grid, any_of, split_path
+from nullcrop.config.grid import SPLIT_PATTERN, Grid, any_of, split_path
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, CROPS, SPLITS, VIEWS
+from nullcrop.config.names import ARCHITECTURES, BASELINES, CROPS, SPLITS, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.resources import training_gpus, training_memory_mb, training_minutes
 from nullcrop.errors import NullcropError
@@ -132,6 +132,69 @@ def test_a_cell_reads_its_view_its_split_and_weights_only_when_its_recipe_has_so
     }
     assert grid.cell_inputs(scratch).keys() == {"view", "pixels", "split"}
     assert split_path("results", paper) == grid.cell_inputs(scratch)["split"]
+
+
+# Controls
+
+
+def test_baselines_stand_beside_the_networks_whatever_the_recipes(make_project: MakeProject) -> None:
+    study = {
+        "datasets": ["first"],
+        "architectures": ["vgg16", "resnet50"],
+        "views": ["upper_left", "center"],
+        "recipes": ["paper", "scratch"],
+        "baselines": ["mean_rgb", "file_facts"],
+    }
+    cells = Grid(make_project({"main": study})).cells("main")
+    assert [cell.path for cell in cells if cell.architecture in BASELINES] == [
+        "first/printed/random/original/file_facts/baseline/seed0",
+        "first/printed/random/upper_left/mean_rgb/baseline/seed0",
+        "first/printed/random/center/mean_rgb/baseline/seed0",
+    ]
+    assert len(cells) == 2 * 2 * 2 + 3
+
+
+def test_a_study_without_baselines_has_none_and_a_part_may_do_without(make_project: MakeProject) -> None:
+    study = {"architectures": ["vgg16"], "datasets": ["first"]}
+    assert len(Grid(make_project({"main": study})).cells("main")) == 6
+    parts = [{"datasets": ["first"], "baselines": []}, {"datasets": ["second"]}]
+    both = Grid(make_project({"main": {**study, "baselines": ["majority"], "parts": parts}}))
+    assert [len(both.cells("main", dataset)) for dataset in ("first", "second")] == [6, 7]
+
+
+def test_shuffles_train_everything_again_on_shuffled_targets(make_project: MakeProject) -> None:
+    study = {
+        "datasets": ["first"],
+        "splits": ["random", "grouped_balanced"],
+        "architectures": ["vgg16"],
+        "views": ["center"],
+        "baselines": ["majority"],
+        "shuffles": 2,
+    }
+    grid = Grid(make_project({"main": study}))
+    splits = {cell.split for cell in grid.cells("main")}
+    assert splits == {
+        f"{split}{shuffle}"
+        for split in ("random", "grouped_balanced")
+        for shuffle in ("", "_shuffle1", "_shuffle2")
+    }
+    assert len(grid.cells("main")) == len(splits) * 2
+    for path in grid.targets():
+        grid.check_target(path)
+    unplanned = "results/splits/first/printed/random_shuffle3/seed0.csv"
+    assert "unknown split 'random_shuffle3'" in refusal(lambda: grid.check_target(unplanned))
+
+
+@pytest.mark.parametrize("name", [*SPLITS, "random_shuffle1", "grouped_balanced_shuffle120"])
+def test_the_pattern_of_splits_matches_their_names(name: str) -> None:
+    assert re.fullmatch(SPLIT_PATTERN, name)
+
+
+@pytest.mark.parametrize(
+    "name", ["random_shuffle", "random_shuffle0", "shuffle1", "random_shuffle1_balanced", ""]
+)
+def test_the_pattern_of_splits_matches_nothing_else(name: str) -> None:
+    assert not re.fullmatch(SPLIT_PATTERN, name)
 
 
 # Refusals

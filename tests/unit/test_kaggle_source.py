@@ -19,7 +19,8 @@ from PIL import Image
 
 from nullcrop.config.definitions import Definition, KaggleSource, read_definition
 from nullcrop.datasets.archive import fetch_archive
-from nullcrop.datasets.kaggle_source import BREAKHIS_TYPES, credentials
+from nullcrop.datasets.kaggle_credentials import check_credentials, credentials
+from nullcrop.datasets.kaggle_source import BREAKHIS_TYPES
 from nullcrop.datasets.samples import list_images, list_samples, read_samples
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
@@ -254,6 +255,19 @@ def test_without_credentials_nothing_starts(no_credentials: Path, tmp_path: Path
     assert f"put it at {archives / '_kaggle' / 'ambarish' / 'breakhis.zip'}" in message
     assert not (archives / "_kaggle").exists()
     assert list(no_credentials.iterdir()) == []
+
+
+def test_without_a_download_no_credentials_are_asked_for(no_credentials: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archives" / "breakhis_40x"
+    source = official("breakhis_40x").source
+    assert isinstance(source, KaggleSource)
+    with pytest.raises(NullcropError):
+        check_credentials(source, archive)
+    check_credentials(source.model_copy(update={"data_dir": "anywhere"}), archive)
+    zipped = tmp_path / "archives" / "_kaggle" / "ambarish" / "breakhis.zip"
+    zipped.parent.mkdir(parents=True)
+    zipped.touch()
+    check_credentials(source, archive)
 
 
 @pytest.mark.parametrize(

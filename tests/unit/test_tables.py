@@ -65,9 +65,13 @@ def test_rows_follow_the_registries_and_not_the_order_given(tmp_path):
         {"dataset": "b", "split": "grouped", "view": "original", "architecture": "resnet50", "seed": 2},
         {"dataset": "b", "split": "grouped", "view": "original", "architecture": "resnet50", "seed": 10},
         {"dataset": "b", "split": "grouped", "view": "original", "architecture": "densenet121"},
+        {"dataset": "b", "split": "grouped", "view": "original", "architecture": "mean_rgb"},
         {"dataset": "b", "split": "grouped", "view": "upper_left", "architecture": "resnet50"},
         {"dataset": "b", "split": "grouped", "view": "center", "architecture": "resnet50"},
         {"dataset": "b", "split": "grouped", "view": "bottom_left", "architecture": "resnet50"},
+        {"dataset": "b", "split": "grouped_shuffle1"},
+        {"dataset": "b", "split": "random_shuffle2"},
+        {"dataset": "b", "split": "random_shuffle10"},
     ]
     folders = [finished_cell(tmp_path, **cell) for cell in cells]
     table = metrics_of_cells(folders)

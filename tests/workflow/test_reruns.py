@@ -139,5 +139,6 @@ def test_the_default_config_plans_the_study_as_published(fresh: Callable[[], Che
     shutil.copy(checkout.folder / "config/config.yaml", checkout.folder / "toy.yaml")
     plan = checkout.plan()
     assert plan["train_cell"] == 312
+    assert plan["fit_baselines"] == 13
     assert plan["fetch_weights"] == 4
     assert plan["list_samples"] == plan["crop_views"] == plan["fetch_archive"] == 13

@@ -14,7 +14,7 @@ from typing import Any
 
 import nullcrop
 from nullcrop.config.cell import Cell
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, VIEWS
+from nullcrop.config.names import NETWORKS, PUBLISHED, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.progress import say
@@ -141,6 +141,25 @@ def train_cell(options: argparse.Namespace) -> None:
     )
 
 
+def fit_baselines(options: argparse.Namespace) -> None:
+    """Fit every baseline of one test set."""
+    from nullcrop.training.baselines import BaselinesJob, fit_baselines
+
+    fit_baselines(
+        BaselinesJob(
+            dataset=options.dataset,
+            labels=options.labels,
+            protocol=options.protocol,
+            seed=options.seed,
+            samples=options.samples,
+            split=options.split,
+            views=options.views,
+            out=options.out,
+            work=options.work,
+        )
+    )
+
+
 def compute_metrics(options: argparse.Namespace) -> None:
     """Compute the metrics of finished cells."""
     from nullcrop.statistics.tables import write_metrics
@@ -173,6 +192,13 @@ def describe_discrepancies(options: argparse.Namespace) -> None:
     from nullcrop.statistics.discrepancies_page import write_page
 
     write_page(options.table, options.out)
+
+
+def describe_datasets(options: argparse.Namespace) -> None:
+    """Write the dataset files as a page for readers."""
+    from nullcrop.datasets.overview import write_page
+
+    write_page(options.definitions, options.out)
 
 
 def plot_accuracy(options: argparse.Namespace) -> None:
@@ -295,10 +321,26 @@ def _parser() -> argparse.ArgumentParser:
             "--work",
         ),
     )
+    command(
+        "fit-baselines",
+        fit_baselines,
+        *(
+            "--dataset",
+            "--labels",
+            "--protocol",
+            "--seed",
+            "--samples",
+            "--split",
+            "--views-folder",
+            "--out",
+            "--work",
+        ),
+    )
     command("compute-metrics", compute_metrics, "--cells", "--out")
     command("join-metrics", join_metrics, "--tables", "--out")
     command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
+    command("describe-datasets", describe_datasets, "--definitions", "--out")
     command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
     command(
         "plot-samples",
@@ -322,7 +364,7 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 
 
 _FLAGS: dict[str, dict[str, Any]] = {
-    "--architecture": _needed("name of the network", choices=ARCHITECTURES),
+    "--architecture": _needed("name of the network", choices=NETWORKS),
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
@@ -359,7 +401,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "type": Path,
         "help": "ImageNet checkpoint, if the recipe starts from one",
     },
-    "--work": _needed("folder of the checkpoint while the cell is unfinished", type=Path),
+    "--work": _needed("folder of the checkpoint while a cell is unfinished, and of its copy", type=Path),
 }
 
 

@@ -48,7 +48,7 @@ class _CellState:
         """Training time; None when the cell is not done."""
         try:
             facts = read_json(results / "cells" / cell.path / "cell.json")
-            if facts["recipe"] == asdict(project.config.all_recipes[cell.recipe]):
+            if facts["recipe"] == asdict(project.config.recipe_of(cell.recipe)):
                 self.seconds = float(facts["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             pass  # not there, or not whole: not done

@@ -4,15 +4,18 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
-from nullcrop.config.cell import CELL_FILES, Cell
-from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
+from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
+from nullcrop.config.grid import FIGURE_FORMATS, SPLIT_PATTERN, Grid, any_of
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, PUBLISHED_TABLES, SPLITS, VIEWS
+from nullcrop.config.names import NETWORKS, PUBLISHED, PUBLISHED_TABLES, VIEWS
+from nullcrop.config.recipe import BaselineRecipe
+from nullcrop.datasets.kaggle_credentials import check_credentials
 from nullcrop.errors import NullcropError
 
 try:
@@ -47,9 +50,9 @@ shell.prefix(
 wildcard_constraints:
     dataset=any_of(GRID.values("dataset")),
     labels=any_of(GRID.values("labels")),
-    split=any_of(SPLITS),
+    split=SPLIT_PATTERN,
     view=any_of(VIEWS),
-    architecture=any_of(ARCHITECTURES),
+    architecture=any_of(NETWORKS),
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
     study=any_of(GRID.studies),
@@ -76,7 +79,7 @@ def source_of(wildcards):
 
 
 def listing_of(wildcards):
-    keys = {"source", "classes", "labels", "group", "expected", "on_mismatch", "unreadable"}
+    keys = {"source", "classes", "labels", "group", "groups", "expected", "on_mismatch", "unreadable"}
     return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys, exclude_defaults=True)
 
 
@@ -89,16 +92,16 @@ def fetched_from(wildcards):
 def listed_from(wildcards):
     """What tells that a dataset's files changed: its archive, or the user's own table or folders."""
     source = PROJECT.definition(wildcards.dataset).source
+    # A missing table is for list-samples to name; here it would stop every other dataset.
+    groups = PROJECT.definition(wildcards.dataset).groups
+    tables = [path for path in [groups, getattr(source, "table", None)] if path and Path(path).is_file()]
     if source.kind != "folder":
-        return f"{RESOURCES}/archives/{wildcards.dataset}/archive.json"
+        return [f"{RESOURCES}/archives/{wildcards.dataset}/archive.json", *tables]
     if source.table:
-        # A missing table is for list-samples to name; here it would stop every other dataset.
-        return [path for path in [source.table] if Path(path).is_file()]
-    return [
-        str(folder)
-        for name in PROJECT.definition(wildcards.dataset).classes
-        for folder, _, _ in os.walk(Path(source.path, name))
-    ]
+        return tables
+    classes = PROJECT.definition(wildcards.dataset).classes
+    tops = [source.path] if source.name_pattern else [Path(source.path, name) for name in classes]
+    return tables + [str(folder) for top in tops for folder, _, _ in os.walk(top)]
 
 
 def targets_of(wildcards):
@@ -160,3 +163,14 @@ def counts_of_published(wildcards):
 
 def shown_rule(wildcards):
     return GRID.cells(wildcards.study, wildcards.dataset)[0].labels
+
+
+def check_downloads():
+    """Stop before any job starts when a download that is planned cannot succeed."""
+    try:
+        for job in workflow.dag.needrun_jobs():
+            dataset = getattr(job.wildcards, "dataset", None)
+            if job.rule.name == "fetch_archive" and PROJECT.definition(dataset).source.kind == "kaggle":
+                check_credentials(PROJECT.definition(dataset).source, Path(RESOURCES, "archives", dataset))
+    except NullcropError as error:
+        sys.exit(f"nullcrop: error: {error}. Other datasets run without it: --config datasets=[…]")

@@ -36,7 +36,7 @@ rule fetch_archive:
     benchmark:
         f"{RESULTS}/benchmarks/fetch_archive/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=kinds_of("medmnist", "kaggle", "isic"),
+        dataset=kinds_of("medmnist", "kaggle", "isic", "archive", "pcam"),
     localrule: True
     conda:
         ENVIRONMENT
@@ -80,3 +80,8 @@ rule list_samples:
     shell:
         "python -m nullcrop list-samples --dataset {wildcards.dataset:q} --definition {params.definition:q} "
         "--archive {params.archive:q} --out {params.folder:q} --threads {threads} > {log:q} 2>&1"
+
+
+# Not in a dry run, and once: jobs on other machines do not come by here.
+onstart:
+    check_downloads()

@@ -5,9 +5,19 @@ from collections.abc import Iterable
 from itertools import product
 from pathlib import PurePosixPath
 
-from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, SMALLEST_INPUT, SPLITS, VIEWS, WITHOUT_IMAGENET
+from nullcrop.config.names import (
+    ARCHITECTURES,
+    BASELINE_RECIPE,
+    PUBLISHED,
+    SMALLEST_INPUT,
+    SPLITS,
+    VIEWS,
+    WITHOUT_IMAGENET,
+    WITHOUT_PIXELS,
+    shuffled_split,
+)
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 
@@ -49,8 +59,20 @@ class Grid:
                         f"group; name the key under `group:` in {self.project.definition_path(dataset)}"
                     )
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
-                axes = (rules, part.splits, part.views, part.architectures, part.recipes, part.seeds)
+                splits = [
+                    shuffled_split(split, number) if number else split
+                    for number in range((part.shuffles or 0) + 1)
+                    for split in part.splits or []
+                ]
+                axes = (rules, splits, part.views, part.architectures, part.recipes, part.seeds)
                 cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
+                cells.update(
+                    (cell, None)
+                    for labels, split, seed in product(rules, splits, part.seeds or [])
+                    for cell in baseline_cells(dataset, labels, split, seed)
+                    if cell.architecture in (part.baselines or [])
+                    and (cell.view in (part.views or []) or cell.architecture in WITHOUT_PIXELS)
+                )
         return list(cells)
 
     def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:
@@ -150,14 +172,15 @@ class Grid:
         kind, *rest = target.relative_to(results).parts or ("",)
         known_dataset = bool(rest) and rest[0] in self.values("dataset")
         labels = list(self.project.definition(rest[0]).labels) if known_dataset else self.values("labels")
+        splits = list(dict.fromkeys([*SPLITS, *self.values("split")]))
         axes: dict[str, list[tuple[str, list[str]]]] = {
             "cells": [
                 ("dataset", self.values("dataset")),
                 ("label rule", labels),
-                ("split", list(SPLITS)),
+                ("split", splits),
                 ("view", list(VIEWS)),
                 ("architecture", list(ARCHITECTURES)),
-                ("recipe", list(self.project.config.all_recipes)),
+                ("recipe", [*self.project.config.all_recipes, BASELINE_RECIPE]),
                 ("seed", [f"seed{seed}" for seed in self.values("seed")]),
                 ("file", list(CELL_FILES)),
             ],
@@ -166,7 +189,7 @@ class Grid:
             "splits": [
                 ("dataset", self.values("dataset")),
                 ("label rule", labels),
-                ("split", list(SPLITS)),
+                ("split", splits),
             ],
         }
         axes["report"] = [("report", ["index.html", *(f"{name}.html" for name in self.values("dataset"))])]
@@ -186,6 +209,10 @@ class Grid:
 def split_path(results: str, cell: Cell) -> str:
     """The split that ``cell`` shares with every cell of its dataset, label rule, protocol and seed."""
     return f"{results}/splits/{cell.dataset}/{cell.labels}/{cell.split}/seed{cell.seed}.csv"
+
+
+SPLIT_PATTERN = f"(?:{'|'.join(SPLITS)})(?:_shuffle[1-9][0-9]*)?"
+"""A regular expression that matches the names of splits, shuffled ones included."""
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -8,15 +8,20 @@ import pydantic
 from pydantic import Field, model_validator
 
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
-from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
-from nullcrop.config.recipe import BUILT_IN, Recipe
+from nullcrop.config.names import BASELINE_RECIPE, BASELINES, NETWORKS, SPLITS, VIEWS
+from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, meant, read_yaml
 from nullcrop.errors import NullcropError
 
 View = Literal[*VIEWS]  # type: ignore[valid-type]
-Architecture = Literal[*ARCHITECTURES]  # type: ignore[valid-type]
+Network = Literal[*NETWORKS]  # type: ignore[valid-type]
+Baseline = Literal[*BASELINES]  # type: ignore[valid-type]
 Split = Literal[*SPLITS]  # type: ignore[valid-type]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Shuffles = Annotated[int, Field(ge=0)]
+
+CONTROLS = {"baselines", "shuffles"}
+"""Keys of a study that may be empty: it then has no such control."""
 
 
 class Part(Model):
@@ -30,12 +35,16 @@ class Part(Model):
     """Split protocols."""
     views: list[View] | None = None
     """Views of each image."""
-    architectures: list[Architecture] | None = None
+    architectures: list[Network] | None = None
     """Networks."""
     recipes: list[Name] | None = None
     """How they are trained."""
     seeds: list[Seed] | None = None
     """Seeds; each has a split and a training run of its own."""
+    baselines: list[Baseline] | None = None
+    """What is reached without a network; see the study's own key."""
+    shuffles: Shuffles | None = None
+    """Times everything is trained again on shuffled targets; see the study's own key."""
 
 
 class Study(Model):
@@ -51,12 +60,16 @@ class Study(Model):
     """Split protocols."""
     views: list[View] = list(VIEWS)
     """Views of each image."""
-    architectures: list[Architecture] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
+    architectures: list[Network] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
     """Networks."""
     recipes: list[Name] = ["paper"]
     """How they are trained."""
     seeds: list[Seed] = [0]
     """Seeds; each has a split and a training run of its own."""
+    baselines: list[Baseline] = []
+    """What is reached without a network, beside the networks: the largest class always (majority), and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the file alone. The last and majority see no pixel and count once, at the view `original`."""
+    shuffles: Shuffles = 0
+    """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
     parts: list[Part] = []
     """Several cross products in place of one; what a part leaves out is taken from above."""
 
@@ -68,7 +81,7 @@ class Study(Model):
     @model_validator(mode="after")
     def _nothing_empty(self) -> "Study":
         for part in self.cross_products():
-            empty = [key for key in Part.model_fields if not getattr(part, key)]
+            empty = [key for key in Part.model_fields if key not in CONTROLS and not getattr(part, key)]
             if empty:
                 raise ValueError(f"{empty[0]} is empty: name at least one")
         return self
@@ -122,7 +135,7 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Config":
-        redefined = sorted(set(self.recipes) & set(BUILT_IN))
+        redefined = sorted(set(self.recipes) & {*BUILT_IN, BASELINE_RECIPE})
         if redefined:
             raise ValueError(
                 f"recipes.{redefined[0]} is built in and cannot be redefined: choose another name"
@@ -140,6 +153,10 @@ class Config(Model):
     def all_recipes(self) -> dict[str, Recipe]:
         """Built-in recipes and the config's own."""
         return {**BUILT_IN, **self.recipes}
+
+    def recipe_of(self, name: str) -> Recipe | BaselineRecipe:
+        """The recipe of a cell whose path says ``name``."""
+        return BaselineRecipe() if name == BASELINE_RECIPE else self.all_recipes[name]
 
 
 class Project:

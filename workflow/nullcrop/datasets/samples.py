@@ -1,7 +1,6 @@
 """samples.csv: one row an image, and dataset.json: what was counted beside what was expected."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,28 @@ import pandas as pd
 import PIL
 from PIL import ExifTags, Image
 
-from nullcrop.config.definitions import Definition, FolderSource, IsicSource, KaggleSource, PhantomSource
+from nullcrop.config.definitions import (
+    ArchiveSource,
+    Definition,
+    FolderSource,
+    IsicSource,
+    KaggleSource,
+    MedMNISTSource,
+    PcamSource,
+    PhantomSource,
+)
 from nullcrop.datasets.folder import list_folder
+from nullcrop.datasets.groups import with_groups
 from nullcrop.datasets.isic import list_isic
 from nullcrop.datasets.kaggle_source import list_kaggle
+from nullcrop.datasets.medmnist_source import list_medmnist
+from nullcrop.datasets.pcam import list_pcam
+from nullcrop.datasets.public_archive import list_public_archive
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import write_json, written_whole
+from nullcrop.images.decode import packed_image
 from nullcrop.progress import say, tracked
+from nullcrop.threads import mapped
 
 SPLIT_PARTS = ("train", "val", "test")
 
@@ -51,6 +65,7 @@ def list_samples(
     listing = list_images(definition, archive)
     if listing.empty:
         raise NullcropError(f"dataset '{name}': no image was found in {_place(definition, archive)}")
+    listing = with_groups(definition, listing)
     _check_ids_and_classes(name, definition, listing)
     facts = _file_facts(list(listing["path"]), threads, name)
     # As objects, because a column with a gap would become float and so would 96 pixels.
@@ -105,18 +120,19 @@ def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
             return list_isic(source, archive, definition)
         case KaggleSource() as source:
             return list_kaggle(source, archive, definition)
-        case source:
-            raise NullcropError(
-                f"reading images of the source kind '{source.kind}' is not part of this version; "
-                "unpack the images into class folders and declare them as a `folder` dataset (docs/your-dataset.md)"
-            )
+        case ArchiveSource() as source:
+            return list_public_archive(source, archive, definition)
+        case PcamSource():
+            return list_pcam(archive)
+        case MedMNISTSource() as source:
+            return list_medmnist(source, archive, definition)
 
 
 def _place(definition: Definition, archive: Path) -> str:
     match definition.source:
         case FolderSource() as source:
             return source.path
-        case IsicSource() | KaggleSource() as source:
+        case IsicSource() | KaggleSource() | MedMNISTSource() as source:
             return source.data_dir or str(archive)
     return str(archive)
 
@@ -151,14 +167,27 @@ def _check_no_class_is_empty(name: str, definition: Definition, images: pd.DataF
 
 
 def _file_facts(paths: list[str], threads: int, name: str) -> list[dict[str, Any]]:
-    # Threads suffice: Pillow decodes outside Python's lock.
-    with ThreadPoolExecutor(threads) as pool:
-        return list(tracked(pool.map(image_facts, paths), len(paths), f"{name}: reading images"))
+    return list(tracked(mapped(image_facts, paths, threads), len(paths), f"{name}: reading images"))
 
 
 def image_facts(path: str) -> dict[str, Any]:
-    """Size, mode, format and bytes of one image file, fully decoded; `problem` says why it cannot be."""
+    """Size, mode, format and bytes of one image file, fully decoded; `problem` says why it cannot be.
+
+    An image in an array has the format NPY and the bytes it takes there, which tell no more than
+    its size; its pixels are not looked at, because they cannot be read wrongly.
+    """
     try:
+        packed = packed_image(path)
+        if packed is not None:
+            return {
+                "width": packed.shape[1],
+                "height": packed.shape[0],
+                "mode": "RGB" if packed.ndim == 3 else "L",
+                "format": "NPY",
+                "file_bytes": packed.nbytes,
+                "orientation": 1,
+                "problem": None,
+            }
         with Image.open(path) as image:
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
             image.load()
@@ -239,6 +268,7 @@ def _summary(
         },
         "left_out": [{"path": row.path, "problem": row.problem} for row in unreadable.itertuples()],
         "discrepancies": mismatches,
+        "notes": definition.notes,
         "licence": definition.licence,
         "citation": definition.citation,
         "versions": {"pillow": PIL.__version__},

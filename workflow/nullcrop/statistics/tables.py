@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 
 from nullcrop.config.cell import CELL_COLUMNS
-from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
+from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS, base_split
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, sha256_of, written_whole
 from nullcrop.statistics.metrics import cell_metrics
 
-ORDERS = {"split": SPLITS, "view": VIEWS, "architecture": ARCHITECTURES}
-"""Axes of the grid whose names have an order; the others are sorted as they are."""
+ORDERS = {"view": VIEWS, "architecture": ARCHITECTURES}
+"""Axes of the grid whose names have an order; splits have that of the protocols, then of the shuffles."""
 
 TEXT_COLUMNS = [*(name for name in CELL_COLUMNS if name != "seed"), "numerics"]
 PARTS = ("train", "val", "test")
@@ -103,8 +103,15 @@ def _row(folder: Path) -> dict[str, Any]:
 
 def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Sort key of a coordinate: its place in the registry, or itself where there is none."""
+    if column.name == "split":
+        return column.map(_place_of_split)
     order = ORDERS.get(str(column.name))
     return column if order is None else column.map({name: place for place, name in enumerate(order)})
+
+
+def _place_of_split(name: str) -> int:
+    split, shuffle = base_split(name)
+    return SPLITS.index(split) + shuffle * len(SPLITS)
 
 
 def _read(path: Path, **options: Any) -> pd.DataFrame:

@@ -1,30 +1,32 @@
 """Train one cell, from the store and a split to predictions; interrupted at will, resumed bit for bit."""
 
-import hashlib
-import json
-import platform
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import PIL
 import torch
 import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-import nullcrop
-from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.files import sha256_of
 from nullcrop.images.store import View
 from nullcrop.progress import duration, say, tracked
 from nullcrop.training.architectures import build, input_size
+from nullcrop.training.cells import (
+    identity_of,
+    is_kept,
+    open_view,
+    read_split,
+    rows_of_parts,
+    versions,
+    write_cell,
+)
 from nullcrop.training.checkpoint import resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.numerics import Numerics, device_name, set_numerics
@@ -61,26 +63,18 @@ def train_cell(job: CellJob) -> None:
     Raises NullcropError when inputs do not fit together or the loss is no longer a number.
     """
     started = time.monotonic()
-    view, split = View(job.view), _read_split(job.split)
-    if sha256_of_lines(list(split["id"])) != view.facts["ids_sha256"]:
-        raise NullcropError(
-            f"{job.split} and {job.view} name different images: delete the split and run again"
-        )
+    split = read_split(job.split)
+    view = open_view(job.view, split, job.split)
     numerics = set_numerics(job.device, job.threads)
     identity = _identity(job, view, numerics)
-    kept = job.work.with_name(f"{job.work.name}.kept")
-    if _is_finished(job.out, identity) or _is_finished(kept, identity):
-        if not _is_finished(job.out, identity):
-            _copy_cell(kept, job.out)
-        shutil.rmtree(job.work, ignore_errors=True)
-        say("kept: this cell was finished from the same inputs, parameters and numerics")
+    if is_kept(job.out, job.work, identity):
         return
     job.work.mkdir(parents=True, exist_ok=True)  # from here on `status` counts the cell as begun
 
     size = input_size(job.cell.architecture, job.recipe.input_size)
     images = InputImages(view, size, numerics.device)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
-    rows = {part: np.flatnonzero(split["part"] == part) for part in ("train", "val", "test")}
+    rows = rows_of_parts(split)
     n_targets = int(split["target"].max()) + 1
 
     pretrained = read_weights(job.cell.architecture, job.weights) if job.weights else None
@@ -128,36 +122,25 @@ def train_cell(job: CellJob) -> None:
             f"the trained network answers with values that are no numbers ({job.out}): "
             f"try a learning rate below {job.recipe.learning_rate:g}; nothing was written"
         )
-    _write_table(_predictions(split.iloc[rows["test"]], logits.cpu().numpy()), job.out / "predictions.csv")
-    _write_table(pd.DataFrame(history), job.out / "history.csv")
-    write_json(
-        job.out / "cell.json",
+    write_cell(
+        job.cell,
+        job.out,
+        job.work,
+        split,
+        logits.cpu().numpy(),
+        history,
         {
-            "cell": asdict(job.cell),
             "recipe": asdict(job.recipe),
             "input_size": size,
             "numerics": numerics.name,
             "identity": identity,
-            "predictions_sha256": sha256_of(job.out / "predictions.csv"),
-            "images": {part: len(of_part) for part, of_part in rows.items()},
-            "targets": n_targets,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "seconds": sum(row["seconds"] for row in history),
             "seconds_of_this_run": time.monotonic() - started,
             "hardware": device_name(numerics.device),
-            "host": platform.machine(),
-            "versions": {
-                "nullcrop": nullcrop.__version__,
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "torchvision": torchvision.__version__,
-                "numpy": np.__version__,
-                "pillow": PIL.__version__,
-            },
+            "versions": versions(torch=torch.__version__, torchvision=torchvision.__version__),
         },
     )
-    _copy_cell(job.out, kept)
-    shutil.rmtree(job.work, ignore_errors=True)
 
 
 def _train_epoch(
@@ -204,26 +187,7 @@ def predict(network: nn.Module, images: InputImages, rows: NDArray[np.int64], ba
     return torch.cat([network(images.batch(batch)) for batch in batches(rows, batch_size)])
 
 
-def _predictions(test: pd.DataFrame, logits: NDArray[np.float32]) -> pd.DataFrame:
-    table = test[["id", "group", "target"]].assign(predicted=logits.argmax(1))
-    return table.assign(**{f"logit_{code}": logits[:, code] for code in range(logits.shape[1])})
-
-
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    # Nine digits hold every float32 without loss.
-    with written_whole(path) as aside:
-        table.to_csv(aside, index=False, float_format="%.9g")
-
-
-def _read_split(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise NullcropError(f"cannot read the split {path}: {error}") from None
-
-
 def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
-    """What decides a cell's result, as one hash: the content of its inputs, its parameters, its numerics."""
     content = {
         "architecture": job.cell.architecture,
         "recipe": job.recipe.differences(),
@@ -233,23 +197,4 @@ def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
         "imagenet": job.weights is not None,
         "numerics": numerics.name,
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _is_finished(out: Path, identity: str) -> bool:
-    try:
-        facts = read_json(out / "cell.json")
-        return (
-            facts["identity"] == identity
-            and facts["predictions_sha256"] == sha256_of(out / "predictions.csv")
-            and (out / "history.csv").is_file()
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _copy_cell(source: Path, out: Path) -> None:
-    """Copy a finished cell's files, each whole, cell.json last."""
-    for name in CELL_FILES:
-        with written_whole(out / name) as aside:
-            shutil.copyfile(source / name, aside)
+    return identity_of(content)

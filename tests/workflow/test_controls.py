@@ -1,0 +1,52 @@
+"""Baselines and shuffled targets as cells of a study."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from .conftest import Checkout
+
+TRUE, SHUFFLED = (f"results/cells/one/printed/{split}" for split in ("grouped", "grouped_shuffle1"))
+
+
+def test_controls_are_cells_of_their_study(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    controls = {"baselines": ["mean_rgb", "file_facts"], "shuffles": 1}
+    checkout.write_study(datasets=["one"], views=["upper_left"], **controls)
+    plan = checkout.plan()
+    assert (plan["train_cell"], plan["fit_baselines"], plan["split_samples"]) == (2, 2, 2)
+    checkout.snakemake()
+    assert checkout.plan() == {}
+
+    metrics = pd.read_csv(checkout.folder / "results/studies/toy/metrics.csv")
+    assert list(metrics[["split", "view", "architecture"]].itertuples(index=False, name=None)) == [
+        (split, view, architecture)
+        for split in ("grouped", "grouped_shuffle1")
+        for view, architecture in (
+            ("original", "file_facts"),
+            ("upper_left", "lenet5"),
+            ("upper_left", "mean_rgb"),
+        )
+    ]
+    tested = [
+        pd.read_csv(checkout.folder / split / "upper_left/lenet5/toy/seed0/predictions.csv")[["id", "target"]]
+        for split in (TRUE, SHUFFLED)
+    ]
+    assert tested[0].equals(tested[1])
+
+    before = checkout.predictions()
+    (checkout.folder / TRUE / "upper_left/mean_rgb/baseline/seed0/predictions.csv").unlink()
+    again = ["fit_baselines", "compute_metrics", "join_metrics", "plot_accuracy", "all"]
+    assert checkout.plan() == Counter(again)
+    checkout.snakemake()
+    assert checkout.predictions() == before
+    log = checkout.folder / "results/logs/fit_baselines/one/printed/grouped/seed0.log"
+    assert log.read_text().count("kept: ") == len(list(Path(checkout.folder, TRUE).rglob("baseline")))
+
+    # Another baseline of a test set that has been fitted is a matter of its metrics alone.
+    checkout.write_study(
+        datasets=["one"], views=["upper_left"], baselines=["majority", "raw_pixels"], shuffles=1
+    )
+    assert checkout.plan() == Counter(again[1:])
