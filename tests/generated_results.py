@@ -34,12 +34,12 @@ def write_cell(project: Project, cell: Cell, n: int, strength: float, constant: 
     table["predicted"] = logits.argmax(1)
     table = table.assign(**{f"logit_{k}": logits[:, k].astype(np.float32) for k in range(len(names))})
     table.to_csv(folder / "predictions.csv", index=False, float_format="%.9g")
-    recipe = project.config.all_recipes[cell.recipe]
-    epochs = np.arange(1, recipe.epochs + 1)
+    recipe = project.config.recipe_of(cell.recipe)
+    epochs = np.arange(1, getattr(recipe, "epochs", 1) + 1)
     history = {"epoch": epochs}
     for part, ease in (("train", 1.0), ("val", 0.7)):
-        history[f"{part}_loss"] = 0.7 * np.exp(-ease * strength * epochs / recipe.epochs)
-        history[f"{part}_accuracy"] = 1 - 0.4 * np.exp(-ease * strength * epochs / recipe.epochs)
+        history[f"{part}_loss"] = 0.7 * np.exp(-ease * strength * epochs / len(epochs))
+        history[f"{part}_accuracy"] = 1 - 0.4 * np.exp(-ease * strength * epochs / len(epochs))
     pd.DataFrame({**history, "seconds": 1.5}).to_csv(folder / "history.csv", index=False)
     write_json(
         folder / "cell.json",
@@ -50,7 +50,7 @@ def write_cell(project: Project, cell: Cell, n: int, strength: float, constant: 
             "predictions_sha256": sha256_of(folder / "predictions.csv"),
             "images": {"train": 8 * n, "val": n, "test": n},
             "targets": len(names),
-            "seconds": 1.5 * recipe.epochs,
+            "seconds": 1.5 * len(epochs),
             "hardware": "Generated GPU",
             "versions": VERSIONS,
         },

@@ -79,7 +79,9 @@ def report(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("the report was NOT tested in a browser: no Chromium here (Debian: apt-get install chromium)")
+        pytest.skip(
+            "the report was NOT tested in a browser: no Chromium here (Debian: apt-get install chromium)"
+        )
     with sync_playwright() as playwright:
         # Chromium's own sandbox refuses to start for root, who runs the tests in a container.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -25,6 +25,14 @@ def live(page: Page, name: str) -> Locator:
     return figure
 
 
+def point(page: Page, target: Locator) -> None:
+    """Move the mouse to the middle of ``target``, whatever lies on top of it there."""
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
 def unfold_everything(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach((details) => (details.open = true))")
     for figure in page.locator("figure.chart").all():
@@ -33,7 +41,7 @@ def unfold_everything(page: Page) -> None:
 
 def test_opens_from_disk_and_says_how_far_it_is(page: Page) -> None:
     expect(page).to_have_title(re.compile("First study, Second study"))
-    expect(page.locator("header")).to_contain_text("26 of 42 cells done")
+    expect(page.locator("header")).to_contain_text("26 of 42 networks done")
     expect(page.locator("main > .notice")).to_contain_text("16 of 42 cells have no result yet")
     expect(page.locator("#dataset-waiting")).to_contain_text("not listed yet")
 
@@ -53,9 +61,11 @@ def test_the_grid_shows_every_planned_cell_and_tells_the_missing(page: Page) -> 
 
 def test_hovering_tells_numbers_and_intervals(page: Page) -> None:
     grid = live(page, "grid-chart")
-    grid.locator(".mark-rect.role-mark path:not([stroke-dasharray])").first.hover()
+    point(page, grid.locator(".mark-rect.role-mark path:not([stroke-dasharray])").first)
     tooltip = page.locator("#vg-tooltip-element")
-    expect(tooltip).to_contain_text(re.compile(r"AUROC: ?0\.\d{3} \(95 % interval 0\.\d{3} to \d\.\d{3}\); cells from"))
+    expect(tooltip).to_contain_text(
+        re.compile(r"AUROC0\.\d{3} \(95 % interval 0\.\d{3} to \d\.\d{3}\); cells from")
+    )
     expect(tooltip).to_contain_text("no-information rate")
     expect(tooltip).to_contain_text("constant: one class for over 99 % of the images (1 of 2 cells)")
 
@@ -69,7 +79,7 @@ def test_the_grids_menus_filter_and_recolour(page: Page) -> None:
     grid.get_by_label("colour").select_option("AUROC")
     expect(numbers.first).to_have_text(before[0])
     grid.get_by_label("seed").select_option("1")
-    expect(numbers.first).not_to_have_text(before[0])
+    expect(numbers.nth(1)).not_to_have_text(before[1])
     grid.get_by_label("seed").select_option("all")
     grid.get_by_label("study").select_option("second")
     expect(numbers).to_have_count(12)  # two splits of one dataset
@@ -86,7 +96,9 @@ def test_the_grids_number_is_the_mean_of_the_cells(page: Page, project: Project)
 
 
 def test_a_click_leads_to_the_dataset(page: Page) -> None:
-    live(page, "grid-chart").locator(".mark-rect.role-mark path:not([stroke-dasharray])").first.click()
+    point(page, live(page, "grid-chart").locator(".mark-text.role-mark text").first)
+    page.mouse.down()
+    page.mouse.up()
     page.wait_for_url("**/index.html#dataset-complete")
     expect(page.locator("#dataset-complete h3")).to_be_in_viewport()
 
@@ -164,7 +176,7 @@ def test_hostile_names_are_text(page: Page) -> None:
     assert section.locator("b, i, h1, style, svg[onload]").count() == 0
     grid = live(page, "grid-chart")
     expect(grid.locator("svg")).to_contain_text("<script>")
-    page.locator("#grid-chart .mark-rect.role-mark path").nth(8).hover()
+    point(page, grid.locator(".mark-text.role-mark text").nth(7))
     expect(page.locator("#vg-tooltip-element")).to_contain_text("<script>")
 
 
@@ -216,5 +228,5 @@ def test_without_scripts_charts_and_tables_stand(browser: Browser, report: Path)
     page.goto(report.as_uri())
     expect(page.locator("#grid-chart svg")).to_be_visible()
     expect(page.locator("#dataset-complete figure svg").first).to_be_visible()
-    expect(page.locator("table").first).to_be_visible()
+    expect(page.locator("#methods-studies table")).to_be_visible()
     context.close()

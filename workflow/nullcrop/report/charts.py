@@ -14,6 +14,7 @@ import pandas as pd
 import vl_convert
 
 from nullcrop.config.names import ARCHITECTURES, VIEWS
+from nullcrop.figures.accuracy import NO_PIXELS
 from nullcrop.figures.style import ARCHITECTURE_LABELS, VIEW_LABELS
 
 Spec = dict[str, Any]
@@ -21,7 +22,7 @@ Spec = dict[str, Any]
 VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
 """Version of the grammar for vl-convert, such as 6.4."""
 
-VIEW_ORDER = [VIEW_LABELS[view] for view in VIEWS]
+VIEW_ORDER = [*(VIEW_LABELS[view] for view in VIEWS), NO_PIXELS]
 
 ALL = "all"
 
@@ -127,6 +128,7 @@ def looks_of(cells: pd.DataFrame) -> list[Look]:
 def static_svg(spec: Spec, prefix: str) -> str:
     """The chart as an SVG element for HTML, its identifiers made unique by ``prefix``."""
     svg: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=VEGA_LITE)
+    svg = svg.replace("<svg ", '<svg aria-hidden="true" ', 1)
     for before in ('id="', "url(#"):
         for kind in ("clip", "gradient"):
             svg = svg.replace(f"{before}{kind}", f"{before}{prefix}-{kind}")

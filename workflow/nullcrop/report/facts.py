@@ -46,6 +46,16 @@ class Curve:
     """Images by true (rows) and predicted target."""
 
 
+@dataclass(frozen=True)
+class StudyFacts:
+    """One dataset in one study: its cells and what they amount to together."""
+
+    cells: list[Cell]
+    """Planned."""
+    metrics: pd.DataFrame
+    """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
+
+
 @dataclass
 class DatasetFacts:
     """Everything known of one dataset."""
@@ -56,10 +66,7 @@ class DatasetFacts:
     """dataset.json; None before the images are listed."""
     cells: list[CellFacts]
     """Planned cells of all studies, each once."""
-    studies: dict[str, list[Cell]]
-    """Cells of this dataset by the studies that plan them."""
-    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
-    """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
+    studies: dict[str, StudyFacts] = field(default_factory=dict)
     curves: dict[Cell, Curve] = field(default_factory=dict)
     histories: dict[Cell, pd.DataFrame] = field(default_factory=dict)
     """Rows of history.csv by finished cell."""
@@ -125,7 +132,7 @@ def cell_facts(project: Project, cell: Cell) -> CellFacts:
     results = Path(project.config.paths.results)
     try:
         record = read_json(results / "cells" / cell.path / "cell.json")
-        if record["recipe"] == asdict(project.config.all_recipes[cell.recipe]):
+        if record["recipe"] == asdict(project.config.recipe_of(cell.recipe)):
             return CellFacts(cell, "done", record)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there, or not whole: not done
@@ -142,13 +149,42 @@ def _dataset(grid: Grid, name: str) -> DatasetFacts:
         grid.project.definition(name),
         _json(results / "datasets" / name / "dataset.json"),
         [cell_facts(grid.project, cell) for cell in planned],
-        studies,
     )
     _read_cells(facts, results)
+    done = {state.cell for state in facts.in_state("done")}
+    for study, cells in studies.items():
+        finished = [cell for cell in cells if cell in done]
+        facts.studies[study] = StudyFacts(cells, _metrics(results, study, name, finished))
     figures = [results / "studies" / study / name / "figures" / "samples.png" for study in studies]
     facts.samples_figure = next((path for path in figures if path.is_file()), None)
     facts.hashes = _hashes(grid, name)
     return facts
+
+
+def _read_cells(facts: DatasetFacts, results: Path) -> None:
+    """Fill in curves and histories of the finished cells; one that cannot be read is damaged."""
+    for place, state in enumerate(facts.cells):
+        if state.state != "done":
+            continue
+        folder = results / "cells" / state.cell.path
+        try:
+            facts.curves[state.cell], facts.histories[state.cell] = _curve(folder), _history(folder)
+        except NullcropError as error:
+            facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
+
+
+def _metrics(results: Path, study: str, dataset: str, done: list[Cell]) -> pd.DataFrame:
+    """Metrics of the cells that are done: the study's own table, if it is newer and of the same cells."""
+    if not done:
+        return pd.DataFrame(columns=CELL_COLUMNS)
+    folders = [results / "cells" / cell.path for cell in done]
+    newest = max((folder / "cell.json").stat().st_mtime for folder in folders)
+    path = results / "studies" / study / dataset / "metrics.csv"
+    if path.is_file() and path.stat().st_mtime >= newest:
+        table = read_metrics(path)
+        if {Cell(*row) for row in table[CELL_COLUMNS].itertuples(index=False)} == set(done):
+            return table
+    return metrics_of_cells(folders)
 
 
 def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
@@ -167,39 +203,6 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
         for view, store in stores.items()
         if store
     ]
-
-
-def _read_cells(facts: DatasetFacts, results: Path) -> None:
-    """Fill in metrics, curves and histories of the finished cells; one that cannot be read is damaged."""
-    known = _known_metrics(facts, results)
-    rows = []
-    for place, state in enumerate(facts.cells):
-        if state.state != "done":
-            continue
-        folder = results / "cells" / state.cell.path
-        try:
-            row = known[state.cell] if state.cell in known else metrics_of_cells([folder])
-            curve, history = _curve(folder), _history(folder)
-        except NullcropError as error:
-            facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
-            continue
-        rows.append(row)
-        facts.curves[state.cell], facts.histories[state.cell] = curve, history
-    if rows:
-        facts.metrics = pd.concat(rows, ignore_index=True)
-
-
-def _known_metrics(facts: DatasetFacts, results: Path) -> dict[Cell, pd.DataFrame]:
-    """Rows of the studies' tables that are newer than every finished cell, by cell."""
-    cells = [results / "cells" / state.cell.path / "cell.json" for state in facts.in_state("done")]
-    newest = max((path.stat().st_mtime for path in cells), default=0.0)
-    known: dict[Cell, pd.DataFrame] = {}
-    for study in facts.studies:
-        path = results / "studies" / study / facts.name / "metrics.csv"
-        if path.is_file() and path.stat().st_mtime >= newest:
-            table = read_metrics(path)
-            known |= {Cell(*row[CELL_COLUMNS]): table.loc[[index]] for index, row in table.iterrows()}
-    return known
 
 
 def _curve(folder: Path) -> Curve:

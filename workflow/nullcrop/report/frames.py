@@ -1,6 +1,7 @@
 """The facts as tables, one for each chart and table of the page."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.names import BASELINES, WITHOUT_PIXELS, base_split
+from nullcrop.figures.accuracy import NO_PIXELS
 from nullcrop.figures.style import VIEW_LABELS
 from nullcrop.report.charts import looks_of
 from nullcrop.report.facts import DatasetFacts, Facts
@@ -19,71 +22,89 @@ RESULT_COLUMNS = (
 )
 
 
-def panel_of(cell: Cell) -> str:
-    """Name of the test protocol a cell belongs to: cells of one panel may be compared."""
-    return f"split: {cell.split}; label rule: {cell.labels}"
+def kind_of(cell: Cell) -> str:
+    """Whether a cell is a `network`, a `baseline`, or either of them on `shuffled` targets."""
+    if base_split(cell.split)[1]:
+        return "shuffled"
+    return "baseline" if cell.architecture in BASELINES else "network"
 
 
 def planned(dataset: DatasetFacts) -> pd.DataFrame:
-    """One row a planned cell: coordinates, state, panel, series, and the metrics of the finished ones."""
-    cells = pd.DataFrame(
-        [
-            {
-                **{name: getattr(facts.cell, name) for name in CELL_COLUMNS},
-                "state": facts.state,
-                "panel": panel_of(facts.cell),
-            }
-            for facts in dataset.cells
-        ]
-    )
+    """One row a planned cell: coordinates, state, what kind of cell it is, and the metrics if it is done.
+
+    Added columns: state; kind (network, baseline, or shuffled: trained on shuffled targets); panel; series;
+    place (the view, or that no pixel is seen).
+    """
+    cells = pd.DataFrame([{**asdict(facts.cell), "state": facts.state} for facts in dataset.cells])
+    metrics = pd.concat([study.metrics for study in dataset.studies.values()])
+    metrics = metrics.drop_duplicates(CELL_COLUMNS).astype({"seed": int})
+    table = cells.merge(metrics, on=CELL_COLUMNS, how="left")
+    return described(table.reindex(columns=list(dict.fromkeys([*table, *RESULT_COLUMNS]))))
+
+
+def described(cells: pd.DataFrame) -> pd.DataFrame:
+    """``cells`` with the columns kind, panel, series and place, see :func:`planned`."""
     labels = {(look.architecture, look.recipe): look.label for look in looks_of(cells)}
-    cells["series"] = [labels[pair] for pair in zip(cells["architecture"], cells["recipe"], strict=True)]
-    cells["view_label"] = cells["view"].map(VIEW_LABELS)
-    # An empty table has columns of no type, which cannot be joined on.
-    metrics = dataset.metrics if len(dataset.metrics) else pd.DataFrame(columns=CELL_COLUMNS)
-    joined = cells.merge(metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left")
-    return joined.reindex(columns=list(dict.fromkeys([*joined, *RESULT_COLUMNS])))
+    every = [Cell(*row) for row in cells[CELL_COLUMNS].itertuples(index=False)]
+    return cells.assign(
+        kind=[kind_of(cell) for cell in every],
+        panel=[
+            f"split: {split}; label rule: {rule}"
+            for split, rule in zip(cells["split"], cells["labels"], strict=True)
+        ],
+        series=[labels[pair] for pair in zip(cells["architecture"], cells["recipe"], strict=True)],
+        place=cells["view"].map(VIEW_LABELS).mask(cells["architecture"].isin(WITHOUT_PIXELS), NO_PIXELS),
+    )
+
+
+def every_cell(dataset: DatasetFacts) -> pd.DataFrame:
+    """One row for each study and planned cell, with the metrics that belong to that study."""
+    states = {facts.cell: facts.state for facts in dataset.cells}
+    tables = []
+    for name, study in dataset.studies.items():
+        cells = pd.DataFrame([{"study": name, **asdict(cell), "state": states[cell]} for cell in study.cells])
+        tables.append(cells.merge(study.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left"))
+    return described(pd.concat(tables, ignore_index=True))
 
 
 def grid_rows(facts: Facts) -> pd.DataFrame:
-    """One row for each study and planned cell, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
+    """One row for each study and planned network, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
     tables = []
-    every = pd.concat([planned(dataset) for dataset in facts.datasets], ignore_index=True)
-    looks = looks_of(every)
-    column = {(look.architecture, look.recipe): (look.label, place) for place, look in enumerate(looks)}
-    order = 0
     for dataset in facts.datasets:
-        cells = planned(dataset)
-        several = {name: cells[name].nunique() > 1 for name in ("split", "labels")}
-        for _, rows in cells.groupby("panel", sort=False):
-            first = rows.iloc[0]
-            suffix = " · ".join(str(first[name]) for name, many in several.items() if many)
-            title = dataset.definition.title + (f" · {suffix}" if suffix else "")
-            order += 1
-            for study, members in dataset.studies.items():
-                keys = {tuple(getattr(cell, name) for name in CELL_COLUMNS) for cell in members}
-                chosen = rows[[key in keys for key in rows[CELL_COLUMNS].itertuples(index=False, name=None)]]
-                tables.append(
-                    chosen.assign(row=title, order=order, study=study, href=f"#dataset-{dataset.name}")
-                )
+        cells = every_cell(dataset)
+        cells = cells[cells["kind"] == "network"]
+        several = [name for name in ("split", "labels") if cells[name].nunique() > 1]
+        suffix = cells[several].agg(" · ".join, axis=1).radd(" · ") if several else ""
+        tables.append(
+            cells.assign(
+                row=dataset.definition.title + suffix, href=f"#dataset-{dataset.name}", dataset=dataset.name
+            )
+        )
     table = pd.concat(tables, ignore_index=True)
-    pairs = [column[pair] for pair in zip(table["architecture"], table["recipe"], strict=True)]
+    table = table.reindex(columns=list(dict.fromkeys([*table, *RESULT_COLUMNS])))
+    looks = looks_of(table)
+    labels = {(look.architecture, look.recipe): place for place, look in enumerate(looks)}
+    columns = [labels[pair] for pair in zip(table["architecture"], table["recipe"], strict=True)]
+    results = {
+        "n": "n",
+        "auroc": "auroc",
+        "auroc_low": "auroc_low",
+        "auroc_high": "auroc_high",
+        "accuracy": "accuracy",
+        "accuracy_low": "wilson_low",
+        "accuracy_high": "wilson_high",
+        "no_information_rate": "no_information_rate",
+    }
     return pd.DataFrame(
         {
-            **{name: table[name] for name in ("row", "order", "study", "split", "labels", "seed", "href")},
-            "view": table["view_label"],
-            "column": [label for label, _ in pairs],
-            "column_order": [place for _, place in pairs],
+            **{name: table[name] for name in ("row", "study", "split", "labels", "seed", "href")},
+            "order": table.groupby(["dataset", "row"], sort=False).ngroup(),
+            "view": table["place"],
+            "column": [looks[place].label for place in columns],
+            "column_order": columns,
             "done": (table["state"] == "done").astype(int),
-            "n": table["n"].astype(float),
-            "auroc": table["auroc"].astype(float).round(5),
-            "auroc_low": table["auroc_low"].astype(float).round(5),
-            "auroc_high": table["auroc_high"].astype(float).round(5),
-            "accuracy": table["accuracy"].astype(float).round(5),
-            "accuracy_low": table["wilson_low"].astype(float).round(5),
-            "accuracy_high": table["wilson_high"].astype(float).round(5),
-            "no_information_rate": table["no_information_rate"].astype(float).round(5),
-            "constant": (table["constant"] == True).astype(int),  # noqa: E712 - NaN where there is no result
+            "constant": table["constant"].eq(True).astype(int),
+            **{name: table[column].astype(float).round(5) for name, column in results.items()},
         }
     )
 
@@ -96,7 +117,7 @@ def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
     """
     done = cells[cells["state"] == "done"]
     rows: list[dict[str, Any]] = []
-    for (panel, view, series), group in done.groupby(["panel", "view", "series"], sort=False):
+    for (panel, view, series), group in done.groupby(["panel", "place", "series"], sort=False):
         value = group[measure].mean()
         if measure == "accuracy":
             n = group["n"].mean()
@@ -105,7 +126,7 @@ def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
         else:
             low, high = group["auroc_low"].mean(), group["auroc_high"].mean()
             null = "0.5: ranks no better than chance"
-        place = {"panel": panel, "view": VIEW_LABELS[str(view)], "series": series}
+        place = {"panel": panel, "view": view, "series": series}
         constant = int(group["constant"].sum())
         rows.append(
             {
@@ -168,7 +189,7 @@ def learning_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
                 "accuracy": history[f"{part}_accuracy"].round(4).tolist(),
             }
             for cell, place, _ in _finished_rows(cells)
-            if "train_loss" in (history := dataset.histories[cell])
+            for history in [dataset.histories[cell]]
             for part, name in (("train", "training"), ("val", "validation"))
         ]
     )
@@ -178,7 +199,7 @@ def confusion_counts(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame
     """Images by true and predicted target, summed over seeds."""
     rows: list[dict[str, Any]] = []
     for (panel, view, series), group in cells[cells["state"] == "done"].groupby(
-        ["panel", "view", "series"], sort=False
+        ["panel", "place", "series"], sort=False
     ):
         members = [cell for cell, _, _ in _finished_rows(group)]
         names = dataset.definition.target_names(members[0].labels)
@@ -188,7 +209,7 @@ def confusion_counts(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame
                 rows.append(
                     {
                         "panel": panel,
-                        "view": VIEW_LABELS[str(view)],
+                        "view": view,
                         "series": series,
                         "true": true,
                         "predicted": predicted,
@@ -206,7 +227,7 @@ def _finished_rows(cells: pd.DataFrame) -> Iterable[tuple[Cell, dict[str, Any], 
         cell = Cell(**{name: row[name] for name in CELL_COLUMNS})
         place = {
             "panel": row["panel"],
-            "view": VIEW_LABELS[row["view"]],
+            "view": row["place"],
             "series": row["series"],
             "seed": str(row["seed"]),
         }

@@ -132,9 +132,21 @@ def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
 
 
 def progress(cells: Iterable[CellFacts]) -> str:
-    """`24 of 312 cells done`."""
-    states = [facts.state for facts in cells]
-    return f"{states.count('done')} of {len(states)} cells done"
+    """`24 of 312 networks done`, and as much of the baselines and of the networks on shuffled targets."""
+    words = {
+        "network": "networks",
+        "baseline": "baselines",
+        "shuffled": "controls on shuffled targets",
+    }
+    states: dict[str, list[str]] = {kind: [] for kind in words}
+    for facts in cells:
+        states[frames.kind_of(facts.cell)].append(facts.state)
+    return (
+        ", ".join(
+            f"{found.count('done')} of {len(found)} {words[kind]}" for kind, found in states.items() if found
+        )
+        + " done"
+    )
 
 
 def missing(cells: Iterable[CellFacts]) -> str:
@@ -205,80 +217,103 @@ def _identity(dataset: DatasetFacts) -> Block:
 
 
 def _results(dataset: DatasetFacts, cells: pd.DataFrame) -> list[Block]:
-    name, title = dataset.name, dataset.definition.title
-    every = table_of(
-        cells, f"{name}-cells", f"Every cell of {title}; p is one-sided and not corrected.", tables.CELL_TABLE
-    )
-    if not (cells["state"] == "done").any():
-        return [Block(f"{name}-every", "Every cell", tables=[every], unfolded=False)]
-    looks = charts.looks_of(cells)
-    numbers = "The same numbers stand in the table “Every cell”."
-    constant = "A dashed frame marks constant predictors: over 99 % of the answers are one class, which is no evidence."
-    marks = {measure: frames.marks(cells, measure) for measure in ("accuracy", "auroc")}
-    seeds = " Horizontal ticks are single seeds." if cells["seed"].nunique() > 1 else ""
-    measures = [
-        drawing(
-            f"{name}-auroc",
-            f"AUROC of {title} by view and network with 95 % intervals. {numbers}",
-            f"AUROC by view. Dashed line: 0.5, no information. Bars: 95 % interval of one test set.{seeds} {constant}",
-            charts.measure_chart(marks["auroc"], looks, "AUROC"),
-        ),
-        drawing(
-            f"{name}-accuracy",
-            f"Accuracy of {title} by view and network with 95 % intervals. {numbers}",
-            "Accuracy by view. Dashed line: the no-information rate, the share of the largest class among the test "
-            f"images. Bars: 95 % Wilson interval of one test set.{seeds} {constant}",
-            charts.measure_chart(marks["accuracy"], looks, "accuracy"),
-        ),
-    ]
-    lines = frames.roc_lines(dataset, cells)
-    roc = (
-        [
-            drawing(
-                f"{name}-roc",
-                f"ROC curves of {title}, one panel a view. {numbers}",
-                "One line a trained network; dotted: chance. For more than two targets the mean of each against the rest.",
-                charts.roc_chart(lines, looks),
-            )
-        ]
-        if len(lines)
-        else []
-    )
-    histories = frames.learning_lines(dataset, cells)
-    learning = (
-        [
-            drawing(
-                f"{name}-learning",
-                f"Learning curves of {title}, one panel a view: loss or accuracy by epoch in training and validation.",
-                "Loss and accuracy by epoch, one line a trained network.",
-                charts.learning_chart(histories, looks),
-            )
-        ]
-        if len(histories)
-        else []
-    )
-    confusion = [
-        drawing(
-            f"{name}-confusion" + (f"-{rule}" if rule != rules[0] else ""),
-            f"Confusion matrices of {title} by network and view. {numbers}",
-            f"Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share of the true "
-            f"class. Label rule: {rule}.",
-            charts.confusion_chart(
-                frames.confusion_counts(dataset, cells[cells["labels"] == rule]),
-                looks,
-                dataset.definition.target_names(rule),
-            ),
-        )
-        for rules in [list(cells.loc[cells["state"] == "done", "labels"].unique())]
-        for rule in rules
-    ]
+    """Everything that the cells say."""
+    cells = cells[cells["kind"] != "shuffled"]
+    networks = cells[cells["kind"] == "network"]
     return [
-        Block(f"{name}-measures", "AUROC and accuracy", drawings=measures),
-        Block(f"{name}-rocs", "ROC curves", drawings=roc, unfolded=False),
-        Block(f"{name}-confusions", "Confusion matrices", drawings=confusion, unfolded=False),
-        Block(f"{name}-curves", "Learning curves", drawings=learning, unfolded=False),
-        Block(f"{name}-every", "Every cell", tables=[every], unfolded=False),
+        _measures(dataset, cells),
+        _roc_curves(dataset, networks),
+        _confusions(dataset, networks),
+        _learning_curves(dataset, networks),
+        _every_cell(dataset),
     ]
+
+
+SAME_NUMBERS = "The same numbers stand in the table “Every cell”."
+
+
+def _measures(dataset: DatasetFacts, cells: pd.DataFrame) -> Block:
+    block = Block(f"{dataset.name}-measures", "AUROC and accuracy")
+    if not (cells["state"] == "done").any():
+        return block
+    nulls = {
+        "AUROC": "Dashed line: 0.5, no information. Bars: 95 % interval of one test set.",
+        "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test images. "
+        "Bars: 95 % Wilson interval of one test set.",
+    }
+    seeds = " Horizontal ticks: single seeds." if cells["seed"].nunique() > 1 else ""
+    looks = charts.looks_of(cells)
+    for measure, words in nulls.items():
+        block.drawings.append(
+            drawing(
+                f"{dataset.name}-{measure.lower()}",
+                f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % intervals. {SAME_NUMBERS}",
+                f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds} Dashed frame: a constant predictor, over 99 % of "
+                "whose answers are one class; no evidence, whatever its number.",
+                charts.measure_chart(frames.marks(cells, measure.lower()), looks, measure),
+            )
+        )
+    return block
+
+
+def _roc_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+    block = Block(f"{dataset.name}-rocs", "ROC curves", unfolded=False)
+    lines = frames.roc_lines(dataset, networks)
+    if len(lines):
+        block.drawings.append(
+            drawing(
+                f"{dataset.name}-roc",
+                f"ROC curves of {dataset.definition.title}, one panel a view. {SAME_NUMBERS}",
+                "One line a trained network; dotted: chance. For more than two targets the mean over each against the "
+                "rest.",
+                charts.roc_chart(lines, charts.looks_of(networks)),
+            )
+        )
+    return block
+
+
+def _confusions(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+    block = Block(f"{dataset.name}-confusions", "Confusion matrices", unfolded=False)
+    done = networks[networks["state"] == "done"]
+    for rule, of_rule in done.groupby("labels", sort=False):
+        block.drawings.append(
+            drawing(
+                f"{dataset.name}-confusion-{rule}",
+                f"Confusion matrices of {dataset.definition.title} by network and view. {SAME_NUMBERS}",
+                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share of the true "
+                f"class. Label rule: {rule}.",
+                charts.confusion_chart(
+                    frames.confusion_counts(dataset, of_rule),
+                    charts.looks_of(networks),
+                    dataset.definition.target_names(str(rule)),
+                ),
+            )
+        )
+    return block
+
+
+def _learning_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+    block = Block(f"{dataset.name}-curves", "Learning curves", unfolded=False)
+    lines = frames.learning_lines(dataset, networks)
+    if len(lines):
+        block.drawings.append(
+            drawing(
+                f"{dataset.name}-learning",
+                f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by epoch, in training "
+                "and validation.",
+                "Loss and accuracy by epoch, one line a trained network.",
+                charts.learning_chart(lines, charts.looks_of(networks)),
+            )
+        )
+    return block
+
+
+def _every_cell(dataset: DatasetFacts) -> Block:
+    title = dataset.definition.title
+    table = table_of(
+        frames.every_cell(dataset), f"{dataset.name}-cells", f"Every cell of {title}.", tables.CELL_TABLE
+    )
+    return Block(f"{dataset.name}-every", "Every cell", tables=[table], unfolded=False)
 
 
 def _rule(rule: LabelRule) -> str:
@@ -355,7 +390,7 @@ def _methods(facts: Facts) -> Block:
     ]
     recipes = {cell.recipe for dataset in facts.datasets for state in dataset.cells for cell in [state.cell]}
     for name in sorted(recipes):
-        values = asdict(config.all_recipes[name])
+        values = asdict(config.recipe_of(name))
         pairs.append(
             (
                 f"Recipe {name}",
@@ -372,11 +407,12 @@ def _methods(facts: Facts) -> Block:
             **{
                 axis: listed(dict.fromkeys(getattr(cell, axis) for cell in cells), 20)
                 for axis in ("labels", "split", "view", "architecture", "recipe", "seed")
+                for cells in [of_study.cells]
             },
-            "cells": len(cells),
+            "cells": len(of_study.cells),
         }
         for dataset in facts.datasets
-        for study, cells in dataset.studies.items()
+        for study, of_study in dataset.studies.items()
     ]
     table = table_of(pd.DataFrame(rows), "methods-studies", "What each study trains.", tables.STUDY_TABLE)
     return Block("methods", "Methods as run", facts=pairs, tables=[table])

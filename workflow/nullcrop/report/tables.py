@@ -94,8 +94,9 @@ def yes(heading: str) -> Column:
 
 
 COORDINATES = {
-    "view_label": Column("view"),
-    "series": Column("network"),
+    "study": Column("study"),
+    "place": Column("view"),
+    "series": Column("network or baseline"),
     "recipe": Column("recipe"),
     "split": Column("split"),
     "labels": Column("label rule"),

@@ -1,16 +1,13 @@
 """The AUROC of one cell and its uncertainty, with images or whole groups as the independent units."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import comb
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 from scipy.stats import t as student
-from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.errors import NullcropError
 

@@ -190,7 +190,9 @@ class _Ordered:
         if self.test.mostly_mixed:
             return _centred_squares(influence, np.ones_like(influence, dtype=bool))
         one_target = (positives == 0, negatives == 0)
-        return sum(_centred_squares(influence, inside) for inside in (*one_target, ~(one_target[0] | one_target[1])))
+        return sum(
+            _centred_squares(influence, inside) for inside in (*one_target, ~(one_target[0] | one_target[1]))
+        )
 
     @cached_property
     def _block(self) -> Ints:

@@ -89,6 +89,8 @@ async function bring(drawing) {
     bind: controls,
     tooltip: { disableDefaultStyle: true },
   });
+  // The drawing as a whole has a text; without this its parts would be read out one by one.
+  stage.querySelector("svg").setAttribute("aria-hidden", "true");
   drawing.replaceChildren(...stage.childNodes);
   drawing.classList.add("live");
 }
