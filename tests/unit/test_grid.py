@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
-from nullcrop.config.grid import SPLIT_PATTERN, Grid, any_of, split_path
-from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, BASELINES, CROPS, SPLITS, VIEWS
+from nullcrop.config.grid import Grid, any_of, split_path
+from nullcrop.config.models import Project, read_project
+from nullcrop.config.names import ANY_SPLIT_PATTERN, ARCHITECTURES, BASELINES, CROPS, NETWORKS, SPLITS, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.resources import training_gpus, training_memory_mb, training_minutes
 from nullcrop.errors import NullcropError
+
+ROOT = Path(__file__).parents[2]
 
 MakeProject = Callable[..., Project]
 
@@ -185,16 +188,50 @@ def test_shuffles_train_everything_again_on_shuffled_targets(make_project: MakeP
     assert "unknown split 'random_shuffle3'" in refusal(lambda: grid.check_target(unplanned))
 
 
-@pytest.mark.parametrize("name", [*SPLITS, "random_shuffle1", "grouped_balanced_shuffle120"])
+@pytest.mark.parametrize(
+    "name", [*SPLITS, "random_shuffle1", "grouped_balanced_shuffle120", "random_balanced405"]
+)
 def test_the_pattern_of_splits_matches_their_names(name: str) -> None:
-    assert re.fullmatch(SPLIT_PATTERN, name)
+    assert re.fullmatch(ANY_SPLIT_PATTERN, name)
 
 
 @pytest.mark.parametrize(
-    "name", ["random_shuffle", "random_shuffle0", "shuffle1", "random_shuffle1_balanced", ""]
+    "name",
+    [
+        "random_shuffle",
+        "random_shuffle0",
+        "shuffle1",
+        "random_shuffle1_balanced",
+        "random_balanced0",
+        "balanced4",
+        "",
+    ],
 )
 def test_the_pattern_of_splits_matches_nothing_else(name: str) -> None:
-    assert not re.fullmatch(SPLIT_PATTERN, name)
+    assert not re.fullmatch(ANY_SPLIT_PATTERN, name)
+
+
+def test_seeds_of_the_config_stand_in_place_of_every_studys_own(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "architectures": ["vgg16"], "views": ["center"], "seeds": [7]}
+    grid = Grid(make_project({"main": study}, seeds=[0, 1, 2]))
+    assert sorted(cell.seed for cell in grid.cells("main")) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("config", "cells"),
+    [
+        # 13 datasets × 4 networks × 6 views
+        ("config", 312),
+        ("reconstruction", 312),
+        # Nine panels (three of them under two rules), ISIC-2018's two at five seeds
+        ("balanced", (2 + 2 + 1 + 1 + 1 + 1 + 2 * 5) * 24),
+        # One dataset with and without ImageNet weights
+        ("transfer", 2 * 24),
+    ],
+)
+def test_the_studies_hold_as_many_networks_as_the_paper_trained(config: str, cells: int) -> None:
+    grid = Grid(read_project(ROOT / f"config/{config}.yaml"))
+    assert sum(cell.architecture in NETWORKS for cell in grid.all_cells) == cells
 
 
 # Refusals

@@ -391,7 +391,7 @@ def test_a_truncated_npz_is_refused_even_if_its_md5_were_right(
     path = release("breastmnist", 28, arrays("breastmnist", 28))
     path.write_bytes(path.read_bytes()[:-1000])
     accept(path, monkeypatch)
-    assert f"{path} is damaged or no zip" in fetch("breastmnist", 28, path, tmp_path)
+    assert f"{path} is damaged or no archive" in fetch("breastmnist", 28, path, tmp_path)
 
 
 def test_a_flipped_byte_is_found_by_the_members_crc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

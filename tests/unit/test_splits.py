@@ -225,6 +225,15 @@ def test_balancing_evens_the_training_part_and_touches_no_other(protocol: str) -
     assert set(dropped) == {0}
 
 
+def test_a_number_is_how_many_training_images_of_each_target_are_kept() -> None:
+    table = release(train=120, val=30, test=30)
+    split = make_split(*table, "official_balanced7", 1)
+    assert split.loc[split["part"] == "train", "target"].value_counts().to_dict() == {0: 7, 1: 7}
+    fewest = make_split(*table, "official", 1).query("part == 'train'")["target"].value_counts().min()
+    with pytest.raises(NullcropError, match=f"the rarest has {fewest}; name at most {fewest}"):
+        make_split(*table, f"official_balanced{fewest + 1}", 1)
+
+
 def test_balancing_draws_its_images_by_the_seed() -> None:
     table = release(train=300)
     kept = [make_split(*table, "official_balanced", seed)["part"] == "train" for seed in (0, 0, 1)]

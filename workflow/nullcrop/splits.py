@@ -20,7 +20,7 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     """Assign every image to `train`, `val`, `test` or `unused`.
 
     ``samples`` has the columns id, group and official_split; ``targets`` one integer a row.
-    ``protocol`` is one of names.SPLITS:
+    ``protocol`` is one of names.SPLITS, or one with a number:
 
     - `official`: the release's parts; where it has no validation part, a tenth of its training
       part (by group where groups are known) is set aside. Images in no part are unused.
@@ -28,7 +28,8 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     - `grouped`: 8/1/1 of StratifiedGroupKFold: no group is in two parts. An image without a
       group is a group of its own. The seed draws which folds are tested and watched, too.
     - `…_balanced`: of the training part as many images of each target as the rarest has, drawn
-      at random; the others are unused. Validation and test keep their shares.
+      at random; the others are unused. Validation and test keep their shares. `…_balanced405` keeps
+      405 of each.
     - `…_shuffle1`, `…_shuffle2`, …: the very parts of the split before it, with the targets of its
       training and validation images shuffled (:func:`shuffled_targets`): a negative control, tested
       on the true targets.
@@ -55,7 +56,7 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
             raise NullcropError(f"unknown split protocol '{protocol}'")
     _check_parts(protocol, part, target)
     if balance:
-        part = _balanced(part, target, seed)
+        part = _balanced(part, target, seed, int(balance.removeprefix("balanced") or 0))
     if shuffle:
         # The shuffle's own stream, so that it does not repeat what the split has drawn.
         rng = np.random.default_rng([seed, shuffle])
@@ -134,10 +135,19 @@ def _official(
     return part
 
 
-def _balanced(part: NDArray[np.object_], target: NDArray[np.int64], seed: int) -> NDArray[np.object_]:
+def _balanced(
+    part: NDArray[np.object_], target: NDArray[np.int64], seed: int, wanted: int
+) -> NDArray[np.object_]:
+    """``part`` with ``wanted`` training images of each target (0: as many as the rarest has)."""
     rng = np.random.default_rng(seed)
     rows_of = [np.flatnonzero((part == "train") & (target == code)) for code in np.unique(target)]
-    keep = min(len(rows) for rows in rows_of)
+    fewest = min(len(rows) for rows in rows_of)
+    if wanted > fewest:
+        raise NullcropError(
+            f"{wanted} training images of each target were asked for, but the rarest has {fewest}; "
+            f"name at most {fewest}, or no number"
+        )
+    keep = wanted or fewest
     for rows in rows_of:
         part[rng.permutation(rows)[keep:]] = "unused"
     return part

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 import pydantic
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from nullcrop.config.names import PUBLISHED
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, read_yaml
 from nullcrop.errors import NullcropError, listed
 
@@ -400,3 +401,10 @@ def find_definitions(folders: Iterable[str]) -> dict[str, Path]:
                 raise NullcropError(f"dataset '{path.stem}' is defined twice: {found[path.stem]} and {path}")
             found[path.stem] = path
     return found
+
+
+def read_published_definitions(folders: Iterable[str]) -> dict[str, Definition]:
+    """Definitions of the published study's datasets, as far as ``folders`` hold them, by name."""
+    return {
+        name: read_definition(path) for name, path in find_definitions(folders).items() if name in PUBLISHED
+    }

@@ -10,6 +10,7 @@ from nullcrop.config.models import Project
 from nullcrop.config.names import (
     ARCHITECTURES,
     BASELINE_RECIPE,
+    FIGURES,
     PUBLISHED,
     SMALLEST_INPUT,
     SPLITS,
@@ -20,9 +21,6 @@ from nullcrop.config.names import (
 )
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
-
-FIGURES = ("accuracy", "samples")
-"""Figures of one dataset in one study."""
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
@@ -64,11 +62,12 @@ class Grid:
                     for number in range((part.shuffles or 0) + 1)
                     for split in part.splits or []
                 ]
-                axes = (rules, splits, part.views, part.architectures, part.recipes, part.seeds)
+                seeds = self.project.config.seeds or part.seeds or []
+                axes = (rules, splits, part.views, part.architectures, part.recipes, seeds)
                 cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
                 cells.update(
                     (cell, None)
-                    for labels, split, seed in product(rules, splits, part.seeds or [])
+                    for labels, split, seed in product(rules, splits, seeds)
                     for cell in baseline_cells(dataset, labels, split, seed)
                     if cell.architecture in (part.baselines or [])
                     and (cell.view in (part.views or []) or cell.architecture in WITHOUT_PIXELS)
@@ -124,9 +123,13 @@ class Grid:
         return inputs
 
     def figure_paths(self, study: str, dataset: str) -> list[str]:
-        """Every figure file of one dataset in one study."""
+        """The figure files of one dataset that a study asks for."""
         folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"
-        return [f"{folder}/{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
+        return [
+            f"{folder}/{figure}.{suffix}"
+            for figure in self.project.config.studies[study].figures
+            for suffix in FIGURE_FORMATS
+        ]
 
     def report_inputs(self, dataset: str | None = None) -> list[str]:
         """Tables and figures that the report (of one ``dataset``) is made of."""
@@ -152,9 +155,13 @@ class Grid:
         results = self.project.config.paths.results
         made = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
         for study in self.studies:
-            made.append(f"{results}/studies/{study}/metrics.csv")
+            folder = f"{results}/studies/{study}"
+            made += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
+            made += [f"{folder}/figures/verdicts.{suffix}" for suffix in FIGURE_FORMATS]
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
+            if set(PUBLISHED) & set(self.datasets(study)):
+                made.append(f"{results}/studies/{study}/published.csv")
         if set(PUBLISHED) & set(self.values("dataset")):
             made.append(f"{results}/discrepancies.csv")
         return [*made, f"{results}/report/index.html"]
@@ -193,7 +200,10 @@ class Grid:
             ],
         }
         axes["report"] = [("report", ["index.html", *(f"{name}.html" for name in self.values("dataset"))])]
-        if kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
+        if kind == "studies" and len(rest) > 2 and rest[0] in self.studies and rest[1] == "figures":
+            names = [f"verdicts.{suffix}" for suffix in FIGURE_FORMATS]
+            axes["studies"] += [("folder", ["figures"]), ("figure", names)]
+        elif kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
             axes["studies"].append(("dataset", self.datasets(rest[0])))
             if rest[2] == "figures":
                 names = [f"{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
@@ -209,10 +219,6 @@ class Grid:
 def split_path(results: str, cell: Cell) -> str:
     """The split that ``cell`` shares with every cell of its dataset, label rule, protocol and seed."""
     return f"{results}/splits/{cell.dataset}/{cell.labels}/{cell.split}/seed{cell.seed}.csv"
-
-
-SPLIT_PATTERN = f"(?:{'|'.join(SPLITS)})(?:_shuffle[1-9][0-9]*)?"
-"""A regular expression that matches the names of splits, shuffled ones included."""
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -1,14 +1,15 @@
 """The config file: studies, recipes, paths, and what is common to all of them."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
-from nullcrop.config.names import BASELINE_RECIPE, BASELINES, NETWORKS, SPLITS, VIEWS
+from nullcrop.config.names import BASELINE_RECIPE, BASELINES, FIGURES, NETWORKS, SPLIT_PATTERN, SPLITS, VIEWS
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, meant, read_yaml
 from nullcrop.errors import NullcropError
@@ -16,7 +17,18 @@ from nullcrop.errors import NullcropError
 View = Literal[*VIEWS]  # type: ignore[valid-type]
 Network = Literal[*NETWORKS]  # type: ignore[valid-type]
 Baseline = Literal[*BASELINES]  # type: ignore[valid-type]
-Split = Literal[*SPLITS]  # type: ignore[valid-type]
+
+
+def _known_split(name: str) -> str:
+    if not re.fullmatch(SPLIT_PATTERN, name):
+        raise ValueError(f"unknown split '{name}', {meant(name, SPLITS)}")
+    return name
+
+
+Split = Annotated[
+    str, AfterValidator(_known_split), Field(json_schema_extra={"pattern": f"^{SPLIT_PATTERN}$"})
+]
+Figure = Literal[*FIGURES]  # type: ignore[valid-type]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Shuffles = Annotated[int, Field(ge=0)]
 
@@ -70,6 +82,8 @@ class Study(Model):
     """What is reached without a network, beside the networks: the largest class always (majority), and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the file alone. The last and majority see no pixel and count once, at the view `original`."""
     shuffles: Shuffles = 0
     """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
+    figures: list[Figure] = ["accuracy", "samples"]
+    """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`)."""
     parts: list[Part] = []
     """Several cross products in place of one; what a part leaves out is taken from above."""
 
@@ -105,6 +119,23 @@ class Paths(Model):
     """Archives and weights as downloaded or generated."""
 
 
+class Thresholds(Model):
+    """What a verdict calls weak and strong, by the corrected lower bound of the AUROC on crops."""
+
+    level: Annotated[float, Field(ge=0.001, lt=0.5)] = 0.05
+    """Chance of any false finding among all networks of a dataset and split."""
+    weak: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
+    """A bound above this is weak evidence; 0.5 is what an answer blind to the image reaches."""
+    strong: Annotated[float, Field(ge=0.5, lt=1)] = 0.6
+    """A bound above this is strong evidence."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Thresholds":
+        if self.weak > self.strong:
+            raise ValueError(f"weak ({self.weak}) must not exceed strong ({self.strong})")
+        return self
+
+
 class Config(Model):
     """Everything a run is asked to do; the machine it runs on belongs into a profile."""
 
@@ -116,12 +147,18 @@ class Config(Model):
     """Folders with one YAML file a dataset."""
     recipes: dict[Name, Recipe] = {}
     """Recipes besides the built-in `paper` and `scratch`."""
+    seeds: list[Seed] | None = None
+    """In place of every study's own seeds, usually on the command line: `seeds=[0,1,2,3,4]` repeats each cell five times."""
     crop: CropSize = CropSize()
     """Size of the five crops."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
     paths: Paths = Paths()
     """Where things lie."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Largest difference at which a reproduced value is said to agree with the published one, as a share; name it before the run."""
+    verdict: Thresholds = Thresholds()
+    """What a verdict calls weak and strong, and how surely."""
 
     @model_validator(mode="before")
     @classmethod
@@ -192,9 +229,21 @@ class Project:
         return self._definitions[dataset]
 
 
-def read_project(path: Path | str) -> Project:
-    """The project of one config file."""
-    content = read_yaml(path)
-    if not isinstance(content, Mapping):
-        raise NullcropError(f"{path}: the config must be a mapping of keys, with `studies` among them")
-    return Project(content, str(path))
+def read_project(*paths: Path | str) -> Project:
+    """The project of one config file, or of several, where a later one adds to and replaces keys of the former."""
+    content: dict[str, Any] = {}
+    for path in paths:
+        further = read_yaml(path)
+        if not isinstance(further, Mapping):
+            raise NullcropError(f"{path}: the config must be a mapping of keys, with `studies` among them")
+        content = _merged(content, further)
+    return Project(content, ", ".join(map(str, paths)))
+
+
+def _merged(content: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """As Snakemake joins its `--configfile`s: mappings key by key, everything else replaced."""
+    joined = dict(content)
+    for key, value in further.items():
+        both = isinstance(value, Mapping) and isinstance(joined.get(key), Mapping)
+        joined[key] = _merged(joined[key], value) if both else value
+    return joined

@@ -21,13 +21,24 @@ WITHOUT_PIXELS = ("majority", "file_facts")
 ARCHITECTURES = (*NETWORKS, *BASELINES)
 """All architectures, in the order of every figure and table."""
 
+FIGURES = ("accuracy", "samples", "scores", "curves")
+"""Figures of one dataset in one study."""
+
 BASELINE_RECIPE = "baseline"
 """Recipe of every baseline; no network has it."""
 
-SPLITS = tuple(
-    f"{protocol}{balance}" for protocol in ("official", "random", "grouped") for balance in ("", "_balanced")
-)
-"""Split protocols, each with the training part as it is or balanced."""
+PROTOCOLS = ("official", "random", "grouped")
+"""How test images are set apart."""
+
+SPLITS = tuple(f"{protocol}{balance}" for protocol in PROTOCOLS for balance in ("", "_balanced"))
+"""Split protocols, each with the training part as it is or balanced. A number behind `_balanced` is the
+training images kept of each target; without one it is as many as the rarest has."""
+
+SPLIT_PATTERN = rf"(?:{'|'.join(PROTOCOLS)})(?:_balanced(?:[1-9][0-9]*)?)?"
+"""A regular expression that matches the names of splits on true targets."""
+
+ANY_SPLIT_PATTERN = rf"{SPLIT_PATTERN}(?:_shuffle[1-9][0-9]*)?"
+"""The same with the negative controls of each."""
 
 
 def shuffled_split(split: str, number: int) -> str:
@@ -39,6 +50,14 @@ def base_split(name: str) -> tuple[str, int]:
     """The protocol behind a split's name, and the number of its shuffle: 0 when the targets are the true ones."""
     split, _, number = name.partition("_shuffle")
     return split, int(number or 0)
+
+
+def place_of_split(name: str) -> int:
+    """Order of splits in every figure and table: true targets first, then by protocol and by balance."""
+    split, shuffle = base_split(name)
+    protocol, balanced, images = split.partition("_balanced")
+    kept = int(images or 0) + 1 if balanced else 0
+    return (shuffle * len(PROTOCOLS) + PROTOCOLS.index(protocol)) * 10**9 + kept
 
 
 WITHOUT_IMAGENET = ("lenet5",)

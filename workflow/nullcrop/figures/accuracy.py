@@ -21,10 +21,10 @@ from nullcrop.config.names import (
     ARCHITECTURES,
     BASELINE_RECIPE,
     BASELINES,
-    SPLITS,
     VIEWS,
     WITHOUT_PIXELS,
     base_split,
+    place_of_split,
 )
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
@@ -101,7 +101,7 @@ def plot_accuracy(
     views = [view for view in (*VIEWS, NO_PIXELS) if view in set(metrics["view"])]
     series = _series(metrics)
     panels = sorted(
-        metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], SPLITS.index(item[0][1]))
+        metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], place_of_split(str(item[0][1])))
     )
     width = max(6.6, 1.9 + len(views) * max(0.75, 0.27 * _room(views, series) / GROUP_WIDTH))
 

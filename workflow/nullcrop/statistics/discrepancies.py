@@ -337,7 +337,7 @@ def _counts_of_others(published: Published, known: Mapping[str, Official]) -> It
 # Tables 5 to 9 and the text: accuracies
 
 
-def _tables(published: Published) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def metric_tables(published: Published) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Number, dataset and rows of each table of metrics; the four columns hold Rounded."""
     metrics = published["metrics_as_printed.csv"]
     columns = ["accuracy", *ROLES.values()]
@@ -351,7 +351,7 @@ def _tables(published: Published) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def _accuracies(published: Published) -> Iterator[tuple[str, str, str, list[Rounded]]]:
     """Dataset, place, file and accuracies: one item a table, and one for the text on a dataset."""
-    for table, dataset, rows in _tables(published):
+    for table, dataset, rows in metric_tables(published):
         yield dataset, table, "metrics_as_printed.csv", list(rows["accuracy"])
     for key, claims in published["claims.csv"].groupby("dataset", sort=False):
         different = dict.fromkeys(_parse("claims.csv", text) for text in claims["accuracy"])
@@ -410,7 +410,7 @@ def _test_sizes(published: Published, known: Mapping[str, Official]) -> Iterator
             evidence + _fitting(printed, known, "test", dataset),
             f"{file}, {official.file}",
         )
-    for table, dataset, rows in _tables(published):
+    for table, dataset, rows in metric_tables(published):
         if dataset not in known:
             continue
         for column, heading in HEADINGS.items():
@@ -486,7 +486,7 @@ def _earlier_sizes(published: Published, known: Mapping[str, Official]) -> Itera
 def _constant_answers(published: Published, known: Mapping[str, Official]) -> Iterator[Finding]:
     rows = [
         (dataset, table, "metrics_as_printed.csv", row["accuracy"], row["architecture"], row["region"])
-        for table, dataset, metrics in _tables(published)
+        for table, dataset, metrics in metric_tables(published)
         for row in metrics.to_dict("records")
     ] + [
         (
@@ -614,7 +614,7 @@ def _beside(rows: pd.DataFrame, column: str, others: Sequence[str]) -> list[str]
 
 
 def _columns(published: Published, known: Mapping[str, Official]) -> Iterator[Finding]:
-    for table, dataset, rows in _tables(published):
+    for table, dataset, rows in metric_tables(published):
         official = known.get(dataset)
         sources = "metrics_as_printed.csv" + (f", {official.file}" if official else "")
         within = {column: _beside(rows, column, _others(column)).count("within") for column in HEADINGS}
@@ -664,7 +664,7 @@ def _columns(published: Published, known: Mapping[str, Official]) -> Iterator[Fi
 
 
 def _full_recall(published: Published, known: Mapping[str, Official]) -> Iterator[Finding]:
-    for table, dataset, rows in _tables(published):
+    for table, dataset, rows in metric_tables(published):
         official = known.get(dataset)
         roles = roles_of(rows, official)
         column = roles.columns["recall"] if roles else ROLES["recall"]
@@ -702,7 +702,7 @@ def _full_recall(published: Published, known: Mapping[str, Official]) -> Iterato
 
 def _same_rows(published: Published, known: Mapping[str, Official]) -> Iterator[Finding]:
     columns = ["architecture", "accuracy", *ROLES.values()]
-    for (table, dataset, rows), (other, _, others) in combinations(_tables(published), 2):
+    for (table, dataset, rows), (other, _, others) in combinations(metric_tables(published), 2):
         pairs = rows.merge(others, on=columns, suffixes=("", "_other"))
         shared = len(pairs.drop_duplicates(["architecture", "region"]))
         if 2 * shared < len(rows):
@@ -748,7 +748,7 @@ def _no_information_rates(published: Published, known: Mapping[str, Official]) -
                 continue
             crops = [
                 accuracy
-                for _, name, rows in _tables(published)
+                for _, name, rows in metric_tables(published)
                 for accuracy in rows.loc[rows["region"].isin(CROPS), "accuracy"]
                 if name == dataset
             ]

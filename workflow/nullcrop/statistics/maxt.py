@@ -46,7 +46,7 @@ class Family:
     """Critical value of t."""
 
 
-def test_family(cells: Sequence[tuple[TestSet, Floats]], level: float, draws: int = DRAWS) -> Family:
+def maxt(cells: Sequence[tuple[TestSet, Floats]], level: float, draws: int = DRAWS) -> Family:
     """Test which of ``cells`` have an AUROC above 0.5, with an error rate of ``level`` for all of them.
 
     ``cells`` are pairs of a test set (the same object for cells that share it) and scores, N or
@@ -72,10 +72,9 @@ def test_family(cells: Sequence[tuple[TestSet, Floats]], level: float, draws: in
     # p ≤ level exactly where t exceeds the k-th largest draw.
     k = int(np.floor(level * (draws + 1) + TOLERANCE))
     critical = float(np.sort(largest)[-k]) + TOLERANCE if k else np.inf
+    if critical == -np.inf:
+        critical = np.inf  # no draw gave any statistic, so none is surprising
     return Family(value, error, p, value - critical * error, critical)
-
-
-test_family.__test__ = False  # type: ignore[attr-defined]  # not a test of pytest's
 
 
 def _statistics(test: TestSet, score: Floats, labels: NDArray[np.int8]) -> tuple[Floats, float, float]:
@@ -189,10 +188,9 @@ class _Ordered:
         influence[left == 0] = np.nan
         if self.test.mostly_mixed:
             return _centred_squares(influence, np.ones_like(influence, dtype=bool))
-        one_target = (positives == 0, negatives == 0)
-        return sum(
-            _centred_squares(influence, inside) for inside in (*one_target, ~(one_target[0] | one_target[1]))
-        )
+        strata = (positives == 0, negatives == 0, (positives > 0) & (negatives > 0))
+        variance: Floats = np.sum([_centred_squares(influence, inside) for inside in strata], axis=0)
+        return variance
 
     @cached_property
     def _block(self) -> Ints:
