@@ -12,7 +12,6 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.files import sha256_of, write_json
-from nullcrop.statistics.tables import write_metrics
 
 VERSIONS = {"nullcrop": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "torchvision": "0.28.0"}
 
@@ -86,20 +85,12 @@ def write_dataset(project: Project, dataset: str, sizes: tuple[int, int] = (224,
         coarse.resize((1400, 900), Image.Resampling.BICUBIC).save(path)
 
 
-def write_results(project: Project, n: int = 200, share: float = 1.0, tables: bool = True) -> None:
-    """Write the first ``share`` of all planned cells, with a signal in the original and in some crops.
-
-    Datasets of which every cell is written get their tables too, unless ``tables`` is False.
-    """
+def write_results(project: Project, n: int = 200, share: float = 1.0) -> None:
+    """Write the first ``share`` of all planned cells, with a signal in the original and in some crops."""
     grid = Grid(project)
-    results = Path(project.config.paths.results)
     cells = grid.all_cells
     for place, cell in enumerate(cells[: round(share * len(cells))]):
         strength = 2.0 if cell.view == "original" else 0.25 * (zlib.crc32(cell.dataset.encode()) % 5)
         write_cell(project, cell, n, strength, constant=place % 12 == 5)
     for dataset in grid.values("dataset"):
         write_dataset(project, dataset)
-        for study in grid.studies if tables else []:
-            folders = [results / "cells" / cell.path for cell in grid.cells(study, dataset)]
-            if folders and all((folder / "cell.json").is_file() for folder in folders):
-                write_metrics(folders, results / "studies" / study / dataset / "metrics.csv")

@@ -294,6 +294,30 @@ def plot_samples(options: argparse.Namespace) -> None:
     )
 
 
+def audit_phantoms(options: argparse.Namespace) -> None:
+    """Audit generated datasets in memory and write their predictions."""
+    from nullcrop.config.definitions import PhantomSource
+    from nullcrop.training.calibration import audit_phantoms
+
+    source = PhantomSource.model_validate_json(options.phantom)
+    audit_phantoms(source, options.datasets, options.protocols, options.recipe, options.out)
+
+
+def count_alarms(options: argparse.Namespace) -> None:
+    """Count the audit's alarms on generated datasets."""
+    from nullcrop.statistics.calibration import write_calibration
+
+    write_calibration(options.tables, options.level, options.out)
+
+
+def plot_calibration(options: argparse.Namespace) -> None:
+    """Draw false alarms and power of the audit."""
+    from nullcrop.figures.calibration import plot_calibration
+    from nullcrop.statistics.calibration import read_calibration
+
+    plot_calibration(read_calibration(options.table), options.out)
+
+
 def resolve_config(options: argparse.Namespace) -> None:
     """Write down the config of a run."""
     from nullcrop.config.models import Project
@@ -308,7 +332,7 @@ def report(options: argparse.Namespace) -> None:
     from nullcrop.config.models import read_project
     from nullcrop.report.page import write_report
 
-    write_report(read_project(options.configfile), options.out, options.only)
+    write_report(read_project(*options.configfile), options.out, options.only)
 
 
 def status(options: argparse.Namespace) -> None:
@@ -463,6 +487,9 @@ def _parser() -> argparse.ArgumentParser:
         "--crop",
         "--out",
     )
+    command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
+    command("count-alarms", count_alarms, "--tables", "--level", "--out")
+    command("plot-calibration", plot_calibration, "--table", "--out")
     command("resolve-config", resolve_config, "--config", "--out")
     command("report", report, "--configfile", "--only", "--out")
     command("status", status, "--configfile", "--study")
@@ -490,16 +517,19 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "--crop": _needed("size of the crops in pixels, such as 20x20", type=_crop_size),
     "--dataset": _needed("name of the dataset"),
+    "--datasets": _needed("number of datasets, of consecutive seeds", type=_positive),
     "--definition": _needed("the dataset's YAML file", type=Path),
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
     "--field": _needed("what crops hold", choices=["whole", "tile"]),
     "--labels": _needed("label rule"),
-    "--level": _needed("error rate of a family of cells", type=float),
+    "--level": _needed("nominal error rate of a family of cells", type=float),
     "--metrics": _needed("metrics.csv of one dataset or study", type=Path),
     "--only": {"default": None, "metavar": "DATASET", "help": "this dataset alone"},
     "--out": _needed("what to write", type=Path),
+    "--phantom": _needed("the first generated dataset, as JSON"),
     "--protocol": _needed("split protocol"),
+    "--protocols": _needed("split protocols", nargs="+"),
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
     "--recipe": _needed("what differs from the recipe `paper`, as JSON", type=_recipe),
     "--results": _needed("the folder of all results", type=Path),
@@ -507,7 +537,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--seed": _needed("seed", type=int),
     "--split": _needed("CSV of the split", type=Path),
     "--study": {"default": None, "help": "one study only"},
-    "--table": _needed("table of discrepancies", type=Path),
+    "--table": _needed("table to show", type=Path),
     "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
     "--thresholds": _needed("what a verdict calls weak and strong, as JSON"),
     "--title": _needed("title of the study"),

@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
+from nullcrop.config.calibration import batches
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells, fold_cells
 from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
 from nullcrop.config.models import Project
@@ -32,6 +33,7 @@ CONFIG = PROJECT.config
 RESULTS = CONFIG.paths.results
 RESOURCES = CONFIG.paths.resources
 ENVIRONMENT = "../../envs/nullcrop.yaml"
+BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
 
 # The package is found by path. With --sdm conda `python` is the environment's; without, the one
@@ -56,6 +58,7 @@ wildcard_constraints:
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
     study=any_of(GRID.studies),
+    batch=any_of(BATCHES),
 
 
 # What rules ask of the config: input functions, params and resources.

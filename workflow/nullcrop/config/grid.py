@@ -139,8 +139,8 @@ class Grid:
             for name in self.datasets(study):
                 if dataset in (None, name):
                     folder = f"{results}/studies/{study}/{name}"
-                    inputs += [f"{folder}/metrics.csv", f"{folder}/figures/samples.png"]
-                    inputs.append(f"{results}/datasets/{name}/dataset.json")
+                    inputs += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
+                    inputs += [f"{folder}/figures/samples.png", f"{results}/datasets/{name}/dataset.json"]
         if set(PUBLISHED) & set(self.values("dataset") if dataset is None else [dataset]):
             inputs.append(f"{results}/discrepancies.csv")
         return list(dict.fromkeys(inputs))
@@ -162,6 +162,9 @@ class Grid:
                 made += self.figure_paths(study, dataset)
             if set(PUBLISHED) & set(self.datasets(study)):
                 made.append(f"{results}/studies/{study}/published.csv")
+        if self.project.config.calibration is not None:
+            made.append(f"{results}/calibration/table.csv")
+            made += [f"{results}/calibration/calibration.{suffix}" for suffix in FIGURE_FORMATS]
         if set(PUBLISHED) & set(self.values("dataset")):
             made.append(f"{results}/discrepancies.csv")
         return [*made, f"{results}/report/index.html"]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, Field, model_validator
 
+from nullcrop.config.calibration import Calibration
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
 from nullcrop.config.names import BASELINE_RECIPE, BASELINES, FIGURES, NETWORKS, SPLIT_PATTERN, SPLITS, VIEWS
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
@@ -139,8 +140,10 @@ class Thresholds(Model):
 class Config(Model):
     """Everything a run is asked to do; the machine it runs on belongs into a profile."""
 
-    studies: Annotated[dict[Name, Study], Field(min_length=1)]
+    studies: Annotated[dict[Name, Study], Field(min_length=1)] = {}
     """Studies by name; `rule all` makes every one of them."""
+    calibration: Calibration | None = None
+    """Generated datasets on which the audit's false alarms and power are counted; a config has studies, this, or both."""
     datasets: list[str] | None = None
     """Narrow every study to these datasets; empty: all that the studies name."""
     definitions: list[str] = ["config/datasets"]
@@ -177,6 +180,10 @@ class Config(Model):
             raise ValueError(
                 f"recipes.{redefined[0]} is built in and cannot be redefined: choose another name"
             )
+        if not self.studies and self.calibration is None:
+            raise ValueError("studies: name at least one")
+        if self.calibration is not None:
+            self._check_calibration(self.calibration.recipe)
         for name, study in self.studies.items():
             for part in study.cross_products():
                 for recipe in part.recipes or []:
@@ -185,6 +192,14 @@ class Config(Model):
                             f"studies.{name}.recipes: unknown recipe '{recipe}', {meant(recipe, self.all_recipes)}"
                         )
         return self
+
+    def _check_calibration(self, recipe: str) -> None:
+        if recipe not in self.all_recipes:
+            raise ValueError(
+                f"calibration.recipe: unknown recipe '{recipe}', {meant(recipe, self.all_recipes)}"
+            )
+        if self.all_recipes[recipe].weights == "imagenet":
+            raise ValueError(f"calibration.recipe: '{recipe}' needs `weights: random`: LeNet-5 has no others")
 
     @property
     def all_recipes(self) -> dict[str, Recipe]:

@@ -13,13 +13,17 @@ from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.config.names import VIEWS
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
-from nullcrop.statistics.metrics import log_odds
-from nullcrop.statistics.tables import metrics_of_cells, read_metrics, read_predictions
+from nullcrop.statistics.comparisons import compare_cells
+from nullcrop.statistics.metrics import Answers
+from nullcrop.statistics.tables import FinishedCell, metrics_of_cells, read_cells, read_metrics
+from nullcrop.statistics.verdicts import judge
 
 State = Literal["done", "begun", "missing", "damaged"]
+
+TABLES = ("metrics", "comparisons", "verdicts")
+"""What the workflow writes of a dataset in a study, in the order of StudyFacts."""
 
 CURVE_POINTS = 60
 """Points of a drawn ROC curve at most."""
@@ -52,8 +56,12 @@ class StudyFacts:
 
     cells: list[Cell]
     """Planned."""
-    metrics: pd.DataFrame
+    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
     """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """As :func:`~nullcrop.statistics.comparisons.compare_cells` gives them."""
+    verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """As :func:`~nullcrop.statistics.verdicts.judge` gives them."""
 
 
 @dataclass
@@ -150,71 +158,63 @@ def _dataset(grid: Grid, name: str) -> DatasetFacts:
         _json(results / "datasets" / name / "dataset.json"),
         [cell_facts(grid.project, cell) for cell in planned],
     )
-    _read_cells(facts, results)
-    done = {state.cell for state in facts.in_state("done")}
-    for study, cells in studies.items():
-        finished = [cell for cell in cells if cell in done]
-        facts.studies[study] = StudyFacts(cells, _metrics(results, study, name, finished))
+    finished = _read_cells(facts, results)
+    facts.studies = {
+        study: _study(grid.project, study, facts, [one for one in finished if one.cell in set(cells)], cells)
+        for study, cells in studies.items()
+    }
     figures = [results / "studies" / study / name / "figures" / "samples.png" for study in studies]
     facts.samples_figure = next((path for path in figures if path.is_file()), None)
     facts.hashes = _hashes(grid, name)
     return facts
 
 
-def _read_cells(facts: DatasetFacts, results: Path) -> None:
-    """Fill in curves and histories of the finished cells; one that cannot be read is damaged."""
+def _read_cells(facts: DatasetFacts, results: Path) -> list[FinishedCell]:
+    """The finished cells, their curves and histories filled in; one that cannot be read is marked as damaged."""
     for place, state in enumerate(facts.cells):
-        if state.state != "done":
-            continue
         folder = results / "cells" / state.cell.path
-        try:
-            facts.curves[state.cell], facts.histories[state.cell] = _curve(folder), _history(folder)
-        except NullcropError as error:
-            facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
+        if state.state == "done":
+            try:
+                read_cells([folder])
+                facts.histories[state.cell] = _history(folder)
+            except NullcropError as error:
+                facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
+    # Once more and all together, so that cells of one test set share it.
+    folders = [results / "cells" / state.cell.path for state in facts.in_state("done")]
+    finished = read_cells(folders) if folders else []
+    facts.curves = {one.cell: _curve(one.answers) for one in finished}
+    return finished
 
 
-def _metrics(results: Path, study: str, dataset: str, done: list[Cell]) -> pd.DataFrame:
-    """Metrics of the cells that are done: the study's own table, if it is newer and of the same cells."""
-    if not done:
-        return pd.DataFrame(columns=CELL_COLUMNS)
-    folders = [results / "cells" / cell.path for cell in done]
-    newest = max((folder / "cell.json").stat().st_mtime for folder in folders)
-    path = results / "studies" / study / dataset / "metrics.csv"
-    if path.is_file() and path.stat().st_mtime >= newest:
-        table = read_metrics(path)
-        if {Cell(*row) for row in table[CELL_COLUMNS].itertuples(index=False)} == set(done):
-            return table
-    return metrics_of_cells(folders)
+def _study(
+    project: Project, name: str, facts: DatasetFacts, finished: list[FinishedCell], planned: list[Cell]
+) -> StudyFacts:
+    """A dataset in one study: from the study's own tables if they are of these cells, else computed now."""
+    if not finished:
+        return StudyFacts(planned)
+    results, definition = Path(project.config.paths.results), facts.definition
+    newest = max((results / "cells" / one.cell.path / "cell.json").stat().st_mtime for one in finished)
+    paths = [results / "studies" / name / facts.name / f"{table}.csv" for table in TABLES]
+    if all(path.is_file() and path.stat().st_mtime >= newest for path in paths):
+        tables = [read_metrics(path) for path in paths]
+        if {Cell(*row) for row in tables[0][CELL_COLUMNS].itertuples(index=False)} == {
+            one.cell for one in finished
+        }:
+            return StudyFacts(planned, *tables)
+    thresholds = project.config.verdict
+    metrics = metrics_of_cells(finished, definition.field, thresholds.level)
+    comparisons = compare_cells(finished)
+    words = (definition.title, definition.field, definition.group)
+    return StudyFacts(planned, metrics, comparisons, judge(metrics, comparisons, planned, *words, thresholds))
 
 
-def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
-    paths = grid.project.config.paths
-    archive = _json(Path(paths.resources, "archives", dataset, "archive.json")) or {}
-    files = [
-        {"dataset": dataset, "file": one["name"], "bytes": one.get("bytes"), "sha256": one["sha256"]}
-        for one in archive.get("files", [])
-        if "sha256" in one
-    ]
-    stores = {
-        view: _json(Path(paths.results, "datasets", dataset, "views", f"{view}.json")) for view in VIEWS
-    }
-    return files + [
-        {"dataset": dataset, "file": f"pixels of the view {view}", "sha256": store["pixels_sha256"]}
-        for view, store in stores.items()
-        if store
-    ]
-
-
-def _curve(folder: Path) -> Curve:
+def _curve(answers: Answers) -> Curve:
     """ROC curve and confusion matrix of a finished cell."""
-    predictions = read_predictions(folder)
-    logits = predictions.filter(regex="^logit_").to_numpy(np.float64)
-    target = predictions["target"].to_numpy()
-    n_targets = logits.shape[1]
-    odds = log_odds(logits)
+    target, odds = answers.test.target, answers.odds
+    n_targets = odds.shape[1]
     classes = [1] if n_targets == 2 else [k for k in range(n_targets) if (target == k).any()]
     x, y = _mean_roc([(target == k, odds[:, k]) for k in classes])
-    counts = confusion_matrix(target, predictions["predicted"], labels=range(n_targets))
+    counts = confusion_matrix(target, answers.predicted, labels=range(n_targets))
     return Curve(x, y, counts.tolist())
 
 

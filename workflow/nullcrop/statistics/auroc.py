@@ -6,8 +6,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.special import comb
+from scipy.stats import norm, rankdata
 from scipy.stats import t as student
+from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.errors import NullcropError
 

@@ -78,21 +78,13 @@ def train_cell(job: CellJob) -> None:
     n_targets = int(split["target"].max()) + 1
 
     pretrained = read_weights(job.cell.architecture, job.weights) if job.weights else None
-    network = build(
-        job.cell.architecture,
-        n_targets,
-        size,
-        stream_seed(job.cell.seed, job.cell.architecture, "weights"),
-        pretrained,
-    ).to(numerics.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=job.recipe.learning_rate, fused=True)
+    network, optimizer = new_network(job.cell, job.recipe, n_targets, size, numerics.device, pretrained)
     history = resume(job.work / "checkpoint.pt", identity, network, optimizer)
 
     for epoch in range(len(history) + 1, job.recipe.epochs + 1):
         epoch_started = time.monotonic()
-        order = np.random.default_rng(stream_seed(job.cell.seed, job.cell.architecture, "order", epoch))
-        train_loss, train_accuracy = _train_epoch(
-            job, epoch, network, optimizer, images, targets, order.permutation(rows["train"])
+        train_loss, train_accuracy = train_epoch(
+            job.cell, job.recipe, epoch, network, optimizer, images, targets, rows["train"]
         )
         logits = predict(network, images, rows["val"], job.recipe.batch_size)
         truth = targets[torch.from_numpy(rows["val"]).to(targets.device)]
@@ -143,39 +135,59 @@ def train_cell(job: CellJob) -> None:
     )
 
 
-def _train_epoch(
-    job: CellJob,
+def new_network(
+    cell: Cell,
+    recipe: Recipe,
+    n_targets: int,
+    size: int,
+    device: torch.device,
+    pretrained: dict[str, Tensor] | None = None,
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """The network of ``cell`` before its first step, for inputs of ``size`` pixels, and its optimiser."""
+    seed = stream_seed(cell.seed, cell.architecture, "weights")
+    network = build(cell.architecture, n_targets, size, seed, pretrained).to(device)
+    return network, torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+
+
+def train_epoch(
+    cell: Cell,
+    recipe: Recipe,
     epoch: int,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     images: InputImages,
     targets: Tensor,
-    order: NDArray[np.int64],
+    rows: NDArray[np.int64],
 ) -> tuple[float, float]:
-    """One pass over the training images; mean loss of the main logits, and accuracy, over the images."""
+    """One pass over the training images; mean loss of the main logits, and accuracy, over the images.
+
+    ``targets`` has one entry an image; ``rows`` are those that are trained on. Raises NullcropError
+    when the loss is no longer a number.
+    """
     network.train()
+    order = np.random.default_rng(stream_seed(cell.seed, cell.architecture, "order", epoch)).permutation(rows)
     loss_sum = torch.zeros((), dtype=torch.float64, device=targets.device)
     correct = torch.zeros((), dtype=torch.int64, device=targets.device)
-    steps = list(batches(order, job.recipe.batch_size))
-    for step, rows in enumerate(tracked(steps, len(steps), f"epoch {epoch}/{job.recipe.epochs}, steps"), 1):
+    steps = list(batches(order, recipe.batch_size))
+    for step, batch in enumerate(tracked(steps, len(steps), f"epoch {epoch}/{recipe.epochs}, steps"), 1):
         # Dropout of each step has a seed of its own, so that a resumed run draws the same masks.
-        torch.manual_seed(stream_seed(job.cell.seed, job.cell.architecture, "dropout", epoch, step))
-        truth = targets[rows]
-        output = network(images.batch(rows))
+        torch.manual_seed(stream_seed(cell.seed, cell.architecture, "dropout", epoch, step))
+        truth = targets[batch]
+        output = network(images.batch(batch))
         logits = output if isinstance(output, Tensor) else output.logits
         loss = main_loss = functional.cross_entropy(logits, truth)
         if not isinstance(output, Tensor):  # InceptionV3 in training has a second, auxiliary answer
-            loss = loss + job.recipe.auxiliary_weight * functional.cross_entropy(output.aux_logits, truth)
+            loss = loss + recipe.auxiliary_weight * functional.cross_entropy(output.aux_logits, truth)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        loss_sum += main_loss.detach().double() * len(rows)
+        loss_sum += main_loss.detach().double() * len(batch)
         correct += (logits.argmax(1) == truth).sum()
     mean_loss = loss_sum.item() / len(order)
     if not np.isfinite(mean_loss):
         raise NullcropError(
-            f"the training loss became {mean_loss} in epoch {epoch} of {job.out}: "
-            f"try a learning rate below {job.recipe.learning_rate:g}; nothing was written"
+            f"the training loss became {mean_loss} in epoch {epoch} of {cell.path}: "
+            f"try a learning rate below {recipe.learning_rate:g}; nothing was written"
         )
     return mean_loss, correct.item() / len(order)
 
