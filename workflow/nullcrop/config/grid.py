@@ -140,7 +140,9 @@ class Grid:
                 if dataset in (None, name):
                     folder = f"{results}/studies/{study}/{name}"
                     inputs += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
-                    inputs += [f"{folder}/figures/samples.png", f"{results}/datasets/{name}/dataset.json"]
+                    figures = self.figure_paths(study, name)
+                    inputs += [path for path in figures if path.endswith("/samples.png")]
+                    inputs.append(f"{results}/datasets/{name}/dataset.json")
         if set(PUBLISHED) & set(self.values("dataset") if dataset is None else [dataset]):
             inputs.append(f"{results}/discrepancies.csv")
         return list(dict.fromkeys(inputs))

@@ -13,11 +13,18 @@ from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
+from nullcrop.config.names import VIEWS
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.metrics import Answers
-from nullcrop.statistics.tables import FinishedCell, metrics_of_cells, read_cells, read_metrics
+from nullcrop.statistics.tables import (
+    FinishedCell,
+    metrics_of_cells,
+    read_cells,
+    read_histories,
+    read_metrics,
+)
 from nullcrop.statistics.verdicts import judge
 
 State = Literal["done", "begun", "missing", "damaged"]
@@ -76,8 +83,8 @@ class DatasetFacts:
     """Planned cells of all studies, each once."""
     studies: dict[str, StudyFacts] = field(default_factory=dict)
     curves: dict[Cell, Curve] = field(default_factory=dict)
-    histories: dict[Cell, pd.DataFrame] = field(default_factory=dict)
-    """Rows of history.csv by finished cell."""
+    histories: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
+    """As :func:`~nullcrop.statistics.tables.read_histories` gives them."""
     samples_figure: Path | None = None
     hashes: list[dict[str, Any]] = field(default_factory=list)
     """Files behind the numbers: dataset, file, bytes (where known) and sha256."""
@@ -169,19 +176,47 @@ def _dataset(grid: Grid, name: str) -> DatasetFacts:
     return facts
 
 
+def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
+    paths = grid.project.config.paths
+    archive = _json(Path(paths.resources, "archives", dataset, "archive.json")) or {}
+    files = [
+        {"dataset": dataset, "file": one["name"], "bytes": one.get("bytes"), "sha256": one["sha256"]}
+        for one in archive.get("files", [])
+        if "sha256" in one
+    ]
+    stores = {
+        view: _json(Path(paths.results, "datasets", dataset, "views", f"{view}.json")) for view in VIEWS
+    }
+    return files + [
+        {"dataset": dataset, "file": f"pixels of the view {view}", "sha256": store["pixels_sha256"]}
+        for view, store in stores.items()
+        if store
+    ]
+
+
 def _read_cells(facts: DatasetFacts, results: Path) -> list[FinishedCell]:
     """The finished cells, their curves and histories filled in; one that cannot be read is marked as damaged."""
-    for place, state in enumerate(facts.cells):
-        folder = results / "cells" / state.cell.path
-        if state.state == "done":
-            try:
-                read_cells([folder])
-                facts.histories[state.cell] = _history(folder)
-            except NullcropError as error:
-                facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
-    # Once more and all together, so that cells of one test set share it.
-    folders = [results / "cells" / state.cell.path for state in facts.in_state("done")]
-    finished = read_cells(folders) if folders else []
+    done = {state.cell: results / "cells" / state.cell.path for state in facts.in_state("done")}
+    try:
+        finished = _read(list(done.values()), facts)
+    except NullcropError:
+        for place, state in enumerate(facts.cells):
+            if state.cell in done:
+                try:
+                    _read([done[state.cell]], facts)
+                except NullcropError as error:
+                    facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
+                    del done[state.cell]
+        finished = _read(list(done.values()), facts)
+    return finished
+
+
+def _read(folders: list[Path], facts: DatasetFacts) -> list[FinishedCell]:
+    """The cells in ``folders``; read together, those of one test set share it."""
+    if not folders:
+        return []
+    finished = read_cells(folders)
+    facts.histories = read_histories(folders)
     facts.curves = {one.cell: _curve(one.answers) for one in finished}
     return finished
 
@@ -239,15 +274,6 @@ def _mean_roc(
         along = np.linspace(0, 1, CURVE_POINTS)
         x, y = np.interp(along, (x + y) / 2, x), np.interp(along, (x + y) / 2, y)
     return x.round(4).tolist(), y.round(4).tolist()
-
-
-def _history(folder: Path) -> pd.DataFrame:
-    history = read_table(folder / "history.csv")
-    if history is None:
-        raise NullcropError(
-            f"{folder / 'history.csv'} is missing; delete the folder and run the workflow again"
-        )
-    return history.astype(float)
 
 
 def _json(path: Path) -> dict[str, Any] | None:

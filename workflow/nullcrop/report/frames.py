@@ -1,7 +1,7 @@
 """The facts as tables, one for each chart and table of the page."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,10 @@ from statsmodels.stats.proportion import proportion_confint
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.names import BASELINES, WITHOUT_PIXELS, base_split
 from nullcrop.figures.accuracy import NO_PIXELS
-from nullcrop.figures.style import VIEW_LABELS
+from nullcrop.figures.style import ARCHITECTURE_LABELS, VIEW_LABELS
 from nullcrop.report.charts import looks_of
 from nullcrop.report.facts import DatasetFacts, Facts
-from nullcrop.statistics.metrics import LEVEL
+from nullcrop.statistics.auroc import LEVEL
 
 RESULT_COLUMNS = (
     *("n", "accuracy", "wilson_low", "wilson_high", "no_information_rate"),
@@ -65,6 +65,37 @@ def every_cell(dataset: DatasetFacts) -> pd.DataFrame:
         cells = pd.DataFrame([{"study": name, **asdict(cell), "state": states[cell]} for cell in study.cells])
         tables.append(cells.merge(study.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left"))
     return described(pd.concat(tables, ignore_index=True))
+
+
+def compared(dataset: DatasetFacts, comparison: str) -> pd.DataFrame:
+    """Rows of one kind of comparison, of all studies; a row over seeds says how many."""
+    tables = [
+        study.comparisons[study.comparisons["comparison"] == comparison]
+        for study in dataset.studies.values()
+        if len(study.comparisons)
+    ]
+    if not tables:
+        return pd.DataFrame()
+    table = pd.concat(tables).drop_duplicates([*CELL_COLUMNS, "other"])
+    if table.empty:
+        return table
+    seeds = [
+        f"mean of {n}" if pd.isna(seed) else str(seed)
+        for seed, n in zip(table["seed"], table["seeds"], strict=True)
+    ]
+    return described(table).assign(
+        seed=seeds, other=table["other"].map(lambda name: ARCHITECTURE_LABELS.get(name, name))
+    )
+
+
+def verdicts(dataset: DatasetFacts) -> pd.DataFrame:
+    """Verdicts of all studies, the ones to quote first."""
+    tables = [
+        study.verdicts.assign(study=name) for name, study in dataset.studies.items() if len(study.verdicts)
+    ]
+    if not tables:
+        return pd.DataFrame()
+    return pd.concat(tables, ignore_index=True).sort_values("headline", ascending=False, kind="stable")
 
 
 def grid_rows(facts: Facts) -> pd.DataFrame:
@@ -179,6 +210,7 @@ def roc_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
 
 def learning_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
     """Learning curves, one row a cell and part (training, validation)."""
+    histories = dict(list(dataset.histories.groupby(CELL_COLUMNS)))
     return pd.DataFrame(
         [
             {
@@ -189,7 +221,7 @@ def learning_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
                 "accuracy": history[f"{part}_accuracy"].round(4).tolist(),
             }
             for cell, place, _ in _finished_rows(cells)
-            for history in [dataset.histories[cell]]
+            for history in [histories[astuple(cell)]]
             for part, name in (("train", "training"), ("val", "validation"))
         ]
     )

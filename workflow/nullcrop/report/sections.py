@@ -23,10 +23,16 @@ from nullcrop.report import charts, frames, tables
 from nullcrop.report.charts import Spec
 from nullcrop.report.facts import CellFacts, DatasetFacts, Facts
 from nullcrop.report.tables import Table, table_of
-from nullcrop.statistics.metrics import CONSTANT_ABOVE, LEVEL
+from nullcrop.statistics.auroc import LEVEL
+from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
+from nullcrop.statistics.metrics import CONSTANT_ABOVE
+from nullcrop.statistics.verdicts import NO_EVIDENCE, STRONG, WEAK
 
 PICTURE_WIDTH = 1100
 """Pixels in width to which a figure is reduced."""
+
+VERDICT_KINDS = {NO_EVIDENCE: "none", WEAK: "weak", STRONG: "strong"}
+"""Class of a verdict's colour; further verdicts share one."""
 
 Pairs = list[tuple[str, str | Markup]]
 
@@ -81,6 +87,8 @@ class Verdict:
     word: str
     sentence: str
     kind: str
+    details: str
+    """What else a reader should know, in short sentences."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +125,7 @@ def picture(path: Path, alt: str, caption: str) -> Picture:
 def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
     """Everything about one dataset."""
     cells = frames.planned(dataset)
-    blocks = [
-        _identity(dataset),
-        *_results(dataset, cells),
-    ]
+    blocks = [_identity(dataset), *_results(dataset, cells)]
     return Section(
         name=f"dataset-{dataset.name}",
         title=dataset.definition.title,
@@ -169,12 +174,13 @@ def missing(cells: Iterable[CellFacts]) -> str:
 
 
 def verdict_of(dataset: DatasetFacts) -> Verdict:
-    """The dataset's verdict, or what is lacking for one."""
-    done = len(dataset.in_state("done"))
-    if done < len(dataset.cells):
-        sentence = f"{done} of {len(dataset.cells)} cells are done; a verdict needs all of them."
-        return Verdict("no verdict yet", sentence, "open")
-    return Verdict("no verdict yet", "All cells are done, but no verdict has been computed.", "open")
+    """The dataset's verdict: of its studies the first one's, of the splits the one that counts."""
+    verdicts = frames.verdicts(dataset)
+    if verdicts.empty:
+        return Verdict("no verdict yet", "No network on a crop without a lesion is done yet.", "open", "")
+    first = verdicts.iloc[0]
+    word = str(first["verdict"]) if first["can_tell"] else "cannot be judged"
+    return Verdict(word, first["sentence"], VERDICT_KINDS.get(word, "other"), first["details"])
 
 
 def _identity(dataset: DatasetFacts) -> Block:
@@ -222,6 +228,8 @@ def _results(dataset: DatasetFacts, cells: pd.DataFrame) -> list[Block]:
     networks = cells[cells["kind"] == "network"]
     return [
         _measures(dataset, cells),
+        _verdicts(dataset),
+        *_comparisons(dataset),
         _roc_curves(dataset, networks),
         _confusions(dataset, networks),
         _learning_curves(dataset, networks),
@@ -254,6 +262,49 @@ def _measures(dataset: DatasetFacts, cells: pd.DataFrame) -> Block:
             )
         )
     return block
+
+
+def _verdicts(dataset: DatasetFacts) -> Block:
+    table = table_of(
+        frames.verdicts(dataset),
+        f"{dataset.name}-verdict-table",
+        f"Verdicts on {dataset.definition.title}: one for each study, label rule and split.",
+        tables.VERDICT_TABLE,
+    )
+    return Block(
+        f"{dataset.name}-verdicts", "Verdicts by split", tables=[table] if table.rows else [], unfolded=False
+    )
+
+
+COMPARISONS = {
+    ORIGINAL: (
+        "Crop against whole image",
+        "Each crop beside the same network on the whole images; the same test images.",
+    ),
+    BASELINE: (
+        "Networks against baselines",
+        "Each network beside what is reached without one; the same test images.",
+    ),
+    LEAK: (
+        "Random against grouped split",
+        "Each network on a random split beside the same one on the split that keeps groups together: the difference is "
+        "what the random split leaks.",
+    ),
+}
+
+
+def _comparisons(dataset: DatasetFacts) -> list[Block]:
+    blocks = []
+    for comparison, (heading, words) in COMPARISONS.items():
+        table = table_of(
+            frames.compared(dataset, comparison),
+            f"{dataset.name}-{comparison}-table",
+            f"{dataset.definition.title}: {words} Differences with 95 % intervals; p two-sided, not corrected.",
+            tables.COMPARISON_TABLE,
+        )
+        if table.rows:
+            blocks.append(Block(f"{dataset.name}-{comparison}", heading, tables=[table], unfolded=False))
+    return blocks
 
 
 def _roc_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:

@@ -105,8 +105,10 @@ COORDINATES = {
 
 CELL_TABLE = {
     **COORDINATES,
+    "kind": Column("kind"),
     "state": Column("state"),
     "n": count("test images"),
+    "units": count("independent units"),
     "no_information_rate": share("no-information rate"),
     "accuracy": share("accuracy"),
     "wilson_low": share("95 % from"),
@@ -116,6 +118,9 @@ CELL_TABLE = {
     "auroc_low": share("95 % from"),
     "auroc_high": share("to"),
     "p_auroc": p_value("p, AUROC"),
+    "p_maxt": p_value("p, corrected"),
+    "auroc_bound": share("simultaneous lower bound"),
+    "p_shuffle": p_value("p, shuffled targets"),
     "balanced_accuracy": share("balanced accuracy"),
     "mcc": number("MCC"),
     "sensitivity": share("sensitivity"),
@@ -131,6 +136,47 @@ CELL_TABLE = {
     "seconds": Column("training", lambda value: duration(float(value)), numeric=True),
 }
 """Every cell of a dataset."""
+
+VERDICT_TABLE = {
+    "study": Column("study"),
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "headline": yes("to be quoted"),
+    "verdict": Column("verdict"),
+    "sentence": Column("in words"),
+    "details": Column("besides"),
+    "auroc": share("best AUROC"),
+    "auroc_bound": share("at least"),
+    "p_maxt": p_value("p, corrected"),
+    "cells_agreeing": count("networks agreeing"),
+    "cells": count("of"),
+    "seeds_agreeing": count("seeds agreeing"),
+    "seeds": count("of"),
+    "units": count("independent units"),
+    "baselines": Column("baselines that reach it"),
+    "leak": number("random − grouped"),
+}
+
+COMPARISON_TABLE = {
+    "place": Column("view"),
+    "series": Column("network or baseline"),
+    "split": Column("split"),
+    "labels": Column("label rule"),
+    "seed": Column("seed", numeric=True),
+    "other": Column("against"),
+    "auroc": share("AUROC"),
+    "auroc_other": share("against"),
+    "auroc_difference": number("difference"),
+    "auroc_low": number("95 % from"),
+    "auroc_high": number("to"),
+    "p_auroc": p_value("p"),
+    "accuracy": share("accuracy"),
+    "accuracy_other": share("against"),
+    "accuracy_difference": number("difference"),
+    "accuracy_low": number("95 % from"),
+    "accuracy_high": number("to"),
+    "p_mcnemar": p_value("p, McNemar"),
+}
 
 STUDY_TABLE = {
     "study": Column("study"),
