@@ -62,6 +62,7 @@ CONFIG: Spec = {
         "titleFontWeight": "normal",
         "labelLimit": 260,
         "symbolStrokeWidth": 1.5,
+        "gradientHorizontalMaxLength": 400,
     },
     "text": {"color": _INK},
 }
@@ -237,7 +238,7 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
                     orient="top",
                     format="+.2~f",
                     direction="horizontal",
-                    gradientLength=360,
+                    gradientLength=400,
                     titleOrient="left",
                 ),
             )

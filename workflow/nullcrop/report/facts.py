@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_curve
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
-from nullcrop.config.definitions import Definition
+from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.config.names import VIEWS
+from nullcrop.config.names import PUBLISHED, VIEWS
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
 from nullcrop.statistics.comparisons import compare_cells
+from nullcrop.statistics.discrepancies import list_discrepancies, read_published
 from nullcrop.statistics.metrics import Answers
+from nullcrop.statistics.reproduction import compare_published, printed_values
 from nullcrop.statistics.tables import (
     FinishedCell,
     metrics_of_cells,
@@ -31,6 +33,9 @@ State = Literal["done", "begun", "missing", "damaged"]
 
 TABLES = ("metrics", "comparisons", "verdicts")
 """What the workflow writes of a dataset in a study, in the order of StudyFacts."""
+
+PUBLISHED_FOLDER = Path("resources/published")
+"""The published tables are committed; they do not move with the config's `resources`."""
 
 CURVE_POINTS = 60
 """Points of a drawn ROC curve at most."""
@@ -86,8 +91,19 @@ class DatasetFacts:
     histories: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
     """As :func:`~nullcrop.statistics.tables.read_histories` gives them."""
     samples_figure: Path | None = None
+    leaks: pd.DataFrame | None = None
+    """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
+    published: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Published values beside reproduced ones (:func:`~nullcrop.statistics.reproduction.compare_published`)."""
+    discrepancies: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Published values beside counts and arithmetic."""
     hashes: list[dict[str, Any]] = field(default_factory=list)
     """Files behind the numbers: dataset, file, bytes (where known) and sha256."""
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row a finished cell of any study, with what does not depend on the study."""
+        return pd.concat([study.metrics for study in self.studies.values()]).drop_duplicates(CELL_COLUMNS)
 
     def in_state(self, *states: State) -> list[CellFacts]:
         """Cells in any of ``states``."""
@@ -101,8 +117,11 @@ class Facts:
     project: Project
     grid: Grid
     datasets: list[DatasetFacts]
-    discrepancies: pd.DataFrame | None
-    """Rows about the datasets of this report; None where the table was not made."""
+    shared: pd.DataFrame | None
+    """duplicates.csv as text: images that two datasets share; None where nothing was compared."""
+    calibration: pd.DataFrame | None
+    """The audit's alarms on generated datasets, as text; None where it was not calibrated."""
+    calibration_figure: Path | None
 
     @property
     def cells(self) -> list[CellFacts]:
@@ -122,10 +141,37 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
         if dataset not in names:
             raise NullcropError(f"no study names the dataset '{dataset}'; they name {', '.join(names)}")
         names = [dataset]
-    discrepancies = read_table(Path(project.config.paths.results, "discrepancies.csv"))
-    if discrepancies is not None:
-        discrepancies = discrepancies[discrepancies["dataset"].isin(names)]
-    return Facts(project, grid, [_dataset(grid, name) for name in names], discrepancies)
+    datasets = [_dataset(grid, name) for name in names]
+    _add_published(project, datasets)
+    results = Path(project.config.paths.results)
+    shared = read_table(results / "duplicates.csv")
+    if shared is not None and dataset is not None:
+        shared = shared[(shared["dataset_a"] == dataset) | (shared["dataset_b"] == dataset)]
+    figure = results / "calibration" / "calibration.png"
+    return Facts(
+        project,
+        grid,
+        datasets,
+        shared,
+        read_table(results / "calibration" / "table.csv"),
+        figure if figure.is_file() else None,
+    )
+
+
+def _add_published(project: Project, datasets: list[DatasetFacts]) -> None:
+    """What was printed about the published study's datasets, beside what was reproduced and what can be counted."""
+    of_study = [facts for facts in datasets if facts.name in PUBLISHED]
+    if not of_study or not PUBLISHED_FOLDER.is_dir():
+        return
+    published = read_published(sorted(PUBLISHED_FOLDER.glob("*.csv")))
+    definitions = read_published_definitions(project.config.definitions)
+    values = printed_values(published, definitions)
+    computed = list_discrepancies(published, definitions)
+    for facts in of_study:
+        own = [value for value in values if value.dataset == facts.name]
+        facts.published = compare_published(own, facts.metrics, project.config.tolerance)
+        counted = read_table(Path(project.config.paths.results, "datasets", facts.name, "discrepancies.csv"))
+        facts.discrepancies = computed[computed["dataset"] == facts.name] if counted is None else counted
 
 
 def read_table(path: Path) -> pd.DataFrame | None:
@@ -172,6 +218,7 @@ def _dataset(grid: Grid, name: str) -> DatasetFacts:
     }
     figures = [results / "studies" / study / name / "figures" / "samples.png" for study in studies]
     facts.samples_figure = next((path for path in figures if path.is_file()), None)
+    facts.leaks = read_table(results / "datasets" / name / "leaks.csv")
     facts.hashes = _hashes(grid, name)
     return facts
 

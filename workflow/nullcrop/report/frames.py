@@ -36,9 +36,7 @@ def planned(dataset: DatasetFacts) -> pd.DataFrame:
     place (the view, or that no pixel is seen).
     """
     cells = pd.DataFrame([{**asdict(facts.cell), "state": facts.state} for facts in dataset.cells])
-    metrics = pd.concat([study.metrics for study in dataset.studies.values()])
-    metrics = metrics.drop_duplicates(CELL_COLUMNS).astype({"seed": int})
-    table = cells.merge(metrics, on=CELL_COLUMNS, how="left")
+    table = cells.merge(dataset.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left")
     return described(table.reindex(columns=list(dict.fromkeys([*table, *RESULT_COLUMNS]))))
 
 

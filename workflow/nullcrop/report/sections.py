@@ -125,7 +125,8 @@ def picture(path: Path, alt: str, caption: str) -> Picture:
 def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
     """Everything about one dataset."""
     cells = frames.planned(dataset)
-    blocks = [_identity(dataset), *_results(dataset, cells)]
+    measures, *others = _results(dataset, cells)
+    blocks = [measures, _identity(dataset), _leaks(dataset), *others]
     return Section(
         name=f"dataset-{dataset.name}",
         title=dataset.definition.title,
@@ -230,6 +231,7 @@ def _results(dataset: DatasetFacts, cells: pd.DataFrame) -> list[Block]:
         _measures(dataset, cells),
         _verdicts(dataset),
         *_comparisons(dataset),
+        _published(dataset),
         _roc_curves(dataset, networks),
         _confusions(dataset, networks),
         _learning_curves(dataset, networks),
@@ -305,6 +307,40 @@ def _comparisons(dataset: DatasetFacts) -> list[Block]:
         if table.rows:
             blocks.append(Block(f"{dataset.name}-{comparison}", heading, tables=[table], unfolded=False))
     return blocks
+
+
+def _leaks(dataset: DatasetFacts) -> Block:
+    """What of the test images the training part has seen."""
+    block = Block(f"{dataset.name}-leaks", "Leaks and duplicates")
+    if dataset.leaks is not None:
+        caption = (
+            f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or an image of the "
+            "same group, is in training. Near duplicates include exact ones."
+        )
+        block.tables.append(table_of(dataset.leaks, f"{dataset.name}-leak-table", caption, tables.LEAK_TABLE))
+    return block
+
+
+def _published(dataset: DatasetFacts) -> Block:
+    """What was printed, beside what was reproduced and what can be counted."""
+    title = dataset.definition.title
+    block = Block(f"{dataset.name}-published", "Published and reproduced", unfolded=False)
+    if len(dataset.published):
+        caption = (
+            f"{title}: every printed value, and what the same cells gave here; empty where they were not run. “agrees”: "
+            f"the two differ by at most the tolerance."
+        )
+        block.tables.append(
+            table_of(dataset.published, f"{dataset.name}-published-table", caption, tables.PUBLISHED_TABLE)
+        )
+    if len(dataset.discrepancies):
+        caption = f"{title}: printed values beside counts of the release and arithmetic; how a difference came about is not said."
+        block.tables.append(
+            table_of(
+                dataset.discrepancies, f"{dataset.name}-discrepancies", caption, tables.DISCREPANCY_TABLE
+            )
+        )
+    return block
 
 
 def _roc_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
@@ -409,7 +445,7 @@ def grid(facts: Facts) -> Drawing:
         "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each dataset hold "
         "the same numbers.",
         "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy above the "
-        "no-information rate (numbers: AUROC, or points of a percent); means over what the menus select. Dashed frame: "
+        "no-information rate (numbers: AUROC, or percentage points); means over what the menus select. Dashed frame: "
         "a constant predictor, no evidence whatever its number. Empty square with a cross: planned, no result yet. "
         "A click leads to the dataset.",
         charts.grid_chart(frames.grid_rows(facts)),
@@ -418,11 +454,15 @@ def grid(facts: Facts) -> Drawing:
 
 def closing(facts: Facts) -> list[Block]:
     """What holds for the whole run."""
-    return [
-        block
-        for block in (_methods(facts), _discrepancies(facts), _cost(facts), _provenance(facts))
-        if not block.empty
-    ]
+    blocks = (
+        _methods(facts),
+        _discrepancies(facts),
+        _shared(facts),
+        _calibration(facts),
+        _cost(facts),
+        _provenance(facts),
+    )
+    return [block for block in blocks if not block.empty]
 
 
 def _methods(facts: Facts) -> Block:
@@ -471,16 +511,48 @@ def _methods(facts: Facts) -> Block:
 
 def _discrepancies(facts: Facts) -> Block:
     """Where the published numbers differ from counts and arithmetic."""
-    if facts.discrepancies is None or facts.discrepancies.empty:
+    rows = pd.concat([pd.DataFrame(), *(dataset.discrepancies for dataset in facts.datasets)])
+    if rows.empty:
         return Block("discrepancies", "Discrepancies")
     text = (
         "The published study's numbers beside counts of the releases and plain arithmetic. Each row says what was "
         "counted, and by which rule; it says nothing about how a difference came about."
     )
-    table = table_of(
-        facts.discrepancies, "discrepancies-table", "Printed and counted.", tables.DISCREPANCY_TABLE
-    )
+    table = table_of(rows, "discrepancies-table", "Printed and counted.", tables.DISCREPANCY_TABLE)
     return Block("discrepancies", "Discrepancies", [text], tables=[table])
+
+
+def _shared(facts: Facts) -> Block:
+    """Images that two datasets share."""
+    block = Block("shared", "Images shared by datasets")
+    if facts.shared is None:
+        return block
+    if facts.shared.empty:
+        block.paragraphs.append("No image, nor a near duplicate of one, was found in two datasets.")
+    else:
+        caption = "Images with a duplicate in another dataset, by official parts. Near duplicates include exact ones."
+        block.tables.append(table_of(facts.shared, "shared-table", caption, tables.SHARED_TABLE))
+    return block
+
+
+def _calibration(facts: Facts) -> Block:
+    """How often the audit itself is wrong."""
+    block = Block("calibration", "Calibration")
+    if facts.calibration is None:
+        block.paragraphs.append(
+            "The audit's own false alarms and power were not measured in these results; `make calibration` does."
+        )
+        return block
+    block.paragraphs.append(
+        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; with a cue of "
+        "known size the share of alarms is the audit's power."
+    )
+    if facts.calibration_figure:
+        alt = "Share of generated datasets with an alarm, by cue and strength. The table below holds the same numbers."
+        block.pictures.append(picture(facts.calibration_figure, alt, ""))
+    caption = "Alarms on generated datasets, with exact 95 % intervals."
+    block.tables.append(table_of(facts.calibration, "calibration-table", caption, tables.CALIBRATION_TABLE))
+    return block
 
 
 def _cost(facts: Facts) -> Block:

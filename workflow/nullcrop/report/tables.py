@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nullcrop.figures.style import ARCHITECTURE_LABELS, VIEW_LABELS
 from nullcrop.progress import duration
 
 
@@ -176,6 +177,67 @@ COMPARISON_TABLE = {
     "accuracy_low": number("95 % from"),
     "accuracy_high": number("to"),
     "p_mcnemar": p_value("p, McNemar"),
+}
+
+LEAK_TABLE = {
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "seed": Column("seed", numeric=True),
+    "images": count("images"),
+    "test_images": count("test images"),
+    "exact_clusters": count("exact clusters"),
+    "near_clusters": count("near clusters"),
+    "near_across_classes": count("near, over classes"),
+    "near_across_parts": count("near, over parts"),
+    "exact_test_images": count("test images with an exact duplicate in training"),
+    "near_test_images": count("test images with a near duplicate in training"),
+    "groups": count("groups"),
+    "groups_across_parts": count("groups over parts"),
+    "group_test_images": count("test images with their group in training"),
+}
+
+SHARED_TABLE = {
+    "dataset_a": Column("dataset"),
+    "official_split_a": Column("part"),
+    "dataset_b": Column("other dataset"),
+    "official_split_b": Column("its part"),
+    "exact_images_a": count("images with an exact duplicate"),
+    "exact_images_b": count("in the other"),
+    "near_images_a": count("images with a near duplicate"),
+    "near_images_b": count("in the other"),
+}
+
+PUBLISHED_TABLE = {
+    "where": Column("where"),
+    "architecture": Column("network", lambda name: ARCHITECTURE_LABELS.get(name, name)),
+    "view": Column("view", lambda name: VIEW_LABELS.get(name, name.replace("_", " "))),
+    "statistic": Column("statistic"),
+    "metric": Column("measure"),
+    "balanced": yes("balanced training"),
+    "printed": number("printed", 4),
+    "reproduced": number("reproduced", 4),
+    "low": share("95 % from"),
+    "high": share("to"),
+    "difference": Column("difference", lambda value: f"{float(value):+.4f}", numeric=True),
+    "agrees": yes("agrees"),
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "recipe": Column("recipe"),
+    "seeds": count("seeds"),
+}
+
+CALIBRATION_TABLE = {
+    "cue": Column("cue"),
+    "strength": Column("strength", numeric=True),
+    "split": Column("split"),
+    "architecture": Column("network", lambda name: ARCHITECTURE_LABELS.get(name, name)),
+    "method": Column("method"),
+    "datasets": count("datasets"),
+    "alarms": count("alarms"),
+    "share": share("share"),
+    "low": share("95 % from"),
+    "high": share("to"),
+    "auroc": share("mean AUROC"),
 }
 
 STUDY_TABLE = {
