@@ -23,6 +23,7 @@ include: "workflow/rules/baselines.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/calibration.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

@@ -5,6 +5,7 @@ where neither pydantic nor Matplotlib is installed.
 """
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -350,6 +351,23 @@ def plot_calibration(options: argparse.Namespace) -> None:
     plot_calibration(read_calibration(options.table), options.out)
 
 
+def resolve_config(options: argparse.Namespace) -> None:
+    """Write down the config of a run."""
+    from nullcrop.config.models import Project
+    from nullcrop.files import write_json
+
+    Project(options.config)
+    write_json(options.out, options.config)
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write the report of what there is now."""
+    from nullcrop.config.models import read_project
+    from nullcrop.report.page import write_report
+
+    write_report(read_project(*options.configfile), options.out, options.only)
+
+
 def status(options: argparse.Namespace) -> None:
     """Tell how much of each study is done."""
     from nullcrop.config.models import read_project
@@ -509,6 +527,8 @@ def _parser() -> argparse.ArgumentParser:
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
     command("count-alarms", count_alarms, "--tables", "--level", "--out")
     command("plot-calibration", plot_calibration, "--table", "--out")
+    command("resolve-config", resolve_config, "--config", "--out")
+    command("report", report, "--configfile", "--only", "--out")
     command("status", status, "--configfile", "--study")
     command("verdicts", verdicts, "--configfile", "--study")
     command("write-schemas", write_schemas)
@@ -525,6 +545,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("the cells, as a JSON list of cross products", type=_cells),
     "--comparisons": _needed("comparisons.csv of one dataset", type=Path),
+    "--config": _needed("the config as JSON", type=json.loads),
     "--configfile": {
         "default": [Path("config/config.yaml")],
         "type": Path,
@@ -553,6 +574,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--labels": _needed("label rule"),
     "--level": _needed("nominal error rate of a family of cells", type=float),
     "--metrics": _needed("metrics.csv of one dataset or study", type=Path),
+    "--only": {"default": None, "metavar": "DATASET", "help": "this dataset alone"},
     "--out": _needed("what to write", type=Path),
     "--pairs": _needed("CSV of the single pairs", type=Path),
     "--phantom": _needed("the first generated dataset, as JSON"),

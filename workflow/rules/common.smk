@@ -177,6 +177,11 @@ def tables_of(name):
     ]
 
 
+def definitions_of(names):
+    """What the report says of its datasets; a param, so that other words write it again."""
+    return [PROJECT.definition(name).model_dump_json(exclude_defaults=True) for name in names]
+
+
 def counts_of_published(wildcards):
     """A param, so that other counts or label rules compare again."""
     return [

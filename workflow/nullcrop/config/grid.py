@@ -137,6 +137,22 @@ class Grid:
             for suffix in FIGURE_FORMATS
         ]
 
+    def report_inputs(self, dataset: str | None = None) -> list[str]:
+        """Tables and figures that the report (of one ``dataset``) is made of."""
+        results = self.project.config.paths.results
+        inputs = []
+        for study in self.studies:
+            for name in self.datasets(study):
+                if dataset in (None, name):
+                    folder = f"{results}/studies/{study}/{name}"
+                    inputs += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
+                    figures = self.figure_paths(study, name)
+                    inputs += [path for path in figures if path.endswith("/samples.png")]
+                    inputs.append(f"{results}/datasets/{name}/dataset.json")
+        if set(PUBLISHED) & set(self.values("dataset") if dataset is None else [dataset]):
+            inputs.append(f"{results}/discrepancies.csv")
+        return list(dict.fromkeys(inputs))
+
     def targets(self) -> list[str]:
         """Everything `rule all` makes.
 
@@ -165,7 +181,7 @@ class Grid:
         made += [f"{results}/datasets/{dataset}/discrepancies.csv" for dataset in published]
         if published:
             made.append(f"{results}/discrepancies.csv")
-        return made
+        return [*made, f"{results}/report/index.html"]
 
     def check_target(self, path: str) -> None:
         """Raise NullcropError when a path asked for names something the grid does not hold.
@@ -200,6 +216,7 @@ class Grid:
                 ("split", splits),
             ],
         }
+        axes["report"] = [("report", ["index.html", *(f"{name}.html" for name in self.values("dataset"))])]
         if kind == "studies" and len(rest) > 2 and rest[0] in self.studies and rest[1] == "figures":
             names = [f"verdicts.{suffix}" for suffix in FIGURE_FORMATS]
             axes["studies"] += [("folder", ["figures"]), ("figure", names)]
