@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nullcrop
-from nullcrop.config.cell import Cell
+from nullcrop.config.cell import Cell, unfold_cells
 from nullcrop.config.names import NETWORKS, PUBLISHED, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
@@ -160,17 +160,57 @@ def fit_baselines(options: argparse.Namespace) -> None:
 
 
 def compute_metrics(options: argparse.Namespace) -> None:
-    """Compute the metrics of finished cells."""
-    from nullcrop.statistics.tables import write_metrics
+    """Compute the metrics of a dataset's finished cells."""
+    from nullcrop.statistics.tables import metrics_of_cells, read_cells, write_table
 
-    write_metrics(options.cells, options.out)
+    cells = read_cells(_folders(options))
+    write_table(metrics_of_cells(cells, options.field, options.level), options.out)
+
+
+def compare_cells(options: argparse.Namespace) -> None:
+    """Compare a dataset's cells: crop and original, network and baseline, random and grouped."""
+    from nullcrop.statistics.comparisons import compare_cells
+    from nullcrop.statistics.tables import read_cells, write_table
+
+    write_table(compare_cells(read_cells(_folders(options))), options.out)
+
+
+def judge_dataset(options: argparse.Namespace) -> None:
+    """Say in words what a dataset's crops tell."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.config.models import Thresholds
+    from nullcrop.statistics.tables import read_metrics, write_table
+    from nullcrop.statistics.verdicts import judge
+
+    definition = read_definition(options.definition)
+    verdicts = judge(
+        read_metrics(options.metrics),
+        read_metrics(options.comparisons),
+        options.cells,
+        definition.title,
+        definition.field,
+        definition.group,
+        Thresholds.model_validate_json(options.thresholds),
+    )
+    write_table(verdicts, options.out)
 
 
 def join_metrics(options: argparse.Namespace) -> None:
-    """Join the metrics of several datasets."""
+    """Join the metrics of several datasets, and correct p over all of them."""
+    from nullcrop.statistics.tables import join_metrics
+
+    join_metrics(options.tables, options.out)
+
+
+def join_tables(options: argparse.Namespace) -> None:
+    """Join tables of several datasets."""
     from nullcrop.statistics.tables import join_tables
 
     join_tables(options.tables, options.out)
+
+
+def _folders(options: argparse.Namespace) -> list[Path]:
+    return [options.results / "cells" / cell.path for cell in options.cells]
 
 
 def list_discrepancies(options: argparse.Namespace) -> None:
@@ -201,6 +241,14 @@ def plot_accuracy(options: argparse.Namespace) -> None:
 
     definition = read_definition(options.definition)
     plot_accuracy(read_metrics(options.metrics), definition.title, options.out, definition.field)
+
+
+def plot_verdicts(options: argparse.Namespace) -> None:
+    """Draw a study's verdicts."""
+    from nullcrop.figures.verdicts import plot_verdicts
+    from nullcrop.statistics.tables import read_metrics
+
+    plot_verdicts(read_metrics(options.metrics), read_metrics(options.verdicts), options.title, options.out)
 
 
 def plot_samples(options: argparse.Namespace) -> None:
@@ -246,6 +294,14 @@ def status(options: argparse.Namespace) -> None:
     print_status(read_project(options.configfile), options.study)
 
 
+def verdicts(options: argparse.Namespace) -> None:
+    """Tell what each dataset's crops tell, from the cells that are done."""
+    from nullcrop.config.models import read_project
+    from nullcrop.verdicts import print_verdicts
+
+    print_verdicts(read_project(options.configfile), options.study)
+
+
 def write_schemas(options: argparse.Namespace) -> None:
     """Write the JSON schemas of the YAML files."""
     from nullcrop.config.schema import write_schemas
@@ -258,6 +314,13 @@ def _cell(text: str) -> Cell:
         return Cell.from_path(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' does not name a cell") from None
+
+
+def _cells(text: str) -> list[Cell]:
+    try:
+        return unfold_cells(text)
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of cross products of cells") from None
 
 
 def _recipe(text: str) -> Recipe:
@@ -335,11 +398,24 @@ def _parser() -> argparse.ArgumentParser:
             "--work",
         ),
     )
-    command("compute-metrics", compute_metrics, "--cells", "--out")
+    command("compute-metrics", compute_metrics, "--cells", "--results", "--field", "--level", "--out")
+    command("compare-cells", compare_cells, "--cells", "--results", "--out")
+    command(
+        "judge-dataset",
+        judge_dataset,
+        "--metrics",
+        "--comparisons",
+        "--cells",
+        "--definition",
+        "--thresholds",
+        "--out",
+    )
     command("join-metrics", join_metrics, "--tables", "--out")
+    command("join-tables", join_tables, "--tables", "--out")
     command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
     command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
+    command("plot-verdicts", plot_verdicts, "--metrics", "--verdicts", "--title", "--out")
     command(
         "plot-samples",
         plot_samples,
@@ -354,6 +430,7 @@ def _parser() -> argparse.ArgumentParser:
     command("count-alarms", count_alarms, "--tables", "--level", "--out")
     command("plot-calibration", plot_calibration, "--table", "--out")
     command("status", status, "--configfile", "--study")
+    command("verdicts", verdicts, "--configfile", "--study")
     command("write-schemas", write_schemas)
     return parser
 
@@ -366,7 +443,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--architecture": _needed("name of the network", choices=NETWORKS),
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
-    "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
+    "--cells": _needed("the cells, as a JSON list of cross products", type=_cells),
+    "--comparisons": _needed("comparisons.csv of one dataset", type=Path),
     "--configfile": {
         "default": Path("config/config.yaml"),
         "type": Path,
@@ -378,22 +456,27 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--definition": _needed("the dataset's YAML file", type=Path),
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
+    "--field": _needed("what crops hold", choices=["whole", "tile"]),
     "--labels": _needed("label rule"),
-    "--level": _needed("nominal rate of false alarms", type=float),
-    "--metrics": _needed("metrics.csv of one dataset", type=Path),
+    "--level": _needed("error rate of a family of cells", type=float),
+    "--metrics": _needed("metrics.csv of one dataset or study", type=Path),
     "--out": _needed("what to write", type=Path),
     "--phantom": _needed("the first generated dataset, as JSON"),
     "--protocol": _needed("split protocol"),
     "--protocols": _needed("split protocols", nargs="+"),
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
     "--recipe": _needed("what differs from the recipe `paper`, as JSON", type=_recipe),
+    "--results": _needed("the folder of all results", type=Path),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
     "--split": _needed("CSV of the split", type=Path),
     "--study": {"default": None, "help": "one study only"},
     "--table": _needed("table to show", type=Path),
     "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
+    "--thresholds": _needed("what a verdict calls weak and strong, as JSON"),
+    "--title": _needed("title of the study"),
     "--threads": _needed("CPU threads to use", type=_positive),
+    "--verdicts": _needed("verdicts.csv of a study", type=Path),
     "--view": _needed("the store's {view}.json", type=Path),
     "--views": _needed("names of the views", nargs="+", choices=VIEWS),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),

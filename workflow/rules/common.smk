@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
 from nullcrop.config.calibration import batches
-from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
+from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells, fold_cells
 from nullcrop.config.grid import FIGURE_FORMATS, SPLIT_PATTERN, Grid, any_of
 from nullcrop.config.models import Project
 from nullcrop.config.names import NETWORKS, PUBLISHED, PUBLISHED_TABLES, VIEWS
@@ -143,10 +143,27 @@ def cells_of(wildcards):
     ]
 
 
+def folded_cells_of(wildcards):
+    """A study's cells of one dataset in a line that no number of them makes too long for a command."""
+    return fold_cells(GRID.cells(wildcards.study, wildcards.dataset))
+
+
+def field_of(wildcards):
+    return PROJECT.definition(wildcards.dataset).field
+
+
 def words_of(wildcards):
-    """What a figure says about its dataset; a param, so that other words draw it again."""
+    """What figures and verdicts say about a dataset; a param, so that other words make them again."""
     definition = PROJECT.definition(wildcards.dataset)
-    return [definition.title, definition.field]
+    return [definition.title, definition.field, definition.group]
+
+
+def tables_of(name):
+    """Input function: that table of each dataset of a study."""
+    return lambda wildcards: [
+        f"{RESULTS}/studies/{wildcards.study}/{dataset}/{name}.csv"
+        for dataset in GRID.datasets(wildcards.study)
+    ]
 
 
 def counts_of_published(wildcards):

@@ -31,6 +31,36 @@ rule plot_accuracy:
         "python -m nullcrop plot-accuracy --metrics {input:q} --definition {params.definition:q} --out {params.stem:q} > {log:q} 2>&1"
 
 
+rule plot_verdicts:
+    input:
+        metrics=f"{RESULTS}/studies/{{study}}/metrics.csv",
+        verdicts=f"{RESULTS}/studies/{{study}}/verdicts.csv",
+    output:
+        expand(
+            "{folder}/verdicts.{suffix}",
+            folder=f"{RESULTS}/studies/{{study}}/figures",
+            suffix=FIGURE_FORMATS,
+        ),
+    log:
+        f"{RESULTS}/logs/plot_verdicts/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plot_verdicts/{{study}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        title=lambda wildcards: CONFIG.studies[wildcards.study].title,
+        stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
+    message:
+        "drawing the verdicts of the study {wildcards.study}"
+    shell:
+        "python -m nullcrop plot-verdicts --metrics {input.metrics:q} --verdicts {input.verdicts:q} "
+        "--title {params.title:q} --out {params.stem:q} > {log:q} 2>&1"
+
+
 rule plot_samples:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",

@@ -1,4 +1,4 @@
-# predictions -> metrics
+# predictions -> metrics and comparisons -> verdicts
 
 
 rule compute_metrics:
@@ -17,21 +17,74 @@ rule compute_metrics:
         mem_mb=2000,
         runtime=20,
     params:
-        cells=lambda wildcards: [
-            f"{RESULTS}/cells/{cell.path}" for cell in GRID.cells(wildcards.study, wildcards.dataset)
-        ],
+        cells=folded_cells_of,
+        results=RESULTS,
+        field=field_of,
+        level=CONFIG.verdict.level,
     message:
         "metrics of {wildcards.dataset} in the study {wildcards.study}"
     shell:
-        "python -m nullcrop compute-metrics --cells {params.cells:q} --out {output:q} > {log:q} 2>&1"
+        "python -m nullcrop compute-metrics --cells {params.cells:q} --results {params.results:q} "
+        "--field {params.field} --level {params.level} --out {output:q} > {log:q} 2>&1"
+
+
+rule compare_cells:
+    input:
+        cells_of,
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/comparisons.csv",
+    log:
+        f"{RESULTS}/logs/compare_cells/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_cells/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        cells=folded_cells_of,
+        results=RESULTS,
+    message:
+        "comparing the cells of {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop compare-cells --cells {params.cells:q} --results {params.results:q} "
+        "--out {output:q} > {log:q} 2>&1"
+
+
+rule judge_dataset:
+    input:
+        metrics=f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
+        comparisons=f"{RESULTS}/studies/{{study}}/{{dataset}}/comparisons.csv",
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/verdicts.csv",
+    log:
+        f"{RESULTS}/logs/judge_dataset/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_dataset/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        cells=folded_cells_of,
+        definition=definition_of,
+        words=words_of,
+        thresholds=CONFIG.verdict.model_dump_json(),
+    message:
+        "verdict on {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop judge-dataset --metrics {input.metrics:q} --comparisons {input.comparisons:q} "
+        "--cells {params.cells:q} --definition {params.definition:q} --thresholds {params.thresholds:q} "
+        "--out {output:q} > {log:q} 2>&1"
 
 
 rule join_metrics:
     input:
-        lambda wildcards: [
-            f"{RESULTS}/studies/{wildcards.study}/{dataset}/metrics.csv"
-            for dataset in GRID.datasets(wildcards.study)
-        ],
+        tables_of("metrics"),
     output:
         f"{RESULTS}/studies/{{study}}/metrics.csv",
     log:
@@ -48,6 +101,48 @@ rule join_metrics:
         "metrics of the whole study {wildcards.study}"
     shell:
         "python -m nullcrop join-metrics --tables {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule join_comparisons:
+    input:
+        tables_of("comparisons"),
+    output:
+        f"{RESULTS}/studies/{{study}}/comparisons.csv",
+    log:
+        f"{RESULTS}/logs/join_comparisons/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_comparisons/{{study}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    message:
+        "comparisons of the whole study {wildcards.study}"
+    shell:
+        "python -m nullcrop join-tables --tables {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule join_verdicts:
+    input:
+        tables_of("verdicts"),
+    output:
+        f"{RESULTS}/studies/{{study}}/verdicts.csv",
+    log:
+        f"{RESULTS}/logs/join_verdicts/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_verdicts/{{study}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    message:
+        "verdicts of the whole study {wildcards.study}"
+    shell:
+        "python -m nullcrop join-tables --tables {input:q} --out {output:q} > {log:q} 2>&1"
 
 
 # The published tables are committed; they do not move with the config's `resources`.

@@ -1,7 +1,11 @@
 """A cell: one trained network or baseline, named by its path. Plain Python, as the training package needs it."""
 
+import json
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
+from itertools import product
 from pathlib import PurePosixPath
+from typing import Any
 
 from nullcrop.config.names import BASELINE_RECIPE, BASELINES, VIEWS, WITHOUT_PIXELS
 
@@ -44,3 +48,23 @@ def baseline_cells(dataset: str, labels: str, split: str, seed: int) -> list[Cel
 
 
 CELL_COLUMNS = [field.name for field in fields(Cell)]
+
+
+def fold_cells(cells: Iterable[Cell]) -> str:
+    """``cells`` as one short line: a JSON list of cross products, each a list of values by coordinate.
+
+    A command line holds some thousand paths at most; a grid of any size is a few cross products. The same
+    cells give the same text in whatever order they come.
+    """
+    blocks = {tuple((value,) for value in astuple(cell)) for cell in cells}
+    for axis in range(len(CELL_COLUMNS)):
+        merged: dict[tuple[Any, ...], list[Any]] = {}
+        for block in sorted(blocks):
+            merged.setdefault((*block[:axis], *block[axis + 1 :]), []).extend(block[axis])
+        blocks = {(*rest[:axis], tuple(sorted(values)), *rest[axis:]) for rest, values in merged.items()}
+    return json.dumps(sorted(blocks), separators=(",", ":"))
+
+
+def unfold_cells(text: str) -> list[Cell]:
+    """The cells in ``text``, sorted; ValueError or TypeError when :func:`fold_cells` did not write it."""
+    return sorted(Cell(*point) for block in json.loads(text) for point in product(*block))

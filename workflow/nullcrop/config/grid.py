@@ -138,7 +138,9 @@ class Grid:
         results = self.project.config.paths.results
         made = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
         for study in self.studies:
-            made.append(f"{results}/studies/{study}/metrics.csv")
+            folder = f"{results}/studies/{study}"
+            made += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
+            made += [f"{folder}/figures/verdicts.{suffix}" for suffix in FIGURE_FORMATS]
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
         if self.project.config.calibration is not None:
@@ -181,7 +183,10 @@ class Grid:
                 ("split", splits),
             ],
         }
-        if kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
+        if kind == "studies" and len(rest) > 2 and rest[0] in self.studies and rest[1] == "figures":
+            names = [f"verdicts.{suffix}" for suffix in FIGURE_FORMATS]
+            axes["studies"] += [("folder", ["figures"]), ("figure", names)]
+        elif kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
             axes["studies"].append(("dataset", self.datasets(rest[0])))
             if rest[2] == "figures":
                 names = [f"{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]

@@ -106,6 +106,23 @@ class Paths(Model):
     """Archives and weights as downloaded or generated."""
 
 
+class Thresholds(Model):
+    """What a verdict calls weak and strong, by the corrected lower bound of the AUROC on crops."""
+
+    level: Annotated[float, Field(ge=0.001, lt=0.5)] = 0.05
+    """Chance of any false finding among all networks of a dataset and split."""
+    weak: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
+    """A bound above this is weak evidence; 0.5 is what an answer blind to the image reaches."""
+    strong: Annotated[float, Field(ge=0.5, lt=1)] = 0.6
+    """A bound above this is strong evidence."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Thresholds":
+        if self.weak > self.strong:
+            raise ValueError(f"weak ({self.weak}) must not exceed strong ({self.strong})")
+        return self
+
+
 class Config(Model):
     """Everything a run is asked to do; the machine it runs on belongs into a profile."""
 
@@ -125,6 +142,8 @@ class Config(Model):
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
     paths: Paths = Paths()
     """Where things lie."""
+    verdict: Thresholds = Thresholds()
+    """What a verdict calls weak and strong, and how surely."""
 
     @model_validator(mode="before")
     @classmethod

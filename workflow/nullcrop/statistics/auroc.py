@@ -1,7 +1,6 @@
 """The AUROC of one cell and its uncertainty, with images or whole groups as the independent units."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +17,7 @@ LEVEL = 0.95
 """Coverage of every interval."""
 
 ELEMENTS_AT_ONCE = 200_000
-"""Entries of the largest intermediate array (16 MB as double precision)."""
+"""Entries of an array that stays in the processor's cache."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -75,7 +74,8 @@ class TestSet:
         high = np.full(self.n_units, -1)
         np.minimum.at(low, self.unit, self.target)
         np.maximum.at(high, self.unit, self.target)
-        return low != high
+        mixed: Flags = low != high
+        return mixed
 
     @cached_property
     def stratum(self) -> Ints:
@@ -90,6 +90,12 @@ class TestSet:
         stratum[self.unit] = self.target
         stratum[self.mixed] = -1
         return stratum
+
+    @cached_property
+    def rarest_units(self) -> int:
+        """Units that hold the target which the fewest of them hold."""
+        held = np.unique(np.stack([self.unit, self.target]), axis=1)[1]
+        return int(np.bincount(held)[np.unique(self.target)].min()) if self.n else 0
 
     @cached_property
     def mostly_mixed(self) -> bool:
@@ -211,9 +217,72 @@ def _wins_within(unit: Ints, positive: Flags, score: Floats, units: int) -> Floa
     unit, positive, score = unit[order], positive[order], score[order]
     fresh = np.r_[True, (np.diff(unit) != 0) | (np.diff(score) != 0)]
     block = np.cumsum(fresh) - 1
-    pos, neg = np.bincount(block, positive), np.bincount(block, ~positive)
+    pos = np.bincount(block, positive).astype(float)
+    neg = np.bincount(block, ~positive).astype(float)
     of_block = unit[fresh]
-    negatives_before = np.cumsum(neg) - neg
-    start = np.r_[0, np.cumsum(np.bincount(of_block, neg, units))[:-1]]
-    wins: Floats = np.bincount(of_block, pos * (negatives_before - start[of_block] + neg / 2), units)
+    of_units = np.bincount(of_block, neg, units).astype(float)
+    # Negatives below each block, inside its unit.
+    before = np.cumsum(neg) - neg - (np.cumsum(of_units) - of_units)[of_block]
+    wins = np.bincount(of_block, pos * (before + neg / 2), units).astype(float)
     return wins
+
+
+def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float, float]:
+    """95 % interval of the AUROC and one-sided p against 0.5: (low, high, p).
+
+    ``positive`` and ``score`` have shape N. The variance is that of DeLong, DeLong and
+    Clarke-Pearson (1988, Biometrics 44:837), computed from midranks in O(N log N) after Sun and
+    Xu (2014, IEEE Signal Processing Letters 21:1389). Images are taken for independent: groups
+    are ignored. The interval is clipped to 0 … 1.
+
+    The variance is zero when the scores part the classes wholly (AUROC 1 or 0) or are all equal
+    (AUROC 0.5). Then p is the exact permutation p, and the interval that of Clopper and Pearson
+    for min(positives, negatives) disjoint, hence independent, pairs which all agree. With fewer
+    than two images of either class everything is NaN.
+    """
+    m, n = int(positive.sum()), int((~positive).sum())
+    if min(m, n) < 2:
+        return np.nan, np.nan, np.nan
+    midranks = rankdata(score)
+    # Share of negatives below each positive, and of positives above each negative; ties half.
+    of_positives = (midranks[positive] - rankdata(score[positive])) / n
+    of_negatives = 1 - (midranks[~positive] - rankdata(score[~positive])) / m
+    auroc = of_positives.mean()
+    variance = of_positives.var(ddof=1) / m + of_negatives.var(ddof=1) / n
+    if variance == 0:
+        agreement = proportion_confint(min(m, n), min(m, n), alpha=1 - LEVEL, method="beta")[0]
+        p = 1 / comb(m + n, m, exact=True) if auroc == 1 else 1.0
+        return float(auroc * agreement), float(1 - (1 - auroc) * agreement), p
+    error = np.sqrt(variance)
+    half = norm.ppf((1 + LEVEL) / 2) * error
+    return float(max(auroc - half, 0)), float(min(auroc + half, 1)), float(norm.sf((auroc - 0.5) / error))
+
+
+def bootstrap_auroc(test: TestSet, score: Floats, draws: int = 1999) -> tuple[float, float, float]:
+    """Percentile interval (95 %) and one-sided p of the AUROC when whole units are drawn with replacement.
+
+    The plain cluster bootstrap for two targets (``score`` is N), beside the jackknife because it is
+    what is usually reported; with few groups it rejects somewhat too often. Draws that lack a target
+    are left out; NaN when all do.
+    """
+    positive = test.target == 1
+    negatives = np.flatnonzero(~positive)
+    negatives = negatives[np.argsort(score[negatives], kind="stable")]
+    below, upto = (np.searchsorted(score[negatives], score[positive], side) for side in ("left", "right"))
+    rng = test.stream("bootstrap")
+    values = []
+    for at in range(0, draws, rows := max(1, ELEMENTS_AT_ONCE // test.n)):
+        times = rng.multinomial(test.n_units, np.full(test.n_units, 1 / test.n_units), min(rows, draws - at))
+        times = times.astype(float)
+        counts = np.zeros((len(times), len(negatives) + 1))
+        np.cumsum(times[:, test.unit[negatives]], axis=1, out=counts[:, 1:])
+        positives = times[:, test.unit[positive]]
+        wins = np.einsum("ij,ij->i", positives, counts[:, below] + counts[:, upto]) / 2
+        with np.errstate(invalid="ignore"):
+            values.append(wins / (positives.sum(axis=1) * counts[:, -1]))
+    value = np.concatenate(values)
+    value = value[~np.isnan(value)]
+    if not len(value):
+        return np.nan, np.nan, np.nan
+    low, high = np.quantile(value, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high), float((1 + (value <= 0.5).sum()) / (len(value) + 1))

@@ -13,7 +13,7 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import written_whole
 from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import LEVEL, TestSet, estimate_auroc
-from nullcrop.statistics.maxt import test_family
+from nullcrop.statistics.maxt import maxt
 
 SERIES = ["cue", "strength", "split"]
 ALL = "all"
@@ -41,7 +41,7 @@ def alarm_rates(predictions: pd.DataFrame, level: float) -> pd.DataFrame:
     ``predictions`` as :func:`~nullcrop.training.calibration.audit_phantoms` writes them. Methods:
 
     - `audit`: an alarm where the AUROC of any cell lies above 0.5 at the level ``level`` corrected
-      over the cells (:func:`~nullcrop.statistics.maxt.test_family`), patients as units. The
+      over the cells (:func:`~nullcrop.statistics.maxt.maxt`), patients as units. The
       architecture `all` is the audit of the dataset; of one architecture the cells are its corners.
     - `naive`: an alarm where any cell does by itself, images taken for independent (DeLong).
 
@@ -90,7 +90,7 @@ def _audit(key: Any, table: pd.DataFrame, level: float) -> Iterator[dict[str, An
     for architecture in (ALL, *architectures):
         cells = [name for name in columns if architecture in (ALL, str(name).split(".")[1])]
         scores = [table[name].to_numpy(np.float64) for name in cells]
-        family = test_family([(patients, score) for score in scores], level)
+        family = maxt([(patients, score) for score in scores], level)
         naive = [estimate_auroc(images, score)[0].p for score in scores]
         row = dict(zip([*SERIES, "dataset"], key, strict=True)) | {
             "architecture": architecture,
