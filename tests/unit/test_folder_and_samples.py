@@ -370,6 +370,56 @@ def test_leaving_out_every_image_of_a_class_is_refused(make_folder: MakeFolder, 
     assert refusal(definition, tmp_path) == "dataset 'small': no image of the class malignant"
 
 
+# Images too small
+
+
+def with_strips(make_folder: MakeFolder, folder: Path, **changes: object) -> Definition:
+    """Three benign and two malignant images of 40×30, and strips of 40×4 and 5×30 among the malignant."""
+    definition = make_folder({"benign": 3, "malignant": 2}, size=(40, 30), **changes)
+    for name, size in {"low": (40, 4), "narrow": (5, 30)}.items():
+        Image.new("RGB", size).save(folder / "images" / "malignant" / f"{name}.png")
+    return definition
+
+
+def test_images_below_the_smallest_side_are_left_out_by_name_and_size(
+    make_folder: MakeFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = listing(with_strips(make_folder, tmp_path, smallest_side=6), tmp_path)
+    assert len(samples) == 5
+    assert samples["height"].min() == 30
+    malignant = tmp_path / "images" / "malignant"
+    assert facts(tmp_path)["left_out"] == [
+        {"path": str(malignant / "low.png"), "problem": "40×4 pixels, smaller than 6"},
+        {"path": str(malignant / "narrow.png"), "problem": "5×30 pixels, smaller than 6"},
+    ]
+    assert facts(tmp_path)["classes"] == {"benign": 3, "malignant": 2}
+    assert f"left out: {malignant}/low.png (40×4 pixels, smaller than 6)" in capsys.readouterr().err
+
+
+def test_images_as_large_as_the_smallest_side_stay(make_folder: MakeFolder, tmp_path: Path) -> None:
+    assert len(listing(with_strips(make_folder, tmp_path, smallest_side=5), tmp_path)) == 6
+    assert facts(tmp_path)["left_out"] == [
+        {"path": str(tmp_path / "images/malignant/low.png"), "problem": "40×4 pixels, smaller than 5"}
+    ]
+
+
+def test_small_images_are_counted_before_they_are_left_out(make_folder: MakeFolder, tmp_path: Path) -> None:
+    expected = {"images": 7, "classes": {"benign": 3, "malignant": 4}}
+    definition = with_strips(make_folder, tmp_path, smallest_side=6, expected=expected)
+    assert len(listing(definition, tmp_path)) == 5
+    assert facts(tmp_path)["counted"] == {**expected, "splits": {}, "split_classes": {}}
+    (tmp_path / "images/malignant/low.png").unlink()
+    (tmp_path / "out/samples.csv").unlink()
+    assert "images: expected 7, found 6; class malignant: expected 4, found 3" in refusal(
+        definition, tmp_path
+    )
+
+
+def test_leaving_out_every_small_image_of_a_class_is_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = with_strips(make_folder, tmp_path, smallest_side=31)
+    assert refusal(definition, tmp_path) == "dataset 'small': no image of the class benign, malignant"
+
+
 # Names that tell the class
 
 

@@ -110,13 +110,38 @@ def test_targets_are_the_cells_metrics_and_figures_of_every_study(make_project: 
             for cell in grid.cells("main")
             for name in ("predictions.csv", "history.csv", "cell.json")
         ),
-        "out/studies/main/metrics.csv",
+        *(f"out/studies/main/{table}.csv" for table in ("metrics", "comparisons", "verdicts")),
+        *(f"out/studies/main/figures/verdicts.{suffix}" for suffix in ("pdf", "svg", "png")),
         *(
             f"out/studies/main/first/figures/{figure}.{suffix}"
             for figure in ("accuracy", "samples")
             for suffix in ("pdf", "svg", "png")
         ),
+        "out/datasets/first/leaks.csv",
     }
+
+
+def test_duplicates_between_datasets_are_a_target_where_there_are_two(make_project: MakeProject) -> None:
+    study = {"datasets": ["first", "second"], "views": ["center"]}
+    targets = Grid(make_project({"main": study})).targets()
+    assert {"results/duplicates.csv", "results/datasets/second/leaks.csv"} <= set(targets)
+    assert "results/duplicates.csv" not in Grid(make_project({"main": study}, datasets=["first"])).targets()
+
+
+def test_the_splits_of_a_dataset_are_those_of_its_cells(make_project: MakeProject) -> None:
+    study = {"datasets": ["first", "second"], "splits": ["random", "official"], "seeds": [1, 0]}
+    assert Grid(make_project({"main": study})).splits("second") == [
+        f"results/splits/second/printed/{protocol}/seed{seed}.csv"
+        for protocol in ("official", "random")
+        for seed in (0, 1)
+    ]
+
+
+def test_duplicates_that_are_groups_allow_a_grouped_split(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project({"main": {"datasets": ["second"], "splits": ["grouped"]}})
+    path = tmp_path / "definitions" / "second.yaml"
+    path.write_text(path.read_text() + "duplicates: group\n")
+    assert len(Grid(project).cells("main")) == 24
 
 
 def test_a_cell_reads_its_view_its_split_and_weights_only_when_its_recipe_has_some(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from .conftest import TOY_CONFIG, TOY_PHANTOM, Checkout
@@ -134,6 +135,28 @@ def test_a_users_own_folder_is_listed_again_when_its_table_changes(done: Checkou
     assert done.plan()["list_samples"] == 1
 
 
+def test_duplicates_that_are_groups_are_looked_for_before_the_images_are_split(
+    fresh: Callable[[], Checkout],
+) -> None:
+    """Each image of one phantom twice: without a group key, yet no copy is outside its part."""
+    checkout = fresh()
+    checkout.snakemake("results/datasets/one/samples.csv")
+    images = checkout.folder / "resources/archives/one/images"
+    for path in sorted(images.rglob("*.png")):
+        shutil.copy(path, path.with_stem(f"{path.stem}_copy"))
+    source = {"kind": "folder", "path": str(images)}
+    checkout.write_definition("one", source=source, group=None, duplicates="group")
+    leaks, splits = "results/datasets/one/leaks.csv", "results/splits/one/printed/grouped/seed0.csv"
+    assert "find_duplicates" in checkout.plan(splits)
+    assert "find_duplicates" not in checkout.plan("results/splits/two/printed/grouped/seed0.csv")
+    checkout.snakemake(splits, leaks)
+    table = pd.read_csv(checkout.folder / leaks).set_index("split").loc["grouped"]
+    assert table["exact_clusters"] == table["exact_images"] / 2 == table["images"] / 2 == 60
+    assert table["exact_across_parts"] == table["exact_test_images"] == 0
+    split = pd.read_csv(checkout.folder / splits)
+    assert split["group"].nunique() <= 60
+
+
 def test_the_default_config_plans_the_study_as_published(fresh: Callable[[], Checkout]) -> None:
     checkout = fresh()
     shutil.copy(checkout.folder / "config/config.yaml", checkout.folder / "toy.yaml")
@@ -142,3 +165,5 @@ def test_the_default_config_plans_the_study_as_published(fresh: Callable[[], Che
     assert plan["fit_baselines"] == 13
     assert plan["fetch_weights"] == 4
     assert plan["list_samples"] == plan["crop_views"] == plan["fetch_archive"] == 13
+    assert plan["find_duplicates"] == plan["count_leaks"] == plan["compare_counts"] == 13
+    assert plan["compare_datasets"] == plan["list_discrepancies"] == 1

@@ -103,16 +103,49 @@ def crop_views(options: argparse.Namespace) -> None:
     write_store(samples, options.out, options.views, width, height, options.threads)
 
 
+def find_duplicates(options: argparse.Namespace) -> None:
+    """Hash a dataset's images and list exact and near duplicates."""
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.images.duplicates import write_duplicates
+    from nullcrop.images.store import View
+
+    found = write_duplicates(read_samples(options.samples), View(options.view), options.out, options.threads)
+    exact = int((found["kind"] == "exact").sum())
+    say(
+        f"{found['cluster'].nunique()} clusters: {exact} images with copies, {len(found) - exact} near duplicates"
+    )
+
+
+def compare_datasets(options: argparse.Namespace) -> None:
+    """List duplicates between datasets."""
+    from nullcrop.images.duplicates import write_pairs_between
+
+    write_pairs_between(options.folders, options.out, options.pairs, options.threads)
+
+
 def split_samples(options: argparse.Namespace) -> None:
     """Divide a dataset's images into training, validation and test."""
     from nullcrop.config.definitions import read_definition
     from nullcrop.datasets.samples import read_samples
+    from nullcrop.images.duplicates import group_duplicates, read_duplicates
     from nullcrop.splits import write_split
 
     samples = read_samples(options.samples)
+    for path in options.duplicates:
+        samples = group_duplicates(samples, read_duplicates(path))
     targets = samples["class"].map(read_definition(options.definition).targets(options.labels))
     split = write_split(samples, targets, options.protocol, options.seed, options.out)
     say(", ".join(f"{part} {count}" for part, count in split["part"].value_counts().items()))
+
+
+def count_leaks(options: argparse.Namespace) -> None:
+    """Count duplicates and groups that cross the parts of splits."""
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.images.duplicates import read_duplicates
+    from nullcrop.statistics.leaks import write_leaks
+
+    (duplicates,) = options.duplicates
+    write_leaks(read_samples(options.samples), read_duplicates(duplicates), options.splits, options.out)
 
 
 def fetch_weights(options: argparse.Namespace) -> None:
@@ -229,7 +262,7 @@ def list_discrepancies(options: argparse.Namespace) -> None:
     from nullcrop.statistics.discrepancies import write_discrepancies
 
     definitions = read_published_definitions(options.definitions)
-    write_discrepancies(options.published, definitions, options.out)
+    write_discrepancies(options.published, definitions, options.out, options.counted)
 
 
 def describe_discrepancies(options: argparse.Namespace) -> None:
@@ -406,16 +439,20 @@ def _parser() -> argparse.ArgumentParser:
     command("fetch-archive", fetch_archive, "--definition", "--out")
     command("list-samples", list_samples, "--dataset", "--definition", "--archive", "--out", "--threads")
     command("crop-views", crop_views, "--samples", "--out", "--views", "--crop", "--threads")
+    command("find-duplicates", find_duplicates, "--samples", "--view", "--out", "--threads")
+    command("compare-datasets", compare_datasets, "--folders", "--out", "--pairs", "--threads")
     command(
         "split-samples",
         split_samples,
         "--samples",
+        "--duplicates",
         "--definition",
         "--labels",
         "--protocol",
         "--seed",
         "--out",
     )
+    command("count-leaks", count_leaks, "--samples", "--duplicates", "--splits", "--out")
     command("fetch-weights", fetch_weights, "--architecture", "--out")
     command(
         "train-cell",
@@ -470,7 +507,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tolerance",
         "--out",
     )
-    command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
+    command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--counted", "--out")
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
     command("describe-datasets", describe_datasets, "--definitions", "--out")
     command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
@@ -515,6 +552,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "nargs": "+",
         "help": "config (config/config.yaml); of several the later add to the former",
     },
+    "--counted": {
+        "default": None,
+        "type": Path,
+        "help": "dataset.json of one dataset: compare with what was counted in its files, this dataset alone",
+    },
     "--crop": _needed("size of the crops in pixels, such as 20x20", type=_crop_size),
     "--dataset": _needed("name of the dataset"),
     "--datasets": _needed("number of datasets, of consecutive seeds", type=_positive),
@@ -522,11 +564,19 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
     "--field": _needed("what crops hold", choices=["whole", "tile"]),
+    "--duplicates": {
+        "default": [],
+        "nargs": "*",
+        "type": Path,
+        "help": "duplicates.csv; of a split: images that belong to one group",
+    },
+    "--folders": _needed("folders of results of one dataset each", type=Path, nargs="+"),
     "--labels": _needed("label rule"),
     "--level": _needed("nominal error rate of a family of cells", type=float),
     "--metrics": _needed("metrics.csv of one dataset or study", type=Path),
     "--only": {"default": None, "metavar": "DATASET", "help": "this dataset alone"},
     "--out": _needed("what to write", type=Path),
+    "--pairs": _needed("CSV of the single pairs", type=Path),
     "--phantom": _needed("the first generated dataset, as JSON"),
     "--protocol": _needed("split protocol"),
     "--protocols": _needed("split protocols", nargs="+"),
@@ -536,6 +586,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
     "--split": _needed("CSV of the split", type=Path),
+    "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},
     "--table": _needed("table to show", type=Path),
     "--tables": _needed("tables of the same columns", type=Path, nargs="+"),

@@ -1,8 +1,9 @@
-"""How much of each study is done: n of N cells, by dataset, from the files alone."""
+"""How much of each study is done: n of N cells, by dataset, and what leaks; from the files alone."""
 
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress_bar import ProgressBar
@@ -15,12 +16,25 @@ from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json
 from nullcrop.progress import duration
+from nullcrop.statistics.leaks import AS_RELEASED, read_leaks
 
 BAR_WIDTH = 12
 
+LEAKS = {
+    "exact": "exact_clusters",
+    "alike": "near_clusters",
+    "over classes": "near_across_classes",
+    "over parts": "near_across_parts",
+    "groups over parts": "groups_across_parts",
+}
+"""Headings of the table of leaks, and the columns of leaks.csv below them."""
+
+SEEN = {"test images seen": "near_test_images", "groups seen": "group_test_images"}
+"""The same for what is a share of the test images."""
+
 
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
-    """Print a table for each study (or one): cells done, begun and missing, time spent.
+    """Print a table for each study (or one): cells done, begun and missing, time spent; then leaks.
 
     A cell is done when its cell.json can be read and its recipe is the config's, begun when it has
     a working folder (running, or stopped and resumable); begun cells are named below the table.
@@ -36,6 +50,13 @@ def print_status(project: Project, study: str | None = None, console: Console | 
         begun = [state.cell.path for state in cells if state.begun]
         if begun:
             console.print(f"Begun: {listed(begun)}", highlight=False, soft_wrap=True)
+    counted = {
+        dataset: path
+        for dataset in (grid.datasets(study) if study else grid.values("dataset"))
+        if (path := Path(project.config.paths.results, "datasets", dataset, "leaks.csv")).is_file()
+    }
+    if counted:
+        console.print(_leaks_table({dataset: read_leaks(path) for dataset, path in counted.items()}))
 
 
 class _CellState:
@@ -66,6 +87,36 @@ def _study_table(title: str, cells: list[_CellState]) -> Table:
     table.add_section()
     table.add_row(*_row("all", cells))
     return table
+
+
+def _leaks_table(leaks: dict[str, pd.DataFrame]) -> Table:
+    """Each dataset's leaks as released, then in the splits used, the seeds of one split in one row."""
+    table = Table(
+        title="Leaks: clusters of duplicates, groups; test images with either in training",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("dataset, split", no_wrap=True)
+    for heading in (*LEAKS, *SEEN):
+        table.add_column(heading, justify="right")
+    for dataset, rows in leaks.items():
+        for (_, split), seeds in rows.groupby(["labels", "split"], sort=False):
+            table.add_row(
+                dataset if split == AS_RELEASED else f"  {split}",
+                *(_range(seeds[column]) for column in LEAKS.values()),
+                *(_share(seeds[column], seeds["test_images"]) for column in SEEN.values()),
+            )
+    return table
+
+
+def _range(counts: "pd.Series[int]") -> str:
+    low, high = counts.min(), counts.max()
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _share(counts: "pd.Series[int]", images: "pd.Series[int]") -> str:
+    return f"{_range(counts)}/{_range(images)}" if images.any() else "-"
 
 
 def _row(label: str, cells: list[_CellState]) -> list[str | ProgressBar]:

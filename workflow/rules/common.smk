@@ -82,7 +82,10 @@ def source_of(wildcards):
 
 
 def listing_of(wildcards):
-    keys = {"source", "classes", "labels", "group", "groups", "expected", "on_mismatch", "unreadable"}
+    keys = {
+        *("source", "classes", "labels", "group", "groups", "expected", "on_mismatch", "unreadable"),
+        "smallest_side",
+    }
     return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys, exclude_defaults=True)
 
 
@@ -109,6 +112,13 @@ def listed_from(wildcards):
 
 def targets_of(wildcards):
     return json.dumps(PROJECT.definition(wildcards.dataset).targets(wildcards.labels))
+
+
+def duplicates_of(wildcards):
+    """The duplicates that a split keeps together, where the definition says so."""
+    if PROJECT.definition(wildcards.dataset).duplicates == "group":
+        return [f"{RESULTS}/datasets/{wildcards.dataset}/duplicates.csv"]
+    return []
 
 
 def cell_of(wildcards):

@@ -196,3 +196,32 @@ rule list_discrepancies:
     shell:
         "python -m nullcrop list-discrepancies --published {input:q} --definitions {params.definitions:q} "
         "--out {output:q} > {log:q} 2>&1"
+
+
+# One dataset at a time, so that it needs no other dataset's images.
+rule compare_counts:
+    input:
+        published=expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
+        counted=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
+    output:
+        f"{RESULTS}/datasets/{{dataset}}/discrepancies.csv",
+    log:
+        f"{RESULTS}/logs/compare_counts/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_counts/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=any_of(PUBLISHED),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        definitions=CONFIG.definitions,
+        counts=counts_of_published,
+    message:
+        "comparing the published numbers with the files of {wildcards.dataset}"
+    shell:
+        "python -m nullcrop list-discrepancies --published {input.published:q} "
+        "--definitions {params.definitions:q} --counted {input.counted:q} --out {output:q} > {log:q} 2>&1"

@@ -298,7 +298,7 @@ class Definition(Model):
     labels: Annotated[dict[Name, LabelRule], Field(min_length=1)]
     """Label rules by name; the first is the default."""
     group: str | None = None
-    """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused."""
+    """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused unless `duplicates` is `group`."""
     groups: PathText | None = None
     """CSV that gives the `group` of each `id` where the images' source does not, relative to the folder where snakemake is started, or absolute; a column `class` in it must agree with the images'."""
     expected: Expected = Expected()
@@ -307,6 +307,10 @@ class Definition(Model):
     """`report`: write differing counts into dataset.json and go on."""
     unreadable: Literal["error", "leave_out"] = "error"
     """`leave_out`: list unreadable images in dataset.json and go on without them."""
+    smallest_side: Annotated[int, Field(ge=1)] | None = None
+    """Images with a side of fewer pixels are left out and listed in dataset.json, after the counts were compared; empty: none is."""
+    duplicates: Literal["report", "group"] = "report"
+    """`group`: exact and near duplicates belong to one group, together with their groups where `group` names a key, so that a grouped split keeps them in one part."""
     licence: str
     """Licence of the images."""
     citation: str
@@ -367,6 +371,11 @@ class Definition(Model):
         if self.labels[rule].positive is None:
             return list(self.classes)
         return [", ".join(name for name, t in targets.items() if t == code) for code in (0, 1)]
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether images belong to groups, so that a grouped split means something."""
+        return self.group is not None or self.duplicates == "group"
 
     @property
     def default_rule(self) -> str:

@@ -49,12 +49,13 @@ class Grid:
                 rules = [definition.default_rule if rule == "default" else rule for rule in part.labels or []]
                 for rule in rules:
                     definition.targets(rule)
-                if definition.group is None and any(
+                if not definition.has_groups and any(
                     split.startswith("grouped") for split in part.splits or []
                 ):
                     raise NullcropError(
                         f"studies.{study}: dataset '{dataset}' has no group key, so it cannot be split by "
-                        f"group; name the key under `group:` in {self.project.definition_path(dataset)}"
+                        f"group; name the key under `group:` in {self.project.definition_path(dataset)}, "
+                        "or set `duplicates: group` there"
                     )
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
                 splits = [
@@ -122,6 +123,11 @@ class Grid:
             inputs["weights"] = f"{resources}/weights/{cell.architecture}.pth"
         return inputs
 
+    def splits(self, dataset: str) -> list[str]:
+        """Paths of the splits that the cells of ``dataset`` are trained on."""
+        results = self.project.config.paths.results
+        return sorted({split_path(results, cell) for cell in self.all_cells if cell.dataset == dataset})
+
     def figure_paths(self, study: str, dataset: str) -> list[str]:
         """The figure files of one dataset that a study asks for."""
         folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"
@@ -151,8 +157,8 @@ class Grid:
         """Everything `rule all` makes.
 
         Cells are named beside the figures they end in: Snakemake does not miss a deleted file
-        that nothing still to be made needs. The published study's discrepancies are of interest
-        where one of its datasets is.
+        that nothing still to be made needs. Duplicates between datasets need two of them; the
+        published study's discrepancies are of interest where one of its datasets is.
         """
         results = self.project.config.paths.results
         made = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
@@ -167,7 +173,13 @@ class Grid:
         if self.project.config.calibration is not None:
             made.append(f"{results}/calibration/table.csv")
             made += [f"{results}/calibration/calibration.{suffix}" for suffix in FIGURE_FORMATS]
-        if set(PUBLISHED) & set(self.values("dataset")):
+        datasets = self.values("dataset")
+        made += [f"{results}/datasets/{dataset}/leaks.csv" for dataset in datasets]
+        if len(datasets) > 1:
+            made.append(f"{results}/duplicates.csv")
+        published = [dataset for dataset in PUBLISHED if dataset in datasets]
+        made += [f"{results}/datasets/{dataset}/discrepancies.csv" for dataset in published]
+        if published:
             made.append(f"{results}/discrepancies.csv")
         return [*made, f"{results}/report/index.html"]
 

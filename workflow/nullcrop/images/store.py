@@ -166,5 +166,6 @@ def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> No
         names = [f"{row.path} ({row.width}×{row.height})" for row in small.itertuples()]
         raise NullcropError(
             f"{len(small)} images are smaller than the crop of {crop_width}×{crop_height} pixels: {listed(names)}; "
-            "take them out, or choose a smaller `crop:` in the config"
+            f"set `smallest_side: {max(crop_width, crop_height)}` in the definition to leave them out by name, "
+            "or choose a smaller `crop:` in the config"
         )

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from nullcrop.config.definitions import Definition
+from nullcrop.config.definitions import Definition, Expected
 from nullcrop.config.names import CROPS
 from nullcrop.errors import NullcropError
-from nullcrop.files import written_whole
+from nullcrop.files import read_json, written_whole
 from nullcrop.statistics.rounding import (
     Rounded,
     beside_harmonic_mean,
@@ -29,6 +29,8 @@ from nullcrop.statistics.rounding import (
 )
 
 KINDS = {
+    "counts of the files": "Files at hand whose counts are not the definition's; the published numbers are then "
+    "compared with the definition's.",
     "counts do not add up": "Present and absent samples should add up to the printed total.",
     "counts differ from the release": "Counts of the release under the label rule as printed, and under the others.",
     "counts of another dataset": "Rows whose total is not the release's, beside the counts of the other datasets.",
@@ -94,12 +96,15 @@ class Finding:
 COLUMNS = [field.name for field in fields(Finding)]
 
 
-def list_discrepancies(published: Published, definitions: Definitions) -> pd.DataFrame:
+def list_discrepancies(
+    published: Published, definitions: Definitions, counted: Path | None = None
+) -> pd.DataFrame:
     """All findings, one row each (columns: COLUMNS), ordered by kind and, within a kind, as printed.
 
     ``published`` holds the tables of FILES by file name, as :func:`read_published` gives them;
     ``definitions`` the definitions of the datasets they name. A dataset without a definition is
-    compared with itself alone.
+    compared with itself alone. ``counted``, the dataset.json of one dataset, puts what was counted in
+    its files in place of the definition's counts, and narrows the findings to those that rest on it.
     """
     checks = (
         _sums,
@@ -114,15 +119,23 @@ def list_discrepancies(published: Published, definitions: Definitions) -> pd.Dat
         _no_information_rates,
         _balanced_classes,
     )
-    known = {name: Official(name, definition) for name, definition in definitions.items()}
+    known = {name: Official(definition, f"{name}.yaml") for name, definition in definitions.items()}
+    if counted is not None:
+        name, official, differing = _counted(counted, definitions)
+        known[name] = official
     found = [finding for check in checks for finding in check(published, known)]
+    if counted is not None:
+        found = [finding for finding in found if finding.dataset == name and official.file in finding.sources]
+        found += differing
     found.sort(key=lambda finding: list(KINDS).index(finding.kind))
     return pd.DataFrame([astuple(finding) for finding in found], columns=COLUMNS)
 
 
-def write_discrepancies(files: Sequence[Path], definitions: Definitions, out: Path) -> None:
+def write_discrepancies(
+    files: Sequence[Path], definitions: Definitions, out: Path, counted: Path | None = None
+) -> None:
     """Write :func:`list_discrepancies` of the published ``files`` as CSV."""
-    table = list_discrepancies(read_published(files), definitions)
+    table = list_discrepancies(read_published(files), definitions, counted)
     with written_whole(out) as aside:
         table.to_csv(aside, index=False)
 
@@ -151,10 +164,10 @@ def read_published(files: Sequence[Path]) -> dict[str, pd.DataFrame]:
 class Official:
     """What a definition says about its release: counts by part and by target."""
 
-    def __init__(self, name: str, definition: Definition) -> None:
+    def __init__(self, definition: Definition, file: str) -> None:
         self.definition = definition
         self.title = definition.title
-        self.file = f"{name}.yaml"
+        self.file = file
         self.rules = [rule for rule, spec in definition.labels.items() if spec.positive is not None]
 
     def images(self, part: str | None = None) -> int | None:
@@ -202,6 +215,36 @@ class Official:
         if images is None or pair is None:
             return None
         return max(pair), images, "present" if pair[0] > pair[1] else "absent"
+
+
+def _counted(path: Path, definitions: Definitions) -> tuple[str, Official, list[Finding]]:
+    """The dataset of a dataset.json, its counts, and where they are not the definition's.
+
+    Files that are not the release (a sample, a half-copied folder) tell nothing about what was
+    printed; the definition's counts then stay.
+    """
+    try:
+        facts = read_json(path)
+        name, counted, mismatches = facts["dataset"], facts["counted"], facts["discrepancies"]
+        definition = definitions[name]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NullcropError(
+            f"{path} cannot be read ({error}); delete it and run the workflow again"
+        ) from None
+    if not mismatches:
+        expected = Expected.model_validate(counted)
+        return name, Official(definition.model_copy(update={"expected": expected}), f"{name}/{path.name}"), []
+    official = Official(definition, f"{name}.yaml")
+    finding = Finding(
+        name,
+        "definition",
+        "counts of the files",
+        f"{official.images():,} images" if official.images() else "no number of images",
+        f"{counted['images']:,} images",
+        f"{'; '.join(mismatches)}. The published numbers are compared with the definition's.",
+        f"{official.file}, {name}/{path.name}",
+    )
+    return name, official, [finding]
 
 
 def _add(words: dict[int, str], terms: Sequence[int | None], phrase: str) -> None:

@@ -117,7 +117,7 @@ def write_reproduction(
 
 def _of_tables(published: Published, definitions: Mapping[str, Definition]) -> Iterator[Printed]:
     for table, dataset, rows in metric_tables(published):
-        official = Official(dataset, definitions[dataset]) if dataset in definitions else None
+        official = Official(definitions[dataset], f"{dataset}.yaml") if dataset in definitions else None
         roles = roles_of(rows, official)
         columns = {"accuracy": "accuracy", **(roles.columns if roles else ROLES)}
         for row in rows.to_dict("records"):
