@@ -17,7 +17,7 @@ LEVEL = 0.95
 """Coverage of every interval."""
 
 ELEMENTS_AT_ONCE = 200_000
-"""Entries of the largest intermediate array (16 MB as double precision)."""
+"""Entries of an array that stays in the processor's cache."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -214,17 +214,17 @@ def placements(positive: Flags, score: Floats) -> Floats:
 def _wins_within(unit: Ints, positive: Flags, score: Floats, units: int) -> Floats:
     """Pairs of a positive above a negative inside each part; ties half."""
     order = np.lexsort((score, unit))
-    unit, positive, score = unit[order], positive[order].astype(bool), score[order]
+    unit, positive, score = unit[order], positive[order], score[order]
     fresh = np.r_[True, (np.diff(unit) != 0) | (np.diff(score) != 0)]
     block = np.cumsum(fresh) - 1
     pos = np.bincount(block, positive).astype(float)
     neg = np.bincount(block, ~positive).astype(float)
     of_block = unit[fresh]
-    negatives_before = np.cumsum(neg) - neg
-    of_units = np.bincount(of_block, neg, units)
-    start = np.cumsum(of_units) - of_units
-    of_blocks = pos * (negatives_before - start[of_block] + neg / 2)
-    return np.bincount(of_block, of_blocks, units).astype(float)
+    of_units = np.bincount(of_block, neg, units).astype(float)
+    # Negatives below each block, inside its unit.
+    before = np.cumsum(neg) - neg - (np.cumsum(of_units) - of_units)[of_block]
+    wins = np.bincount(of_block, pos * (before + neg / 2), units).astype(float)
+    return wins
 
 
 def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -13,18 +13,22 @@ One critical value q gives both p and a simultaneous lower bound, AUROC - q × e
 bound exceeds 0.5 exactly when the corrected test rejects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
-from nullcrop.statistics.auroc import ELEMENTS_AT_ONCE, Flags, Floats, Ints, TestSet
+from nullcrop.statistics.auroc import Flags, Floats, Ints, TestSet
 
 DRAWS = 1999
 """Draws of the null; with the data themselves they make 2,000."""
+
+ELEMENTS_AT_ONCE = 60_000_000
+"""Entries of the largest array of labels (480 MB); the fewer pieces, the less time goes into Python."""
 
 TOLERANCE = 1e-9
 """Statistics this close are equal: draws that give the same order may differ by rounding."""
@@ -61,12 +65,13 @@ def maxt(cells: Sequence[tuple[TestSet, Floats]], level: float, draws: int = DRA
     observed, value, error = np.full((3, len(cells)), np.nan)
     largest = np.full(draws, -np.inf)
     for test in dict.fromkeys(test for test, _ in cells):
-        labels = drawn_labels(test, draws)
-        for i, (other, score) in enumerate(cells):
-            if other is test:
-                statistics, value[i], error[i] = _statistics(test, score, labels)
-                observed[i] = statistics[0]
-                largest = np.fmax(largest, statistics[1:])
+        places = [i for i, (other, _) in enumerate(cells) if other is test]
+        values, errors = _draw(test, [cells[i][1] for i in places], draws)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistics = np.where(values == 0.5, 0, (values - 0.5) / errors)
+        statistics[np.isnan(errors)] = np.nan
+        value[places], error[places], observed[places] = values[:, 0], errors[:, 0], statistics[:, 0]
+        largest = np.fmax(largest, np.fmax.reduce(statistics[:, 1:], axis=0))
     reached = (largest >= observed[:, None] - TOLERANCE).sum(axis=1)
     p = np.where(np.isnan(observed), np.nan, (1 + reached) / (draws + 1))
     # p ≤ level exactly where t exceeds the k-th largest draw.
@@ -77,17 +82,23 @@ def maxt(cells: Sequence[tuple[TestSet, Floats]], level: float, draws: int = DRA
     return Family(value, error, p, value - critical * error, critical)
 
 
-def _statistics(test: TestSet, score: Floats, labels: NDArray[np.int8]) -> tuple[Floats, float, float]:
-    """t of one cell for each row of ``labels``, and the AUROC and error of the first."""
-    if score.ndim == 1:
-        values, errors = drawn_aurocs(test, score, labels == 1)
-    else:
-        values, errors = _macro_aurocs(test, score, labels), np.zeros(len(labels))
-    known = ~np.isnan(values)
-    errors = np.maximum(errors, values[known].std() if known.any() else np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistics = np.where(values == 0.5, 0, (values - 0.5) / errors)
-    return np.where(np.isnan(errors), np.nan, statistics), float(values[0]), float(errors[0])
+def _draw(test: TestSet, scores: Sequence[Floats], draws: int) -> tuple[Floats, Floats]:
+    """AUROC and error of each cell for the labels as they are and in each draw (C × 1 + draws)."""
+    labels = drawn_labels(test, draws)
+    values, errors = np.zeros((2, len(scores), 1 + draws))
+    width = max(1, ELEMENTS_AT_ONCE // test.n)
+    for at in range(0, 1 + draws, width):
+        here = slice(at, at + width)
+        drawn = Draws(test, np.ascontiguousarray(labels[here].T, dtype=float))
+        for i, score in enumerate(scores):
+            if score.ndim == 1:
+                values[i, here], errors[i, here] = drawn_aurocs(drawn, score)
+            else:
+                values[i, here] = _macro_aurocs(drawn, score)
+    for i, of_cell in enumerate(values):
+        known = of_cell[~np.isnan(of_cell)]
+        errors[i] = np.maximum(errors[i], known.std() if len(known) else np.nan)
+    return values, errors
 
 
 def drawn_labels(test: TestSet, draws: int) -> NDArray[np.int8]:
@@ -111,119 +122,127 @@ def drawn_labels(test: TestSet, draws: int) -> NDArray[np.int8]:
     return labels
 
 
-def drawn_aurocs(test: TestSet, score: Floats, labels: Flags) -> tuple[Floats, Floats]:
-    """AUROC and its error for each row of ``labels`` (B×N).
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Labels of a test set in many draws, and what all cells need to know of them."""
+
+    test: TestSet
+    labels: Floats
+    """Target of each image in each draw (N×B)."""
+
+    @cached_property
+    def positives(self) -> Floats:
+        """Images of target 1 in each draw (B)."""
+        total: Floats = self.labels.sum(axis=0)
+        return total
+
+    @cached_property
+    def of_units(self) -> Floats:
+        """Images of target 1 in each unit (G×B)."""
+        total: Floats = self.sum_in_units(np.ones(self.test.n))
+        return total
+
+    def sum_in_units(self, weights: Floats) -> Floats:
+        """Sum of ``weights`` (N) over the images of target 1 in each unit (G×B)."""
+        shape = (self.test.n_units, self.test.n)
+        members = csr_array((weights, (self.test.unit, np.arange(self.test.n))), shape=shape)
+        total: Floats = members @ self.labels
+        return total
+
+
+def drawn_aurocs(drawn: Draws, score: Floats) -> tuple[Floats, Floats]:
+    """AUROC and its error in each draw (B) for one cell's ``score`` (N); two targets.
 
     The error is the jackknife's over units, as in :func:`~nullcrop.statistics.auroc.estimate_auroc`;
-    pairs inside a mixed unit are taken to be won as often as all pairs. One sort of the scores serves
-    all rows: with images in order, the wins of each follow from running counts of positives at
-    the ends of blocks of equal scores.
+    pairs inside a mixed unit are taken to be won as often as all pairs. NaN where a target is
+    missing, or in one unit alone. Images are gone through once in the order of their scores, all draws
+    at a time; what is summed are whole numbers below 2⁵³, hence exact.
     """
-    ordered = _Ordered(test, score)
-    rows = max(1, ELEMENTS_AT_ONCE // test.n)
-    drawn = [ordered.aurocs(labels[at : at + rows]) for at in range(0, len(labels), rows)]
-    value, error = (np.concatenate(column) for column in zip(*drawn, strict=True))
-    return value, error
+    order = np.argsort(score, kind="stable")
+    ends = np.flatnonzero(np.r_[np.diff(score[order]) != 0, True]) + 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total, variance = (_by_units if drawn.test.grouped else _by_images)(drawn, order, ends)
+        m = drawn.positives
+        # Rounding may leave a little less than nothing.
+        return total / (m * (drawn.test.n - m)), np.sqrt(np.maximum(variance, 0))
 
 
-class _Ordered:
-    """Images in the order of one cell's scores.
+def _by_images(drawn: Draws, order: Ints, ends: Ints) -> tuple[Floats, Floats]:
+    """Pairs won in each draw, and DeLong's variance of the AUROC."""
+    m, n = drawn.positives, drawn.test.n - drawn.positives
+    total, of_positives, of_negatives, wins, product = np.zeros((5, len(m)))
+    for images, below, middle in _blocks(drawn.labels, order, ends):
+        positives = drawn.labels[images[0]] if len(images) == 1 else drawn.labels[images].sum(axis=0)
+        np.subtract(below, middle, out=wins)  # twice the negatives below each positive
+        np.multiply(positives, wins, out=product)
+        np.add(total, product, out=total)
+        np.multiply(product, wins, out=product)
+        np.add(of_positives, product, out=of_positives)
+        np.subtract(2 * m, middle, out=wins)  # twice the positives above each negative
+        np.multiply(wins, wins, out=wins)
+        np.subtract(len(images), positives, out=product)
+        np.multiply(product, wins, out=product)
+        np.add(of_negatives, product, out=of_negatives)
+    total, of_positives, of_negatives = total / 2, of_positives / 4, of_negatives / 4
+    variance = (of_positives - total**2 / m) / (m * (m - 1) * n**2)
+    variance += (of_negatives - total**2 / n) / (n * (n - 1) * m**2)
+    return total, variance
 
-    Let c be the positives up to the end of a block of equal scores, b those before it, and N twice the
-    images below its middle. Of the pairs it is in, a positive of the block wins (N - c - b) / 2, a
-    negative m - (c + b) / 2. Sums of wins and of their squares are sums of c, c², cb and cb(c - b)
-    with fixed weights: whole numbers below 2⁵³, hence exact in whatever order they are added.
-    """
 
-    def __init__(self, test: TestSet, score: Floats) -> None:
-        self.test = test
-        self.order = np.argsort(score, kind="stable")
-        self.last = np.flatnonzero(np.r_[np.diff(score[self.order]) != 0, True])
-        self.size = np.diff(self.last, prepend=-1).astype(float)
-        self.below = 2 * (self.last + 1.0) - self.size
-        after = np.append(self.below[1:], 0)
-        sizes = self.size + np.append(self.size[1:], 0)
-        self.of_counts = np.stack([self.below - after, self.below**2 - after**2, sizes], axis=1)
-        self.of_squares = np.stack([self.below - after, sizes], axis=1)
+def _by_units(drawn: Draws, order: Ints, ends: Ints) -> tuple[Floats, Floats]:
+    """Pairs won in each draw, and the jackknife variance of the AUROC over units."""
+    test, m, n = drawn.test, drawn.positives, drawn.test.n - drawn.positives
+    positives = drawn.of_units
+    middles, below_of = np.zeros_like(positives), np.empty(test.n)
+    for images, below, middle in _blocks(drawn.labels, order, ends):
+        for image in images:
+            below_of[image] = below
+            row = middles[test.unit[image]]
+            np.add(row, middle, out=row)
+    negatives = np.bincount(test.unit)[:, None] - positives
+    # A positive wins (below - middle) / 2 of its pairs, a negative m - middle / 2.
+    wins = (drawn.sum_in_units(below_of) - middles) / 2 + negatives * m
+    total = wins.sum(axis=0) / 2
+    within = total / (m * n) * positives * negatives
+    left = (m - positives) * (n - negatives)
+    influence = total / (m * n) - (total - wins + within) / left
+    influence[left == 0] = np.nan
+    if test.mostly_mixed:
+        return total, _centred_squares(influence, np.ones_like(influence, dtype=bool))
+    strata = (positives == 0, negatives == 0, (positives > 0) & (negatives > 0))
+    return total, np.sum([_centred_squares(influence, inside) for inside in strata], axis=0)
 
-    def aurocs(self, labels: Flags) -> tuple[Floats, Floats]:
-        """Value and error for each row of ``labels``; NaN where a target is missing, or in one unit alone."""
-        counts = np.cumsum(np.take(labels, self.order, axis=1), axis=1, dtype=float)
-        if len(self.last) < self.test.n:
-            counts = counts[:, self.last]
-        before = np.zeros_like(counts)
-        before[:, 1:] = counts[:, :-1]
-        m = counts[:, -1]
-        n = self.test.n - m
-        below, below_squared, middle = (counts @ self.of_counts).T
-        total = (below - m**2) / 2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = total / (m * n)
-            if self.test.grouped:
-                return value, np.sqrt(self._variance_of_units(labels, counts + before, total, m, n))
-            both = counts * before
-            squares = (counts**2 @ self.of_squares).T
-            cubes = m**3 + np.einsum("ij,ij->i", both, counts - before)
-            of_positives = (below_squared - 2 * squares[0] + cubes) / 4
-            of_negatives = m**2 * self.test.n - m * middle + (squares[1] + 2 * both @ self.size - cubes) / 4
-            variance = (of_positives - total**2 / m) / (m * (m - 1) * n**2)
-            variance += (of_negatives - total**2 / n) / (n * (n - 1) * m**2)
-            # Rounding may leave a little less than nothing.
-            return value, np.sqrt(np.maximum(variance, 0))
 
-    def _variance_of_units(
-        self, labels: Flags, middle: Floats, total: Floats, m: Floats, n: Floats
-    ) -> Floats:
-        """Jackknife variance over units."""
-        images, first, size, below = self._by_unit
-        labels = np.take(labels, images, axis=1)
-        wins = np.where(labels, below, 2 * m[:, None]) - np.take(middle, self._block[images], axis=1)
-        wins = np.add.reduceat(wins, first, axis=1) / 2
-        positives = np.add.reduceat(labels, first, axis=1, dtype=float)
-        negatives = size - positives
-        pairs = m * n
-        within = (total / pairs)[:, None] * positives * negatives
-        left = (m[:, None] - positives) * (n[:, None] - negatives)
-        influence = (total / pairs)[:, None] - (total[:, None] - wins + within) / left
-        influence[left == 0] = np.nan
-        if self.test.mostly_mixed:
-            return _centred_squares(influence, np.ones_like(influence, dtype=bool))
-        strata = (positives == 0, negatives == 0, (positives > 0) & (negatives > 0))
-        variance: Floats = np.sum([_centred_squares(influence, inside) for inside in strata], axis=0)
-        return variance
-
-    @cached_property
-    def _block(self) -> Ints:
-        """Block of each image."""
-        block = np.empty(self.test.n, np.int64)
-        block[self.order] = np.repeat(np.arange(len(self.last)), self.size.astype(np.int64))
-        return block
-
-    @cached_property
-    def _by_unit(self) -> tuple[Ints, Ints, Ints, Floats]:
-        """Images in the order of units; the first image of each unit, and its size; N of each image."""
-        images = np.argsort(self.test.unit, kind="stable")
-        first = np.flatnonzero(np.diff(self.test.unit[images], prepend=-1))
-        return images, first, np.diff(first, append=self.test.n), self.below[self._block[images]]
+def _blocks(labels: Floats, order: Ints, ends: Ints) -> Iterator[tuple[list[int], int, Floats]]:
+    """Blocks of equal scores, from below: the images, and twice the images and twice the positives (B) below its
+    middle. The last is overwritten by the next block."""
+    upto, middle = np.zeros((2, labels.shape[1]))
+    images, start = order.tolist(), 0
+    for end in ends.tolist():
+        np.copyto(middle, upto)
+        for image in images[start:end]:
+            np.add(upto, labels[image], out=upto)
+        np.add(middle, upto, out=middle)
+        yield images[start:end], start + end, middle
+        start = end
 
 
 def _centred_squares(influence: Floats, inside: Flags) -> Floats:
-    """Jackknife variance of the units ``inside`` a stratum, by row."""
-    count = np.maximum(inside.sum(axis=1), 1)
-    centre = np.where(count > 1, np.where(inside, influence, 0).sum(axis=1) / count, 0)
-    squares = (np.where(inside, influence - centre[:, None], 0) ** 2).sum(axis=1)
+    """Jackknife variance of the units ``inside`` a stratum (G×B) in each draw (B)."""
+    count = np.maximum(inside.sum(axis=0), 1)
+    centre = np.where(count > 1, np.where(inside, influence, 0).sum(axis=0) / count, 0)
+    squares = (np.where(inside, influence - centre, 0) ** 2).sum(axis=0)
     variance: Floats = np.maximum(count - 1, 1) / count * squares
     return variance
 
 
-def _macro_aurocs(test: TestSet, score: Floats, labels: NDArray[np.int8]) -> Floats:
-    """Macro-averaged one-versus-rest AUROC for each row of ``labels`` (B×N), from rank sums."""
+def _macro_aurocs(drawn: Draws, score: Floats) -> Floats:
+    """Macro-averaged one-versus-rest AUROC in each draw (B) for one cell's ``score`` (N×K), from rank sums."""
     values = []
-    for k in np.unique(test.target):
-        ranks = rankdata(score[:, k])
-        positive = labels == k
-        m = positive.sum(axis=1)
+    for k in np.unique(drawn.test.target):
+        positive = drawn.labels == k
+        m = positive.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            values.append((positive @ ranks - m * (m + 1) / 2) / (m * (test.n - m)))
+            values.append((rankdata(score[:, k]) @ positive - m * (m + 1) / 2) / (m * (drawn.test.n - m)))
     macro: Floats = np.mean(values, axis=0)
     return macro
