@@ -53,7 +53,7 @@ rule plot_calibration:
     input:
         f"{RESULTS}/calibration/table.csv",
     output:
-        expand(f"{RESULTS}/calibration/calibration.{{suffix}}", suffix=FIGURE_FORMATS),
+        figure_files("calibration", f"{RESULTS}/calibration"),
     log:
         f"{RESULTS}/logs/plot_calibration.log",
     benchmark:

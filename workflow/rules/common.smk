@@ -169,6 +169,23 @@ def words_of(wildcards):
     return [definition.title, definition.field, definition.group]
 
 
+def figure_files(name, folder):
+    """A figure's files; its PNG stands in Snakemake's own report (`--report`)."""
+    labels = {"study": "{study}", "dataset": "{dataset}"}
+    shown = report(
+        f"{folder}/{name}.png",
+        caption=f"../report/{name}.rst",
+        category=name.capitalize(),
+        labels={axis: value for axis, value in labels.items() if value in folder},
+    )
+    return [shown if suffix == "png" else f"{folder}/{name}.{suffix}" for suffix in FIGURE_FORMATS]
+
+
+def shown_table(path, caption, **labels):
+    """A table that stands in Snakemake's own report (`--report`)."""
+    return report(path, caption=f"../report/{caption}.rst", category="Tables", labels=labels)
+
+
 def tables_of(name):
     """Input function: that table of each dataset of a study."""
     return lambda wildcards: [

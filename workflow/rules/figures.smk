@@ -5,11 +5,7 @@ rule plot_accuracy:
     input:
         f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
     output:
-        expand(
-            "{folder}/accuracy.{suffix}",
-            folder=f"{RESULTS}/studies/{{study}}/{{dataset}}/figures",
-            suffix=FIGURE_FORMATS,
-        ),
+        figure_files("accuracy", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
     log:
         f"{RESULTS}/logs/plot_accuracy/{{study}}/{{dataset}}.log",
     benchmark:
@@ -35,11 +31,7 @@ rule plot_scores:
     input:
         f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
     output:
-        expand(
-            "{folder}/scores.{suffix}",
-            folder=f"{RESULTS}/studies/{{study}}/{{dataset}}/figures",
-            suffix=FIGURE_FORMATS,
-        ),
+        figure_files("scores", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
     log:
         f"{RESULTS}/logs/plot_scores/{{study}}/{{dataset}}.log",
     benchmark:
@@ -64,11 +56,7 @@ rule plot_curves:
     input:
         cells_of,
     output:
-        expand(
-            "{folder}/curves.{suffix}",
-            folder=f"{RESULTS}/studies/{{study}}/{{dataset}}/figures",
-            suffix=FIGURE_FORMATS,
-        ),
+        figure_files("curves", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
     log:
         f"{RESULTS}/logs/plot_curves/{{study}}/{{dataset}}.log",
     benchmark:
@@ -97,11 +85,7 @@ rule plot_verdicts:
         metrics=f"{RESULTS}/studies/{{study}}/metrics.csv",
         verdicts=f"{RESULTS}/studies/{{study}}/verdicts.csv",
     output:
-        expand(
-            "{folder}/verdicts.{suffix}",
-            folder=f"{RESULTS}/studies/{{study}}/figures",
-            suffix=FIGURE_FORMATS,
-        ),
+        figure_files("verdicts", f"{RESULTS}/studies/{{study}}/figures"),
     log:
         f"{RESULTS}/logs/plot_verdicts/{{study}}.log",
     benchmark:
@@ -130,11 +114,7 @@ rule plot_samples:
             expand("{folder}/{view}.npy", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS)
         ),
     output:
-        expand(
-            "{folder}/samples.{suffix}",
-            folder=f"{RESULTS}/studies/{{study}}/{{dataset}}/figures",
-            suffix=FIGURE_FORMATS,
-        ),
+        figure_files("samples", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
     log:
         f"{RESULTS}/logs/plot_samples/{{study}}/{{dataset}}.log",
     benchmark:

@@ -86,7 +86,9 @@ rule join_metrics:
     input:
         tables_of("metrics"),
     output:
-        f"{RESULTS}/studies/{{study}}/metrics.csv",
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/metrics.csv", "metrics_table", table="metrics", study="{study}"
+        ),
     log:
         f"{RESULTS}/logs/join_metrics/{{study}}.log",
     benchmark:
@@ -107,7 +109,12 @@ rule join_comparisons:
     input:
         tables_of("comparisons"),
     output:
-        f"{RESULTS}/studies/{{study}}/comparisons.csv",
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/comparisons.csv",
+            "comparisons_table",
+            table="comparisons",
+            study="{study}",
+        ),
     log:
         f"{RESULTS}/logs/join_comparisons/{{study}}.log",
     benchmark:
@@ -128,7 +135,9 @@ rule join_verdicts:
     input:
         tables_of("verdicts"),
     output:
-        f"{RESULTS}/studies/{{study}}/verdicts.csv",
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/verdicts.csv", "verdicts_table", table="verdicts", study="{study}"
+        ),
     log:
         f"{RESULTS}/logs/join_verdicts/{{study}}.log",
     benchmark:
@@ -150,7 +159,12 @@ rule compare_published:
         published=expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
         metrics=f"{RESULTS}/studies/{{study}}/metrics.csv",
     output:
-        f"{RESULTS}/studies/{{study}}/published.csv",
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/published.csv",
+            "published_table",
+            table="published",
+            study="{study}",
+        ),
     log:
         f"{RESULTS}/logs/compare_published/{{study}}.log",
     benchmark:
@@ -177,7 +191,7 @@ rule list_discrepancies:
     input:
         expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
     output:
-        f"{RESULTS}/discrepancies.csv",
+        shown_table(f"{RESULTS}/discrepancies.csv", "discrepancies_table", table="discrepancies"),
     log:
         f"{RESULTS}/logs/list_discrepancies.log",
     benchmark:

@@ -62,7 +62,7 @@ CONFIG: Spec = {
         "titleFontWeight": "normal",
         "labelLimit": 260,
         "symbolStrokeWidth": 1.5,
-        "gradientHorizontalMaxLength": 400,
+        "gradientLength": 400,
     },
     "text": {"color": _INK},
 }
@@ -238,7 +238,6 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
                     orient="top",
                     format="+.2~f",
                     direction="horizontal",
-                    gradientLength=400,
                     titleOrient="left",
                 ),
             )
