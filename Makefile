@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: help
 help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
-	@echo "make calibration  count the audit's false alarms and its power on some 780 generated datasets"
+	@echo "make calibration  count the audit's false alarms and its power on some 740 generated datasets"
 	@echo "make test    every check: format, lint, types, unit and workflow tests"
 	@echo "make lint    the quick checks alone"
 	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"

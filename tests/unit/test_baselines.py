@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
-from nullcrop.config.definitions import Definition
+from nullcrop.config.definitions import Definition, PhantomSource
 from nullcrop.config.names import BASELINES, VIEWS, WITHOUT_PIXELS
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.datasets.file_facts import file_facts, header_facts
@@ -30,10 +30,11 @@ from nullcrop.datasets.phantom import generate_phantom
 from nullcrop.datasets.samples import list_samples
 from nullcrop.errors import NullcropError
 from nullcrop.images.store import write_store
-from nullcrop.splits import write_split
+from nullcrop.splits import make_split, write_split
 from nullcrop.statistics.tables import metrics_of_cells
 from nullcrop.training import baselines
-from nullcrop.training.baselines import BaselinesJob, fit_baseline, fit_baselines
+from nullcrop.training.baselines import BaselinesJob, fit_baseline, fit_baselines, pixel_features
+from nullcrop.training.calibration import load_phantom
 from tests.conftest import definition_content
 
 PACKAGE = Path(__file__).parents[2] / "workflow"
@@ -271,6 +272,28 @@ def test_file_facts_find_what_the_jpeg_tables_tell(tmp_path: Path) -> None:
     found = aurocs(tmp_path, "jpeg", seed=13)
     assert found["original", "file_facts"] == 1
     assert abs(found["upper_left", "mean_rgb"] - 0.5) < 0.35
+
+
+def test_trained_on_shuffled_targets_a_cue_is_at_chance() -> None:
+    """The cue stays in the images; over shuffles it points to either class as often."""
+    source = PhantomSource.model_validate(
+        {"kind": "phantom", "cue": {"kind": "session"}, "patients": 80, "images_per_patient": 2, "width": 64}
+        | {"height": 64, "seed": 12}
+    )
+    images, samples, targets = load_phantom(source)
+    features = pixel_features([image[:20, :20] for image in images])["mean_rgb"]
+
+    def auroc(protocol: str) -> float:
+        split = make_split(samples, targets, protocol, 0)
+        train, test = (np.flatnonzero(split["part"] == part) for part in ("train", "test"))
+        logits = fit_baseline(features, split["target"].to_numpy(), train).logits[test]
+        return float(roc_auc_score(split["target"].iloc[test], logits[:, 1]))
+
+    assert auroc("grouped") > 0.9
+    shuffled = [auroc(f"grouped_shuffle{number}") for number in range(1, 61)]
+    assert np.mean(shuffled) == pytest.approx(0.5, abs=0.2)
+    assert min(shuffled) < 0.2
+    assert max(shuffled) > 0.8
 
 
 # What is fitted on what

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from .conftest import Checkout
 
@@ -50,3 +51,32 @@ def test_controls_are_cells_of_their_study(fresh: Callable[[], Checkout]) -> Non
         datasets=["one"], views=["upper_left"], baselines=["majority", "raw_pixels"], shuffles=1
     )
     assert checkout.plan() == Counter(again[1:])
+
+
+def test_a_calibration_is_a_config_like_any_other(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    series = {"strengths": [1], "datasets": 2, "patients": 30}
+    (checkout.folder / "toy.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "recipes": {"quick": {"weights": "random", "epochs": 1}},
+                "calibration": {
+                    "recipe": "quick",
+                    "cues": {
+                        "none": {**series, "strengths": [0]},
+                        "patient": {**series, "splits": ["random", "grouped"]},
+                    },
+                },
+            }
+        )
+    )
+    assert checkout.plan() == Counter(["audit_phantoms"] * 2 + ["count_alarms", "plot_calibration", "all"])
+    checkout.snakemake()
+    table = pd.read_csv(checkout.folder / "results/calibration/table.csv")
+    assert set(zip(table["cue"], table["split"], strict=True)) == {
+        ("none", "grouped"),
+        ("patient", "random"),
+        ("patient", "grouped"),
+    }
+    assert (table["datasets"] == 2).all()
+    assert checkout.plan() == {}

@@ -16,6 +16,7 @@ from nullcrop.figures.style import (
     ARCHITECTURE_LABELS,
     COLOURS,
     INK,
+    MARKERS,
     MUTED,
     SMALL_SIZE,
     TEXT_SIZE,
@@ -29,9 +30,6 @@ from nullcrop.statistics.families import ROLES
 WIDTH = 7.6
 ROW = 0.62
 """Inches."""
-
-MARKERS = ("D", "^", "s", "v", "P")
-"""Marks of the baselines, in the order of BASELINES."""
 
 
 def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, stem: Path) -> Figure:
@@ -159,9 +157,9 @@ def _count_words(row: "pd.Series[Any]") -> str:
 def _mark(name: str) -> dict[str, Any]:
     """How a baseline is drawn."""
     return {
-        "marker": MARKERS[BASELINES.index(name)],
+        "marker": MARKERS[name],
         "markersize": 5,
-        "markerfacecolor": "#C4C4C4",
+        "markerfacecolor": COLOURS[name],
         "markeredgecolor": INK,
         "markeredgewidth": 0.6,
         "linestyle": "",
