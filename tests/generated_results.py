@@ -3,15 +3,20 @@
 import zlib
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from PIL import Image
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.files import sha256_of, write_json
+
+from .conftest import definition_content
+from .hostile import HOSTILE
 
 VERSIONS = {"nullcrop": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "torchvision": "0.28.0"}
 
@@ -94,3 +99,48 @@ def write_results(project: Project, n: int = 200, share: float = 1.0) -> None:
         write_cell(project, cell, n, strength, constant=place % 12 == 5)
     for dataset in grid.values("dataset"):
         write_dataset(project, dataset)
+
+
+def half_finished(folder: Path) -> Project:
+    """A project of two studies in ``folder``, with results of 26 of its 42 networks.
+
+    Of three datasets `complete` is done, `hostile` lacks a view and has names that try to be more than text,
+    and `waiting`, of three targets, is not begun.
+    """
+    definitions = folder / "definitions"
+    definitions.mkdir()
+    for name, changes in {
+        "complete": {"title": "Complete", "group": "patient"},
+        "hostile": HOSTILE,
+        "waiting": {"title": "Waiting", "classes": ["one", "two", "three"], "labels": {"each": {}}},
+    }.items():
+        text = yaml.safe_dump(definition_content(**changes), allow_unicode=True)
+        (definitions / f"{name}.yaml").write_text(text, encoding="utf-8")
+    study: dict[str, Any] = {
+        "views": ["original", "upper_left", "center"],
+        "architectures": ["resnet50", "lenet5"],
+        "recipes": ["scratch"],
+        "seeds": [0, 1],
+    }
+    datasets = ["complete", "hostile", "waiting"]
+    second = {
+        "title": "Second study",
+        "datasets": ["complete"],
+        "splits": ["random", "grouped"],
+        "seeds": [0],
+    }
+    content = {
+        "definitions": [str(definitions)],
+        "paths": {"results": str(folder / "results"), "resources": str(folder / "resources")},
+        "studies": {
+            "first": {**study, "title": "First study", "datasets": datasets},
+            "second": {**study, **second},
+        },
+    }
+    project = Project(content, "my.yaml")
+    for place, cell in enumerate(Grid(project).all_cells):
+        if cell.dataset == "complete" or (cell.dataset == "hostile" and cell.view != "center"):
+            write_cell(project, cell, 60, 2.0 if cell.view == "original" else 0.3, constant=place == 1)
+    for name in ("complete", "hostile"):
+        write_dataset(project, name)
+    return project

@@ -3,19 +3,14 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
-from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.report.page import write_report
 
-from ..conftest import definition_content
-from ..generated_results import write_cell, write_dataset
-from ..hostile import HOSTILE
+from ..generated_results import half_finished
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -28,44 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Two studies of three datasets: one complete, one half finished with hostile names, one not begun."""
-    folder = tmp_path_factory.mktemp("project")
-    definitions = folder / "definitions"
-    definitions.mkdir()
-    for name, changes in {
-        "complete": {"title": "Complete", "group": "patient"},
-        "hostile": HOSTILE,
-        "waiting": {"title": "Waiting", "classes": ["one", "two", "three"], "labels": {"each": {}}},
-    }.items():
-        text = yaml.safe_dump(definition_content(**changes), allow_unicode=True)
-        (definitions / f"{name}.yaml").write_text(text, encoding="utf-8")
-    study: dict[str, Any] = {
-        "views": ["original", "upper_left", "center"],
-        "architectures": ["resnet50", "lenet5"],
-        "recipes": ["scratch"],
-        "seeds": [0, 1],
-    }
-    content = {
-        "definitions": [str(definitions)],
-        "paths": {"results": str(folder / "results"), "resources": str(folder / "resources")},
-        "studies": {
-            "first": {**study, "title": "First study", "datasets": ["complete", "hostile", "waiting"]},
-            "second": {
-                **study,
-                "title": "Second study",
-                "datasets": ["complete"],
-                "splits": ["random", "grouped"],
-                "seeds": [0],
-            },
-        },
-    }
-    project = Project(content, "my.yaml")
-    for place, cell in enumerate(Grid(project).all_cells):
-        if cell.dataset == "complete" or (cell.dataset == "hostile" and cell.view != "center"):
-            write_cell(project, cell, 60, 2.0 if cell.view == "original" else 0.3, constant=place == 1)
-    for name in ("complete", "hostile"):
-        write_dataset(project, name)
-    return project
+    return half_finished(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import PUBLISHED, VIEWS
+from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
 from nullcrop.statistics.comparisons import compare_cells
@@ -139,7 +140,7 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
     names = list(dict.fromkeys(cell.dataset for cell in grid.all_cells))
     if dataset is not None:
         if dataset not in names:
-            raise NullcropError(f"no study names the dataset '{dataset}'; they name {', '.join(names)}")
+            raise NullcropError(f"no study names the dataset '{dataset}', {meant(dataset, names)}")
         names = [dataset]
     datasets = [_dataset(grid, name) for name in names]
     _add_published(project, datasets)
@@ -295,12 +296,12 @@ def _curve(answers: Answers) -> Curve:
     target, odds = answers.test.target, answers.odds
     n_targets = odds.shape[1]
     classes = [1] if n_targets == 2 else [k for k in range(n_targets) if (target == k).any()]
-    x, y = _mean_roc([(target == k, odds[:, k]) for k in classes])
+    x, y = roc_points([(target == k, odds[:, k]) for k in classes])
     counts = confusion_matrix(target, answers.predicted, labels=range(n_targets))
     return Curve(x, y, counts.tolist())
 
 
-def _mean_roc(
+def roc_points(
     classes: list[tuple[NDArray[np.bool_], NDArray[np.float64]]],
 ) -> tuple[list[float], list[float]]:
     """ROC curve of one class against the rest, or the vertical mean of several; at most CURVE_POINTS points.

@@ -198,7 +198,7 @@ def _identity(dataset: DatasetFacts) -> Block:
         ]
         if definition.group:
             pairs.append(
-                ("Groups", f"{counts['groups']:,} of {definition.group}; a grouped split never divides one")
+                ("Groups", f"{counts['groups']:,} ({definition.group}); a grouped split divides none")
             )
         if counts["left_out"]:
             names = listed(f"{one['path']} ({one['problem']})" for one in counts["left_out"])
