@@ -118,6 +118,7 @@ def test_targets_are_the_cells_metrics_and_figures_of_every_study(make_project: 
             for suffix in ("pdf", "svg", "png")
         ),
         "out/datasets/first/leaks.csv",
+        "out/report/index.html",
     }
 
 
