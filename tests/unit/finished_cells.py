@@ -36,14 +36,20 @@ def scores(test, auroc, seed):
     return noise + np.sqrt(2) * norm.ppf(auroc) * test.target
 
 
-def a_study(views, architectures, auroc, seeds=1, split="random", n=120, positives=40, group="", **coordinates):
+def a_study(
+    views, architectures, auroc, seeds=1, split="random", n=120, positives=40, group="", **coordinates
+):
     """Cells of all ``views`` × ``architectures`` × ``seeds``; ``auroc`` is a number, or one by view."""
     found = []
     for seed in range(seeds):
         test = a_test_set(n, positives, group, f"{coordinates} {split} {seed}")
         for number, (view, architecture) in enumerate(product(views, architectures)):
             level = auroc[view] if isinstance(auroc, dict) else auroc
-            recipe = "paper" if architecture in ("vgg16", "resnet50", "densenet121", "inception_v3", "lenet5") else "baseline"
+            recipe = (
+                "paper"
+                if architecture in ("vgg16", "resnet50", "densenet121", "inception_v3", "lenet5")
+                else "baseline"
+            )
             found.append(
                 finished(
                     test,
