@@ -25,7 +25,10 @@ def test_a_finished_study_has_nothing_to_do(done: Checkout) -> None:
 def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkout) -> None:
     before = done.predictions()
     (done.folder / CELL / "predictions.csv").unlink()
-    assert done.plan() == Counter(["train_cell", "compute_metrics", "join_metrics", "plot_accuracy", "all"])
+    statistics = ["compute_metrics", "compare_cells", "judge_dataset"]
+    joined = ["join_metrics", "join_comparisons", "join_verdicts"]
+    figures = ["plot_accuracy", "plot_verdicts"]
+    assert done.plan() == Counter(["train_cell", *statistics, *joined, *figures, "all"])
     assert done.planned_cells() == {("one", "upper_left")}
     done.snakemake()
     assert done.predictions() == before
@@ -69,7 +72,7 @@ def test_another_view_of_a_study_trains_only_that_view(done: Checkout) -> None:
 
 def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout) -> None:
     done.write_study(title="Another title")
-    assert done.plan() == {}
+    assert done.plan() == Counter(["plot_verdicts", "all"])
     recipe = {**TOY_CONFIG["recipes"]["toy"], "epochs": 2}  # type: ignore[index]
     done.write_config(recipes={"toy": recipe})
     assert done.plan()["train_cell"] == 4
@@ -87,6 +90,14 @@ def test_a_cell_that_failed_under_a_new_recipe_is_planned_again(done: Checkout) 
     assert done.predictions() == before
     log = done.folder / "results/logs/train_cell" / CELL.relative_to("results/cells").parent / "seed0.log"
     assert "kept" in log.read_text()
+
+
+def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
+    done.write_config(verdict={"strong": 0.7})
+    assert done.plan() == Counter({"judge_dataset": 2, "join_verdicts": 1, "plot_verdicts": 1, "all": 1})
+    done.write_config(verdict={"level": 0.01})
+    assert done.plan()["compute_metrics"] == 2
+    assert "train_cell" not in done.plan()
 
 
 def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> None:
