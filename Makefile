@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
 	@echo "make calibration  count the audit's false alarms and its power on some 740 generated datasets"
-	@echo "make test    every check: format, lint, types, unit and workflow tests"
+	@echo "make test    every check: format, lint, types, unit, workflow and browser tests"
 	@echo "make lint    the quick checks alone"
 	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"
 	@echo "make format  format Python and Snakemake files"
@@ -38,13 +38,13 @@ demo: $(ENV)
 	@$(BIN)/python -m nullcrop status --configfile config/demo.yaml
 	@$(BIN)/python -m nullcrop verdicts --configfile config/demo.yaml
 	@echo
-	@echo "Look at: results/report/index.html                                  everything on one page, for a browser"
-	@echo "         results/studies/demo/figures/verdicts.png                 what may be said of each, at a glance"
+	@echo "Look at: results/studies/demo/figures/verdicts.png                 what may be said of each, at a glance"
 	@echo "         results/studies/demo/phantom_clean/figures/accuracy.png    no cue: nothing to find in the corners"
 	@echo "         results/studies/demo/phantom_session/figures/accuracy.png  a cue in the background: found there"
 	@echo "         results/studies/demo/phantom_jpeg/figures/accuracy.png     a cue in the compression: found there"
 	@echo "         results/studies/demo/*/figures/samples.png                 what the images and their crops look like"
 	@echo "         results/studies/demo/metrics.csv                           every number behind the figures"
+	@echo "The report, for any browser: $(CURDIR)/results/report/index.html"
 
 # False alarms and power of the audit on generated datasets; the results are a table and a figure.
 .PHONY: calibration
@@ -52,9 +52,10 @@ calibration: $(ENV)
 	$(BIN)/snakemake --cores $(CORES) --quiet host reason --configfile config/calibration.yaml
 	@echo "Look at: results/calibration/calibration.png and results/calibration/table.csv"
 
-# The README's pictures are the demo's own figures.
+# The README's pictures are the demo's own: its report in Chromium, and its figures.
 .PHONY: pictures
 pictures: demo
+	$(BIN)/python docs/demo/take_pictures.py results/report/index.html docs/demo
 	cp results/studies/demo/phantom_session/figures/accuracy.png docs/demo/accuracy.png
 	cp results/studies/demo/phantom_clean/figures/accuracy.png docs/demo/accuracy_clean.png
 
@@ -75,6 +76,7 @@ test: lint
 bench: $(ENV)
 	PYTHONPATH=workflow $(BIN)/python benchmarks/out_of_core.py
 	PYTHONPATH=workflow $(BIN)/python benchmarks/six_views.py
+	PYTHONPATH=workflow $(BIN)/python benchmarks/report.py
 
 .PHONY: format
 format: $(ENV)

@@ -26,10 +26,9 @@ def test_a_finished_study_has_nothing_to_do(done: Checkout) -> None:
 def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkout) -> None:
     before = done.predictions()
     (done.folder / CELL / "predictions.csv").unlink()
-    statistics = ["compute_metrics", "compare_cells", "judge_dataset"]
-    joined = ["join_metrics", "join_comparisons", "join_verdicts"]
-    figures = ["plot_accuracy", "plot_verdicts"]
-    assert done.plan() == Counter(["train_cell", *statistics, *joined, *figures, "all"])
+    of_dataset = ["compute_metrics", "compare_cells", "judge_dataset", "plot_accuracy"]
+    of_study = ["join_metrics", "join_comparisons", "join_verdicts", "plot_verdicts", "write_report", "all"]
+    assert done.plan() == Counter(["train_cell", *of_dataset, *of_study])
     assert done.planned_cells() == {("one", "upper_left")}
     done.snakemake()
     assert done.predictions() == before
@@ -73,7 +72,7 @@ def test_another_view_of_a_study_trains_only_that_view(done: Checkout) -> None:
 
 def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout) -> None:
     done.write_study(title="Another title")
-    assert done.plan() == Counter(["plot_verdicts", "all"])
+    assert done.plan() == Counter(["resolve_config", "plot_verdicts", "write_report", "all"])
     recipe = {**TOY_CONFIG["recipes"]["toy"], "epochs": 2}  # type: ignore[index]
     done.write_config(recipes={"toy": recipe})
     assert done.plan()["train_cell"] == 4
