@@ -37,7 +37,7 @@ def test_signal_in_the_corners_is_strong_whatever_the_rest():
     assert row["view"] == "upper_left"
     assert row["auroc_bound"] > 0.6
     assert row["sentence"].startswith(
-        "Strong evidence that the corners of “Dataset” tell the diagnosis: the best of 24"
+        "Strong evidence that the corners of “Dataset” tell the diagnosis: the clearest of 24"
     )
     assert f"an AUROC of {row['auroc']:.2f}" in row["sentence"]
     assert "6 of 24 networks, 3 of 3 seeds and 2 of 2 architectures exceed 0.6" in row["details"]

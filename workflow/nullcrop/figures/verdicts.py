@@ -43,8 +43,9 @@ def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, ste
     a dot is the AUROC of one network on a crop, the line to its left ends at the simultaneous lower bound
     by which it is judged. Baselines on the best network's view are grey marks. Returns the figure.
     """
+    baselines = bool((metrics["role"] == "baseline").any())
     with figure_style():
-        caption = wrapped(_caption(verdicts), WIDTH - 0.2, SMALL_SIZE)
+        caption = wrapped(_caption(verdicts, baselines), WIDTH - 0.2, SMALL_SIZE)
         # Enough for the dots of a row to stand apart.
         row = 0.55 + 0.012 * int(verdicts["cells"].max() if len(verdicts) else 0)
         height = 1.4 + row * max(len(verdicts), 1) + 0.14 * len(caption.splitlines())
@@ -193,7 +194,7 @@ def _legend_entries(cells: pd.DataFrame) -> list[Artist]:
     return entries
 
 
-def _caption(verdicts: pd.DataFrame) -> str:
+def _caption(verdicts: pd.DataFrame, baselines: bool) -> str:
     if verdicts.empty:
         return "No network on a crop has a result yet."
     fields, row = set(verdicts["field"]), verdicts.iloc[0]
@@ -201,9 +202,12 @@ def _caption(verdicts: pd.DataFrame) -> str:
         frozenset(["whole"]): "one crop that holds no lesion",
         frozenset(["tile"]): "one crop, which holds tissue",
     }.get(frozenset(fields), "one crop that holds no lesion (of a dataset of tiles: tissue)")
+    marks = (
+        " Grey marks: baselines, without a network, on the view of that row's clearest one; they do not count for "
+        "the verdict."
+    )
     return (
         f"Dot: one network on {where}. The line to its left ends at its lower bound, corrected for all "
-        f"networks of the row (error rate {100 * row['level']:g}%). The verdict is by the largest bound, drawn in "
-        f"black: weak above {row['weak']:g}, strong above {row['strong']:g}. Grey marks: baselines, without a "
-        "network, on the view of the row's best one; they do not count for the verdict."
-    )
+        f"networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest bound, drawn in "
+        f"black: weak above {row['weak']:g}, strong above {row['strong']:g}."
+    ) + (marks if baselines else "")

@@ -250,7 +250,7 @@ def _sentence(facts: Mapping[str, Any]) -> str:
         )
     many = facts["cells"] > 1
     who = (
-        f"the best of {facts['cells']} networks" if many else "the one network"
+        f"the clearest of {facts['cells']} networks" if many else "the one network"
     ) + f" ({_cell_words(facts)})"
     reaches = f"{who} reaches an AUROC of {facts['auroc']:.2f}"
     corrected = f" after correction for all {facts['cells']}" if many else ""
