@@ -12,13 +12,15 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: help
 help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
-	@echo "make test    every check: format, lint, types, unit and workflow tests"
+	@echo "make calibration  count the audit's false alarms and its power on some 740 generated datasets"
+	@echo "make test    every check: format, lint, types, unit, workflow and browser tests"
 	@echo "make test-slurm  what a cluster may do to a run, on a real Slurm that it installs and starts (Debian, root)"
 	@echo "make lint    the quick checks alone"
+	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
 	@echo "make pictures  run the demo and take its figures into the README"
-	@echo "make discrepancies  write docs/discrepancies.md from the published tables"
+	@echo "make docs    write docs/discrepancies.md and docs/datasets.md from tables and dataset files"
 	@echo "make schema  write workflow/schemas from the config models"
 
 .PHONY: env
@@ -35,16 +37,26 @@ $(ENV): pyproject.toml envs/constraints.txt
 demo: $(ENV)
 	$(BIN)/snakemake --cores $(CORES) --set-threads train_cell=1 train_batch=1 --quiet host reason --configfile config/demo.yaml
 	@$(BIN)/python -m nullcrop status --configfile config/demo.yaml
+	@$(BIN)/python -m nullcrop verdicts --configfile config/demo.yaml
 	@echo
-	@echo "Look at: results/studies/demo/phantom_clean/figures/accuracy.png    no cue: nothing to find in the corners"
+	@echo "Look at: results/studies/demo/figures/verdicts.png                 what may be said of each, at a glance"
+	@echo "         results/studies/demo/phantom_clean/figures/accuracy.png    no cue: nothing to find in the corners"
 	@echo "         results/studies/demo/phantom_session/figures/accuracy.png  a cue in the background: found there"
 	@echo "         results/studies/demo/phantom_jpeg/figures/accuracy.png     a cue in the compression: found there"
 	@echo "         results/studies/demo/*/figures/samples.png                 what the images and their crops look like"
 	@echo "         results/studies/demo/metrics.csv                           every number behind the figures"
+	@echo "The report, for any browser: $(CURDIR)/results/report/index.html"
 
-# The README's pictures are the demo's own figures.
+# False alarms and power of the audit on generated datasets; the results are a table and a figure.
+.PHONY: calibration
+calibration: $(ENV)
+	$(BIN)/snakemake --cores $(CORES) --quiet host reason --configfile config/calibration.yaml
+	@echo "Look at: results/calibration/calibration.png and results/calibration/table.csv"
+
+# The README's pictures are the demo's own: its report in Chromium, and its figures.
 .PHONY: pictures
 pictures: demo
+	$(BIN)/python docs/demo/take_pictures.py results/report/index.html docs/demo
 	cp results/studies/demo/phantom_session/figures/accuracy.png docs/demo/accuracy.png
 	cp results/studies/demo/phantom_clean/figures/accuracy.png docs/demo/accuracy_clean.png
 
@@ -60,6 +72,12 @@ lint: $(ENV)
 .PHONY: test
 test: lint
 	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile
+
+.PHONY: bench
+bench: $(ENV)
+	PYTHONPATH=workflow $(BIN)/python benchmarks/out_of_core.py
+	PYTHONPATH=workflow $(BIN)/python benchmarks/six_views.py
+	PYTHONPATH=workflow $(BIN)/python benchmarks/report.py
 
 # Apart from `make test`, because it installs Debian's packages and needs root for it.
 .PHONY: test-slurm
@@ -77,8 +95,9 @@ format: $(ENV)
 schema: $(ENV)
 	$(BIN)/python -m nullcrop write-schemas
 
-.PHONY: discrepancies
-discrepancies: $(ENV)
+.PHONY: docs
+docs: $(ENV)
 	$(BIN)/python -m nullcrop list-discrepancies --published resources/published/*.csv --definitions config/datasets \
 		--out results/discrepancies.csv
 	$(BIN)/python -m nullcrop describe-discrepancies --table results/discrepancies.csv --out docs/discrepancies.md
+	$(BIN)/python -m nullcrop describe-datasets --definitions config/datasets config/companions --out docs/datasets.md

@@ -13,13 +13,20 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/views.smk"
+include: "workflow/rules/duplicates.smk"
 include: "workflow/rules/splits.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/baselines.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/calibration.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

@@ -37,7 +37,9 @@ def test_the_grid_runs_to_completion(
     assert not {"rule_collect_cell", "rule_train_cell"} & set(rules)
 
 
-def test_a_job_asks_for_the_gpu_it_needs_and_status_tells_where_it_runs(cluster: Cluster, checkout: SlurmCheckout) -> None:
+def test_a_job_asks_for_the_gpu_it_needs_and_status_tells_where_it_runs(
+    cluster: Cluster, checkout: SlurmCheckout
+) -> None:
     """One GPU of the model that the profile names, and the time and memory of its rule."""
 
     def of_this_model(profile: dict[str, Any]) -> None:

@@ -17,9 +17,11 @@ ISIC = {
 }
 
 
-def test_medmnist_says_what_to_do_instead(make_definition: Callable[..., Definition], tmp_path: Path) -> None:
-    source = make_definition(source={"kind": "medmnist", "flag": "breastmnist"}).source
-    with pytest.raises(NullcropError, match="from the source 'medmnist' is not part of this version; get"):
+def test_a_source_without_a_download_is_refused(
+    make_definition: Callable[..., Definition], tmp_path: Path
+) -> None:
+    source = make_definition(source={"kind": "folder", "path": "images"}).source
+    with pytest.raises(NullcropError, match="there is nothing to fetch for the source 'folder'"):
         fetch_archive(source, tmp_path / "archive")
     assert not (tmp_path / "archive" / "archive.json").exists()
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from nullcrop.config import names
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
@@ -24,7 +25,7 @@ from nullcrop.training.architectures import ARCHITECTURES
 from tests.conftest import definition_content
 
 ROOT = Path(__file__).parents[2]
-DATASET_FOLDERS = ("datasets", "phantoms")
+DATASET_FOLDERS = ("datasets", "phantoms", "companions")
 YAML_FILES = sorted((ROOT / "config").rglob("*.yaml"))
 DATASET_FILES = [path for path in YAML_FILES if path.parent.name in DATASET_FOLDERS]
 CONFIG_FILES = [path for path in YAML_FILES if path.parent.name not in DATASET_FOLDERS]
@@ -58,6 +59,8 @@ def project(tmp_path: Path, **content: Any) -> Project:
 @pytest.mark.parametrize("path", CONFIG_FILES, ids=relative)
 def test_config_files_are_valid(path: Path) -> None:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "studies" not in content:  # an addition to others, named behind them
+        content = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")) | content
     jsonschema.validate(content, schema("config.schema.json"))
     Config.model_validate(content)
 
@@ -154,7 +157,9 @@ def test_the_container_installs_what_the_conda_environment_names() -> None:
 
 
 def test_architectures_are_named_in_the_order_of_the_registry() -> None:
-    assert tuple(ARCHITECTURES) == names.ARCHITECTURES
+    assert tuple(ARCHITECTURES) == names.NETWORKS
+    assert (*names.NETWORKS, *names.BASELINES) == names.ARCHITECTURES
+    assert set(names.WITHOUT_PIXELS) < set(names.BASELINES)
 
 
 def test_architectures_without_imagenet_weights_are_named_as_such() -> None:
@@ -208,6 +213,10 @@ def test_what_a_config_leaves_out_is_the_studys(tmp_path: Path) -> None:
         (
             {"recipes": {"paper": {"epochs": 3}}},
             "recipes.paper is built in and cannot be redefined: choose another name",
+        ),
+        (
+            {"recipes": {"baseline": {"epochs": 3}}},
+            "recipes.baseline is built in and cannot be redefined: choose another name",
         ),
         ({"recipes": {"mine": {"epochs": 0}}}, "recipes.mine: epochs must be greater than 0, not 0"),
         ({"recipes": {"mine": {"batch_size": 1}}}, "batch_size must be at least 2"),
@@ -406,3 +415,23 @@ def test_a_long_list_says_how_many_more_there_are() -> None:
     assert listed(range(3)) == "0, 1, 2"
     assert listed(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
     assert listed("abc", limit=3) == "a, b, c"
+
+
+def test_several_config_files_are_joined_as_snakemake_joins_them(tmp_path: Path) -> None:
+    first = {
+        "studies": {"main": {"title": "t", "datasets": ["idc"], "seeds": [1]}},
+        "paths": {"results": "r"},
+    }
+    second = {
+        "seeds": [0, 1],
+        "studies": {"main": {"seeds": [2]}, "more": {"title": "m", "datasets": ["idc"]}},
+    }
+    for name, content in (("first", first), ("second", second)):
+        (tmp_path / f"{name}.yaml").write_text(
+            yaml.safe_dump({"definitions": ["config/datasets"], **content})
+        )
+    project = read_project(tmp_path / "first.yaml", tmp_path / "second.yaml")
+    expected = {"definitions": ["config/datasets"], **json.loads(json.dumps(first))}
+    update_config(expected, second)  # Snakemake's own
+    assert project.config == Config.model_validate(expected)
+    assert project.config.studies["main"].seeds == [2]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
+from nullcrop.datasets.samples import image_facts
 from nullcrop.errors import NullcropError
-from nullcrop.images.decode import read_rgb
+from nullcrop.images.decode import locator, read_rgb
 from tests.unit.image_kinds import KINDS, TURNED, pillow_pixels, write_image
 
 
@@ -91,3 +92,53 @@ def test_a_file_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     for name in ("cut.png", "text.png", "absent.png"):
         with pytest.raises(NullcropError, match=rf"{name} cannot be read as an image: "):
             read_rgb(tmp_path / name)
+
+
+# Images in arrays
+
+
+@pytest.mark.parametrize(
+    ("shape", "index"), [((5, 12, 9, 3), (4,)), ((5, 12, 9), (0,)), ((5, 6, 12, 9), (2, 3))]
+)
+def test_a_locator_reads_one_image_of_an_array(
+    shape: tuple[int, ...], index: tuple[int, ...], tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.save(tmp_path / "images.npy", values)
+    pixels = read_rgb(locator(tmp_path / "images.npy", *index))
+    wanted = values[index] if shape[-1] == 3 else np.stack([values[index]] * 3, axis=-1)
+    np.testing.assert_array_equal(pixels, wanted)
+    with pytest.raises(ValueError, match="read-only"):
+        pixels[0, 0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("images.npy::5", "index 5 is out of bounds for axis 0 with size 5"),
+        ("images.npy::0,12", "index 12 is out of bounds for axis 1"),
+        ("images.npy::0", r"is no image: its shape is \(12, 9, 4\) and its type uint8"),
+        ("absent.npy::0", "No such file"),
+        ("text.npy::0", "cannot be read as an image"),
+        ("cut.npy::0", "cannot be read as an image"),
+        ("floats.npy::0", r"is no image: its shape is \(4, 4\) and its type float64"),
+        ("objects.npy::0", "cannot be read as an image"),
+    ],
+)
+def test_a_locator_that_names_no_image(path: str, words: str, tmp_path: Path) -> None:
+    values = np.zeros((5, 12, 9, 4), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", values)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "images.npy").read_bytes()[:-1])
+    (tmp_path / "text.npy").write_text("no array")
+    np.save(tmp_path / "floats.npy", np.zeros((1, 4, 4)))
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(NullcropError, match=words) as failure:
+        read_rgb(tmp_path / path)
+    assert path in str(failure.value)
+    assert path in str(image_facts(str(tmp_path / path))["problem"])
+
+
+def test_a_file_whose_name_looks_like_a_locator_to_nobody_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "images.npy::one.png"
+    Image.new("RGB", (3, 2), (1, 2, 3)).save(path)
+    assert (read_rgb(path) == (1, 2, 3)).all()

@@ -13,11 +13,11 @@ from matplotlib.patches import Rectangle
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.definitions import Definition
-from nullcrop.config.names import ARCHITECTURES, CROPS, VIEWS
+from nullcrop.config.names import ARCHITECTURES, BASELINES, CROPS, NETWORKS, VIEWS, WITHOUT_PIXELS
 from nullcrop.errors import NullcropError
 from nullcrop.figures.accuracy import HATCH, plot_accuracy
-from nullcrop.figures.samples import plot_dataset_samples, plot_samples
-from nullcrop.figures.style import ARCHITECTURE_LABELS, COLOURS, VIEW_LABELS, wrapped
+from nullcrop.figures.samples import MOST_CLASSES, plot_dataset_samples, plot_samples
+from nullcrop.figures.style import ARCHITECTURE_LABELS, COLOURS, MARKERS, VIEW_LABELS, wrapped
 from nullcrop.images.store import write_store
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -216,6 +216,73 @@ def test_nothing_runs_out_of_the_picture_or_into_the_next_thing(tmp_path, archit
     assert not any(a.overlaps(b) for a, b in combinations(notes, 2))
 
 
+def with_baselines(seeds=1):
+    """Two networks and every baseline; those without pixels at the view `original` alone."""
+    baselines = table(BASELINES, seeds, recipe="baseline")
+    blind = baselines["architecture"].isin(WITHOUT_PIXELS)
+    return pd.concat([table(FOUR[:2], seeds), baselines[~blind | (baselines["view"] == "original")]])
+
+
+def marks(figure):
+    """Marker, x and height of the baselines' marks."""
+    found = [line for line in figure.axes[0].lines if line.get_linestyle() == "None"]
+    return [(line.get_marker(), line.get_xdata()[0], line.get_ydata()[0]) for line in found]
+
+
+def test_baselines_are_marks_beside_the_bars_and_those_without_pixels_stand_apart(tmp_path):
+    metrics = with_baselines(seeds=2)
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    assert len(bars(figure)) == 2 * len(VIEWS)
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == [*VIEW_LABELS.values(), "no pixels"]
+    means = metrics.groupby(["architecture", "view"])["accuracy"].mean()
+    places = {view: place for place, view in enumerate(VIEWS)}
+    expected = [
+        (MARKERS[name], len(VIEWS) if name in WITHOUT_PIXELS else places[view], round(means[name, view], 6))
+        for name, view in means.index
+        if name in BASELINES
+    ]
+    found = [(marker, round(x), round(height, 6)) for marker, x, height in marks(figure)]
+    assert sorted(found) == sorted(expected)
+    right = {round(bar.get_x() + bar.get_width() / 2): bar.get_x() + bar.get_width() for bar in bars(figure)}
+    assert all(x > right.get(round(x), 0) for _, x, _ in marks(figure))
+    assert set(legend(figure)) > {ARCHITECTURE_LABELS[name] for name in BASELINES}
+    assert "Grey mark: a baseline" in caption(figure)
+    assert "recipe: paper" in caption(figure)
+    assert "are missing" not in caption(figure)
+
+
+def test_a_mark_is_hollow_where_the_answer_is_constant(tmp_path):
+    metrics = with_baselines()
+    metrics["constant"] = metrics["architecture"] == "mean_rgb"
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    fills = {
+        (line.get_marker(), to_hex(line.get_markerfacecolor()))
+        for line in figure.axes[0].lines
+        if line.get_linestyle() == "None"
+    }
+    assert (MARKERS["mean_rgb"], "#ffffff") in fills
+    assert (MARKERS["raw_pixels"], COLOURS["raw_pixels"].lower()) in fills
+    assert "constant answer" not in legend(figure)
+
+
+def test_missing_baselines_are_counted(tmp_path):
+    metrics = with_baselines()
+    whole = len(metrics)
+    lacking = metrics[~((metrics["architecture"] == "raw_pixels") & (metrics["view"] == "center"))]
+    assert f"{whole - 1} of {whole} cells have a result" in caption(
+        plot_accuracy(lacking, "title", tmp_path / "a")
+    )
+
+
+def test_shuffled_targets_are_no_panel(tmp_path):
+    metrics = pd.concat([table(), table(split="random_shuffle1", accuracy=0.1)])
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    assert len(figure.axes) == 1
+    assert len(bars(figure)) == len(VIEWS)
+    assert min(bar.get_height() for bar in bars(figure)) >= 0.5
+
+
 def test_bad_tables_are_refused(tmp_path):
     with pytest.raises(NullcropError, match="no cell"):
         plot_accuracy(table().iloc[:0], "title", tmp_path / "a")
@@ -255,6 +322,21 @@ def test_samples_show_up_to_three_of_each_class_and_all_crops(tmp_path):
     assert len(squares) == 5
     # Pixel edges lie half a pixel before their centres.
     assert squares[1].get_bbox().extents.tolist() == [69.5, -0.5, 89.5, 19.5]
+
+
+def test_many_classes_share_rows_with_one_image_each(tmp_path):
+    classes = [f"object {n}" for n in range(7)]
+    images = [image(60, 60, 10 * n + turn) for n in range(7) for turn in range(2)]
+    figure = draw(images, [name for name in classes for _ in range(2)], tmp_path / "a")
+    originals = [ax for ax in figure.axes if ax.patches]
+    assert [ax.images[0].get_array()[0, 0, 0] for ax in originals] == [0, 10, 20, 30, 40, 50, 60]
+    places = [(round(ax.get_position().x0, 3), round(ax.get_position().y1, 3)) for ax in originals]
+    assert [len({x for x, _ in places}), len({y for _, y in places})] == [3, 3]
+    # Each image's name stands above it.
+    above = {text.get_text(): text.get_position() for text in figure.texts}
+    for name, (x, y) in zip(classes, places, strict=True):
+        assert above[name][0] == pytest.approx(x, abs=0.001)
+        assert y < above[name][1] < y + 0.1
 
 
 def test_enlarged_crops_lie_as_in_the_image(tmp_path):
@@ -318,6 +400,36 @@ def test_samples_of_a_dataset_come_from_all_over_its_table(tmp_path):
     assert len(figure.axes) == 5 * (1 + len(CROPS))
 
 
+def test_of_very_many_classes_some_are_shown_and_the_caption_says_so(tmp_path):
+    from PIL import Image
+
+    names = [f"obj{n}" for n in range(100)]
+    definition = Definition.model_validate(
+        {
+            "title": "Objects",
+            "modality": "none",
+            "field": "whole",
+            "source": {"kind": "folder", "path": "images"},
+            "classes": names,
+            "labels": {"printed": {}},
+            "licence": "none",
+            "citation": "none",
+        }
+    )
+    Image.fromarray(image(20, 20, 9)).save(tmp_path / "one.png")
+    samples = pd.DataFrame({"id": names, "class": names, "width": 20, "height": 20})
+    samples = samples.assign(group="", official_split="", mode="RGB", format="PNG", path=tmp_path / "one.png")
+    samples.to_csv(tmp_path / "samples.csv", index=False)
+    write_store(samples, tmp_path / "views", list(VIEWS), 20, 20, threads=1)
+    figure = plot_dataset_samples(
+        definition, "printed", tmp_path / "samples.csv", tmp_path / "views", (20, 20), tmp_path / "a"
+    )
+    written = [text.get_text() for text in figure.texts]
+    assert len([ax for ax in figure.axes if ax.patches]) == MOST_CLASSES
+    assert {"obj0", "obj99"} < set(written)
+    assert f"{MOST_CLASSES} of the 100 classes" in " ".join(written[-1].split())
+
+
 @pytest.mark.parametrize("draw_one", ["accuracy", "samples"])
 def test_files_are_whole_and_the_same_every_time(tmp_path, draw_one):
     def write(stem):
@@ -348,7 +460,9 @@ def lightness(colour):
 def test_every_name_has_its_look_and_colours_stay_apart_in_grey():
     assert set(COLOURS) == set(ARCHITECTURE_LABELS) == set(ARCHITECTURES)
     assert list(VIEW_LABELS) == list(VIEWS)
-    levels = sorted(map(lightness, COLOURS.values()))
+    assert set(MARKERS) == set(BASELINES)
+    assert len(set(MARKERS.values())) == len(BASELINES)
+    levels = sorted(lightness(COLOURS[name]) for name in NETWORKS)
     assert np.diff(levels).min() >= 10
 
 

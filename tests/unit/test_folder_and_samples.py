@@ -1,6 +1,7 @@
 """Images on a local disk: what is listed, what samples.csv says, and every kind of bad input."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nullcrop.config.definitions import Definition
-from nullcrop.datasets.samples import COLUMNS, list_images, list_samples, read_samples
+from nullcrop.datasets.samples import COLUMNS, list_samples, read_samples
 from nullcrop.errors import NullcropError
 from tests.unit.image_kinds import KINDS, TURNED, write_image
 
@@ -369,6 +370,112 @@ def test_leaving_out_every_image_of_a_class_is_refused(make_folder: MakeFolder, 
     assert refusal(definition, tmp_path) == "dataset 'small': no image of the class malignant"
 
 
+# Images too small
+
+
+def with_strips(make_folder: MakeFolder, folder: Path, **changes: object) -> Definition:
+    """Three benign and two malignant images of 40×30, and strips of 40×4 and 5×30 among the malignant."""
+    definition = make_folder({"benign": 3, "malignant": 2}, size=(40, 30), **changes)
+    for name, size in {"low": (40, 4), "narrow": (5, 30)}.items():
+        Image.new("RGB", size).save(folder / "images" / "malignant" / f"{name}.png")
+    return definition
+
+
+def test_images_below_the_smallest_side_are_left_out_by_name_and_size(
+    make_folder: MakeFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = listing(with_strips(make_folder, tmp_path, smallest_side=6), tmp_path)
+    assert len(samples) == 5
+    assert samples["height"].min() == 30
+    malignant = tmp_path / "images" / "malignant"
+    assert facts(tmp_path)["left_out"] == [
+        {"path": str(malignant / "low.png"), "problem": "40×4 pixels, smaller than 6"},
+        {"path": str(malignant / "narrow.png"), "problem": "5×30 pixels, smaller than 6"},
+    ]
+    assert facts(tmp_path)["classes"] == {"benign": 3, "malignant": 2}
+    assert f"left out: {malignant}/low.png (40×4 pixels, smaller than 6)" in capsys.readouterr().err
+
+
+def test_images_as_large_as_the_smallest_side_stay(make_folder: MakeFolder, tmp_path: Path) -> None:
+    assert len(listing(with_strips(make_folder, tmp_path, smallest_side=5), tmp_path)) == 6
+    assert facts(tmp_path)["left_out"] == [
+        {"path": str(tmp_path / "images/malignant/low.png"), "problem": "40×4 pixels, smaller than 5"}
+    ]
+
+
+def test_small_images_are_counted_before_they_are_left_out(make_folder: MakeFolder, tmp_path: Path) -> None:
+    expected = {"images": 7, "classes": {"benign": 3, "malignant": 4}}
+    definition = with_strips(make_folder, tmp_path, smallest_side=6, expected=expected)
+    assert len(listing(definition, tmp_path)) == 5
+    assert facts(tmp_path)["counted"] == {**expected, "splits": {}, "split_classes": {}}
+    (tmp_path / "images/malignant/low.png").unlink()
+    (tmp_path / "out/samples.csv").unlink()
+    assert "images: expected 7, found 6; class malignant: expected 4, found 3" in refusal(
+        definition, tmp_path
+    )
+
+
+def test_leaving_out_every_small_image_of_a_class_is_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = with_strips(make_folder, tmp_path, smallest_side=31)
+    assert refusal(definition, tmp_path) == "dataset 'small': no image of the class benign, malignant"
+
+
+# Names that tell the class
+
+
+PATTERN = r"(?P<split>train|test)/(?P<group>(?P<class>[a-z]+)_\d)"
+
+
+def test_names_tell_class_group_and_split(
+    make_definition: MakeFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["train/benign_0", "train/benign_1", "test/malignant_0.any", "elsewhere/benign_2.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (12, 10)).save(tmp_path / name, "PNG")
+    source = {"kind": "folder", "path": str(tmp_path), "name_pattern": PATTERN}
+    samples = listing(make_definition(source=source, group="number"), tmp_path)
+    assert samples[["id", "class", "group", "official_split"]].to_numpy().tolist() == [
+        ["test/malignant_0.any", "malignant", "malignant_0", "test"],
+        ["train/benign_0", "benign", "benign_0", "train"],
+        ["train/benign_1", "benign", "benign_1", "train"],
+    ]
+    assert (
+        "1 files are no images by source.name_pattern and were ignored: elsewhere" in capsys.readouterr().err
+    )
+
+
+def test_a_pattern_found_nowhere_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 1, "malignant": 1}, source={"name_pattern": "(?P<class>x+)$"})
+    message = refusal(definition, tmp_path)
+    assert "source.name_pattern is found in none of the 2 files below" in message
+    assert "benign/benign_0.png" in message
+
+
+def test_a_class_in_a_name_must_be_one_of_the_definition(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 1, "malignant": 1}, source={"name_pattern": "/(?P<class>[a-z]+_)"})
+    assert "images of the class benign_, malignant_, which the definition does not name" in refusal(
+        definition, tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"name_pattern": "("}, "is not a regular expression"),
+        ({"name_pattern": "([a-z]+)"}, "must name the part (?P<class>…)"),
+        ({"name_pattern": "(?P<class>a)(?P<patient>b)"}, "it names class, patient"),
+        ({"name_pattern": "(?P<class>a)", "group_pattern": "(b)"}, "leave out table and group_pattern"),
+        ({"name_pattern": "(?P<class>a)", "table": "t.csv"}, "leave out table and group_pattern"),
+    ],
+)
+def test_patterns_that_cannot_be_are_refused_with_the_definition(
+    make_folder: MakeFolder, source: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        make_folder({"benign": 1, "malignant": 1}, source=source)
+
+
 # Counts
 
 
@@ -400,17 +507,6 @@ def test_counts_that_differ_are_reported_when_the_definition_says_so(
     definition = with_table(make_folder, tmp_path, rows(split=SPLIT), expected=EXPECTED, on_mismatch="report")
     assert len(listing(definition, tmp_path)) == 5
     assert facts(tmp_path)["discrepancies"] == DIFFERENCES
-
-
-# Sources and files
-
-
-def test_a_source_that_this_version_cannot_read_says_what_to_do(
-    make_definition: Callable[..., Definition], tmp_path: Path
-) -> None:
-    definition = make_definition(source={"kind": "medmnist", "flag": "breastmnist"})
-    with pytest.raises(NullcropError, match="source kind 'medmnist' is not part of this version; unpack"):
-        list_images(definition, tmp_path)
 
 
 def test_samples_that_cannot_be_read_are_named(tmp_path: Path) -> None:

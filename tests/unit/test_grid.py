@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
 from nullcrop.config.grid import Grid, any_of, batch_path, split_path
-from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, CROPS, SPLITS, VIEWS
+from nullcrop.config.models import Project, read_project
+from nullcrop.config.names import ANY_SPLIT_PATTERN, ARCHITECTURES, BASELINES, CROPS, NETWORKS, SPLITS, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.resources import (
     INPUT_SIDE,
@@ -24,8 +25,10 @@ from nullcrop.config.resources import (
     training_seconds,
 )
 from nullcrop.errors import NullcropError
-from nullcrop.training.architectures import ARCHITECTURES as NETWORKS
+from nullcrop.training.architectures import ARCHITECTURES as BUILT
 from nullcrop.training.data import CACHE_BYTES
+
+ROOT = Path(__file__).parents[2]
 
 MakeProject = Callable[..., Project]
 
@@ -117,13 +120,39 @@ def test_targets_are_the_cells_metrics_and_figures_of_every_study(make_project: 
             for cell in grid.cells("main")
             for name in ("predictions.csv", "history.csv", "cell.json")
         ),
-        "out/studies/main/metrics.csv",
+        *(f"out/studies/main/{table}.csv" for table in ("metrics", "comparisons", "verdicts")),
+        *(f"out/studies/main/figures/verdicts.{suffix}" for suffix in ("pdf", "svg", "png")),
         *(
             f"out/studies/main/first/figures/{figure}.{suffix}"
             for figure in ("accuracy", "samples")
             for suffix in ("pdf", "svg", "png")
         ),
+        "out/datasets/first/leaks.csv",
+        "out/report/index.html",
     }
+
+
+def test_duplicates_between_datasets_are_a_target_where_there_are_two(make_project: MakeProject) -> None:
+    study = {"datasets": ["first", "second"], "views": ["center"]}
+    targets = Grid(make_project({"main": study})).targets()
+    assert {"results/duplicates.csv", "results/datasets/second/leaks.csv"} <= set(targets)
+    assert "results/duplicates.csv" not in Grid(make_project({"main": study}, datasets=["first"])).targets()
+
+
+def test_the_splits_of_a_dataset_are_those_of_its_cells(make_project: MakeProject) -> None:
+    study = {"datasets": ["first", "second"], "splits": ["random", "official"], "seeds": [1, 0]}
+    assert Grid(make_project({"main": study})).splits("second") == [
+        f"results/splits/second/printed/{protocol}/seed{seed}.csv"
+        for protocol in ("official", "random")
+        for seed in (0, 1)
+    ]
+
+
+def test_duplicates_that_are_groups_allow_a_grouped_split(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project({"main": {"datasets": ["second"], "splits": ["grouped"]}})
+    path = tmp_path / "definitions" / "second.yaml"
+    path.write_text(path.read_text() + "duplicates: group\n")
+    assert len(Grid(project).cells("main")) == 24
 
 
 def test_a_cell_reads_its_view_its_split_and_weights_only_when_its_recipe_has_some(
@@ -142,6 +171,103 @@ def test_a_cell_reads_its_view_its_split_and_weights_only_when_its_recipe_has_so
     }
     assert grid.cell_inputs(scratch).keys() == {"view", "pixels", "split"}
     assert split_path("results", paper) == grid.cell_inputs(scratch)["split"]
+
+
+# Controls
+
+
+def test_baselines_stand_beside_the_networks_whatever_the_recipes(make_project: MakeProject) -> None:
+    study = {
+        "datasets": ["first"],
+        "architectures": ["vgg16", "resnet50"],
+        "views": ["upper_left", "center"],
+        "recipes": ["paper", "scratch"],
+        "baselines": ["mean_rgb", "file_facts"],
+    }
+    cells = Grid(make_project({"main": study})).cells("main")
+    assert [cell.path for cell in cells if cell.architecture in BASELINES] == [
+        "first/printed/random/original/file_facts/baseline/seed0",
+        "first/printed/random/upper_left/mean_rgb/baseline/seed0",
+        "first/printed/random/center/mean_rgb/baseline/seed0",
+    ]
+    assert len(cells) == 2 * 2 * 2 + 3
+
+
+def test_a_study_without_baselines_has_none_and_a_part_may_do_without(make_project: MakeProject) -> None:
+    study = {"architectures": ["vgg16"], "datasets": ["first"]}
+    assert len(Grid(make_project({"main": study})).cells("main")) == 6
+    parts = [{"datasets": ["first"], "baselines": []}, {"datasets": ["second"]}]
+    both = Grid(make_project({"main": {**study, "baselines": ["majority"], "parts": parts}}))
+    assert [len(both.cells("main", dataset)) for dataset in ("first", "second")] == [6, 7]
+
+
+def test_shuffles_train_everything_again_on_shuffled_targets(make_project: MakeProject) -> None:
+    study = {
+        "datasets": ["first"],
+        "splits": ["random", "grouped_balanced"],
+        "architectures": ["vgg16"],
+        "views": ["center"],
+        "baselines": ["majority"],
+        "shuffles": 2,
+    }
+    grid = Grid(make_project({"main": study}))
+    splits = {cell.split for cell in grid.cells("main")}
+    assert splits == {
+        f"{split}{shuffle}"
+        for split in ("random", "grouped_balanced")
+        for shuffle in ("", "_shuffle1", "_shuffle2")
+    }
+    assert len(grid.cells("main")) == len(splits) * 2
+    for path in grid.targets():
+        grid.check_target(path)
+    unplanned = "results/splits/first/printed/random_shuffle3/seed0.csv"
+    assert "unknown split 'random_shuffle3'" in refusal(lambda: grid.check_target(unplanned))
+
+
+@pytest.mark.parametrize(
+    "name", [*SPLITS, "random_shuffle1", "grouped_balanced_shuffle120", "random_balanced405"]
+)
+def test_the_pattern_of_splits_matches_their_names(name: str) -> None:
+    assert re.fullmatch(ANY_SPLIT_PATTERN, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "random_shuffle",
+        "random_shuffle0",
+        "shuffle1",
+        "random_shuffle1_balanced",
+        "random_balanced0",
+        "balanced4",
+        "",
+    ],
+)
+def test_the_pattern_of_splits_matches_nothing_else(name: str) -> None:
+    assert not re.fullmatch(ANY_SPLIT_PATTERN, name)
+
+
+def test_seeds_of_the_config_stand_in_place_of_every_studys_own(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "architectures": ["vgg16"], "views": ["center"], "seeds": [7]}
+    grid = Grid(make_project({"main": study}, seeds=[0, 1, 2]))
+    assert sorted(cell.seed for cell in grid.cells("main")) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("config", "cells"),
+    [
+        # 13 datasets × 4 networks × 6 views
+        ("config", 312),
+        ("reconstruction", 312),
+        # Nine panels (three of them under two rules), ISIC-2018's two at five seeds
+        ("balanced", (2 + 2 + 1 + 1 + 1 + 1 + 2 * 5) * 24),
+        # One dataset with and without ImageNet weights
+        ("transfer", 2 * 24),
+    ],
+)
+def test_the_studies_hold_as_many_networks_as_the_paper_trained(config: str, cells: int) -> None:
+    grid = Grid(read_project(ROOT / f"config/{config}.yaml"))
+    assert sum(cell.architecture in NETWORKS for cell in grid.all_cells) == cells
 
 
 # Refusals
@@ -200,6 +326,10 @@ CELL = "results/cells/first/printed/random/center/vgg16/paper/seed0/cell.json"
         (CELL.replace("seed0", "seed7"), "unknown seed 'seed7', did you mean 'seed0'?"),
         (CELL.replace("cell.json", "cel.json"), "unknown file 'cel.json', did you mean 'cell.json'?"),
         ("results/studies/mein/metrics.csv", "unknown study 'mein', did you mean 'main'?"),
+        (
+            "results/studies/main/figures/verdict.png",
+            "unknown figure 'verdict.png', did you mean 'verdicts.png'?",
+        ),
         ("results/studies/main/third/metrics.csv", "unknown dataset 'third', known are: first, second"),
         (
             "results/studies/main/first/figures/acuracy.pdf",
@@ -278,7 +408,7 @@ def test_memory_grows_with_the_cache_up_to_its_limit(make_definition: Callable[.
 
 
 def test_the_model_knows_the_networks_own_input_sides() -> None:
-    for name, architecture in NETWORKS.items():
+    for name, architecture in BUILT.items():
         assert INPUT_SIDE.get(name, 224) == architecture.input_size
 
 

@@ -11,7 +11,8 @@ from scipy.stats import binom, mannwhitneyu, norm
 from sklearn import metrics as sklearn_metrics
 
 from nullcrop.errors import NullcropError
-from nullcrop.statistics.metrics import cell_metrics, delong, log_odds
+from nullcrop.statistics.auroc import delong
+from nullcrop.statistics.metrics import answers_of, cell_metrics, log_odds
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -25,6 +26,10 @@ def predictions(target, predicted=None, score=None, logits=None):
     columns = {f"logit_{k}": column for k, column in enumerate(np.asarray(logits).T)}
     ids = [f"image{i}" for i in range(len(target))]
     return pd.DataFrame({"id": ids, "group": "", "target": target, "predicted": predicted, **columns})
+
+
+def evaluate(table, n_targets):
+    return cell_metrics(answers_of(table, n_targets))
 
 
 def of_confusion(tn, fp, fn, tp):
@@ -77,7 +82,7 @@ CARET = [
 
 @pytest.mark.parametrize(("counts", "printed"), CARET)
 def test_caret_prints_the_same(counts, printed):
-    found = cell_metrics(of_confusion(*counts), 2)
+    found = evaluate(of_confusion(*counts), 2)
     for name, value in printed.items():
         digits = 7 if value < 0.001 else 5 if value < 0.01 else 4
         assert round(found[name], digits) == value, name
@@ -89,7 +94,7 @@ def test_two_classes_as_scikit_learn_and_by_hand():
     target = rng.permutation(np.repeat([0, 1], [130, 70]))
     score = rng.normal(size=200) + target
     table = predictions(target, score=score)
-    found, answer = cell_metrics(table, 2), table["predicted"]
+    found, answer = evaluate(table, 2), table["predicted"]
     expected = {
         "n": 200,
         "positives": 70,
@@ -122,7 +127,7 @@ def test_many_classes_as_scikit_learn():
     target = rng.permutation(np.repeat([0, 1, 2, 3], [50, 40, 20, 10]))
     logits = rng.normal(size=(120, 4)) + 1.5 * np.eye(4)[target]
     table = predictions(target, logits=logits)
-    found, answer = cell_metrics(table, 4), table["predicted"]
+    found, answer = evaluate(table, 4), table["predicted"]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     confusions = sklearn_metrics.multilabel_confusion_matrix(target, answer)
     expected = {
@@ -139,7 +144,8 @@ def test_many_classes_as_scikit_learn():
         "average_precision": sklearn_metrics.average_precision_score(target, probabilities),
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert all(np.isnan(found[name]) for name in ("auroc_low", "auroc_high", "p_auroc"))
+    assert all(np.isnan(found[name]) for name in ("delong_low", "delong_high", "p_delong"))
+    assert found["auroc_low"] < found["auroc"] < found["auroc_high"]
     assert "tn" not in found
     assert "positives" not in found
 
@@ -181,7 +187,7 @@ def test_auroc_follows_ranks_alone_and_turns_with_the_classes(above, below):
     names = ["auroc", "auroc_low", "auroc_high", "p_auroc"]
 
     def auroc(target, score):
-        return [cell_metrics(predictions(target, score=score), 2)[name] for name in names]
+        return [evaluate(predictions(target, score=score), 2)[name] for name in names]
 
     first = auroc(target, score)
     assert auroc(target, np.exp(score) + 3) == pytest.approx(first)
@@ -203,19 +209,19 @@ def test_any_answers_give_sound_values_in_any_order(classes_and_pairs, random):
     k, pairs = classes_and_pairs
     target, predicted = np.array(pairs).T
     table = predictions(target, predicted, logits=np.eye(k)[predicted])
-    found = cell_metrics(table, k)
+    found = evaluate(table, k)
     for name in ("accuracy", "sensitivity", "precision", "f1", "specificity", "auroc", "average_precision"):
         assert np.isnan(found[name]) or 0 <= found[name] <= 1
     assert found["clopper_pearson_low"] <= found["wilson_low"] + 0.05
     assert found["wilson_low"] - 1e-12 <= found["accuracy"] <= found["wilson_high"] + 1e-12
     order = random.sample(range(len(table)), len(table))
-    assert cell_metrics(table.iloc[order], k) == pytest.approx(found, nan_ok=True)
+    assert evaluate(table.iloc[order], k) == pytest.approx(found, nan_ok=True)
 
 
 def test_scores_do_not_saturate():
     # In single precision a softmax gives 1.0 for all of these.
     logits = np.array([[0.0, 40.0], [0.0, 50.0], [0.0, 60.0], [0.0, 70.0]])
-    assert cell_metrics(predictions([0, 0, 1, 1], logits=logits), 2)["auroc"] == 1
+    assert evaluate(predictions([0, 0, 1, 1], logits=logits), 2)["auroc"] == 1
     assert log_odds(logits)[:, 1].tolist() == [40, 50, 60, 70]
     many = np.array([[1.0, 2.0, 3.0]])
     softmax = np.exp(many) / np.exp(many).sum()
@@ -223,7 +229,7 @@ def test_scores_do_not_saturate():
 
 
 def test_a_constant_answer_is_marked_and_is_no_better_than_blind():
-    found = cell_metrics(predictions([1] * 30 + [0] * 70, [0] * 100, score=np.linspace(-2, -1, 100)), 2)
+    found = evaluate(predictions([1] * 30 + [0] * 70, [0] * 100, score=np.linspace(-2, -1, 100)), 2)
     assert found["constant"] is True
     assert found["accuracy"] == found["no_information_rate"] == 0.7
     assert found["p_no_information"] > 0.5
@@ -233,14 +239,14 @@ def test_a_constant_answer_is_marked_and_is_no_better_than_blind():
 
 @pytest.mark.parametrize(("others", "constant"), [(0, True), (1, False)])
 def test_constant_means_over_99_percent(others, constant):
-    assert cell_metrics(of_confusion(50, others, 50 - others, 0), 2)["constant"] is constant
+    assert evaluate(of_confusion(50, others, 50 - others, 0), 2)["constant"] is constant
 
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("only", [0, 1])
 def test_one_class_among_the_test_images(k, only):
     predicted = np.array([0, 1, 1, 1])
-    found = cell_metrics(predictions([only] * 4, predicted, logits=np.eye(k)[predicted]), k)
+    found = evaluate(predictions([only] * 4, predicted, logits=np.eye(k)[predicted]), k)
     undefined = (
         "auroc",
         "auroc_low",
@@ -256,13 +262,13 @@ def test_one_class_among_the_test_images(k, only):
 
 
 def test_one_image():
-    found = cell_metrics(predictions([1], [1]), 2)
+    found = evaluate(predictions([1], [1]), 2)
     assert (found["n"], found["accuracy"], found["wilson_high"], found["sensitivity"]) == (1, 1, 1, 1)
     assert np.isnan(found["specificity"])
 
 
 def test_one_image_of_a_class_has_an_auroc_but_no_interval():
-    found = cell_metrics(predictions([0, 0, 1], score=[-1, 1, 2]), 2)
+    found = evaluate(predictions([0, 0, 1], score=[-1, 1, 2]), 2)
     assert found["auroc"] == 1
     assert all(np.isnan(found[name]) for name in ("auroc_low", "auroc_high", "p_auroc"))
 
@@ -282,7 +288,7 @@ def test_one_image_of_a_class_has_an_auroc_but_no_interval():
 )
 def test_bad_predictions_are_said_in_words(change, words):
     with pytest.raises(NullcropError, match=words):
-        cell_metrics(change(predictions([0, 1], [0, 1])), 2)
+        evaluate(change(predictions([0, 1], [0, 1])), 2)
 
 
 def test_p_of_auroc_holds_its_level_without_signal():

@@ -1,5 +1,6 @@
 """Split protocols: laws that hold for any table of samples, and every refusal."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,66 @@ def test_a_split_keeps_the_rows_of_the_samples_in_order(protocol: str) -> None:
     assert set(split["part"]) <= {"train", "val", "test", "unused"}
 
 
+# Shuffled targets
+
+
+@settings(max_examples=25)
+@given(
+    table=st.one_of(tables(), st.just(release(groups=45))),
+    protocol=st.sampled_from(SPLITS),
+    seed=st.integers(0, 5),
+    number=st.integers(1, 30),
+)
+def test_a_shuffled_split_keeps_the_parts_and_the_test_targets(
+    table: Samples, protocol: str, seed: int, number: int
+) -> None:
+    try:
+        true = make_split(*table, protocol, seed)
+    except NullcropError:
+        reject()
+    shuffled = make_split(*table, f"{protocol}_shuffle{number}", seed)
+    assert shuffled.drop(columns="target").equals(true.drop(columns="target"))
+    kept = ~true["part"].isin(["train", "val"])
+    assert (shuffled["target"] == true["target"])[kept].all()
+    for part in ("train", "val"):
+        before, after = true[true["part"] == part], shuffled[shuffled["part"] == part]
+        # An image without a group is a group of its own.
+        group = before["group"].where(before["group"] != "", before["id"])
+        mixed = before.groupby(group)["target"].nunique() > 1
+        in_mixed = group.map(mixed).to_numpy()
+        assert sorted(after["target"][in_mixed]) == sorted(before["target"][in_mixed])
+        whole = after[~in_mixed].groupby(group[~in_mixed])["target"]
+        assert (whole.nunique() == 1).all()
+        assert sorted(whole.first()) == sorted(before[~in_mixed].groupby(group[~in_mixed])["target"].first())
+
+
+def test_shuffles_differ_and_are_the_same_each_time() -> None:
+    table = samples([0, 1] * 100)
+    drawn = [make_split(*table, f"random_shuffle{number}", 0)["target"] for number in (1, 2, 3)]
+    assert not any(first.equals(second) for first, second in combinations(drawn, 2))
+    again = make_split(*table, "random_shuffle2", 0)["target"]
+    assert again.equals(drawn[1])
+    assert not make_split(*table, "random_shuffle2", 1)["target"].equals(drawn[1])
+
+
+def test_shuffled_targets_have_nothing_to_do_with_the_true_ones() -> None:
+    """Over many shuffles, half of the training images keep their target: as often as chance has it."""
+    table = patients([3] * 60, [number % 2 == 0 for number in range(60)])
+    shares = []
+    for number in range(1, 60):
+        split = make_split(*table, f"grouped_shuffle{number}", 0)
+        train = split["part"] == "train"
+        shares.append((split["target"] == table[1])[train].mean())
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_samples_targets_are_left_as_they_are() -> None:
+    table, targets = samples([0, 1] * 50)
+    before = targets.copy()
+    make_split(table, targets, "random_shuffle1", 0)
+    assert targets.equals(before)
+
+
 @pytest.mark.parametrize("protocol", ["official", "random", "grouped"])
 def test_balancing_evens_the_training_part_and_touches_no_other(protocol: str) -> None:
     table = release(train=120, val=30, test=30, neither=5, groups=45)
@@ -162,6 +223,15 @@ def test_balancing_evens_the_training_part_and_touches_no_other(protocol: str) -
     assert kept.to_dict() == {0: rarest, 1: rarest}
     dropped = plain.loc[(plain["part"] == "train") & (balanced["part"] == "unused"), "target"]
     assert set(dropped) == {0}
+
+
+def test_a_number_is_how_many_training_images_of_each_target_are_kept() -> None:
+    table = release(train=120, val=30, test=30)
+    split = make_split(*table, "official_balanced7", 1)
+    assert split.loc[split["part"] == "train", "target"].value_counts().to_dict() == {0: 7, 1: 7}
+    fewest = make_split(*table, "official", 1).query("part == 'train'")["target"].value_counts().min()
+    with pytest.raises(NullcropError, match=f"the rarest has {fewest}; name at most {fewest}"):
+        make_split(*table, f"official_balanced{fewest + 1}", 1)
 
 
 def test_balancing_draws_its_images_by_the_seed() -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from nullcrop.config.models import Project
 from nullcrop.errors import NullcropError
 from nullcrop.files import write_json
 from nullcrop.heartbeat import HEARTBEAT, beating, read_state
+from nullcrop.statistics.leaks import write_leaks
 from nullcrop.status import print_status
 
 REPOSITORY = Path(__file__).parents[2]
@@ -117,6 +119,30 @@ def test_a_cell_half_written_or_of_another_recipe_is_not_done(
     finish(project, 0, 30.0)
     (tmp_path / "cells" / Grid(project).cells("half")[0].path / "cell.json").write_text(content)
     assert shown(project)["all"][:3] == ["0", "of", "8"]
+
+
+def test_leaks_are_shown_where_they_were_counted(project: Project, tmp_path: Path) -> None:
+    samples = pd.DataFrame(
+        {"id": list("abcd"), "class": ["x", "x", "y", "y"], "group": ["p", "q", "p", ""]}
+    ).assign(official_split=["train", "test", "test", "test"])
+    duplicates = pd.DataFrame({"id": list("abd"), "cluster": [1, 1, 1], "pixels_sha256": ["s", "s", "t"]})
+    for seed, parts in enumerate((["train", "test", "train", "val"], ["train", "test", "test", "test"])):
+        split = tmp_path / f"splits/phantom_clean/printed/random/seed{seed}.csv"
+        split.parent.mkdir(parents=True, exist_ok=True)
+        samples.assign(part=parts).to_csv(split, index=False)
+    out = tmp_path / "datasets/phantom_clean/leaks.csv"
+    write_leaks(samples, duplicates, sorted((tmp_path / "splits").rglob("*.csv")), out)
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    print_status(project, console=console)
+    text = console.export_text()
+    leaks = [line.split() for line in text[text.index("Leaks") :].splitlines()]
+    assert ["phantom_clean", "1", "1", "1", "1", "1", "2/3", "1/3"] in leaks
+    assert ["random", "1", "1", "1", "1", "0-1", "1-2/1-3", "0-1/1-3"] in leaks
+    assert "…" not in text
+
+
+def test_without_counted_leaks_there_is_no_table_of_them(project: Project) -> None:
+    assert "Leaks:" not in shown(project)
 
 
 def test_an_unknown_study_is_named(project: Project) -> None:

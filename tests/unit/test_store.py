@@ -144,6 +144,7 @@ def test_an_image_smaller_than_the_crop_is_named_with_both_sizes(uniform: list[P
     assert f"2 images are smaller than the crop of {CROP[0]}×{CROP[1]} pixels" in message
     assert f"{small[0]} (8×30)" in message
     assert f"{small[1]} (30×6)" in message
+    assert f"set `smallest_side: {max(CROP)}` in the definition to leave them out by name" in message
     assert not (tmp_path / "views").exists()
 
 

@@ -10,14 +10,17 @@ import pytest
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
-from nullcrop.statistics.metrics import cell_metrics
-from nullcrop.statistics.tables import (
-    join_tables,
-    metrics_of_cells,
-    read_metrics,
-    read_predictions,
-    write_metrics,
-)
+from nullcrop.statistics import tables
+from nullcrop.statistics.metrics import answers_of, cell_metrics
+from nullcrop.statistics.tables import join_tables, read_cells, read_metrics, read_predictions, write_table
+
+
+def metrics_of_cells(folders):
+    return tables.metrics_of_cells(read_cells(folders), "whole", 0.05)
+
+
+def write_metrics(folders, out):
+    write_table(metrics_of_cells(folders), out)
 
 
 def finished_cell(results: Path, n_targets: int = 2, n: int = 30, **coordinates) -> Path:
@@ -54,8 +57,8 @@ def test_rows_hold_coordinates_counts_and_metrics(tmp_path):
     assert list(table)[:12] == [*CELL_COLUMNS, "n_train", "n_val", "n_test", "numerics", "seconds"]
     row = table.iloc[0].to_dict()
     assert (row["seed"], row["n_train"], row["n_test"], row["numerics"]) == (3, 240, 30, "cpu")
-    expected = cell_metrics(pd.read_csv(folder / "predictions.csv"), 2)
-    assert {name: row[name] for name in expected} == pytest.approx(expected)
+    expected = cell_metrics(answers_of(read_predictions(folder), 2))
+    assert {name: row[name] for name in expected} == pytest.approx(expected, nan_ok=True)
 
 
 def test_rows_follow_the_registries_and_not_the_order_given(tmp_path):
@@ -65,9 +68,13 @@ def test_rows_follow_the_registries_and_not_the_order_given(tmp_path):
         {"dataset": "b", "split": "grouped", "view": "original", "architecture": "resnet50", "seed": 2},
         {"dataset": "b", "split": "grouped", "view": "original", "architecture": "resnet50", "seed": 10},
         {"dataset": "b", "split": "grouped", "view": "original", "architecture": "densenet121"},
+        {"dataset": "b", "split": "grouped", "view": "original", "architecture": "mean_rgb"},
         {"dataset": "b", "split": "grouped", "view": "upper_left", "architecture": "resnet50"},
         {"dataset": "b", "split": "grouped", "view": "center", "architecture": "resnet50"},
         {"dataset": "b", "split": "grouped", "view": "bottom_left", "architecture": "resnet50"},
+        {"dataset": "b", "split": "grouped_shuffle1"},
+        {"dataset": "b", "split": "random_shuffle2"},
+        {"dataset": "b", "split": "random_shuffle10"},
     ]
     folders = [finished_cell(tmp_path, **cell) for cell in cells]
     table = metrics_of_cells(folders)
@@ -90,7 +97,7 @@ def test_datasets_of_two_and_of_three_classes_share_a_table(tmp_path):
     folders = [finished_cell(tmp_path), finished_cell(tmp_path, n_targets=3, dataset="cells")]
     write_metrics(folders, tmp_path / "metrics.csv")
     text = pd.read_csv(tmp_path / "metrics.csv", dtype=str, keep_default_na=False)
-    assert text[["positives", "count_0", "auroc_low"]].iloc[1].tolist() == ["", "10", ""]
+    assert text[["positives", "count_0", "delong_low"]].iloc[1].tolist() == ["", "10", ""]
     assert text[["positives", "count_0"]].iloc[0].tolist() == ["15", ""]
     assert text["tp"].iloc[0].isdigit()
 

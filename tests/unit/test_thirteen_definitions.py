@@ -103,11 +103,21 @@ def test_expected_counts_add_up(name: str) -> None:
         assert sum(expected.classes.values()) < expected.images
 
 
-def test_only_pathmnist_and_nodulemnist3d_leave_classes_uncounted() -> None:
+def test_only_nodulemnist3d_leaves_classes_uncounted() -> None:
     partly = {
         name for name in NAMES if set(definition(name).expected.classes) != set(definition(name).classes)
     }
-    assert partly == {"pathmnist", "nodulemnist3d"}
+    assert partly == {"nodulemnist3d"}
+
+
+def test_pathmnist_is_its_two_sources() -> None:
+    """NCT-CRC-HE-100K in training and validation, CRC-VAL-HE-7K in test: the tiles of their folders."""
+    parts = definition("pathmnist").expected.split_classes
+    in_order = definition("pathmnist").classes
+    crc_100k = [10_407, 10_566, 11_512, 11_557, 8_896, 13_536, 8_763, 10_446, 14_317]
+    crc_7k = [1_338, 847, 339, 634, 1_035, 592, 741, 421, 1_233]
+    assert [parts["train"][name] + parts["val"][name] for name in in_order] == crc_100k
+    assert [parts["test"][name] for name in in_order] == crc_7k
 
 
 @pytest.mark.parametrize(

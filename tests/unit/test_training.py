@@ -28,8 +28,8 @@ from nullcrop.images.store import View, write_store
 from nullcrop.splits import make_split
 from nullcrop.training.architectures import LeNet5, build
 from nullcrop.training.batch import train_batch
+from nullcrop.training.cells import collect_cell, forget_failures
 from nullcrop.training.data import IMAGENET_MEAN, IMAGENET_STD, InputImages, batches
-from nullcrop.training.finished import collect_cell, forget_failures
 from nullcrop.training.loop import CellJob, train_cell
 from nullcrop.training.numerics import check_gpu
 from nullcrop.training.streams import stream_seed

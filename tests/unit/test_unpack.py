@@ -1,8 +1,10 @@
-"""Zips: what is unpacked, what is refused, and what an interrupted unpacking leaves."""
+"""Zips and tars: what is unpacked, what is refused, and what an interrupted unpacking leaves."""
 
+import io
 import stat
+import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from nullcrop.datasets import unpack as module
 from nullcrop.datasets.unpack import member_files, unpack
 from nullcrop.errors import NullcropError
+
+Make = Callable[[Path, Mapping[str, bytes]], Path]
 
 FILES = {"images/a.jpg": b"a" * 5000, "images/deeper/b.jpg": b"b" * 3000, "LICENSE.txt": b"free"}
 
@@ -24,31 +28,51 @@ def zip_of(path: Path, files: Mapping[str, bytes], kind: int = stat.S_IFREG) -> 
     return path
 
 
+def tar_of(path: Path, files: Mapping[str, bytes], kind: bytes = tarfile.REGTYPE) -> Path:
+    with tarfile.open(path, "w:gz") as content:
+        folder = tarfile.TarInfo("images")
+        folder.type = tarfile.DIRTYPE
+        content.addfile(folder)
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname = kind, len(data), "/etc/passwd"
+            content.addfile(info, io.BytesIO(data))
+    return path
+
+
+MAKERS = pytest.mark.parametrize(("make", "name"), [(zip_of, "x.zip"), (tar_of, "x.tar.gz")])
+
+
 def unpacked(folder: Path) -> dict[str, bytes]:
     found = (path for path in folder.rglob("*") if path.is_file() and path.name != module.ORIGIN)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def test_every_file_is_unpacked(tmp_path: Path) -> None:
-    assert unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one") == 3
+@MAKERS
+def test_every_file_is_unpacked(tmp_path: Path, make: Make, name: str) -> None:
+    assert unpack(make(tmp_path / name, FILES), tmp_path / "x", "one") == 3
     assert unpacked(tmp_path / "x") == FILES
 
 
-def test_some_members_alone_may_be_wanted(tmp_path: Path) -> None:
-    assert unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one", ["images/a.jpg"]) == 1
+@MAKERS
+def test_some_members_alone_may_be_wanted(tmp_path: Path, make: Make, name: str) -> None:
+    assert unpack(make(tmp_path / name, FILES), tmp_path / "x", "one", ["images/a.jpg"]) == 1
     assert set(unpacked(tmp_path / "x")) == {"images/a.jpg"}
 
 
-def test_an_interrupted_unpacking_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive = zip_of(tmp_path / "x.zip", FILES)
+@MAKERS
+def test_an_interrupted_unpacking_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make, name: str
+) -> None:
+    archive = make(tmp_path / name, FILES)
     write = module._write
     written: list[str] = []
 
-    def interrupted(path: Path, content: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path) -> None:
+    def interrupted(path: Path, member: module._Member, folder: Path) -> None:
         if len(written) == 1:
             raise KeyboardInterrupt
-        written.append(info.filename)
-        write(path, content, info, folder)
+        written.append(member.name)
+        write(path, member, folder)
 
     monkeypatch.setattr(module, "_write", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -58,7 +82,7 @@ def test_an_interrupted_unpacking_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "x/images/deeper").mkdir()
     (tmp_path / "x/images/deeper/b.jpg").write_bytes(b"b")
     monkeypatch.setattr(
-        module, "_write", lambda *arguments: (written.append(arguments[2].filename), write(*arguments))
+        module, "_write", lambda *arguments: (written.append(arguments[1].name), write(*arguments))
     )
     unpack(archive, tmp_path / "x", "one")
     assert written == list(FILES)
@@ -92,6 +116,29 @@ def test_a_member_that_leaves_the_folder_is_refused(tmp_path: Path, name: str, w
         unpack(archive, tmp_path / "x", "one", ["images/a.jpg"])
     with pytest.raises(NullcropError, match="nothing of it is unpacked"):
         member_files(archive)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../outside.jpg", "images/../../outside.jpg"])
+def test_a_member_of_a_tar_that_leaves_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    archive = tar_of(tmp_path / "x.tar.gz", {**FILES, name: b"bad"})
+    with pytest.raises(NullcropError, match="nothing of it is unpacked"):
+        unpack(archive, tmp_path / "x", "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (tarfile.SYMTYPE, "is a link"),
+        (tarfile.LNKTYPE, "is a link"),
+        (tarfile.FIFOTYPE, "is neither a file nor a folder"),
+        (tarfile.CHRTYPE, "is neither a file nor a folder"),
+    ],
+)
+def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes, words: str) -> None:
+    archive = tar_of(tmp_path / "x.tar.gz", {"images/a.jpg": b""}, kind)
+    with pytest.raises(NullcropError, match=rf"the member 'images/a\.jpg' {words}"):
+        unpack(archive, tmp_path / "x", "one")
 
 
 @pytest.mark.parametrize(
@@ -132,10 +179,11 @@ def test_a_damaged_member_is_named(tmp_path: Path) -> None:
     assert unpacked(tmp_path / "x") == {}
 
 
-def test_half_a_zip_is_named(tmp_path: Path) -> None:
-    archive = zip_of(tmp_path / "x.zip", FILES)
+@MAKERS
+def test_half_an_archive_is_named(tmp_path: Path, make: Make, name: str) -> None:
+    archive = make(tmp_path / name, FILES)
     archive.write_bytes(archive.read_bytes()[:100])
-    with pytest.raises(NullcropError, match="is damaged or no zip"):
+    with pytest.raises(NullcropError, match="is damaged or no archive"):
         unpack(archive, tmp_path / "x", "one")
 
 

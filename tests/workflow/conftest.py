@@ -85,6 +85,20 @@ class Checkout:
         assert (done.returncode != 0) == fails, done.stdout
         return done.stdout
 
+    def nullcrop(self, *arguments: str) -> str:
+        """Run a command of the package in this folder, with this folder's code, and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "nullcrop", *arguments],
+            cwd=self.folder,
+            env={**self.environment(), "PYTHONPATH": str(self.folder / "workflow")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
     def plan(self, *arguments: str) -> Counter[str]:
         """Jobs of a dry run by rule; empty when there is nothing to do."""
         output = self.snakemake("--dry-run", *arguments)

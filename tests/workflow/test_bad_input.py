@@ -1,5 +1,6 @@
 """Mistakes in a config or a target end in one line a user understands, before anything runs."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -33,7 +34,7 @@ MISTAKES: dict[str, tuple[Break, str]] = {
     ),
     "config without studies": (
         lambda c: (c.folder / "toy.yaml").write_text("device: cpu"),
-        "key 'studies' is missing",
+        "studies: name at least one",
     ),
     "definition with an unknown key": (
         lambda c: c.write_definition("one", classs=["a"]),
@@ -94,3 +95,25 @@ def test_an_exploding_loss_fails_its_cell_in_words(fresh: Callable[[], Checkout]
     output = checkout.snakemake("results/studies/toy/one/metrics.csv", fails=True)
     assert "the training loss became" in output
     assert not list((checkout.folder / "results/cells").rglob("*.csv"))
+
+
+def test_a_download_that_lacks_credentials_is_named_before_any_job_starts(
+    fresh: Callable[[], Checkout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a run that would download is stopped: no dry run, and no run of other datasets."""
+    for name in [name for name in os.environ if name.startswith(("KAGGLE_", "XDG_CONFIG_HOME"))]:
+        monkeypatch.delenv(name)
+    checkout = fresh()
+    source = {"kind": "kaggle", "handle": "ambarish/breakhis", "layout": "breakhis", "magnification": 40}
+    checkout.write_definition("one", source=source)
+    assert checkout.plan()["fetch_archive"] == 1
+    output = checkout.snakemake(fails=True)
+    assert "nullcrop: error: downloading ambarish/breakhis needs a Kaggle account" in output
+    assert "Traceback" not in output
+    assert not (checkout.folder / "results").exists()
+    assert not (checkout.folder / "resources/archives").exists()
+    checkout.snakemake("results/datasets/two/samples.csv")
+    # With a folder in place of the download none are asked for; that it is missing is the step's to say.
+    checkout.write_definition("one", source={**source, "data_dir": "nowhere"})
+    output = checkout.snakemake("results/datasets/one/samples.csv", fails=True)
+    assert "source.data_dir: there is no folder nowhere" in output

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from .conftest import TOY_CONFIG, TOY_PHANTOM, Checkout
@@ -25,7 +26,9 @@ def test_a_finished_study_has_nothing_to_do(done: Checkout) -> None:
 def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkout) -> None:
     before = done.predictions()
     (done.folder / CELL / "predictions.csv").unlink()
-    assert done.plan() == Counter(["train_cell", "compute_metrics", "join_metrics", "plot_accuracy", "all"])
+    of_dataset = ["compute_metrics", "compare_cells", "judge_dataset", "plot_accuracy"]
+    of_study = ["join_metrics", "join_comparisons", "join_verdicts", "plot_verdicts", "write_report", "all"]
+    assert done.plan() == Counter(["train_cell", *of_dataset, *of_study])
     assert done.planned_cells() == {("one", "upper_left")}
     done.snakemake()
     assert done.predictions() == before
@@ -69,7 +72,7 @@ def test_another_view_of_a_study_trains_only_that_view(done: Checkout) -> None:
 
 def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout) -> None:
     done.write_study(title="Another title")
-    assert done.plan() == {}
+    assert done.plan() == Counter(["resolve_config", "plot_verdicts", "write_report", "all"])
     recipe = {**TOY_CONFIG["recipes"]["toy"], "epochs": 2}  # type: ignore[index]
     done.write_config(recipes={"toy": recipe})
     assert done.plan()["train_cell"] == 4
@@ -87,6 +90,14 @@ def test_a_cell_that_failed_under_a_new_recipe_is_planned_again(done: Checkout) 
     assert done.predictions() == before
     log = done.folder / "results/logs/train_cell" / CELL.relative_to("results/cells").parent / "seed0.log"
     assert "kept" in log.read_text()
+
+
+def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
+    done.write_config(verdict={"strong": 0.7})
+    assert done.plan() == Counter({"judge_dataset": 2, "join_verdicts": 1, "plot_verdicts": 1, "all": 1})
+    done.write_config(verdict={"level": 0.01})
+    assert done.plan()["compute_metrics"] == 2
+    assert "train_cell" not in done.plan()
 
 
 def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> None:
@@ -134,13 +145,38 @@ def test_a_users_own_folder_is_listed_again_when_its_table_changes(done: Checkou
     assert done.plan()["list_samples"] == 1
 
 
+def test_duplicates_that_are_groups_are_looked_for_before_the_images_are_split(
+    fresh: Callable[[], Checkout],
+) -> None:
+    """Each image of one phantom twice: without a group key, yet no copy is outside its part."""
+    checkout = fresh()
+    checkout.snakemake("results/datasets/one/samples.csv")
+    images = checkout.folder / "resources/archives/one/images"
+    for path in sorted(images.rglob("*.png")):
+        shutil.copy(path, path.with_stem(f"{path.stem}_copy"))
+    source = {"kind": "folder", "path": str(images)}
+    checkout.write_definition("one", source=source, group=None, duplicates="group")
+    leaks, splits = "results/datasets/one/leaks.csv", "results/splits/one/printed/grouped/seed0.csv"
+    assert "find_duplicates" in checkout.plan(splits)
+    assert "find_duplicates" not in checkout.plan("results/splits/two/printed/grouped/seed0.csv")
+    checkout.snakemake(splits, leaks)
+    table = pd.read_csv(checkout.folder / leaks).set_index("split").loc["grouped"]
+    assert table["exact_clusters"] == table["exact_images"] / 2 == table["images"] / 2 == 60
+    assert table["exact_across_parts"] == table["exact_test_images"] == 0
+    split = pd.read_csv(checkout.folder / splits)
+    assert split["group"].nunique() <= 60
+
+
 def test_the_default_config_plans_the_study_as_published(fresh: Callable[[], Checkout]) -> None:
     checkout = fresh()
     shutil.copy(checkout.folder / "config/config.yaml", checkout.folder / "toy.yaml")
     plan = checkout.plan()
     assert plan["train_cell"] == 312
+    assert plan["fit_baselines"] == 13
     assert plan["fetch_weights"] == 4
     assert plan["list_samples"] == plan["crop_views"] == plan["fetch_archive"] == 13
+    assert plan["find_duplicates"] == plan["count_leaks"] == plan["compare_counts"] == 13
+    assert plan["compare_datasets"] == plan["list_discrepancies"] == 1
 
 
 def test_five_seeds_and_two_splits_of_the_study_are_planned(fresh: Callable[[], Checkout]) -> None:

@@ -5,6 +5,7 @@ where neither pydantic nor Matplotlib is installed.
 """
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import nullcrop
-from nullcrop.config.cell import Cell
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, VIEWS
+from nullcrop.config.cell import Cell, unfold_cells
+from nullcrop.config.names import NETWORKS, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError, explained
 from nullcrop.progress import say
@@ -89,16 +90,49 @@ def crop_views(options: argparse.Namespace) -> None:
     write_store(samples, options.out, options.views, width, height, options.threads)
 
 
+def find_duplicates(options: argparse.Namespace) -> None:
+    """Hash a dataset's images and list exact and near duplicates."""
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.images.duplicates import write_duplicates
+    from nullcrop.images.store import View
+
+    found = write_duplicates(read_samples(options.samples), View(options.view), options.out, options.threads)
+    exact = int((found["kind"] == "exact").sum())
+    say(
+        f"{found['cluster'].nunique()} clusters: {exact} images with copies, {len(found) - exact} near duplicates"
+    )
+
+
+def compare_datasets(options: argparse.Namespace) -> None:
+    """List duplicates between datasets."""
+    from nullcrop.images.duplicates import write_pairs_between
+
+    write_pairs_between(options.folders, options.view_files, options.out, options.pairs, options.threads)
+
+
 def split_samples(options: argparse.Namespace) -> None:
     """Divide a dataset's images into training, validation and test."""
     from nullcrop.config.definitions import read_definition
     from nullcrop.datasets.samples import read_samples
+    from nullcrop.images.duplicates import group_duplicates, read_duplicates
     from nullcrop.splits import write_split
 
     samples = read_samples(options.samples)
+    for path in options.duplicates:
+        samples = group_duplicates(samples, read_duplicates(path))
     targets = samples["class"].map(read_definition(options.definition).targets(options.labels))
     split = write_split(samples, targets, options.protocol, options.seed, options.out)
     say(", ".join(f"{part} {count}" for part, count in split["part"].value_counts().items()))
+
+
+def count_leaks(options: argparse.Namespace) -> None:
+    """Count duplicates and groups that cross the parts of splits."""
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.images.duplicates import read_duplicates
+    from nullcrop.statistics.leaks import write_leaks
+
+    (duplicates,) = options.duplicates
+    write_leaks(read_samples(options.samples), read_duplicates(duplicates), options.splits, options.out)
 
 
 def fetch_weights(options: argparse.Namespace) -> None:
@@ -153,36 +187,100 @@ def train_batch(options: argparse.Namespace) -> None:
 
 def collect_cell(options: argparse.Namespace) -> None:
     """Bring a cell that was trained in a batch to its place."""
-    from nullcrop.training.finished import collect_cell
+    from nullcrop.training.cells import collect_cell
 
     collect_cell(options.cell, options.report, options.work, options.out)
 
 
-def compute_metrics(options: argparse.Namespace) -> None:
-    """Compute the metrics of finished cells."""
-    from nullcrop.statistics.tables import write_metrics
+def fit_baselines(options: argparse.Namespace) -> None:
+    """Fit every baseline of one test set."""
+    from nullcrop.training.baselines import BaselinesJob, fit_baselines
 
-    write_metrics(options.cells, options.out)
+    fit_baselines(
+        BaselinesJob(
+            dataset=options.dataset,
+            labels=options.labels,
+            protocol=options.protocol,
+            seed=options.seed,
+            samples=options.samples,
+            split=options.split,
+            views=options.views,
+            out=options.out,
+            work=options.work,
+        )
+    )
+
+
+def compute_metrics(options: argparse.Namespace) -> None:
+    """Compute the metrics of a dataset's finished cells."""
+    from nullcrop.statistics.tables import metrics_of_cells, read_cells, write_table
+
+    cells = read_cells(_folders(options))
+    write_table(metrics_of_cells(cells, options.field, options.level), options.out)
+
+
+def compare_cells(options: argparse.Namespace) -> None:
+    """Compare a dataset's cells: crop and original, network and baseline, random and grouped."""
+    from nullcrop.statistics.comparisons import compare_cells
+    from nullcrop.statistics.tables import read_cells, write_table
+
+    write_table(compare_cells(read_cells(_folders(options))), options.out)
+
+
+def judge_dataset(options: argparse.Namespace) -> None:
+    """Say in words what a dataset's crops tell."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.config.models import Thresholds
+    from nullcrop.statistics.tables import read_metrics, write_table
+    from nullcrop.statistics.verdicts import judge
+
+    definition = read_definition(options.definition)
+    verdicts = judge(
+        read_metrics(options.metrics),
+        read_metrics(options.comparisons),
+        options.cells,
+        definition.title,
+        definition.field,
+        definition.group,
+        Thresholds.model_validate_json(options.thresholds),
+    )
+    write_table(verdicts, options.out)
 
 
 def join_metrics(options: argparse.Namespace) -> None:
-    """Join the metrics of several datasets."""
+    """Join the metrics of several datasets, and correct p over all of them."""
+    from nullcrop.statistics.tables import join_metrics
+
+    join_metrics(options.tables, options.out)
+
+
+def join_tables(options: argparse.Namespace) -> None:
+    """Join tables of several datasets."""
     from nullcrop.statistics.tables import join_tables
 
     join_tables(options.tables, options.out)
 
 
+def compare_published(options: argparse.Namespace) -> None:
+    """Put every published value beside the reproduced one."""
+    from nullcrop.config.definitions import read_published_definitions
+    from nullcrop.statistics.reproduction import write_reproduction
+
+    definitions = read_published_definitions(options.definitions)
+    write_reproduction(options.published, definitions, options.metrics, options.tolerance, options.out)
+
+
+def _folders(options: argparse.Namespace) -> list[Path]:
+    return [options.results / "cells" / cell.path for cell in options.cells]
+
+
 def list_discrepancies(options: argparse.Namespace) -> None:
     """List where the published numbers differ from counts and arithmetic."""
-    from nullcrop.config.definitions import find_definitions, read_definition
+    from nullcrop.config.definitions import read_published_definitions
     from nullcrop.statistics.discrepancies import write_discrepancies
 
-    definitions = {
-        name: read_definition(path)
-        for name, path in find_definitions(options.definitions).items()
-        if name in PUBLISHED
-    }
-    write_discrepancies(options.published, definitions, options.out)
+    definitions = read_published_definitions(options.definitions)
+    write_discrepancies(options.published, definitions, options.out, options.counted)
 
 
 def describe_discrepancies(options: argparse.Namespace) -> None:
@@ -190,6 +288,13 @@ def describe_discrepancies(options: argparse.Namespace) -> None:
     from nullcrop.statistics.discrepancies_page import write_page
 
     write_page(options.table, options.out)
+
+
+def describe_datasets(options: argparse.Namespace) -> None:
+    """Write the dataset files as a page for readers."""
+    from nullcrop.datasets.overview import write_page
+
+    write_page(options.definitions, options.out)
 
 
 def plot_accuracy(options: argparse.Namespace) -> None:
@@ -200,6 +305,33 @@ def plot_accuracy(options: argparse.Namespace) -> None:
 
     definition = read_definition(options.definition)
     plot_accuracy(read_metrics(options.metrics), definition.title, options.out, definition.field)
+
+
+def plot_scores(options: argparse.Namespace) -> None:
+    """Draw accuracy, precision, recall and F-1 by view."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.figures.scores import plot_scores
+    from nullcrop.statistics.tables import read_metrics
+
+    plot_scores(read_metrics(options.metrics), read_definition(options.definition).title, options.out)
+
+
+def plot_curves(options: argparse.Namespace) -> None:
+    """Draw accuracy by epoch."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.figures.curves import plot_curves
+    from nullcrop.statistics.tables import read_histories
+
+    histories = read_histories(_folders(options))
+    plot_curves(histories, read_definition(options.definition).title, options.out)
+
+
+def plot_verdicts(options: argparse.Namespace) -> None:
+    """Draw a study's verdicts."""
+    from nullcrop.figures.verdicts import plot_verdicts
+    from nullcrop.statistics.tables import read_metrics
+
+    plot_verdicts(read_metrics(options.metrics), read_metrics(options.verdicts), options.title, options.out)
 
 
 def plot_samples(options: argparse.Namespace) -> None:
@@ -213,12 +345,61 @@ def plot_samples(options: argparse.Namespace) -> None:
     )
 
 
+def audit_phantoms(options: argparse.Namespace) -> None:
+    """Audit generated datasets in memory and write their predictions."""
+    from nullcrop.config.definitions import PhantomSource
+    from nullcrop.training.calibration import audit_phantoms
+
+    source = PhantomSource.model_validate_json(options.phantom)
+    audit_phantoms(source, options.datasets, options.protocols, options.recipe, options.out)
+
+
+def count_alarms(options: argparse.Namespace) -> None:
+    """Count the audit's alarms on generated datasets."""
+    from nullcrop.statistics.calibration import write_calibration
+
+    write_calibration(options.tables, options.level, options.out)
+
+
+def plot_calibration(options: argparse.Namespace) -> None:
+    """Draw false alarms and power of the audit."""
+    from nullcrop.figures.calibration import plot_calibration
+    from nullcrop.statistics.calibration import read_calibration
+
+    plot_calibration(read_calibration(options.table), options.out)
+
+
+def resolve_config(options: argparse.Namespace) -> None:
+    """Write down the config of a run."""
+    from nullcrop.config.models import Project
+    from nullcrop.files import write_json
+
+    Project(options.config)
+    write_json(options.out, options.config)
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write the report of what there is now."""
+    from nullcrop.config.models import read_project
+    from nullcrop.report.page import write_report
+
+    write_report(read_project(*options.configfile), options.out, options.only)
+
+
 def status(options: argparse.Namespace) -> None:
     """Tell how much of each study is done."""
     from nullcrop.config.models import read_project
     from nullcrop.status import print_status
 
-    print_status(read_project(options.configfile), options.study)
+    print_status(read_project(*options.configfile), options.study)
+
+
+def verdicts(options: argparse.Namespace) -> None:
+    """Tell what each dataset's crops tell, from the cells that are done."""
+    from nullcrop.config.models import read_project
+    from nullcrop.verdicts import print_verdicts
+
+    print_verdicts(read_project(*options.configfile), options.study)
 
 
 def write_schemas(options: argparse.Namespace) -> None:
@@ -233,6 +414,13 @@ def _cell(text: str) -> Cell:
         return Cell.from_path(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' does not name a cell") from None
+
+
+def _cells(text: str) -> list[Cell]:
+    try:
+        return unfold_cells(text)
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of cross products of cells") from None
 
 
 def _recipe(text: str) -> Recipe:
@@ -269,16 +457,22 @@ def _parser() -> argparse.ArgumentParser:
     command("fetch-archive", fetch_archive, "--definition", "--out")
     command("list-samples", list_samples, "--dataset", "--definition", "--archive", "--out", "--threads")
     command("crop-views", crop_views, "--samples", "--out", "--views", "--crop", "--threads")
+    command("find-duplicates", find_duplicates, "--samples", "--view", "--out", "--threads")
+    command(
+        "compare-datasets", compare_datasets, "--folders", "--view-files", "--out", "--pairs", "--threads"
+    )
     command(
         "split-samples",
         split_samples,
         "--samples",
+        "--duplicates",
         "--definition",
         "--labels",
         "--protocol",
         "--seed",
         "--out",
     )
+    command("count-leaks", count_leaks, "--samples", "--duplicates", "--splits", "--out")
     command("fetch-weights", fetch_weights, "--architecture", "--out")
     command(
         "train-cell",
@@ -312,11 +506,51 @@ def _parser() -> argparse.ArgumentParser:
         *("--finished", "--logs", "--out", "--work"),
     )
     command("collect-cell", collect_cell, "--cell", "--report", "--work", "--out")
-    command("compute-metrics", compute_metrics, "--cells", "--out")
+    command(
+        "fit-baselines",
+        fit_baselines,
+        *(
+            "--dataset",
+            "--labels",
+            "--protocol",
+            "--seed",
+            "--samples",
+            "--split",
+            "--views-folder",
+            "--out",
+            "--work",
+        ),
+    )
+    command("compute-metrics", compute_metrics, "--cells", "--results", "--field", "--level", "--out")
+    command("compare-cells", compare_cells, "--cells", "--results", "--out")
+    command(
+        "judge-dataset",
+        judge_dataset,
+        "--metrics",
+        "--comparisons",
+        "--cells",
+        "--definition",
+        "--thresholds",
+        "--out",
+    )
     command("join-metrics", join_metrics, "--tables", "--out")
-    command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--out")
+    command("join-tables", join_tables, "--tables", "--out")
+    command(
+        "compare-published",
+        compare_published,
+        "--published",
+        "--definitions",
+        "--metrics",
+        "--tolerance",
+        "--out",
+    )
+    command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--counted", "--out")
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
+    command("describe-datasets", describe_datasets, "--definitions", "--out")
     command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
+    command("plot-scores", plot_scores, "--metrics", "--definition", "--out")
+    command("plot-curves", plot_curves, "--cells", "--results", "--definition", "--out")
+    command("plot-verdicts", plot_verdicts, "--metrics", "--verdicts", "--title", "--out")
     command(
         "plot-samples",
         plot_samples,
@@ -327,7 +561,13 @@ def _parser() -> argparse.ArgumentParser:
         "--crop",
         "--out",
     )
+    command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
+    command("count-alarms", count_alarms, "--tables", "--level", "--out")
+    command("plot-calibration", plot_calibration, "--table", "--out")
+    command("resolve-config", resolve_config, "--config", "--out")
+    command("report", report, "--configfile", "--only", "--out")
     command("status", status, "--configfile", "--study")
+    command("verdicts", verdicts, "--configfile", "--study")
     command("write-schemas", write_schemas)
     return parser
 
@@ -337,43 +577,68 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 
 
 _FLAGS: dict[str, dict[str, Any]] = {
-    "--architecture": _needed("name of the network", choices=ARCHITECTURES),
+    "--architecture": _needed("name of the network", choices=NETWORKS),
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
     "--batch": _needed("the cells that share the job", type=_cell, nargs="+"),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
-    "--cells": _needed("folders of finished cells", type=Path, nargs="+"),
+    "--cells": _needed("the cells, as a JSON list of cross products", type=_cells),
+    "--comparisons": _needed("comparisons.csv of one dataset", type=Path),
+    "--config": _needed("the config as JSON", type=json.loads),
     "--configfile": {
-        "default": Path("config/config.yaml"),
+        "default": [Path("config/config.yaml")],
         "type": Path,
-        "help": "config (config/config.yaml)",
+        "nargs": "+",
+        "help": "config (config/config.yaml); of several the later add to the former",
+    },
+    "--counted": {
+        "default": None,
+        "type": Path,
+        "help": "dataset.json of one dataset: compare with what was counted in its files, this dataset alone",
     },
     "--crop": _needed("size of the crops in pixels, such as 20x20", type=_crop_size),
     "--dataset": _needed("name of the dataset"),
+    "--datasets": _needed("number of datasets, of consecutive seeds", type=_positive),
     "--definition": _needed("the dataset's YAML file", type=Path),
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
+    "--field": _needed("what crops hold", choices=["whole", "tile"]),
+    "--duplicates": {
+        "default": [],
+        "nargs": "*",
+        "type": Path,
+        "help": "duplicates.csv; of a split: images that belong to one group",
+    },
     "--finished": _needed("folder of all finished cells", type=Path),
+    "--folders": _needed("folders of results of one dataset each", type=Path, nargs="+"),
     "--labels": _needed("label rule"),
+    "--level": _needed("nominal error rate of a family of cells", type=float),
     "--logs": _needed("folder of the cells' logs", type=Path),
-    "--metrics": _needed("metrics.csv of one dataset", type=Path),
+    "--metrics": _needed("metrics.csv of one dataset or study", type=Path),
     "--numerics": {"default": None, "help": "train under no other arithmetic than this"},
+    "--only": {"default": None, "metavar": "DATASET", "help": "this dataset alone"},
     "--out": _needed("what to write", type=Path),
+    "--pairs": _needed("CSV of the single pairs", type=Path),
+    "--phantom": _needed("the first generated dataset, as JSON"),
     "--protocol": _needed("split protocol"),
+    "--protocols": _needed("split protocols", nargs="+"),
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
     "--recipe": _needed("what differs from the recipe `paper`, as JSON", type=_recipe),
     "--report": _needed("report of the cell's batch", type=Path),
+    "--results": _needed("the folder of all results", type=Path),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
     "--split": _needed("CSV of the split", type=Path),
-    "--splits": _needed("CSV of each cell's split, in the cells' order", type=Path, nargs="+"),
+    "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},
-    "--table": _needed("table of discrepancies", type=Path),
+    "--table": _needed("table to show", type=Path),
     "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
+    "--thresholds": _needed("what a verdict calls weak and strong, as JSON"),
+    "--title": _needed("title of the study"),
     "--threads": _needed("CPU threads to use", type=_positive),
+    "--tolerance": _needed("largest difference that still agrees, as a share", type=float),
+    "--verdicts": _needed("verdicts.csv of a study", type=Path),
     "--view": _needed("the store's {view}.json", type=Path),
-    "--view-files": _needed(
-        "the store's {view}.json of each cell, in the cells' order", type=Path, nargs="+"
-    ),
+    "--view-files": _needed("the store's {view}.json of each, in their order", type=Path, nargs="+"),
     "--views": _needed("names of the views", nargs="+", choices=VIEWS),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
     "--weights": {
@@ -381,7 +646,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "type": Path,
         "help": "ImageNet checkpoint, if the recipe starts from one",
     },
-    "--work": _needed("folder of the checkpoint while the cell is unfinished", type=Path),
+    "--work": _needed("folder of the checkpoint while a cell is unfinished, and of its copy", type=Path),
 }
 
 

@@ -46,6 +46,15 @@ def read_json(path: Path | str) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Every file below ``folder`` in order, without hidden ones and what macOS adds to a zip."""
+    found: list[Path] = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+        found.extend(Path(here, name) for name in names if not name.startswith("."))
+    return sorted(found)
+
+
 def sha256_of(path: Path | str) -> str:
     """SHA-256 of a file's bytes, in hexadecimal, read in blocks."""
     with open(path, "rb") as stream:

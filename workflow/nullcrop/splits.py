@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.random import Generator
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from nullcrop.config.names import base_split
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import written_whole
 
@@ -18,7 +20,7 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     """Assign every image to `train`, `val`, `test` or `unused`.
 
     ``samples`` has the columns id, group and official_split; ``targets`` one integer a row.
-    ``protocol`` is one of names.SPLITS:
+    ``protocol`` is one of names.SPLITS, or one with a number:
 
     - `official`: the release's parts; where it has no validation part, a tenth of its training
       part (by group where groups are known) is set aside. Images in no part are unused.
@@ -26,13 +28,18 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     - `grouped`: 8/1/1 of StratifiedGroupKFold: no group is in two parts. An image without a
       group is a group of its own. The seed draws which folds are tested and watched, too.
     - `…_balanced`: of the training part as many images of each target as the rarest has, drawn
-      at random; the others are unused. Validation and test keep their shares.
+      at random; the others are unused. Validation and test keep their shares. `…_balanced405` keeps
+      405 of each.
+    - `…_shuffle1`, `…_shuffle2`, …: the very parts of the split before it, with the targets of its
+      training and validation images shuffled (:func:`shuffled_targets`): a negative control, tested
+      on the true targets.
 
     Returns the columns id, group, target and part, in the order of ``samples``. Raises
     NullcropError when a part would lack a target.
     """
-    name, _, balance = protocol.partition("_")
-    target = targets.to_numpy(np.int64)
+    base, shuffle = base_split(protocol)
+    name, _, balance = base.partition("_")
+    target = targets.to_numpy(np.int64, copy=True)
     groups = None
     if (samples["group"] != "").any():
         groups = samples["group"].where(samples["group"] != "", "image " + samples["id"]).to_numpy()
@@ -49,7 +56,13 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
             raise NullcropError(f"unknown split protocol '{protocol}'")
     _check_parts(protocol, part, target)
     if balance:
-        part = _balanced(part, target, seed)
+        part = _balanced(part, target, seed, int(balance.removeprefix("balanced") or 0))
+    if shuffle:
+        # The shuffle's own stream, so that it does not repeat what the split has drawn.
+        rng = np.random.default_rng([seed, shuffle])
+        for trained in ("train", "val"):
+            rows = np.flatnonzero(part == trained)
+            target[rows] = shuffled_targets(target[rows], None if groups is None else groups[rows], rng)
     return pd.DataFrame({"id": samples["id"], "group": samples["group"], "target": target, "part": part})
 
 
@@ -61,6 +74,28 @@ def write_split(
     with written_whole(out) as aside:
         split.to_csv(aside, index=False)
     return split
+
+
+def shuffled_targets(
+    target: NDArray[np.int64], groups: NDArray[np.object_] | None, rng: Generator
+) -> NDArray[np.int64]:
+    """``target`` in an order that has nothing to do with the images; ``groups`` names each image's group.
+
+    Where all images of a group have one target, whole groups exchange theirs, because a patient's
+    images resemble each other: shuffled one by one they would be an easier null than the real
+    question. Images of groups that hold several targets exchange theirs with each other. Each
+    part thus keeps its number of groups (and where these are of one size, of images) of each target.
+    """
+    code = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    of_group = np.zeros(code.max() + 1, np.int64)
+    of_group[code] = target
+    several = np.unique(code[of_group[code] != target])
+    single = np.setdiff1d(np.arange(len(of_group)), several)
+    of_group[single] = rng.permutation(of_group[single])
+    mixed = np.isin(code, several)
+    shuffled = of_group[code]
+    shuffled[mixed] = rng.permutation(target[mixed])
+    return shuffled
 
 
 def _tenths(target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed: int) -> NDArray[np.object_]:
@@ -100,10 +135,19 @@ def _official(
     return part
 
 
-def _balanced(part: NDArray[np.object_], target: NDArray[np.int64], seed: int) -> NDArray[np.object_]:
+def _balanced(
+    part: NDArray[np.object_], target: NDArray[np.int64], seed: int, wanted: int
+) -> NDArray[np.object_]:
+    """``part`` with ``wanted`` training images of each target (0: as many as the rarest has)."""
     rng = np.random.default_rng(seed)
     rows_of = [np.flatnonzero((part == "train") & (target == code)) for code in np.unique(target)]
-    keep = min(len(rows) for rows in rows_of)
+    fewest = min(len(rows) for rows in rows_of)
+    if wanted > fewest:
+        raise NullcropError(
+            f"{wanted} training images of each target were asked for, but the rarest has {fewest}; "
+            f"name at most {fewest}, or no number"
+        )
+    keep = wanted or fewest
     for rows in rows_of:
         part[rng.permutation(rows)[keep:]] = "unused"
     return part

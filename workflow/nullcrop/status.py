@@ -1,8 +1,9 @@
-"""How much of each study is done: n of N cells, by dataset, from the files alone."""
+"""How much of each study is done: n of N cells, by dataset, and what leaks; from the files alone."""
 
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress_bar import ProgressBar
@@ -16,9 +17,22 @@ from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json
 from nullcrop.heartbeat import HEARTBEAT, read_state
 from nullcrop.progress import duration
-from nullcrop.training.finished import kept_folder
+from nullcrop.statistics.leaks import AS_RELEASED, read_leaks
+from nullcrop.training.cells import kept_folder
 
 BAR_WIDTH = 6
+
+LEAKS = {
+    "exact": "exact_clusters",
+    "alike": "near_clusters",
+    "over classes": "near_across_classes",
+    "over parts": "near_across_parts",
+    "groups over parts": "groups_across_parts",
+}
+"""Headings of the table of leaks, and the columns of leaks.csv below them."""
+
+SEEN = {"test images seen": "near_test_images", "groups seen": "group_test_images"}
+"""The same for what is a share of the test images."""
 
 
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
@@ -39,6 +53,13 @@ def print_status(project: Project, study: str | None = None, console: Console | 
         console.print(_study_table(f"{name}: {project.config.studies[name].title}", cells))
         for line in _remarks(cells, project.config.studies[name].numerics):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
+    counted = {
+        dataset: path
+        for dataset in (grid.datasets(study) if study else grid.values("dataset"))
+        if (path := Path(project.config.paths.results, "datasets", dataset, "leaks.csv")).is_file()
+    }
+    if counted:
+        console.print(_leaks_table({dataset: read_leaks(path) for dataset, path in counted.items()}))
 
 
 class _CellState:
@@ -60,7 +81,7 @@ class _CellState:
         for place in places:
             try:
                 facts = read_json(place / "cell.json")
-                if facts["recipe"] == asdict(project.config.all_recipes[cell.recipe]):
+                if facts["recipe"] == asdict(project.config.recipe_of(cell.recipe)):
                     self.seconds, self.numerics = float(facts["seconds"]), facts.get("numerics", "")
                     self.state = "done"
                     break
@@ -92,7 +113,11 @@ def _remarks(cells: list[_CellState], demanded: str | None) -> list[str]:
             lines.append(
                 f"{state.capitalize()}: {listed(f'{cell.cell.path} ({cell.words})' for cell in of_state)}"
             )
-    others = [cell for cell in cells if cell.state == "done" and demanded not in (None, cell.numerics)]
+    others = [
+        state
+        for state in cells
+        if state.state == "done" and not state.cell.is_baseline and demanded not in (None, state.numerics)
+    ]
     if others:
         lines.append(
             f"Not made under {demanded}, as the study demands (delete them to have them made again): "
@@ -112,6 +137,36 @@ def _study_table(title: str, cells: list[_CellState]) -> Table:
     table.add_section()
     table.add_row(*_row("all", cells))
     return table
+
+
+def _leaks_table(leaks: dict[str, pd.DataFrame]) -> Table:
+    """Each dataset's leaks as released, then in the splits used, the seeds of one split in one row."""
+    table = Table(
+        title="Leaks: clusters of duplicates, groups; test images with either in training",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("dataset, split", no_wrap=True)
+    for heading in (*LEAKS, *SEEN):
+        table.add_column(heading, justify="right")
+    for dataset, rows in leaks.items():
+        for (_, split), seeds in rows.groupby(["labels", "split"], sort=False):
+            table.add_row(
+                dataset if split == AS_RELEASED else f"  {split}",
+                *(_range(seeds[column]) for column in LEAKS.values()),
+                *(_share(seeds[column], seeds["test_images"]) for column in SEEN.values()),
+            )
+    return table
+
+
+def _range(counts: "pd.Series[int]") -> str:
+    low, high = counts.min(), counts.max()
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _share(counts: "pd.Series[int]", images: "pd.Series[int]") -> str:
+    return f"{_range(counts)}/{_range(images)}" if images.any() else "-"
 
 
 def _row(label: str, cells: list[_CellState]) -> list[str | ProgressBar]:

@@ -8,6 +8,8 @@ ruleorder: collect_cell > train_cell
 
 # The next run trains again what failed in a batch.
 onerror:
+    from nullcrop.training.cells import forget_failures
+
     forget_failures(Path(WORK, "batches"))
 
 
@@ -64,8 +66,8 @@ rule collect_cell:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=resources.growing(500),
+        runtime=resources.growing(10),
     params:
         recipe=recipe_of,
         numerics=CONFIG.device,

@@ -4,17 +4,20 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
-from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.calibration import batches
+from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells, fold_cells
 from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, PUBLISHED_TABLES, SPLITS, VIEWS
+from nullcrop.config.names import ANY_SPLIT_PATTERN, NETWORKS, PUBLISHED, PUBLISHED_TABLES, VIEWS
+from nullcrop.config.recipe import BaselineRecipe
+from nullcrop.datasets.kaggle_credentials import check_credentials
 from nullcrop.errors import NullcropError
-from nullcrop.training.finished import forget_failures
 
 try:
     PROJECT = Project(config, ", ".join(map(str, workflow.configfiles)))
@@ -32,8 +35,9 @@ RESOURCES = CONFIG.paths.resources
 STORE = CONFIG.paths.store
 WORK = CONFIG.paths.work
 ENVIRONMENT = "../../envs/nullcrop.yaml"
+BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
-BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{batch}"
+BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"
 
 
 # For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
@@ -56,13 +60,14 @@ shell.prefix(
 wildcard_constraints:
     dataset=any_of(GRID.values("dataset")),
     labels=any_of(GRID.values("labels")),
-    split=any_of(SPLITS),
+    split=ANY_SPLIT_PATTERN,
     view=any_of(VIEWS),
-    architecture=any_of(ARCHITECTURES),
+    architecture=any_of(NETWORKS),
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
-    batch="[0-9]+",
+    number="[0-9]+",
     study=any_of(GRID.studies),
+    batch=any_of(BATCHES),
 
 
 # What rules ask of the config: input functions, params and resources.
@@ -86,7 +91,10 @@ def source_of(wildcards):
 
 
 def listing_of(wildcards):
-    keys = {"source", "classes", "labels", "group", "expected", "on_mismatch", "unreadable"}
+    keys = {
+        *("source", "classes", "labels", "group", "groups", "expected", "on_mismatch", "unreadable"),
+        "smallest_side",
+    }
     return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys, exclude_defaults=True)
 
 
@@ -99,20 +107,27 @@ def fetched_from(wildcards):
 def listed_from(wildcards):
     """What tells that a dataset's files changed: its archive, or the user's own table or folders."""
     source = PROJECT.definition(wildcards.dataset).source
+    # A missing table is for list-samples to name; here it would stop every other dataset.
+    groups = PROJECT.definition(wildcards.dataset).groups
+    tables = [path for path in [groups, getattr(source, "table", None)] if path and Path(path).is_file()]
     if source.kind != "folder":
-        return f"{RESOURCES}/archives/{wildcards.dataset}/archive.json"
+        return [f"{RESOURCES}/archives/{wildcards.dataset}/archive.json", *tables]
     if source.table:
-        # A missing table is for list-samples to name; here it would stop every other dataset.
-        return [path for path in [source.table] if Path(path).is_file()]
-    return [
-        str(folder)
-        for name in PROJECT.definition(wildcards.dataset).classes
-        for folder, _, _ in os.walk(Path(source.path, name))
-    ]
+        return tables
+    classes = PROJECT.definition(wildcards.dataset).classes
+    tops = [source.path] if source.name_pattern else [Path(source.path, name) for name in classes]
+    return tables + [str(folder) for top in tops for folder, _, _ in os.walk(top)]
 
 
 def targets_of(wildcards):
     return json.dumps(PROJECT.definition(wildcards.dataset).targets(wildcards.labels))
+
+
+def duplicates_of(wildcards):
+    """The duplicates that a split keeps together, where the definition says so."""
+    if PROJECT.definition(wildcards.dataset).duplicates == "group":
+        return [f"{RESULTS}/datasets/{wildcards.dataset}/duplicates.csv"]
+    return []
 
 
 def cell_of(wildcards):
@@ -171,10 +186,49 @@ def cells_of(wildcards):
     ]
 
 
+def folded_cells_of(wildcards):
+    """A study's cells of one dataset in a line that no number of them makes too long for a command."""
+    return fold_cells(GRID.cells(wildcards.study, wildcards.dataset))
+
+
+def field_of(wildcards):
+    return PROJECT.definition(wildcards.dataset).field
+
+
 def words_of(wildcards):
-    """What a figure says about its dataset; a param, so that other words draw it again."""
+    """What figures and verdicts say about a dataset; a param, so that other words make them again."""
     definition = PROJECT.definition(wildcards.dataset)
-    return [definition.title, definition.field]
+    return [definition.title, definition.field, definition.group]
+
+
+def figure_files(name, folder):
+    """A figure's files; its PNG stands in Snakemake's own report (`--report`)."""
+    labels = {"study": "{study}", "dataset": "{dataset}"}
+    shown = report(
+        f"{folder}/{name}.png",
+        caption=f"../report/{name}.rst",
+        category=name.capitalize(),
+        labels={axis: value for axis, value in labels.items() if value in folder},
+    )
+    return [shown if suffix == "png" else f"{folder}/{name}.{suffix}" for suffix in FIGURE_FORMATS]
+
+
+def shown_table(path, caption, **labels):
+    """A table that stands in Snakemake's own report (`--report`)."""
+    return report(path, caption=f"../report/{caption}.rst", category="Tables", labels=labels)
+
+
+def tables_of(name):
+    """Input function: that table of each dataset of a study."""
+    return lambda wildcards: [
+        f"{RESULTS}/studies/{wildcards.study}/{dataset}/{name}.csv"
+        for dataset in GRID.datasets(wildcards.study)
+    ]
+
+
+def definitions_of(names):
+    """What the report says of its datasets; a param, so that other words write it again."""
+    return [PROJECT.definition(name).model_dump_json(exclude_defaults=True) for name in names]
 
 
 def counts_of_published(wildcards):
@@ -188,3 +242,14 @@ def counts_of_published(wildcards):
 
 def shown_rule(wildcards):
     return GRID.cells(wildcards.study, wildcards.dataset)[0].labels
+
+
+def check_downloads():
+    """Stop before any job starts when a download that is planned cannot succeed."""
+    try:
+        for job in workflow.dag.needrun_jobs():
+            dataset = getattr(job.wildcards, "dataset", None)
+            if job.rule.name == "fetch_archive" and PROJECT.definition(dataset).source.kind == "kaggle":
+                check_credentials(PROJECT.definition(dataset).source, Path(RESOURCES, "archives", dataset))
+    except NullcropError as error:
+        sys.exit(f"nullcrop: error: {error}. Other datasets run without it: --config datasets=[…]")

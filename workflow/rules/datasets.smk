@@ -14,8 +14,8 @@ rule generate_phantom:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(10),
     params:
         definition=definition_of,
         source=source_of,
@@ -36,14 +36,14 @@ rule fetch_archive:
     benchmark:
         f"{RESULTS}/benchmarks/fetch_archive/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=kinds_of("medmnist", "kaggle", "isic"),
+        dataset=kinds_of("medmnist", "kaggle", "isic", "archive", "pcam"),
     localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=720,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(720),
     params:
         definition=definition_of,
         source=source_of,
@@ -68,8 +68,8 @@ rule list_samples:
         ENVIRONMENT
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(120),
     params:
         definition=definition_of,
         listing=listing_of,
@@ -80,3 +80,8 @@ rule list_samples:
     shell:
         "python -m nullcrop list-samples --dataset {wildcards.dataset:q} --definition {params.definition:q} "
         "--archive {params.archive:q} --out {params.folder:q} --threads {threads} > {log:q} 2>&1"
+
+
+# Not in a dry run, and once: jobs on other machines do not come by here.
+onstart:
+    check_downloads()

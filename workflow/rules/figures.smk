@@ -5,11 +5,7 @@ rule plot_accuracy:
     input:
         f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
     output:
-        expand(
-            "{folder}/accuracy.{suffix}",
-            folder=f"{RESULTS}/studies/{{study}}/{{dataset}}/figures",
-            suffix=FIGURE_FORMATS,
-        ),
+        figure_files("accuracy", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
     log:
         f"{RESULTS}/logs/plot_accuracy/{{study}}/{{dataset}}.log",
     benchmark:
@@ -18,8 +14,8 @@ rule plot_accuracy:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         words=words_of,
@@ -31,17 +27,92 @@ rule plot_accuracy:
         "python -m nullcrop plot-accuracy --metrics {input:q} --definition {params.definition:q} --out {params.stem:q} > {log:q} 2>&1"
 
 
+rule plot_scores:
+    input:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
+    output:
+        figure_files("scores", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
+    log:
+        f"{RESULTS}/logs/plot_scores/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plot_scores/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    params:
+        definition=definition_of,
+        words=words_of,
+        stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
+    message:
+        "drawing the scores of {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop plot-scores --metrics {input:q} --definition {params.definition:q} --out {params.stem:q} > {log:q} 2>&1"
+
+
+rule plot_curves:
+    input:
+        cells_of,
+    output:
+        figure_files("curves", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
+    log:
+        f"{RESULTS}/logs/plot_curves/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plot_curves/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    params:
+        definition=definition_of,
+        words=words_of,
+        cells=folded_cells_of,
+        results=RESULTS,
+        stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
+    message:
+        "drawing the learning curves of {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop plot-curves --cells {params.cells:q} --results {params.results:q} "
+        "--definition {params.definition:q} --out {params.stem:q} > {log:q} 2>&1"
+
+
+rule plot_verdicts:
+    input:
+        metrics=f"{RESULTS}/studies/{{study}}/metrics.csv",
+        verdicts=f"{RESULTS}/studies/{{study}}/verdicts.csv",
+    output:
+        figure_files("verdicts", f"{RESULTS}/studies/{{study}}/figures"),
+    log:
+        f"{RESULTS}/logs/plot_verdicts/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plot_verdicts/{{study}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    params:
+        title=lambda wildcards: CONFIG.studies[wildcards.study].title,
+        stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
+    message:
+        "drawing the verdicts of the study {wildcards.study}"
+    shell:
+        "python -m nullcrop plot-verdicts --metrics {input.metrics:q} --verdicts {input.verdicts:q} "
+        "--title {params.title:q} --out {params.stem:q} > {log:q} 2>&1"
+
+
 rule plot_samples:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
         views=expand("{folder}/{view}.json", folder=f"{STORE}/{{dataset}}/views", view=VIEWS),
         pixels=ancient(expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=VIEWS)),
     output:
-        expand(
-            "{folder}/samples.{suffix}",
-            folder=f"{RESULTS}/studies/{{study}}/{{dataset}}/figures",
-            suffix=FIGURE_FORMATS,
-        ),
+        figure_files("samples", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
     log:
         f"{RESULTS}/logs/plot_samples/{{study}}/{{dataset}}.log",
     benchmark:
@@ -50,8 +121,8 @@ rule plot_samples:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         targets=lambda wildcards: json.dumps(

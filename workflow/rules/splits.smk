@@ -3,7 +3,8 @@
 
 rule split_samples:
     input:
-        f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        duplicates=duplicates_of,
     output:
         f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
     log:
@@ -14,14 +15,14 @@ rule split_samples:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         targets=targets_of,
     message:
         "splitting {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
     shell:
-        "python -m nullcrop split-samples --samples {input:q} --definition {params.definition:q} "
-        "--labels {wildcards.labels:q} --protocol {wildcards.split:q} --seed {wildcards.seed} "
+        "python -m nullcrop split-samples --samples {input.samples:q} --duplicates {input.duplicates:q} "
+        "--definition {params.definition:q} --labels {wildcards.labels:q} --protocol {wildcards.split:q} --seed {wildcards.seed} "
         "--out {output:q} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-# predictions -> metrics
+# predictions -> metrics and comparisons -> verdicts
 
 
 rule compute_metrics:
@@ -14,40 +14,181 @@ rule compute_metrics:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
-        cells=lambda wildcards: [
-            f"{RESULTS}/cells/{cell.path}" for cell in GRID.cells(wildcards.study, wildcards.dataset)
-        ],
+        cells=folded_cells_of,
+        results=RESULTS,
+        field=field_of,
+        level=CONFIG.verdict.level,
     message:
         "metrics of {wildcards.dataset} in the study {wildcards.study}"
     shell:
-        "python -m nullcrop compute-metrics --cells {params.cells:q} --out {output:q} > {log:q} 2>&1"
+        "python -m nullcrop compute-metrics --cells {params.cells:q} --results {params.results:q} "
+        "--field {params.field} --level {params.level} --out {output:q} > {log:q} 2>&1"
 
 
-rule join_metrics:
+rule compare_cells:
     input:
-        lambda wildcards: [
-            f"{RESULTS}/studies/{wildcards.study}/{dataset}/metrics.csv"
-            for dataset in GRID.datasets(wildcards.study)
-        ],
+        cells_of,
     output:
-        f"{RESULTS}/studies/{{study}}/metrics.csv",
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/comparisons.csv",
     log:
-        f"{RESULTS}/logs/join_metrics/{{study}}.log",
+        f"{RESULTS}/logs/compare_cells/{{study}}/{{dataset}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/join_metrics/{{study}}.tsv"
+        f"{RESULTS}/benchmarks/compare_cells/{{study}}/{{dataset}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    params:
+        cells=folded_cells_of,
+        results=RESULTS,
+    message:
+        "comparing the cells of {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop compare-cells --cells {params.cells:q} --results {params.results:q} "
+        "--out {output:q} > {log:q} 2>&1"
+
+
+rule judge_dataset:
+    input:
+        metrics=f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
+        comparisons=f"{RESULTS}/studies/{{study}}/{{dataset}}/comparisons.csv",
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/verdicts.csv",
+    log:
+        f"{RESULTS}/logs/judge_dataset/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_dataset/{{study}}/{{dataset}}.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(20),
+    params:
+        cells=folded_cells_of,
+        definition=definition_of,
+        words=words_of,
+        thresholds=CONFIG.verdict.model_dump_json(),
+    message:
+        "verdict on {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop judge-dataset --metrics {input.metrics:q} --comparisons {input.comparisons:q} "
+        "--cells {params.cells:q} --definition {params.definition:q} --thresholds {params.thresholds:q} "
+        "--out {output:q} > {log:q} 2>&1"
+
+
+rule join_metrics:
+    input:
+        tables_of("metrics"),
+    output:
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/metrics.csv", "metrics_table", table="metrics", study="{study}"
+        ),
+    log:
+        f"{RESULTS}/logs/join_metrics/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_metrics/{{study}}.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     message:
         "metrics of the whole study {wildcards.study}"
     shell:
         "python -m nullcrop join-metrics --tables {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule join_comparisons:
+    input:
+        tables_of("comparisons"),
+    output:
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/comparisons.csv",
+            "comparisons_table",
+            table="comparisons",
+            study="{study}",
+        ),
+    log:
+        f"{RESULTS}/logs/join_comparisons/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_comparisons/{{study}}.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    message:
+        "comparisons of the whole study {wildcards.study}"
+    shell:
+        "python -m nullcrop join-tables --tables {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule join_verdicts:
+    input:
+        tables_of("verdicts"),
+    output:
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/verdicts.csv", "verdicts_table", table="verdicts", study="{study}"
+        ),
+    log:
+        f"{RESULTS}/logs/join_verdicts/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_verdicts/{{study}}.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    message:
+        "verdicts of the whole study {wildcards.study}"
+    shell:
+        "python -m nullcrop join-tables --tables {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule compare_published:
+    input:
+        published=expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
+        metrics=f"{RESULTS}/studies/{{study}}/metrics.csv",
+    output:
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/published.csv",
+            "published_table",
+            table="published",
+            study="{study}",
+        ),
+    log:
+        f"{RESULTS}/logs/compare_published/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_published/{{study}}.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    params:
+        definitions=CONFIG.definitions,
+        tolerance=CONFIG.tolerance,
+        counts=counts_of_published,
+    message:
+        "putting the published values beside those of the study {wildcards.study}"
+    shell:
+        "python -m nullcrop compare-published --published {input.published:q} --definitions {params.definitions:q} "
+        "--metrics {input.metrics:q} --tolerance {params.tolerance} --out {output:q} > {log:q} 2>&1"
 
 
 # The published tables are committed; they do not move with the config's `resources`.
@@ -55,17 +196,18 @@ rule list_discrepancies:
     input:
         expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
     output:
-        f"{RESULTS}/discrepancies.csv",
+        shown_table(f"{RESULTS}/discrepancies.csv", "discrepancies_table", table="discrepancies"),
     log:
         f"{RESULTS}/logs/list_discrepancies.log",
     benchmark:
         f"{RESULTS}/benchmarks/list_discrepancies.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
         counts=counts_of_published,
@@ -74,3 +216,33 @@ rule list_discrepancies:
     shell:
         "python -m nullcrop list-discrepancies --published {input:q} --definitions {params.definitions:q} "
         "--out {output:q} > {log:q} 2>&1"
+
+
+# One dataset at a time, so that it needs no other dataset's images.
+rule compare_counts:
+    input:
+        published=expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
+        counted=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
+    output:
+        f"{RESULTS}/datasets/{{dataset}}/discrepancies.csv",
+    log:
+        f"{RESULTS}/logs/compare_counts/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_counts/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=any_of(PUBLISHED),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(10),
+    params:
+        definitions=CONFIG.definitions,
+        counts=counts_of_published,
+    message:
+        "comparing the published numbers with the files of {wildcards.dataset}"
+    shell:
+        "python -m nullcrop list-discrepancies --published {input.published:q} "
+        "--definitions {params.definitions:q} --counted {input.counted:q} --out {output:q} > {log:q} 2>&1"

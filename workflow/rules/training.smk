@@ -13,8 +13,8 @@ rule fetch_weights:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(60),
     message:
         "fetching the ImageNet weights of {wildcards.architecture}"
     shell:

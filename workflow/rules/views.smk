@@ -19,8 +19,8 @@ rule crop_views:
         ENVIRONMENT
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),
         views=" ".join(VIEWS),

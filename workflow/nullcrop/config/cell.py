@@ -1,7 +1,13 @@
-"""A cell: one trained network, named by its path. Plain Python, as the training package needs it."""
+"""A cell: one trained network or baseline, named by its path. Plain Python, as the training package needs it."""
 
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from itertools import product
 from pathlib import PurePosixPath
+from typing import Any
+
+from nullcrop.config.names import BASELINE_RECIPE, BASELINES, VIEWS, WITHOUT_PIXELS
 
 CELL_FILES = ("predictions.csv", "history.csv", "cell.json")
 """What a finished cell holds; `cell.json` is written last."""
@@ -9,7 +15,7 @@ CELL_FILES = ("predictions.csv", "history.csv", "cell.json")
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One trained network: what its path says, and nothing else."""
+    """One trained network or baseline: what its path says, and nothing else."""
 
     dataset: str
     labels: str
@@ -25,6 +31,11 @@ class Cell:
         # Plain text: a plan of thousands of cells asks for it tens of thousands of times.
         return "/".join([*(getattr(self, name) for name in CELL_COLUMNS[:-1]), f"seed{self.seed}"])
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a baseline, and no network."""
+        return self.recipe == BASELINE_RECIPE
+
     @classmethod
     def from_path(cls, path: str) -> "Cell":
         """The cell whose :attr:`path` is ``path``."""
@@ -32,4 +43,34 @@ class Cell:
         return cls(dataset, labels, split, view, architecture, recipe, int(seed.removeprefix("seed")))
 
 
+def baseline_cells(dataset: str, labels: str, split: str, seed: int) -> list[Cell]:
+    """All baselines of one test set: fitted together, because starting a process takes longer than fitting them."""
+    return [
+        Cell(dataset, labels, split, view, baseline, BASELINE_RECIPE, seed)
+        for view in VIEWS
+        for baseline in BASELINES
+        if view == "original" or baseline not in WITHOUT_PIXELS
+    ]
+
+
 CELL_COLUMNS = [field.name for field in fields(Cell)]
+
+
+def fold_cells(cells: Iterable[Cell]) -> str:
+    """``cells`` as one short line: a JSON list of cross products, each a list of values by coordinate.
+
+    A command line holds some thousand paths at most; a grid of any size is a few cross products. The same
+    cells give the same text in whatever order they come.
+    """
+    blocks = {tuple((value,) for value in astuple(cell)) for cell in cells}
+    for axis in range(len(CELL_COLUMNS)):
+        merged: dict[tuple[Any, ...], list[Any]] = {}
+        for block in sorted(blocks):
+            merged.setdefault((*block[:axis], *block[axis + 1 :]), []).extend(block[axis])
+        blocks = {(*rest[:axis], tuple(sorted(values)), *rest[axis:]) for rest, values in merged.items()}
+    return json.dumps(sorted(blocks), separators=(",", ":"))
+
+
+def unfold_cells(text: str) -> list[Cell]:
+    """The cells in ``text``, sorted; ValueError or TypeError when :func:`fold_cells` did not write it."""
+    return sorted(Cell(*point) for block in json.loads(text) for point in product(*block))

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from nullcrop.config.names import PUBLISHED
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, read_yaml
 from nullcrop.errors import NullcropError, listed
 
@@ -43,8 +44,25 @@ class PhantomSource(Model):
     """Seed of every random number in the phantom."""
 
 
+def _named_parts(pattern: str) -> str:
+    try:
+        names = set(re.compile(pattern).groupindex)
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+    if "class" not in names or names - {"class", "group", "split"}:
+        raise ValueError(
+            f"'{pattern}' must name the part (?P<class>…), and may name (?P<group>…) and (?P<split>…) besides; "
+            f"it names {listed(sorted(names)) or 'none'}"
+        )
+    return pattern
+
+
+NamePattern = Annotated[str, AfterValidator(_named_parts)]
+"""A regular expression searched in an image's path, whose named parts are its class, its group and its part of the official split."""
+
+
 class FolderSource(Model):
-    """Images on a local disk: class folders, or any folder plus a CSV."""
+    """Images on a local disk: class folders, names that tell the class, or any folder plus a CSV."""
 
     kind: Literal["folder"]
     path: PathText
@@ -53,20 +71,56 @@ class FolderSource(Model):
     """CSV with one row an image, relative to the folder where snakemake is started, or absolute; empty: the sub-folders of `path` are the classes."""
     columns: dict[Literal["path", "class", "id", "group", "split"], str] = {}
     """Names of the table's columns where they differ from path, class, id, group and split."""
+    name_pattern: NamePattern | None = None
+    """Regular expression searched in each path below `path`, in place of class folders: its part (?P<class>…) is the image's class, (?P<group>…) its group, (?P<split>…) its part of the official split. Files in which it is not found are ignored."""
     group_pattern: str | None = None
     """Regular expression with one bracketed part, searched in an image's path: that part is its group."""
     suffixes: list[str] = [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"]
     """File name endings that are images when class folders are read (any case)."""
+
+    @model_validator(mode="after")
+    def _one_way_to_list(self) -> "FolderSource":
+        if self.name_pattern is not None and (self.table is not None or self.group_pattern is not None):
+            raise ValueError(
+                "name_pattern tells class, group and split by itself: leave out table and group_pattern"
+            )
+        return self
 
 
 class MedMNISTSource(Model):
     """An array file of MedMNIST+."""
 
     kind: Literal["medmnist"]
-    flag: str
-    """Name in the medmnist package's INFO, which holds address and checksum."""
+    flag: Literal[
+        "pathmnist",
+        "dermamnist",
+        "octmnist",
+        "pneumoniamnist",
+        "retinamnist",
+        "breastmnist",
+        "bloodmnist",
+        "tissuemnist",
+        "organamnist",
+        "organcmnist",
+        "organsmnist",
+        "organmnist3d",
+        "nodulemnist3d",
+        "adrenalmnist3d",
+        "fracturemnist3d",
+        "vesselmnist3d",
+        "synapsemnist3d",
+    ]
+    """Name in the medmnist package's INFO, which holds address and checksum (chestmnist has several labels an image and cannot be audited)."""
     size: Literal[28, 64, 128, 224] = 224
-    """Side of the images in pixels (3-D sets: 28 or 64)."""
+    """Side of the images in pixels (3-D sets: 28 or 64, of each volume the central slice)."""
+    data_dir: str | None = None
+    """Folder that holds the dataset's npz already, relative to the folder where snakemake is started, or absolute; nothing is downloaded then."""
+
+    @model_validator(mode="after")
+    def _size_is_offered(self) -> "MedMNISTSource":
+        if self.flag.endswith("3d") and self.size > 64:
+            raise ValueError(f"{self.flag} is offered in the sizes 28 and 64, not {self.size}")
+        return self
 
 
 class KaggleSource(Model):
@@ -128,8 +182,76 @@ class IsicSource(Model):
         return self
 
 
+CHECKSUM = re.compile("sha256:[0-9a-f]{64}|sha1:[0-9a-f]{40}|md5:[0-9a-f]{32}")
+
+
+def _public_files(files: dict[str, str | None]) -> dict[str, str | None]:
+    for checksum in files.values():
+        if checksum is not None and not CHECKSUM.fullmatch(checksum):
+            raise ValueError(f"'{checksum}' is no checksum: write sha256:, sha1: or md5: and its digits")
+    names = [address.rpartition("/")[2] for address in files]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(f"two files are called {listed(doubled)}")
+    return files
+
+
+PublicFiles = Annotated[dict[str, str | None], Field(min_length=1), AfterValidator(_public_files)]
+
+
+class ArchiveSource(Model):
+    """Public zips and tars whose images tell their class in their paths."""
+
+    kind: Literal["archive"]
+    files: PublicFiles
+    """Address of each file, and its checksum (`sha256:…`, `sha1:…` or `md5:…`); without one the first download records it."""
+    name_pattern: NamePattern
+    """Regular expression searched in each path: its part (?P<class>…) is the image's class, (?P<group>…) its group, (?P<split>…) its part of the official split. Files in which it is not found are ignored."""
+
+    @field_validator("files")
+    @classmethod
+    def _can_be_unpacked(cls, files: dict[str, str | None]) -> dict[str, str | None]:
+        for address in files:
+            if not address.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+                raise ValueError(f"{address} must end in .zip, .tar, .tar.gz or .tgz")
+        return files
+
+
+PCAM_PARTS = {"train": "train", "valid": "val", "test": "test"}
+"""PatchCamelyon's names of the parts of its official split, and nullcrop's."""
+
+
+PcamKind = Literal["x.h5.gz", "y.h5.gz", "meta.csv"]
+
+
+def pcam_file(part: str, kind: PcamKind) -> str:
+    """Name of the file that holds the patches, the labels or the slides of a part."""
+    return f"camelyonpatch_level_2_split_{part}_{kind}"
+
+
+class PcamSource(Model):
+    """PatchCamelyon: patches and labels in HDF5, and a CSV of slides, for each part of the official split."""
+
+    kind: Literal["pcam"]
+    files: PublicFiles
+    """Address of each of the nine files, and its checksum (`sha256:…`, `sha1:…` or `md5:…`)."""
+
+    @field_validator("files")
+    @classmethod
+    def _complete(cls, files: dict[str, str | None]) -> dict[str, str | None]:
+        names = {address.rpartition("/")[2] for address in files}
+        kinds: tuple[PcamKind, ...] = get_args(PcamKind)
+        wanted = {pcam_file(part, kind) for part in PCAM_PARTS for kind in kinds}
+        if names != wanted:
+            raise ValueError(
+                f"the release has nine files: {listed(sorted(wanted - names)) or 'none'} is missing, "
+                f"{listed(sorted(names - wanted)) or 'none'} is too many"
+            )
+        return files
+
+
 Source = Annotated[
-    PhantomSource | FolderSource | MedMNISTSource | KaggleSource | IsicSource,
+    PhantomSource | FolderSource | MedMNISTSource | KaggleSource | IsicSource | ArchiveSource | PcamSource,
     Field(discriminator="kind"),
 ]
 
@@ -167,18 +289,28 @@ class Definition(Model):
     """`whole`: the lesion lies inside a larger field, so that corners hold none; `tile`: every crop is tissue."""
     source: Source
     """Where the images come from."""
+    how_to_get: str | None = None
+    """For a local folder: where its images come from and what to put there; told when the folder is missing."""
+    download_bytes: Annotated[int, Field(gt=0)] | None = None
+    """Size of the download as its publisher or a mirror states it; empty: not known."""
     classes: Annotated[list[str], Field(min_length=2)]
     """Original classes, in the order of their codes."""
     labels: Annotated[dict[Name, LabelRule], Field(min_length=1)]
     """Label rules by name; the first is the default."""
     group: str | None = None
-    """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused."""
+    """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused unless `duplicates` is `group`."""
+    groups: PathText | None = None
+    """CSV that gives the `group` of each `id` where the images' source does not, relative to the folder where snakemake is started, or absolute; a column `class` in it must agree with the images'."""
     expected: Expected = Expected()
     """Counts of the release; a mismatch stops the step."""
     on_mismatch: Literal["error", "report"] = "error"
     """`report`: write differing counts into dataset.json and go on."""
     unreadable: Literal["error", "leave_out"] = "error"
     """`leave_out`: list unreadable images in dataset.json and go on without them."""
+    smallest_side: Annotated[int, Field(ge=1)] | None = None
+    """Images with a side of fewer pixels are left out and listed in dataset.json, after the counts were compared; empty: none is."""
+    duplicates: Literal["report", "group"] = "report"
+    """`group`: exact and near duplicates belong to one group, together with their groups where `group` names a key, so that a grouped split keeps them in one part."""
     licence: str
     """Licence of the images."""
     citation: str
@@ -187,6 +319,12 @@ class Definition(Model):
     """Where the release is described."""
     notes: str | None = None
     """What a reader of the results should know."""
+
+    @model_validator(mode="after")
+    def _groups_have_a_key(self) -> "Definition":
+        if self.groups is not None and self.group is None:
+            raise ValueError("groups names a table of groups: say under `group` what they are")
+        return self
 
     @model_validator(mode="after")
     def _classes_agree(self) -> "Definition":
@@ -235,6 +373,11 @@ class Definition(Model):
         return [", ".join(name for name, t in targets.items() if t == code) for code in (0, 1)]
 
     @property
+    def has_groups(self) -> bool:
+        """Whether images belong to groups, so that a grouped split means something."""
+        return self.group is not None or self.duplicates == "group"
+
+    @property
     def default_rule(self) -> str:
         """The label rule named first."""
         return next(iter(self.labels))
@@ -267,3 +410,10 @@ def find_definitions(folders: Iterable[str]) -> dict[str, Path]:
                 raise NullcropError(f"dataset '{path.stem}' is defined twice: {found[path.stem]} and {path}")
             found[path.stem] = path
     return found
+
+
+def read_published_definitions(folders: Iterable[str]) -> dict[str, Definition]:
+    """Definitions of the published study's datasets, as far as ``folders`` hold them, by name."""
+    return {
+        name: read_definition(path) for name, path in find_definitions(folders).items() if name in PUBLISHED
+    }

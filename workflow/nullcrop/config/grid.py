@@ -7,15 +7,23 @@ from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
-from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
 from nullcrop.config.models import Project
-from nullcrop.config.names import ARCHITECTURES, PUBLISHED, SMALLEST_INPUT, SPLITS, VIEWS, WITHOUT_IMAGENET
+from nullcrop.config.names import (
+    ARCHITECTURES,
+    BASELINE_RECIPE,
+    FIGURES,
+    PUBLISHED,
+    SMALLEST_INPUT,
+    SPLITS,
+    VIEWS,
+    WITHOUT_IMAGENET,
+    WITHOUT_PIXELS,
+    shuffled_split,
+)
 from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
-
-FIGURES = ("accuracy", "samples")
-"""Figures of one dataset in one study."""
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
@@ -29,9 +37,10 @@ class Grid:
         self._demanded = self._demands()
         self._batch_sizes: dict[tuple[str, str, str], int] = {}
         self.batches: dict[str, list[Cell]] = defaultdict(list)
-        """Cells that share a job, by :meth:`batch_path`."""
+        """Cells of networks that share a job, by :meth:`batch_path`."""
         for cell in self.all_cells:
-            self.batches[self.batch_path(cell)].append(cell)
+            if not cell.is_baseline:
+                self.batches[self.batch_path(cell)].append(cell)
         unused = [name for name in project.config.datasets or [] if name not in self.values("dataset")]
         if unused:
             raise NullcropError(
@@ -50,16 +59,30 @@ class Grid:
                 rules = [definition.default_rule if rule == "default" else rule for rule in part.labels or []]
                 for rule in rules:
                     definition.targets(rule)
-                if definition.group is None and any(
+                if not definition.has_groups and any(
                     split.startswith("grouped") for split in part.splits or []
                 ):
                     raise NullcropError(
                         f"studies.{study}: dataset '{dataset}' has no group key, so it cannot be split by "
-                        f"group; name the key under `group:` in {self.project.definition_path(dataset)}"
+                        f"group; name the key under `group:` in {self.project.definition_path(dataset)}, "
+                        "or set `duplicates: group` there"
                     )
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
-                axes = (rules, part.splits, part.views, part.architectures, part.recipes, part.seeds)
+                splits = [
+                    shuffled_split(split, number) if number else split
+                    for number in range((part.shuffles or 0) + 1)
+                    for split in part.splits or []
+                ]
+                seeds = self.project.config.seeds or part.seeds or []
+                axes = (rules, splits, part.views, part.architectures, part.recipes, seeds)
                 cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
+                cells.update(
+                    (cell, None)
+                    for labels, split, seed in product(rules, splits, seeds)
+                    for cell in baseline_cells(dataset, labels, split, seed)
+                    if cell.architecture in (part.baselines or [])
+                    and (cell.view in (part.views or []) or cell.architecture in WITHOUT_PIXELS)
+                )
         return list(cells)
 
     def _demands(self) -> dict[Cell, str]:
@@ -69,6 +92,8 @@ class Grid:
             if numerics is None:
                 continue
             for cell in cells:
+                if cell.is_baseline:
+                    continue
                 if demanded.setdefault(cell, numerics) != numerics:
                     raise NullcropError(
                         f"studies.{name}.numerics: another study demands {demanded[cell]} of {cell.path}, "
@@ -128,10 +153,8 @@ class Grid:
         """The batch in which ``cell`` is trained: `cells_per_job` cells, fewer where they are long ones."""
         kind = (cell.dataset, cell.architecture, cell.recipe)
         if kind not in self._batch_sizes:
-            recipe, definition = (
-                self.project.config.all_recipes[cell.recipe],
-                self.project.definition(cell.dataset),
-            )
+            recipe = self.project.config.all_recipes[cell.recipe]
+            definition = self.project.definition(cell.dataset)
             longest = max(
                 training_seconds(replace(cell, view=view), recipe, definition, self.project.config.device)
                 for view in VIEWS
@@ -141,30 +164,68 @@ class Grid:
         return batch_path(cell, self._batch_sizes[kind])
 
     def demanded_numerics(self, cell: Cell) -> str | None:
-        """The one arithmetic that the studies of ``cell`` demand of it; None: any."""
+        """The one arithmetic that the studies of ``cell`` demand of it; None: any, as for baselines."""
         return self._demanded.get(cell)
 
+    def splits(self, dataset: str) -> list[str]:
+        """Paths of the splits that the cells of ``dataset`` are trained on."""
+        results = self.project.config.paths.results
+        return sorted({split_path(results, cell) for cell in self.all_cells if cell.dataset == dataset})
+
     def figure_paths(self, study: str, dataset: str) -> list[str]:
-        """Every figure file of one dataset in one study."""
+        """The figure files of one dataset that a study asks for."""
         folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"
-        return [f"{folder}/{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
+        return [
+            f"{folder}/{figure}.{suffix}"
+            for figure in self.project.config.studies[study].figures
+            for suffix in FIGURE_FORMATS
+        ]
+
+    def report_inputs(self, dataset: str | None = None) -> list[str]:
+        """Tables and figures that the report (of one ``dataset``) is made of."""
+        results = self.project.config.paths.results
+        inputs = []
+        for study in self.studies:
+            for name in self.datasets(study):
+                if dataset in (None, name):
+                    folder = f"{results}/studies/{study}/{name}"
+                    inputs += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
+                    figures = self.figure_paths(study, name)
+                    inputs += [path for path in figures if path.endswith("/samples.png")]
+                    inputs.append(f"{results}/datasets/{name}/dataset.json")
+        if set(PUBLISHED) & set(self.values("dataset") if dataset is None else [dataset]):
+            inputs.append(f"{results}/discrepancies.csv")
+        return list(dict.fromkeys(inputs))
 
     def targets(self) -> list[str]:
         """Everything `rule all` makes.
 
         Cells are named beside the figures they end in: Snakemake does not miss a deleted file
-        that nothing still to be made needs. The published study's discrepancies are of interest
-        where one of its datasets is.
+        that nothing still to be made needs. Duplicates between datasets need two of them; the
+        published study's discrepancies are of interest where one of its datasets is.
         """
         results = self.project.config.paths.results
         made = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
         for study in self.studies:
-            made.append(f"{results}/studies/{study}/metrics.csv")
+            folder = f"{results}/studies/{study}"
+            made += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
+            made += [f"{folder}/figures/verdicts.{suffix}" for suffix in FIGURE_FORMATS]
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
-        if set(PUBLISHED) & set(self.values("dataset")):
+            if set(PUBLISHED) & set(self.datasets(study)):
+                made.append(f"{results}/studies/{study}/published.csv")
+        if self.project.config.calibration is not None:
+            made.append(f"{results}/calibration/table.csv")
+            made += [f"{results}/calibration/calibration.{suffix}" for suffix in FIGURE_FORMATS]
+        datasets = self.values("dataset")
+        made += [f"{results}/datasets/{dataset}/leaks.csv" for dataset in datasets]
+        if len(datasets) > 1:
+            made.append(f"{results}/duplicates.csv")
+        published = [dataset for dataset in PUBLISHED if dataset in datasets]
+        made += [f"{results}/datasets/{dataset}/discrepancies.csv" for dataset in published]
+        if published:
             made.append(f"{results}/discrepancies.csv")
-        return made
+        return [*made, f"{results}/report/index.html"]
 
     def check_target(self, path: str) -> None:
         """Raise NullcropError when a path asked for names something the grid does not hold.
@@ -179,14 +240,15 @@ class Grid:
         kind, *rest = target.relative_to(results).parts or ("",)
         known_dataset = bool(rest) and rest[0] in self.values("dataset")
         labels = list(self.project.definition(rest[0]).labels) if known_dataset else self.values("labels")
+        splits = list(dict.fromkeys([*SPLITS, *self.values("split")]))
         axes: dict[str, list[tuple[str, list[str]]]] = {
             "cells": [
                 ("dataset", self.values("dataset")),
                 ("label rule", labels),
-                ("split", list(SPLITS)),
+                ("split", splits),
                 ("view", list(VIEWS)),
                 ("architecture", list(ARCHITECTURES)),
-                ("recipe", list(self.project.config.all_recipes)),
+                ("recipe", [*self.project.config.all_recipes, BASELINE_RECIPE]),
                 ("seed", [f"seed{seed}" for seed in self.values("seed")]),
                 ("file", list(CELL_FILES)),
             ],
@@ -195,10 +257,14 @@ class Grid:
             "splits": [
                 ("dataset", self.values("dataset")),
                 ("label rule", labels),
-                ("split", list(SPLITS)),
+                ("split", splits),
             ],
         }
-        if kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
+        axes["report"] = [("report", ["index.html", *(f"{name}.html" for name in self.values("dataset"))])]
+        if kind == "studies" and len(rest) > 2 and rest[0] in self.studies and rest[1] == "figures":
+            names = [f"verdicts.{suffix}" for suffix in FIGURE_FORMATS]
+            axes["studies"] += [("folder", ["figures"]), ("figure", names)]
+        elif kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
             axes["studies"].append(("dataset", self.datasets(rest[0])))
             if rest[2] == "figures":
                 names = [f"{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]

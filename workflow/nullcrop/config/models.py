@@ -1,22 +1,40 @@
 """The config file: studies, recipes, paths, and what is common to all of them."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from nullcrop.config.calibration import Calibration
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
-from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
-from nullcrop.config.recipe import BUILT_IN, Recipe
+from nullcrop.config.names import BASELINE_RECIPE, BASELINES, FIGURES, NETWORKS, SPLIT_PATTERN, SPLITS, VIEWS
+from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, meant, read_yaml
 from nullcrop.errors import NullcropError
 
 View = Literal[*VIEWS]  # type: ignore[valid-type]
-Architecture = Literal[*ARCHITECTURES]  # type: ignore[valid-type]
-Split = Literal[*SPLITS]  # type: ignore[valid-type]
+Network = Literal[*NETWORKS]  # type: ignore[valid-type]
+Baseline = Literal[*BASELINES]  # type: ignore[valid-type]
+
+
+def _known_split(name: str) -> str:
+    if not re.fullmatch(SPLIT_PATTERN, name):
+        raise ValueError(f"unknown split '{name}', {meant(name, SPLITS)}")
+    return name
+
+
+Split = Annotated[
+    str, AfterValidator(_known_split), Field(json_schema_extra={"pattern": f"^{SPLIT_PATTERN}$"})
+]
+Figure = Literal[*FIGURES]  # type: ignore[valid-type]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Shuffles = Annotated[int, Field(ge=0)]
+
+CONTROLS = {"baselines", "shuffles"}
+"""Keys of a study that may be empty: it then has no such control."""
 
 
 class Part(Model):
@@ -30,12 +48,16 @@ class Part(Model):
     """Split protocols."""
     views: list[View] | None = None
     """Views of each image."""
-    architectures: list[Architecture] | None = None
+    architectures: list[Network] | None = None
     """Networks."""
     recipes: list[Name] | None = None
     """How they are trained."""
     seeds: list[Seed] | None = None
     """Seeds; each has a split and a training run of its own."""
+    baselines: list[Baseline] | None = None
+    """What is reached without a network; see the study's own key."""
+    shuffles: Shuffles | None = None
+    """Times everything is trained again on shuffled targets; see the study's own key."""
 
 
 class Study(Model):
@@ -51,12 +73,18 @@ class Study(Model):
     """Split protocols."""
     views: list[View] = list(VIEWS)
     """Views of each image."""
-    architectures: list[Architecture] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
+    architectures: list[Network] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
     """Networks."""
     recipes: list[Name] = ["paper"]
     """How they are trained."""
     seeds: list[Seed] = [0]
     """Seeds; each has a split and a training run of its own."""
+    baselines: list[Baseline] = []
+    """What is reached without a network, beside the networks: the largest class always (majority), and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the file alone. The last and majority see no pixel and count once, at the view `original`."""
+    shuffles: Shuffles = 0
+    """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
+    figures: list[Figure] = ["accuracy", "samples"]
+    """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`)."""
     numerics: str | None = None
     """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
     trained under another, and those that were are named by `status`."""
@@ -71,7 +99,7 @@ class Study(Model):
     @model_validator(mode="after")
     def _nothing_empty(self) -> "Study":
         for part in self.cross_products():
-            empty = [key for key in Part.model_fields if not getattr(part, key)]
+            empty = [key for key in Part.model_fields if key not in CONTROLS and not getattr(part, key)]
             if empty:
                 raise ValueError(f"{empty[0]} is empty: name at least one")
         return self
@@ -107,17 +135,38 @@ class Paths(Model):
         return {"store": f"{results}/datasets", "work": f"{results}/.work", **content}
 
 
+class Thresholds(Model):
+    """What a verdict calls weak and strong, by the corrected lower bound of the AUROC on crops."""
+
+    level: Annotated[float, Field(ge=0.001, lt=0.5)] = 0.05
+    """Chance of any false finding among all networks of a dataset and split."""
+    weak: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
+    """A bound above this is weak evidence; 0.5 is what an answer blind to the image reaches."""
+    strong: Annotated[float, Field(ge=0.5, lt=1)] = 0.6
+    """A bound above this is strong evidence."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Thresholds":
+        if self.weak > self.strong:
+            raise ValueError(f"weak ({self.weak}) must not exceed strong ({self.strong})")
+        return self
+
+
 class Config(Model):
     """Everything a run is asked to do; the machine it runs on belongs into a profile."""
 
-    studies: Annotated[dict[Name, Study], Field(min_length=1)]
+    studies: Annotated[dict[Name, Study], Field(min_length=1)] = {}
     """Studies by name; `rule all` makes every one of them."""
+    calibration: Calibration | None = None
+    """Generated datasets on which the audit's false alarms and power are counted; a config has studies, this, or both."""
     datasets: list[str] | None = None
     """Narrow every study to these datasets; empty: all that the studies name."""
     definitions: list[str] = ["config/datasets"]
     """Folders with one YAML file a dataset."""
     recipes: dict[Name, Recipe] = {}
     """Recipes besides the built-in `paper` and `scratch`."""
+    seeds: list[Seed] | None = None
+    """In place of every study's own seeds, usually on the command line: `seeds=[0,1,2,3,4]` repeats each cell five times."""
     crop: CropSize = CropSize()
     """Size of the five crops."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -126,6 +175,10 @@ class Config(Model):
     """Cells of one dataset and network that share a job of a cluster, fewer where they take hours; 1: each has its own."""
     paths: Paths = Paths()
     """Where things lie."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Largest difference at which a reproduced value is said to agree with the published one, as a share; name it before the run."""
+    verdict: Thresholds = Thresholds()
+    """What a verdict calls weak and strong, and how surely."""
 
     @model_validator(mode="before")
     @classmethod
@@ -139,11 +192,15 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Config":
-        redefined = sorted(set(self.recipes) & set(BUILT_IN))
+        redefined = sorted(set(self.recipes) & {*BUILT_IN, BASELINE_RECIPE})
         if redefined:
             raise ValueError(
                 f"recipes.{redefined[0]} is built in and cannot be redefined: choose another name"
             )
+        if not self.studies and self.calibration is None:
+            raise ValueError("studies: name at least one")
+        if self.calibration is not None:
+            self._check_calibration(self.calibration.recipe)
         for name, study in self.studies.items():
             for part in study.cross_products():
                 for recipe in part.recipes or []:
@@ -153,10 +210,22 @@ class Config(Model):
                         )
         return self
 
+    def _check_calibration(self, recipe: str) -> None:
+        if recipe not in self.all_recipes:
+            raise ValueError(
+                f"calibration.recipe: unknown recipe '{recipe}', {meant(recipe, self.all_recipes)}"
+            )
+        if self.all_recipes[recipe].weights == "imagenet":
+            raise ValueError(f"calibration.recipe: '{recipe}' needs `weights: random`: LeNet-5 has no others")
+
     @property
     def all_recipes(self) -> dict[str, Recipe]:
         """Built-in recipes and the config's own."""
         return {**BUILT_IN, **self.recipes}
+
+    def recipe_of(self, name: str) -> Recipe | BaselineRecipe:
+        """The recipe of a cell whose path says ``name``."""
+        return BaselineRecipe() if name == BASELINE_RECIPE else self.all_recipes[name]
 
 
 class Project:
@@ -192,9 +261,21 @@ class Project:
         return self._definitions[dataset]
 
 
-def read_project(path: Path | str) -> Project:
-    """The project of one config file."""
-    content = read_yaml(path)
-    if not isinstance(content, Mapping):
-        raise NullcropError(f"{path}: the config must be a mapping of keys, with `studies` among them")
-    return Project(content, str(path))
+def read_project(*paths: Path | str) -> Project:
+    """The project of one config file, or of several, where a later one adds to and replaces keys of the former."""
+    content: dict[str, Any] = {}
+    for path in paths:
+        further = read_yaml(path)
+        if not isinstance(further, Mapping):
+            raise NullcropError(f"{path}: the config must be a mapping of keys, with `studies` among them")
+        content = _merged(content, further)
+    return Project(content, ", ".join(map(str, paths)))
+
+
+def _merged(content: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """As Snakemake joins its `--configfile`s: mappings key by key, everything else replaced."""
+    joined = dict(content)
+    for key, value in further.items():
+        both = isinstance(value, Mapping) and isinstance(joined.get(key), Mapping)
+        joined[key] = _merged(joined[key], value) if both else value
+    return joined

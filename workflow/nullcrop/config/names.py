@@ -9,13 +9,56 @@ CROPS = ("upper_left", "upper_right", "center", "bottom_left", "bottom_right")
 VIEWS = ("original", *CROPS)
 """All views, in the order of every figure and table."""
 
-ARCHITECTURES = ("resnet50", "densenet121", "inception_v3", "vgg16", "shufflenet_v2", "lenet5")
+NETWORKS = ("resnet50", "densenet121", "inception_v3", "vgg16", "shufflenet_v2", "lenet5")
+"""Architectures that are trained."""
+
+BASELINES = ("majority", "mean_rgb", "color_histogram", "raw_pixels", "file_facts")
+"""Architectures of the kind `baseline`: what is reached without a network (training/baselines.py)."""
+
+WITHOUT_PIXELS = ("majority", "file_facts")
+"""Baselines that see no pixel, hence are the same for every view; their cells stand at the view `original`."""
+
+ARCHITECTURES = (*NETWORKS, *BASELINES)
 """All architectures, in the order of every figure and table."""
 
-SPLITS = tuple(
-    f"{protocol}{balance}" for protocol in ("official", "random", "grouped") for balance in ("", "_balanced")
-)
-"""Split protocols, each with the training part as it is or balanced."""
+FIGURES = ("accuracy", "samples", "scores", "curves")
+"""Figures of one dataset in one study."""
+
+BASELINE_RECIPE = "baseline"
+"""Recipe of every baseline; no network has it."""
+
+PROTOCOLS = ("official", "random", "grouped")
+"""How test images are set apart."""
+
+SPLITS = tuple(f"{protocol}{balance}" for protocol in PROTOCOLS for balance in ("", "_balanced"))
+"""Split protocols, each with the training part as it is or balanced. A number behind `_balanced` is the
+training images kept of each target; without one it is as many as the rarest has."""
+
+SPLIT_PATTERN = rf"(?:{'|'.join(PROTOCOLS)})(?:_balanced(?:[1-9][0-9]*)?)?"
+"""A regular expression that matches the names of splits on true targets."""
+
+ANY_SPLIT_PATTERN = rf"{SPLIT_PATTERN}(?:_shuffle[1-9][0-9]*)?"
+"""The same with the negative controls of each."""
+
+
+def shuffled_split(split: str, number: int) -> str:
+    """Name of the ``number``-th (1, 2, …) negative control of ``split``: its parts, its training targets shuffled."""
+    return f"{split}_shuffle{number}"
+
+
+def base_split(name: str) -> tuple[str, int]:
+    """The protocol behind a split's name, and the number of its shuffle: 0 when the targets are the true ones."""
+    split, _, number = name.partition("_shuffle")
+    return split, int(number or 0)
+
+
+def place_of_split(name: str) -> int:
+    """Order of splits in every figure and table: true targets first, then by protocol and by balance."""
+    split, shuffle = base_split(name)
+    protocol, balanced, images = split.partition("_balanced")
+    kept = int(images or 0) + 1 if balanced else 0
+    return (shuffle * len(PROTOCOLS) + PROTOCOLS.index(protocol)) * 10**9 + kept
+
 
 WITHOUT_IMAGENET = ("lenet5",)
 """Architectures for which no ImageNet checkpoint exists."""

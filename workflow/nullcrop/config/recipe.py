@@ -55,6 +55,21 @@ class Recipe:
         return cls(**content)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BaselineRecipe:
+    """How every baseline is fitted; fixed, so that no one can tune it on a test set."""
+
+    prior_variance: float = 1.0
+    """Variance of an image's log-odds before its target is seen. The ridge penalty of a logistic regression on d
+    standardised features is that of C = prior_variance / d: as strict on 1,200 pixels as on three means."""
+    max_iterations: int = 1000
+    """Bound on the solver's iterations; cell.json says whether they sufficed."""
+    histogram_bins: int = 32
+    """Bins of the grey levels 0 to 255 in each channel's histogram."""
+    pixels_side: int = 20
+    """Side in pixels to which a view is resized before its pixels are features."""
+
+
 BUILT_IN = {
     "paper": Recipe(),  # the study's own text
     "scratch": Recipe(weights="random"),

@@ -4,7 +4,7 @@ Profiles override it by rule name; no partition, account or site stands here.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition
@@ -46,6 +46,11 @@ LIBRARIES_MB = 6_000
 
 CACHE_MB = 2_048
 """Largest cache of resized images (training/data.py)."""
+
+
+def growing(amount: int) -> Callable[[object, int], int]:
+    """A request that grows with the attempt, as Snakemake takes it: of wildcards and attempt."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def training_seconds(cell: Cell, recipe: Recipe, definition: Definition, device: str) -> float:

@@ -3,10 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from nullcrop.config.definitions import IsicSource, KaggleSource, Source
+from nullcrop.config.definitions import (
+    ArchiveSource,
+    IsicSource,
+    KaggleSource,
+    MedMNISTSource,
+    PcamSource,
+    Source,
+)
 from nullcrop.datasets.download import alone
 from nullcrop.datasets.isic import fetch_isic
 from nullcrop.datasets.kaggle_source import fetch_kaggle
+from nullcrop.datasets.medmnist_source import fetch_medmnist
+from nullcrop.datasets.pcam import fetch_pcam
+from nullcrop.datasets.public_archive import fetch_public_archive
 from nullcrop.errors import NullcropError
 from nullcrop.files import write_json
 
@@ -23,10 +33,13 @@ def fetch_archive(source: Source, folder: Path) -> list[dict[str, Any]]:
                 files = fetch_isic(source, folder)
             case KaggleSource():
                 files = fetch_kaggle(source, folder)
+            case ArchiveSource():
+                files = fetch_public_archive(source, folder)
+            case PcamSource():
+                files = fetch_pcam(source, folder)
+            case MedMNISTSource():
+                files = fetch_medmnist(source, folder)
             case _:
-                raise NullcropError(
-                    f"downloading from the source '{source.kind}' is not part of this version; get the images "
-                    "from the release, unpack them and declare them as a `folder` dataset (docs/your-dataset.md)"
-                )
+                raise NullcropError(f"there is nothing to fetch for the source '{source.kind}'")
         write_json(folder / "archive.json", {"source": source.model_dump(), "files": files})
     return files

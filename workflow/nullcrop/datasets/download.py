@@ -30,6 +30,9 @@ LONGEST_PAUSE = 60.0
 WORTH_RETRYING = {408, 425, 429, *range(500, 600)}
 """Status codes that may be gone at the next attempt."""
 
+GZIP = b"\x1f\x8b"
+"""First bytes of a gzip file."""
+
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 """Hosts that need no encryption on the way: a mirror on the same machine."""
 
@@ -277,10 +280,12 @@ def _unlike_its_name(path: Path, name: str) -> str | None:
     """Why the file cannot be what its name says; pages of errors come with status 200 at times."""
     if name.endswith(".zip") and not zipfile.is_zipfile(path):
         return "it is no complete zip"
-    if name.endswith(".csv"):
-        with open(path, "rb") as stream:
-            if stream.read(256).lstrip().startswith(b"<"):
-                return "it is a web page, not a table"
+    with open(path, "rb") as stream:
+        beginning = stream.read(256)
+    if name.endswith((".gz", ".tgz")) and not beginning.startswith(GZIP):
+        return "it is no gzip file"
+    if name.endswith(".csv") and beginning.lstrip().startswith(b"<"):
+        return "it is a web page, not a table"
     return None
 
 

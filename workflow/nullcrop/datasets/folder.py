@@ -1,4 +1,4 @@
-"""Images on a local disk: class folders, or any folder plus a CSV."""
+"""Images on a local disk: class folders, names that tell the class, or any folder plus a CSV."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pandas as pd
 
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.errors import NullcropError, listed
+from nullcrop.files import files_below
 from nullcrop.progress import say
 
 
@@ -18,16 +19,22 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
     """
     root = Path(source.path)
     if not root.is_dir():
-        raise NullcropError(f"source.path: there is no folder {root} (seen from {Path.cwd()})")
-    images = (
-        _from_table(source, root) if source.table else _from_class_folders(source, root, definition.classes)
-    )
+        what_to_do = f". {definition.how_to_get}" if definition.how_to_get else ""
+        raise NullcropError(f"source.path: there is no folder {root} (seen from {Path.cwd()}){what_to_do}")
+    if source.table is not None:
+        images = _from_table(source, root)
+    elif source.name_pattern is not None:
+        images = _from_names(source.name_pattern, root)
+    else:
+        images = _from_class_folders(source, root, definition.classes)
     if source.group_pattern is not None:
         images["group"] = _groups_by_pattern(source.group_pattern, images["id"], images["relative"])
-    if definition.group is not None and len(images) and (images["group"] == "").all():
+    elsewhere = definition.group is None or definition.groups is not None
+    if not elsewhere and len(images) and (images["group"] == "").all():
         raise NullcropError(
             f"the definition names the group key '{definition.group}', but no image has a group: "
-            "give the table a `group` column (or name it under source.columns), or set source.group_pattern"
+            "give the table a `group` column (or name it under source.columns), or set source.group_pattern "
+            "(or a part (?P<group>…) of source.name_pattern)"
         )
     images["path"] = [str(root / relative) for relative in images["relative"]]
     return images[["id", "path", "class", "group", "official_split"]]
@@ -59,6 +66,27 @@ def _from_class_folders(source: FolderSource, root: Path, classes: list[str]) ->
                 ignored.append(path.relative_to(root).as_posix())
     if ignored:
         say(f"{len(ignored)} files are no images by their ending and were ignored: {listed(ignored)}")
+    return pd.DataFrame(rows, columns=["id", "relative", "class", "group", "official_split"])
+
+
+def _from_names(pattern: str, root: Path) -> pd.DataFrame:
+    compiled = re.compile(pattern)
+    rows, ignored = [], []
+    for path in files_below(root):
+        relative = path.relative_to(root).as_posix()
+        match = compiled.search(relative)
+        if match is None:
+            ignored.append(relative)
+            continue
+        parts = {"group": None, "split": None, **match.groupdict()}
+        rows.append((relative, relative, parts["class"] or "", parts["group"] or "", parts["split"] or ""))
+    if ignored and not rows:
+        raise NullcropError(
+            f"source.name_pattern is found in none of the {len(ignored)} files below {root}: {listed(ignored)}; "
+            "mend the pattern, or look whether this is the right folder"
+        )
+    if ignored:
+        say(f"{len(ignored)} files are no images by source.name_pattern and were ignored: {listed(ignored)}")
     return pd.DataFrame(rows, columns=["id", "relative", "class", "group", "official_split"])
 
 

@@ -1,6 +1,5 @@
 """ISIC challenges 2016 to 2019: zips of images, and CSVs of labels and lesions that differ by year."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,7 +11,7 @@ from nullcrop.config.definitions import Definition, IsicSource
 from nullcrop.datasets.download import download, verify
 from nullcrop.datasets.unpack import unpack
 from nullcrop.errors import NullcropError, listed
-from nullcrop.files import sha256_of_lines
+from nullcrop.files import files_below, sha256_of_lines
 
 CODES = {
     "MEL": "melanoma",
@@ -93,7 +92,7 @@ def _present(role: str, address: str, folder: Path, lock: Path) -> dict[str, Any
     name = file_name(address)
     unpacked = folder / Path(name).stem
     if unpacked.is_dir():
-        found = _files_below(unpacked)
+        found = files_below(unpacked)
         sizes = [path.stat().st_size for path in found]
         lines = [
             f"{path.relative_to(unpacked).as_posix()} {size}" for path, size in zip(found, sizes, strict=True)
@@ -155,7 +154,7 @@ def _table(address: str, places: list[Path]) -> Path:
     for place in places:
         if (place / name).is_file():
             return place / name
-        found = [path for path in _files_below(place / Path(name).stem) if path.name == name]
+        found = [path for path in files_below(place / Path(name).stem) if path.name == name]
         if found:
             return found[0]
     raise NullcropError(f"there is no {name} in {listed(places)}: fetch the dataset's archive first")
@@ -163,7 +162,7 @@ def _table(address: str, places: list[Path]) -> Path:
 
 def _images_by_name(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
-    for path in _files_below(folder):
+    for path in files_below(folder):
         if path.suffix.lower() not in ENDINGS or path.name.endswith(SUPERPIXELS):
             continue
         if path.stem in found:
@@ -172,15 +171,6 @@ def _images_by_name(folder: Path) -> dict[str, str]:
             )
         found[path.stem] = str(path)
     return found
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """Every file below ``folder`` in order, without hidden ones and what macOS adds to a zip."""
-    found: list[Path] = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        found.extend(Path(here, name) for name in names if not name.startswith("."))
-    return sorted(found)
 
 
 def _groups(source: IsicSource, part: str, places: list[Path], ids: "pd.Series[str]") -> list[str]:

@@ -17,6 +17,7 @@ import requests
 
 from nullcrop.config.definitions import Definition, KaggleSource
 from nullcrop.datasets.download import alone, verify
+from nullcrop.datasets.kaggle_credentials import check_credentials, credentials, page, shared_zip
 from nullcrop.datasets.unpack import member_files, unpack
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import sha256_of_lines
@@ -58,7 +59,7 @@ def fetch_kaggle(source: KaggleSource, archive: Path) -> list[dict[str, Any]]:
     credentials.
     """
     lock = archive / "checksums.json"
-    owner, _, name = source.handle.partition("/")
+    name = source.handle.partition("/")[2]
     if source.data_dir is not None:
         folder = _data_dir(source)
         if _is_tree(folder):
@@ -67,13 +68,13 @@ def fetch_kaggle(source: KaggleSource, archive: Path) -> list[dict[str, Any]]:
         if not zipped.is_file():
             raise NullcropError(
                 f"source.data_dir: {folder} holds neither the folders of {source.handle} nor {name}.zip; "
-                f"get it from {_page(source)} and put it there, or take `data_dir` out of the definition"
+                f"get it from {page(source)} and put it there, or take `data_dir` out of the definition"
             )
         facts = verify(zipped, lock=lock)
     else:
-        zipped = archive.parent / "_kaggle" / owner / f"{name}.zip"
+        zipped = shared_zip(source, archive)
         if not zipped.is_file():
-            _check_credentials(source, zipped)
+            check_credentials(source, archive)
             with alone(zipped.parent):
                 if not zipped.is_file():
                     _download(source, zipped)
@@ -104,45 +105,9 @@ def list_kaggle(source: KaggleSource, archive: Path, definition: Definition) -> 
     return pd.DataFrame(rows, columns=["id", "path", "class", "group", "official_split"])
 
 
-def credentials() -> str | None:
-    """Where Kaggle's package will find credentials, in its own order; None where there are none.
-
-    Only places are looked at, never what is in them.
-    """
-    home = Path("~/.kaggle").expanduser()
-    environment = os.environ.get
-    places = {
-        "KAGGLE_API_TOKEN": bool(environment("KAGGLE_API_TOKEN")),
-        str(home / "access_token"): (home / "access_token").is_file(),
-        str(home / "access_token.txt"): (home / "access_token.txt").is_file(),
-        "KAGGLE_USERNAME and KAGGLE_KEY": bool(environment("KAGGLE_USERNAME") and environment("KAGGLE_KEY")),
-        str(_config_folder() / "kaggle.json"): (_config_folder() / "kaggle.json").is_file(),
-        str(home / "credentials.json"): (home / "credentials.json").is_file(),
-    }
-    return next((place for place, there in places.items() if there), None)
-
-
-def _config_folder() -> Path:
-    if os.environ.get("KAGGLE_CONFIG_DIR"):
-        return Path(os.environ["KAGGLE_CONFIG_DIR"])
-    home = Path("~/.kaggle").expanduser()
-    if home.exists():
-        return home
-    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "kaggle"
-
-
-def _check_credentials(source: KaggleSource, zipped: Path) -> None:
-    if credentials() is None:
-        raise NullcropError(
-            f"downloading {source.handle} needs a Kaggle account, and no credentials were found: create a token "
-            "at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token (or kaggle.json, or set "
-            f"KAGGLE_API_TOKEN); or download the zip from {_page(source)} in a browser and put it at {zipped}"
-        )
-
-
 def _download(source: KaggleSource, zipped: Path) -> None:
     partial = zipped.parent / f".{zipped.stem}.part"
-    say(f"downloading {_page(source)} with the credentials in {credentials()}")
+    say(f"downloading {page(source)} with the credentials in {credentials()}")
     try:
         # Its messages and progress bars are not for a log, and its help text knows other commands.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -155,7 +120,7 @@ def _download(source: KaggleSource, zipped: Path) -> None:
     except (Exception, SystemExit) as error:
         # Never its own words: addresses in them carry signatures, and headers the token.
         raise NullcropError(
-            f"cannot download {source.handle} ({_reason(error)}); download the zip from {_page(source)} in a "
+            f"cannot download {source.handle} ({_reason(error)}); download the zip from {page(source)} in a "
             f"browser and put it at {zipped}"
         ) from None
     (partial / zipped.name).replace(zipped)
@@ -179,10 +144,6 @@ def _reason(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _page(source: KaggleSource) -> str:
-    return f"https://www.kaggle.com/datasets/{source.handle}"
-
-
 def _data_dir(source: KaggleSource) -> Path:
     folder = Path(str(source.data_dir))
     if not folder.is_dir():
@@ -199,7 +160,7 @@ def _facts_of_tree(source: KaggleSource, folder: Path) -> dict[str, Any]:
     used = list(_once(source, sizes.items(), str(folder)))
     if not used:
         raise NullcropError(
-            f"source.data_dir: {folder} holds no image of {source.handle}; see {_page(source)}"
+            f"source.data_dir: {folder} holds no image of {source.handle}; see {page(source)}"
         )
     return {
         "name": folder.name,
@@ -247,7 +208,7 @@ def _once(source: KaggleSource, files: Iterable[tuple[str, Any]], where: str) ->
     if strange:
         raise NullcropError(
             f"{where}: {len(strange)} images are not where or what the layout '{source.layout}' has: "
-            f"{listed(strange)}; compare with {_page(source)}"
+            f"{listed(strange)}; compare with {page(source)}"
         )
     if different:
         raise NullcropError(

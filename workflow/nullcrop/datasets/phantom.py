@@ -4,6 +4,9 @@ An audit is tried on them because the truth is known: the lesion tells the class
 it only through the cue. Levels are grey levels of 8-bit images (0 to 255) throughout.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -71,39 +74,60 @@ def generate_phantom(source: PhantomSource, folder: Path) -> pd.DataFrame:
     session, one row an image. It is written last, so that it never names an image not yet there.
     Raises NullcropError when the seed is negative or a class would have no patient.
     """
-    malignant = diagnoses(source)
-    sessions = draw_sessions(source, malignant)
-    suffix = "jpg" if source.cue.kind == "jpeg" else "png"
-    digits = max(3, len(str(source.patients)))
-    (folder / "samples.csv").unlink(missing_ok=True)
+    diagnoses(source)  # refused before anything is written
     for name in ("benign", "malignant"):
         (folder / "images" / name).mkdir(parents=True, exist_ok=True)
+    (folder / "samples.csv").unlink(missing_ok=True)
     rows = []
-    for patient in range(source.patients):
-        group = f"p{patient + 1:0{digits}d}"
-        name = "malignant" if malignant[patient] else "benign"
-        for number in range(source.images_per_patient):
-            scan = apply_cue(
-                draw_scan(source, patient, number, malignant[patient]),
-                source,
-                patient,
-                malignant[patient],
-                sessions[patient],
-            )
-            id_ = f"{group}_{number + 1}"
-            path = f"{name}/{id_}.{suffix}"
-            image = Image.fromarray(to_pixels(scan))
-            if suffix == "jpg":
-                quality = jpeg_quality(source.cue, malignant[patient])
-                image.save(folder / "images" / path, quality=quality, subsampling="4:2:0")
-            else:
-                # Noise hardly compresses; the fastest level loses next to nothing.
-                image.save(folder / "images" / path, compress_level=1)
-            rows.append((path, name, id_, group, f"s{sessions[patient] + 1}"))
+    for image in phantom_images(source):
+        path = f"{image.diagnosis}/{image.id}.{image.suffix}"
+        (folder / "images" / path).write_bytes(image.file)
+        rows.append((path, image.diagnosis, image.id, image.patient, image.session))
     table = pd.DataFrame(rows, columns=["path", "class", "id", "group", "session"])
     with written_whole(folder / "samples.csv") as aside:
         table.to_csv(aside, index=False)
     return table
+
+
+@dataclass(frozen=True)
+class PhantomImage:
+    """One image of a phantom, as a file's bytes: what is decoded from it is what a dataset of files holds."""
+
+    id: str
+    patient: str
+    session: str
+    diagnosis: str
+    """benign or malignant"""
+    suffix: str
+    """png or jpg"""
+    file: bytes
+
+
+def phantom_images(source: PhantomSource) -> Iterator[PhantomImage]:
+    """Generate the images of ``source``, patient by patient; errors as in :func:`generate_phantom`."""
+    malignant = diagnoses(source)
+    sessions = draw_sessions(source, malignant)
+    digits = max(3, len(str(source.patients)))
+    for patient in range(source.patients):
+        name = f"p{patient + 1:0{digits}d}"
+        for number in range(source.images_per_patient):
+            scan = draw_scan(source, patient, number, malignant[patient])
+            scan = apply_cue(scan, source, patient, malignant[patient], sessions[patient])
+            image, stream = Image.fromarray(to_pixels(scan)), BytesIO()
+            if source.cue.kind == "jpeg":
+                quality = jpeg_quality(source.cue, malignant[patient])
+                image.save(stream, "JPEG", quality=quality, subsampling="4:2:0")
+            else:
+                # Noise hardly compresses; the fastest level loses next to nothing.
+                image.save(stream, "PNG", compress_level=1)
+            yield PhantomImage(
+                id=f"{name}_{number + 1}",
+                patient=name,
+                session=f"s{sessions[patient] + 1}",
+                diagnosis="malignant" if malignant[patient] else "benign",
+                suffix="jpg" if source.cue.kind == "jpeg" else "png",
+                file=stream.getvalue(),
+            )
 
 
 def diagnoses(source: PhantomSource) -> NDArray[np.bool_]:

@@ -1,7 +1,6 @@
 """samples.csv: one row an image, and dataset.json: what was counted beside what was expected."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,29 @@ import pandas as pd
 import PIL
 from PIL import ExifTags, Image
 
-from nullcrop.config.definitions import Definition, FolderSource, IsicSource, KaggleSource, PhantomSource
+from nullcrop.config.definitions import (
+    ArchiveSource,
+    Definition,
+    Expected,
+    FolderSource,
+    IsicSource,
+    KaggleSource,
+    MedMNISTSource,
+    PcamSource,
+    PhantomSource,
+)
 from nullcrop.datasets.folder import list_folder
+from nullcrop.datasets.groups import with_groups
 from nullcrop.datasets.isic import list_isic
 from nullcrop.datasets.kaggle_source import list_kaggle
+from nullcrop.datasets.medmnist_source import list_medmnist
+from nullcrop.datasets.pcam import list_pcam
+from nullcrop.datasets.public_archive import list_public_archive
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import write_json, written_whole
+from nullcrop.images.decode import packed_image
 from nullcrop.progress import say, tracked
+from nullcrop.threads import mapped
 
 SPLIT_PARTS = ("train", "val", "test")
 
@@ -45,12 +60,15 @@ def list_samples(
     truncated file is found here and not by a network. Rows are ordered by id. ``orientation`` is
     the EXIF tag (1 where there is none), a file fact only: nullcrop turns no image.
 
+    Images smaller than the definition's ``smallest_side`` are counted with the others, then left out.
+
     Raises NullcropError when images are unreadable (unless the definition leaves them out), an id
     occurs twice, a class is unknown or empty, or counts differ from the definition's.
     """
     listing = list_images(definition, archive)
     if listing.empty:
         raise NullcropError(f"dataset '{name}': no image was found in {_place(definition, archive)}")
+    listing = with_groups(definition, listing)
     _check_ids_and_classes(name, definition, listing)
     facts = _file_facts(list(listing["path"]), threads, name)
     # As objects, because a column with a gap would become float and so would 96 pixels.
@@ -66,19 +84,25 @@ def list_samples(
         say(f"left out: {row.path} ({row.problem})")
     samples = samples[samples["problem"].isna()].drop(columns="problem").sort_values("id", ignore_index=True)
     samples = samples.infer_objects()
-    _check_no_class_is_empty(name, definition, samples)
-    targets = {rule: samples["class"].map(definition.targets(rule)) for rule in definition.labels}
-    samples["target"] = targets.pop(definition.default_rule)
-    samples = samples[COLUMNS].assign(**{f"target_{rule}": column for rule, column in targets.items()})
-    mismatches = _compare_counts(definition, samples)
+    counted = _counted(definition, samples)
+    mismatches = _compare_counts(definition.expected, counted)
     if mismatches and definition.on_mismatch == "error":
         raise NullcropError(
             f"dataset '{name}': counts differ from the definition: {'; '.join(mismatches)}. "
             "Check that the files are complete; if they are right, mend `expected:` or set `on_mismatch: report`"
         )
+    small = _too_small(definition, samples)
+    for row in small.itertuples():
+        say(f"left out: {row.path} ({row.problem})")
+    samples = samples.drop(index=small.index).reset_index(drop=True)
+    _check_no_class_is_empty(name, definition, samples)
+    targets = {rule: samples["class"].map(definition.targets(rule)) for rule in definition.labels}
+    samples["target"] = targets.pop(definition.default_rule)
+    samples = samples[COLUMNS].assign(**{f"target_{rule}": column for rule, column in targets.items()})
     with written_whole(folder / "samples.csv") as aside:
         samples.to_csv(aside, index=False)
-    write_json(folder / "dataset.json", _summary(name, definition, samples, unreadable, mismatches))
+    left_out = pd.concat([unreadable, small])
+    write_json(folder / "dataset.json", _summary(name, definition, samples, left_out, counted, mismatches))
     return samples
 
 
@@ -105,18 +129,19 @@ def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
             return list_isic(source, archive, definition)
         case KaggleSource() as source:
             return list_kaggle(source, archive, definition)
-        case source:
-            raise NullcropError(
-                f"reading images of the source kind '{source.kind}' is not part of this version; "
-                "unpack the images into class folders and declare them as a `folder` dataset (docs/your-dataset.md)"
-            )
+        case ArchiveSource() as source:
+            return list_public_archive(source, archive, definition)
+        case PcamSource():
+            return list_pcam(archive)
+        case MedMNISTSource() as source:
+            return list_medmnist(source, archive, definition)
 
 
 def _place(definition: Definition, archive: Path) -> str:
     match definition.source:
         case FolderSource() as source:
             return source.path
-        case IsicSource() | KaggleSource() as source:
+        case IsicSource() | KaggleSource() | MedMNISTSource() as source:
             return source.data_dir or str(archive)
     return str(archive)
 
@@ -151,14 +176,27 @@ def _check_no_class_is_empty(name: str, definition: Definition, images: pd.DataF
 
 
 def _file_facts(paths: list[str], threads: int, name: str) -> list[dict[str, Any]]:
-    # Threads suffice: Pillow decodes outside Python's lock.
-    with ThreadPoolExecutor(threads) as pool:
-        return list(tracked(pool.map(image_facts, paths), len(paths), f"{name}: reading images"))
+    return list(tracked(mapped(image_facts, paths, threads), len(paths), f"{name}: reading images"))
 
 
 def image_facts(path: str) -> dict[str, Any]:
-    """Size, mode, format and bytes of one image file, fully decoded; `problem` says why it cannot be."""
+    """Size, mode, format and bytes of one image file, fully decoded; `problem` says why it cannot be.
+
+    An image in an array has the format NPY and the bytes it takes there, which tell no more than
+    its size; its pixels are not looked at, because they cannot be read wrongly.
+    """
     try:
+        packed = packed_image(path)
+        if packed is not None:
+            return {
+                "width": packed.shape[1],
+                "height": packed.shape[0],
+                "mode": "RGB" if packed.ndim == 3 else "L",
+                "format": "NPY",
+                "file_bytes": packed.nbytes,
+                "orientation": 1,
+                "problem": None,
+            }
         with Image.open(path) as image:
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
             image.load()
@@ -177,13 +215,27 @@ def image_facts(path: str) -> dict[str, Any]:
         return {"problem": f"{type(error).__name__}: {str(error).replace(path, Path(path).name)}"}
 
 
-def _compare_counts(definition: Definition, samples: pd.DataFrame) -> list[str]:
-    expected = definition.expected
+def _counted(definition: Definition, samples: pd.DataFrame) -> dict[str, Any]:
+    """What was counted, with the keys of a definition's `expected`."""
 
-    def differing(
-        what: str, column: str, wanted: dict[Any, int], images: pd.DataFrame = samples
-    ) -> list[str]:
+    def counts(images: pd.DataFrame, column: str, keys: Sequence[str]) -> dict[str, int]:
         found = images[column].value_counts()
+        return {key: int(found.get(key, 0)) for key in keys}
+
+    by_part = {part: samples[samples["official_split"] == part] for part in SPLIT_PARTS}
+    filled = {part: images for part, images in by_part.items() if len(images)}
+    return {
+        "images": len(samples),
+        "classes": counts(samples, "class", definition.classes),
+        "splits": {part: len(images) for part, images in filled.items()},
+        "split_classes": {
+            part: counts(images, "class", definition.classes) for part, images in filled.items()
+        },
+    }
+
+
+def _compare_counts(expected: Expected, counted: dict[str, Any]) -> list[str]:
+    def differing(what: str, wanted: Mapping[Any, int], found: Mapping[str, int]) -> list[str]:
         return [
             f"{what} {key}: expected {count}, found {found.get(key, 0)}"
             for key, count in wanted.items()
@@ -191,25 +243,37 @@ def _compare_counts(definition: Definition, samples: pd.DataFrame) -> list[str]:
         ]
 
     total = []
-    if expected.images is not None and expected.images != len(samples):
-        total = [f"images: expected {expected.images}, found {len(samples)}"]
-    splits: dict[Any, int] = dict(expected.splits)
+    if expected.images is not None and expected.images != counted["images"]:
+        total = [f"images: expected {expected.images}, found {counted['images']}"]
     return (
         total
-        + differing("class", "class", expected.classes)
-        + differing("official split", "official_split", splits)
+        + differing("class", expected.classes, counted["classes"])
+        + differing("official split", expected.splits, counted["splits"])
         + [
             problem
-            for part, counts in expected.split_classes.items()
+            for part, wanted in expected.split_classes.items()
             for problem in differing(
-                f"official split {part}, class", "class", counts, samples[samples["official_split"] == part]
+                f"official split {part}, class", wanted, counted["split_classes"].get(part, {})
             )
         ]
     )
 
 
+def _too_small(definition: Definition, samples: pd.DataFrame) -> pd.DataFrame:
+    """Images with a side below the definition's smallest, and their size as the `problem`."""
+    side = definition.smallest_side or 0
+    small = samples[(samples["width"] < side) | (samples["height"] < side)]
+    sizes = [f"{row.width}×{row.height} pixels, smaller than {side}" for row in small.itertuples()]
+    return small.assign(problem=sizes)
+
+
 def _summary(
-    name: str, definition: Definition, samples: pd.DataFrame, unreadable: pd.DataFrame, mismatches: list[str]
+    name: str,
+    definition: Definition,
+    samples: pd.DataFrame,
+    left_out: pd.DataFrame,
+    counted: dict[str, Any],
+    mismatches: list[str],
 ) -> dict[str, Any]:
     def counts(column: str) -> dict[str, int]:
         return {str(key): int(count) for key, count in samples[column].value_counts(sort=False).items()}
@@ -237,8 +301,10 @@ def _summary(
             "width": [int(samples["width"].min()), int(samples["width"].max())],
             "height": [int(samples["height"].min()), int(samples["height"].max())],
         },
-        "left_out": [{"path": row.path, "problem": row.problem} for row in unreadable.itertuples()],
+        "left_out": [{"path": row.path, "problem": row.problem} for row in left_out.itertuples()],
+        "counted": counted,
         "discrepancies": mismatches,
+        "notes": definition.notes,
         "licence": definition.licence,
         "citation": definition.citation,
         "versions": {"pillow": PIL.__version__},

@@ -1,94 +1,140 @@
-"""Zips: unpacked inside their folder only, and again only where something is missing."""
+"""Zips and tars: unpacked inside their folder only, and again only where something is missing."""
 
+import gzip
+import math
 import shutil
 import stat
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
 
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import written_whole
-from nullcrop.progress import tracked
+from nullcrop.progress import say, tracked
+
+BLOCK = 2**20
+"""Bytes unpacked at a time."""
+
+TARS = (".tar", ".tar.gz", ".tgz")
+"""Endings of tars; anything else is a zip."""
 
 ORIGIN = ".origin"
-"""File in an unpacked folder that names the zip's SHA-256."""
+"""File in an unpacked folder that names the archive's SHA-256."""
 
 ORDINARY = (0, stat.S_IFREG, stat.S_IFDIR)
-"""Kinds of members that are unpacked; 0 where the zip was made on a system without kinds."""
+"""Kinds of a zip's members that are unpacked; 0 where it was made on a system without kinds."""
+
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, NotImplementedError, zlib.error)
+"""What zipfile, tarfile, gzip and zlib raise for bytes that do not decode."""
+
+
+class _Member(NamedTuple):
+    """One entry of an archive."""
+
+    name: str
+    size: int
+    is_folder: bool
+    problem: str | None
+    """Why it must not be unpacked, whatever its name."""
+    open: Callable[[], IO[bytes] | None]
 
 
 def unpack(archive: Path, folder: Path, sha256: str, members: Collection[str] | None = None) -> int:
-    """Unpack the zip ``archive`` into ``folder``; return the number of files there now.
+    """Unpack the zip or tar ``archive`` into ``folder``; return the number of files there now.
 
     ``members`` narrows it to some files. Each file appears whole or not at all, and those already
-    there are kept: what was interrupted goes on. ``sha256`` is the zip's; a folder unpacked from
+    there are kept: what was interrupted goes on. ``sha256`` is the archive's; a folder unpacked from
     another is emptied first.
 
     Raises NullcropError, before anything is written, when any member would leave the folder
     (an absolute path, `..`), is a link, a device or encrypted, or when the disk is too full; and
     when a member is damaged.
     """
-    try:
-        with zipfile.ZipFile(archive) as content:
-            files = _checked(archive, content)
-            if members is not None:
-                wanted = set(members)
-                files = [info for info in files if info.filename in wanted]
-            _same_origin(folder, sha256)
-            left = [info for info in files if not _is_there(folder, info)]
-            _check_space(archive, folder, sum(info.file_size for info in left))
-            _check_ways(folder, left)
-            for info in tracked(left, len(left), f"unpacking {archive.name}"):
-                _write(archive, content, info, folder)
-    except zipfile.BadZipFile as error:
-        raise NullcropError(
-            f"{archive} is damaged or no zip ({error}); delete it and fetch it again"
-        ) from None
+    with _opened(archive) as content:
+        files = _checked(archive, content)
+        if members is not None:
+            wanted = set(members)
+            files = [member for member in files if member.name in wanted]
+        _same_origin(folder, sha256)
+        left = [member for member in files if not _is_there(folder, member)]
+        _check_space(archive, folder, sum(member.size for member in left))
+        _check_ways(folder, left)
+        for member in tracked(left, len(left), f"unpacking {archive.name}"):
+            _write(archive, member, folder)
     return len(files)
 
 
 def member_files(archive: Path) -> list[zipfile.ZipInfo]:
     """The files in a zip, all of them safe to unpack; raises NullcropError as :func:`unpack` does."""
+    with _opened(archive) as content:
+        safe = {member.name for member in _checked(archive, content)}
+    with zipfile.ZipFile(archive) as zipped:
+        return [info for info in zipped.infolist() if info.filename in safe]
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[list[_Member]]:
     try:
-        with zipfile.ZipFile(archive) as content:
-            return _checked(archive, content)
-    except zipfile.BadZipFile as error:
+        if archive.name.endswith(TARS):
+            with tarfile.open(archive) as tarred:
+                yield [_of_tar(tarred, info) for info in tarred.getmembers()]
+        else:
+            with zipfile.ZipFile(archive) as zipped:
+                yield [_of_zip(zipped, info) for info in zipped.infolist()]
+    except DAMAGED as error:
         raise NullcropError(
-            f"{archive} is damaged or no zip ({error}); delete it and fetch it again"
+            f"{archive} is damaged or no archive ({error}); delete it and fetch it again"
         ) from None
 
 
-def _checked(archive: Path, content: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+def _of_zip(content: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    problem = None
+    if kind == stat.S_IFLNK:
+        problem = "is a link"
+    elif kind not in ORDINARY:
+        problem = "is neither a file nor a folder"
+    elif info.flag_bits & 1:
+        problem = "is encrypted"
+    return _Member(info.filename, info.file_size, info.is_dir(), problem, partial(content.open, info))
+
+
+def _of_tar(content: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
+    problem = None
+    if info.issym() or info.islnk():
+        problem = "is a link"
+    elif not (info.isreg() or info.isdir()):
+        problem = "is neither a file nor a folder"
+    return _Member(info.name, info.size, info.isdir(), problem, partial(content.extractfile, info))
+
+
+def _checked(archive: Path, content: list[_Member]) -> list[_Member]:
     names: set[str] = set()
-    for info in content.infolist():
-        problem = _problem(info)
-        if problem is None and info.filename in names:
+    for member in content:
+        problem = _problem_of_name(member.name) or member.problem
+        if problem is None and member.name in names:
             problem = "occurs twice"
         if problem is not None:
             raise NullcropError(
-                f"{archive}: the member '{info.filename}' {problem}; nothing of it is unpacked. "
-                "Releases hold no such thing: fetch the zip again from its own address"
+                f"{archive}: the member '{member.name}' {problem}; nothing of it is unpacked. "
+                "Releases hold no such thing: fetch the archive again from its own address"
             )
-        names.add(info.filename)
-    return [info for info in content.infolist() if not info.is_dir()]
+        names.add(member.name)
+    return [member for member in content if not member.is_folder]
 
 
-def _problem(info: zipfile.ZipInfo) -> str | None:
-    name = info.filename
-    kind = stat.S_IFMT(info.external_attr >> 16)
+def _problem_of_name(name: str) -> str | None:
     if not name.strip("/") or name.startswith("/") or name[1:2] == ":":
         return "has an absolute path or none"
     if "\\" in name:
         return "has a backslash in its path"
     if ".." in name.split("/"):
         return "leads out of its folder"
-    if kind == stat.S_IFLNK:
-        return "is a link"
-    if kind not in ORDINARY:
-        return "is neither a file nor a folder"
-    if info.flag_bits & 1:
-        return "is encrypted"
     return None
 
 
@@ -100,13 +146,15 @@ def _same_origin(folder: Path, sha256: str) -> None:
         aside.write_text(sha256 + "\n", encoding="utf-8")
 
 
-def _is_there(folder: Path, info: zipfile.ZipInfo) -> bool:
-    path = folder / info.filename
-    return path.is_file() and path.stat().st_size == info.file_size
+def _is_there(folder: Path, member: _Member) -> bool:
+    path = folder / member.name
+    return path.is_file() and path.stat().st_size == member.size
 
 
 def _check_space(archive: Path, folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
+    if needed:
+        say(f"unpacking {archive.name}: {needed / 1e6:,.1f} MB, the disk has {free / 1e9:,.1f} GB left")
     if needed > free:
         raise NullcropError(
             f"unpacking {archive} takes {needed / 1e9:.1f} GB and the disk of {folder} has {free / 1e9:.1f} GB "
@@ -114,10 +162,10 @@ def _check_space(archive: Path, folder: Path, needed: int) -> None:
         )
 
 
-def _check_ways(folder: Path, files: list[zipfile.ZipInfo]) -> None:
+def _check_ways(folder: Path, files: list[_Member]) -> None:
     # A link put into the folder by somebody else would lead out of it as well.
     root = folder.resolve()
-    parents = {PurePosixPath(info.filename).parent for info in files}
+    parents = {PurePosixPath(member.name).parent for member in files}
     outside = sorted(str(way) for way in parents if not (root / way).resolve().is_relative_to(root))
     if outside:
         raise NullcropError(
@@ -125,16 +173,15 @@ def _check_ways(folder: Path, files: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _write(archive: Path, content: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path) -> None:
+def _write(archive: Path, member: _Member, folder: Path) -> None:
     try:
-        with (
-            content.open(info) as packed,
-            written_whole(folder / info.filename) as aside,
-            open(aside, "wb") as stream,
-        ):
-            shutil.copyfileobj(packed, stream, 2**20)
-    # zlib and zipfile each have their own errors for bytes that do not decode.
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
+        packed = member.open()
+        assert packed is not None, "only files are written"
+        with packed, written_whole(folder / member.name) as aside, open(aside, "wb") as stream:
+            blocks = iter(lambda: packed.read(BLOCK), b"")
+            for block in tracked(blocks, math.ceil(member.size / BLOCK), f"{member.name}, in MiB"):
+                stream.write(block)
+    except DAMAGED as error:
         raise NullcropError(
-            f"{archive}: the member '{info.filename}' is damaged ({error}); delete the zip and fetch it again"
+            f"{archive}: the member '{member.name}' is damaged ({error}); delete the archive and fetch it again"
         ) from None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,21 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
+from nullcrop.config.names import (
+    ARCHITECTURES,
+    BASELINE_RECIPE,
+    BASELINES,
+    VIEWS,
+    WITHOUT_PIXELS,
+    base_split,
+    place_of_split,
+)
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
     ARCHITECTURE_LABELS,
     COLOURS,
     INK,
+    MARKERS,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
@@ -33,24 +42,39 @@ from nullcrop.figures.style import (
 )
 
 GROUP_WIDTH = 0.84
-"""Share of the space between two views that their bars fill."""
+"""Share of the space between two views that their bars and marks fill."""
+
+MARK_WIDTH = 0.5
+"""Room of a baseline's mark, in bars."""
+
+NO_PIXELS = "no pixels"
+"""The group of the baselines that see no image, beside the views."""
 
 HATCH = "////"
 
 FIELD_SENTENCES = {
-    "whole": "The lesion lies inside a larger field: the four corner crops hold none.",
+    "whole": "What is to be told lies inside a larger field: the four corner crops hold none of it.",
     "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of bias.",
 }
 
 
 @dataclass(frozen=True)
 class Series:
-    """The bars of one colour: an architecture trained by one recipe."""
+    """The bars of one colour, or the marks of one baseline: an architecture trained by one recipe."""
 
     architecture: str
     recipe: str
     label: str
     colour: tuple[float, float, float]
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.architecture in BASELINES
+
+    @property
+    def width(self) -> float:
+        """Room beside the others of its group, in bars."""
+        return MARK_WIDTH if self.is_baseline else 1.0
 
 
 def plot_accuracy(
@@ -59,9 +83,11 @@ def plot_accuracy(
     """Draw the accuracy of one dataset's cells and write ``stem``.pdf, .svg and .png.
 
     ``metrics`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives
-    it; each (labels, split) in it becomes a panel. ``field`` is the dataset's, for the caption.
+    it; each (labels, split) in it becomes a panel, but for the splits with shuffled targets.
+    ``field`` is the dataset's, for the caption.
 
-    A bar is the mean over seeds. Its error bar is the Wilson interval of that mean for as many
+    Networks are bars, baselines are marks beside them; those that see no pixel stand in a group of
+    their own. A bar or mark is the mean over seeds. Its error bar is the Wilson interval of that mean for as many
     images as *one* test set holds; the spread over seeds is shown by dots alone, so that the two
     are never mixed. Returns the figure. Raises NullcropError when ``metrics`` is empty or holds
     several datasets.
@@ -71,12 +97,13 @@ def plot_accuracy(
     if metrics["dataset"].nunique() > 1:
         names = listed(sorted(metrics["dataset"].unique()))
         raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
-    views = [view for view in VIEWS if view in set(metrics["view"])]
+    metrics = _shown(metrics)
+    views = [view for view in (*VIEWS, NO_PIXELS) if view in set(metrics["view"])]
     series = _series(metrics)
     panels = sorted(
-        metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], SPLITS.index(item[0][1]))
+        metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], place_of_split(str(item[0][1])))
     )
-    width = max(6.6, 1.9 + len(views) * max(0.75, 0.27 * len(series) / GROUP_WIDTH))
+    width = max(6.6, 1.9 + len(views) * max(0.75, 0.27 * _room(views, series) / GROUP_WIDTH))
 
     with figure_style():
         caption = wrapped(_caption(metrics, field), width - 0.2, SMALL_SIZE)
@@ -104,6 +131,12 @@ def plot_accuracy(
     return figure
 
 
+def _shown(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The cells trained on true targets; what sees no pixel stands beside the views."""
+    true = metrics[metrics["split"].map(lambda split: base_split(split)[1] == 0)]
+    return true.assign(view=true["view"].where(~true["architecture"].isin(WITHOUT_PIXELS), NO_PIXELS))
+
+
 def _series(metrics: pd.DataFrame) -> list[Series]:
     """The bars' colours in the order they stand beside each other; further recipes are paler."""
     found: list[Series] = []
@@ -117,17 +150,37 @@ def _series(metrics: pd.DataFrame) -> list[Series]:
     return found
 
 
+def _members(view: str, series: list[Series]) -> list[Series]:
+    """What stands in the group of ``view``, from left to right."""
+    return [one for one in series if (one.architecture in WITHOUT_PIXELS) == (view == NO_PIXELS)]
+
+
+def _room(views: list[str], series: list[Series]) -> float:
+    """Room of the widest group, in bars."""
+    return max(sum(one.width for one in _members(view, series)) for view in views)
+
+
 def _draw_panel(ax: Axes, panel: pd.DataFrame, views: list[str], series: list[Series]) -> None:
-    step = GROUP_WIDTH / len(series)
+    step = GROUP_WIDTH / _room(views, series)
     for group, view in enumerate(views):
-        for place, one in enumerate(series):
+        members = _members(view, series)
+        x = group - step * sum(one.width for one in members) / 2
+        for one in members:
             cells = _cells_of(panel, one)
-            x = group + (place - (len(series) - 1) / 2) * step
-            _draw_bar(ax, x, step, cells[cells["view"] == view], one, panel["seed"].nunique() > 1)
-    if views[0] == "original" and len(views) > 1:
-        ax.vlines(0.5, 0, 1, color="#D0D0D0", linewidth=0.8, zorder=0)
+            of_view = cells[cells["view"] == view]
+            if one.is_baseline:
+                _draw_mark(ax, x + step * one.width / 2, of_view, one)
+            else:
+                _draw_bar(ax, x + step / 2, step, of_view, one, panel["seed"].nunique() > 1)
+            x += step * one.width
+    apart = [
+        group + 0.5
+        for group, view in enumerate(views[:-1])
+        if "original" in (view, views[group + 1]) or views[group + 1] == NO_PIXELS
+    ]
+    ax.vlines(apart, 0, 1, color="#D0D0D0", linewidth=0.8, zorder=0)
     ax.set_xlim(-0.5, len(views) - 0.5)
-    ax.set_xticks(range(len(views)), [VIEW_LABELS[view] for view in views])
+    ax.set_xticks(range(len(views)), [VIEW_LABELS.get(view, view) for view in views])
     ax.tick_params(axis="x", length=0)
     # A little above 100 %, so that no dot, interval or note at the top is cut off.
     ax.set_ylim(0, 1.06)
@@ -144,8 +197,7 @@ def _draw_bar(ax: Axes, x: float, step: float, cells: pd.DataFrame, series: Seri
         ax.text(x, 0.015, "no result", rotation=90, ha="center", va="bottom", fontsize=6, color=MUTED)
         return
     seeds = cells.sort_values("seed")["accuracy"]
-    mean, n = seeds.mean(), cells["n"].mean()
-    low, high = proportion_confint(mean * n, n, method="wilson")
+    mean, low, high = _mean_and_interval(cells)
     constant = int(cells["constant"].sum())
     ax.bar(
         x,
@@ -165,6 +217,33 @@ def _draw_bar(ax: Axes, x: float, step: float, cells: pd.DataFrame, series: Seri
     if 0 < constant < len(cells):
         top = max(high, seeds.max()) + 0.02
         ax.text(x, top, f"{constant}/{len(cells)}", ha="center", va="bottom", fontsize=6.5)
+
+
+def _draw_mark(ax: Axes, x: float, cells: pd.DataFrame, series: Series) -> None:
+    """A baseline's mark with its interval, hollow where every answer is one class; nothing without a result."""
+    if cells.empty:
+        return
+    mean, low, high = _mean_and_interval(cells)
+    ax.vlines(x, low, high, color=MUTED, linewidth=0.7, zorder=3)
+    ax.plot(x, mean, zorder=4, **_mark(series, hollow=bool(cells["constant"].all())))
+
+
+def _mark(series: Series, hollow: bool = False) -> dict[str, Any]:
+    return {
+        "linestyle": "",
+        "marker": MARKERS[series.architecture],
+        "markersize": 4.2,
+        "markerfacecolor": "white" if hollow else series.colour,
+        "markeredgecolor": INK,
+        "markeredgewidth": 0.6,
+    }
+
+
+def _mean_and_interval(cells: pd.DataFrame) -> tuple[float, float, float]:
+    """Mean accuracy over seeds, with the Wilson interval of that mean for one test set."""
+    mean, n = cells["accuracy"].mean(), cells["n"].mean()
+    low, high = proportion_confint(mean * n, n, method="wilson")
+    return mean, low, high
 
 
 def _draw_blind_answers(ax: Axes, panel: pd.DataFrame) -> None:
@@ -194,7 +273,10 @@ def _draw_blind_answers(ax: Axes, panel: pd.DataFrame) -> None:
 
 def _legend_entries(metrics: pd.DataFrame, series: Iterable[Series]) -> list[Artist]:
     entries: list[Artist] = [
-        Patch(facecolor=one.colour, edgecolor=INK, linewidth=0.6, label=one.label) for one in series
+        Line2D([], [], label=one.label, **_mark(one))
+        if one.is_baseline
+        else Patch(facecolor=one.colour, edgecolor=INK, linewidth=0.6, label=one.label)
+        for one in series
     ]
     if _constant_counts(metrics)["all"].any():
         entries.append(
@@ -209,6 +291,7 @@ def _legend_entries(metrics: pd.DataFrame, series: Iterable[Series]) -> list[Art
 
 def _constant_counts(metrics: pd.DataFrame) -> pd.DataFrame:
     """For each bar, whether all its seeds and whether any of them is constant."""
+    metrics = metrics[~metrics["architecture"].isin(BASELINES)]
     bars = ["labels", "split", "view", "architecture", "recipe"]
     return metrics.groupby(bars)["constant"].agg(["all", "any"])
 
@@ -216,15 +299,16 @@ def _constant_counts(metrics: pd.DataFrame) -> pd.DataFrame:
 def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
     """The line under a panel: what its bars were measured on, and how many cells are missing."""
     seeds = sorted(panel["seed"].unique())
-    recipes = sorted(panel["recipe"].unique())
+    recipes = sorted(set(panel["recipe"]) - {BASELINE_RECIPE})
     facts = [
         f"n = {_range(panel['n'])} test images",
         f"{len(seeds)} seeds ({listed(seeds)})" if len(seeds) > 1 else f"seed {seeds[0]}",
         f"split: {panel['split'].iloc[0]}",
         f"label rule: {panel['labels'].iloc[0]}",
-        f"recipe: {recipes[0]}" if len(recipes) == 1 else f"recipes: {_recipes(panel, series)}",
     ]
-    planned = sum(len(views) * _cells_of(panel, one)["seed"].nunique() for one in series)
+    if recipes:
+        facts.append(f"recipe: {recipes[0]}" if len(recipes) == 1 else f"recipes: {_recipes(panel, series)}")
+    planned = sum(_cells_of(panel, one)["seed"].nunique() for view in views for one in _members(view, series))
     missing = (
         f"\n{len(panel)} of {planned} cells have a result; what is missing is left blank and is not zero."
     )
@@ -236,7 +320,7 @@ def _recipes(panel: pd.DataFrame, series: list[Series]) -> str:
     pairs = panel[["architecture", "recipe"]].drop_duplicates()
     if pairs["architecture"].duplicated().any():
         return listed(sorted(pairs["recipe"].unique()))
-    present = [one for one in series if not _cells_of(panel, one).empty]
+    present = [one for one in series if not one.is_baseline and not _cells_of(panel, one).empty]
     return ", ".join(f"{one.recipe} ({ARCHITECTURE_LABELS[one.architecture]})" for one in present)
 
 
@@ -261,6 +345,17 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
         )
     if (constant["any"] & ~constant["all"]).any():
         sentences.append("A fraction k/n above a bar: k of its n seeds give a constant answer.")
+    baselines = metrics[metrics["architecture"].isin(BASELINES)]
+    if not baselines.empty:
+        sentences.append(
+            "Grey mark: a baseline without a network, a logistic regression on what its name says"
+            + (", mean over seeds" if several else "")
+            + "; hollow: it answers one class whatever the image."
+        )
+    if "file_facts" in set(baselines["architecture"]):
+        sentences.append(
+            "File facts are known before a pixel is decoded, but the bytes of a compressed file depend on the picture."
+        )
     if field is not None:
         sentences.append(FIELD_SENTENCES[field])
     return " ".join(sentences)

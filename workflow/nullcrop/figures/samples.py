@@ -30,6 +30,12 @@ from nullcrop.images.views import Box, Pixels, crop_box
 PER_CLASS = 3
 """Images shown of each class: the first ones given."""
 
+FEW_CLASSES = 6
+"""Most classes that have a row each; of more, one image a class is shown, so that the page stays one."""
+
+MOST_CLASSES = 24
+"""Most classes that are shown."""
+
 PLACES = {
     "upper_left": (0.0, 0),
     "upper_right": (1.0, 0),
@@ -38,6 +44,9 @@ PLACES = {
     "bottom_right": (1.0, 2),
 }
 """Column and row of each enlarged crop, in units of its own size."""
+
+Item = tuple[Pixels, str, Mapping[str, Pixels], Mapping[str, Box]]
+"""An image, the name of its class, its crops and where they lie."""
 
 # Sizes in inches.
 _SIDE, _GAP, _MARGIN, _LINE = 1.5, 0.12, 0.15, 0.15
@@ -55,34 +64,42 @@ def plot_samples(
     caption: str,
     stem: Path,
 ) -> Figure:
-    """Draw up to three images of each class with their crops; write ``stem``.pdf, .svg and .png.
+    """Draw images of each class with their crops; write ``stem``.pdf, .svg and .png.
 
     The four lists run in parallel, one entry an image: ``images`` uint8 H×W×3 of any size;
     ``labels`` the name of its class; ``crops`` the crops (uint8 h×w×3) by view; ``boxes`` where
     each lies in the image: left, top, right and bottom edge in pixels. Classes come in the order
-    in which they first appear, a row each; enlarged crops lie as they do in the image.
+    in which they first appear: up to three images each in a row of its own, or one image each where
+    there are more than FEW_CLASSES. Enlarged crops lie as they do in the image.
 
     Returns the figure. Raises NullcropError when no image is given.
     """
     if not images:
         raise NullcropError("no image was given, so there are no samples to draw")
     items = list(zip(images, labels, crops, boxes, strict=True))
-    rows = {name: [item for item in items if item[1] == name][:PER_CLASS] for name in dict.fromkeys(labels)}
-    columns = max(len(row) for row in rows.values())
+    rows = _rows_of(items)
+    columns = max(len(row) for row in rows)
     width = max(4.2, 2 * _MARGIN + columns * _ITEM + (columns - 1) * 3 * _GAP)
     text_width = width - 2 * _MARGIN
+    # A class is named above its first image, and has the row to itself or shares it.
+    named = [
+        [item[1] if not at or item[1] != row[at - 1][1] else "" for at, item in enumerate(row)]
+        for row in rows
+    ]
+    room = _ITEM if any(name for row in named for name in row[1:]) else text_width
 
     with figure_style():
         title = wrapped(title, text_width, TITLE_SIZE * 1.1)
         caption = wrapped(caption, text_width, SMALL_SIZE)
-        names = [wrapped(name, text_width, TEXT_SIZE * 1.05) for name in rows]
-        heights = [_LINE * len(name.splitlines()) + 0.05 + _SIDE + 2 * _GAP for name in names]
+        named = [[wrapped(name, room, TEXT_SIZE * 1.05) for name in row] for row in named]
+        lines = [max(len(name.splitlines()) for name in row) for row in named]
+        heights = [_LINE * count + 0.05 + _SIDE + 2 * _GAP for count in lines]
         top = 2 * _MARGIN + 0.18 * len(title.splitlines())
         height = top + sum(heights) + 0.14 * len(caption.splitlines()) + _MARGIN
         figure = Figure(figsize=(width, height))
 
-        def write(y: float, text: str, size: float, **look: Any) -> None:
-            figure.text(_MARGIN / width, 1 - y / height, text, va="top", fontsize=size, **look)
+        def write(left: float, y: float, text: str, size: float, **look: Any) -> None:
+            figure.text(left / width, 1 - y / height, text, va="top", fontsize=size, **look)
 
         def add(left: float, y: float, side: float, pixels: Pixels) -> Axes:
             """Axes for ``pixels`` in a square of ``side``, ``left`` and ``y`` from the upper left."""
@@ -93,20 +110,21 @@ def plot_samples(
             ax.spines[:].set(visible=True, color=MUTED, linewidth=0.6)
             return ax
 
-        write(_MARGIN, title, TITLE_SIZE, weight="bold")
+        write(_MARGIN, _MARGIN, title, TITLE_SIZE, weight="bold")
         y = top
-        for name, row, row_height in zip(names, rows.values(), heights, strict=True):
-            write(y, name, TEXT_SIZE)
+        for names, row, row_height in zip(named, rows, heights, strict=True):
             image_y = y + row_height - _SIDE - 2 * _GAP
             for place, (image, _, crops_of_image, boxes_of_image) in enumerate(row):
                 left = _MARGIN + place * (_ITEM + 3 * _GAP)
+                if names[place]:
+                    write(left, y, names[place], TEXT_SIZE)
                 original = add(left, image_y, _SIDE, image)
                 for view, (column, line) in PLACES.items():
                     _draw_box(original, boxes_of_image[view])
                     x = left + _SIDE + _GAP + column * _CROP
                     add(x, image_y + line * _CROP, _CROP * 0.94, crops_of_image[view])
             y += row_height
-        write(y, caption, SMALL_SIZE, color=MUTED)
+        write(_MARGIN, y, caption, SMALL_SIZE, color=MUTED)
         save_figure(figure, stem)
     return figure
 
@@ -116,16 +134,16 @@ def plot_dataset_samples(
 ) -> Figure:
     """Draw the samples figure of a dataset from its ``samples`` (samples.csv) and packed ``views``.
 
-    Classes are those of the label rule ``labels``; their images are taken evenly spaced from the
-    table, so that they come from different patients where it is ordered by patient. ``crop`` is
-    width and height of the crops in pixels.
+    Classes are those of the label rule ``labels``, MOST_CLASSES of them at most; their images are
+    taken evenly spaced from the table, so that they come from different patients where it is
+    ordered by patient. ``crop`` is width and height of the crops in pixels.
     """
     table = read_samples(samples)
     targets = table["class"].map(definition.targets(labels)).to_numpy()
-    names = dict(enumerate(definition.target_names(labels)))
-    rows = [
-        int(row) for target in names for row in _evenly_spaced(np.flatnonzero(targets == target), PER_CLASS)
-    ]
+    names = definition.target_names(labels)
+    shown = _evenly_spaced(np.arange(len(names)), MOST_CLASSES)
+    each = PER_CLASS if len(shown) <= FEW_CLASSES else 1
+    rows = [int(row) for target in shown for row in _evenly_spaced(np.flatnonzero(targets == target), each)]
     originals = View(views / "original.json")
     packed = {view: View(views / f"{view}.json") for view in CROPS}
     images = [originals[row] for row in rows]
@@ -136,10 +154,29 @@ def plot_dataset_samples(
         [{view: crop_box(view, i.shape[1], i.shape[0], *crop) for view in CROPS} for i in images],
         definition.title,
         f"Left: an image with its five crops of {crop[0]}×{crop[1]} pixels outlined. Right: the crops enlarged, "
-        f"in the same arrangement. Up to {PER_CLASS} images of each class, evenly spaced in the list of images; "
-        f"label rule: {labels}.",
+        f"in the same arrangement. {_choice(each, len(shown), len(names))}; label rule: {labels}.",
         stem,
     )
+
+
+def _rows_of(items: list[Item]) -> list[list[Item]]:
+    """The images of each class in a row; where there are many classes, the first image of each, three a row."""
+    by_class = [
+        [item for item in items if item[1] == name] for name in dict.fromkeys(item[1] for item in items)
+    ]
+    if len(by_class) <= FEW_CLASSES:
+        return [row[:PER_CLASS] for row in by_class]
+    firsts = [row[0] for row in by_class]
+    return [firsts[start : start + PER_CLASS] for start in range(0, len(firsts), PER_CLASS)]
+
+
+def _choice(each: int, shown: int, classes: int) -> str:
+    if each > 1:
+        return f"Up to {each} images of each class, evenly spaced in the list of images"
+    which = (
+        f"{shown} of the {classes} classes, evenly spaced" if shown < classes else f"the {classes} classes"
+    )
+    return f"The first image of each of {which}"
 
 
 def _evenly_spaced(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -19,9 +19,24 @@ COLOURS = {
     "vgg16": "#F0E442",
     "shufflenet_v2": "#84409B",
     "lenet5": "#4BB28F",
+    "majority": "#FFFFFF",
+    "mean_rgb": "#404040",
+    "color_histogram": "#8C8C8C",
+    "raw_pixels": "#C4C4C4",
+    "file_facts": "#404040",
 }
 """Fill of each architecture, after Okabe and Ito (2008) with the lightness spread: at least 10 units of
-CIE L* lie between any two, so that the colours stay apart in grey and with any colour vision."""
+CIE L* lie between any two networks, so that the colours stay apart in grey and with any colour vision.
+Baselines are grey, and told apart by their marks."""
+
+MARKERS = {
+    "majority": "X",
+    "mean_rgb": "D",
+    "color_histogram": "^",
+    "raw_pixels": "s",
+    "file_facts": "v",
+}
+"""Mark of each baseline: networks are bars, baselines are not."""
 
 INK = "#222222"
 MUTED = "#6E6E6E"
@@ -33,6 +48,11 @@ ARCHITECTURE_LABELS = {
     "vgg16": "VGG16",
     "shufflenet_v2": "ShuffleNetV2",
     "lenet5": "LeNet-5",
+    "majority": "largest class",
+    "mean_rgb": "mean colour",
+    "color_histogram": "colour histogram",
+    "raw_pixels": "raw pixels",
+    "file_facts": "file facts",
 }
 
 VIEW_LABELS = {

@@ -6,8 +6,8 @@ the shape (or each image's height and width), the identity of the images in thei
 checksum by which a workflow tells whether the pixels changed.
 """
 
+import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from PIL import features
 
 from nullcrop.errors import NullcropError, listed
-from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.files import read_json, sha256_of_lines, write_json, written_whole
 from nullcrop.images.decode import read_rgb
 from nullcrop.images.views import VIEW_FUNCTIONS
 from nullcrop.progress import tracked
+from nullcrop.threads import mapped
 
 
 class View:
@@ -75,32 +76,30 @@ def write_store(
         else np.full((len(samples), 2), (crop_height, crop_width), dtype=np.int64)
         for view in views
     }
-    starts = {view: _starts(sizes[view]) for view in views}
     paths, ids_sha256 = samples["path"].tolist(), sha256_of_lines(samples["id"].tolist())
+    listed_sizes = list(zip(samples["height"].tolist(), samples["width"].tolist(), strict=True))
     with ExitStack() as writers:
-        arrays = {
-            view: _new_array(writers.enter_context(written_whole(folder / f"{view}.npy")), sizes[view])
+        files = {
+            view: writers.enter_context(
+                _ViewFile(writers.enter_context(written_whole(folder / f"{view}.npy")), sizes[view])
+            )
             for view in views
         }
 
-        def store(row: int) -> None:
-            path = paths[row]
-            image = read_rgb(path)
-            if image.shape[:2] != (samples["height"].iat[row], samples["width"].iat[row]):
+        def store(row: int) -> int:
+            image = read_rgb(paths[row])
+            if image.shape[:2] != listed_sizes[row]:
                 raise NullcropError(
-                    f"{path} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says otherwise: "
+                    f"{paths[row]} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says otherwise: "
                     "the files changed since they were listed; delete samples.csv and run again"
                 )
             for view in views:
-                pixels = VIEW_FUNCTIONS[view](image, crop_width, crop_height)
-                first, end = starts[view][row : row + 2]
-                arrays[view].reshape(-1)[first:end] = pixels.reshape(-1)
+                files[view].write(row, VIEW_FUNCTIONS[view](image, crop_width, crop_height))
+            return row
 
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in tracked(pool.map(store, range(len(samples))), len(samples), "decoding"):
-                pass
-        for array in arrays.values():
-            array.flush()
+        for row in tracked(mapped(store, range(len(samples)), threads), len(samples), "decoding"):
+            for view in views:
+                files[view].hash(row)
     for view in views:
         uniform = _uniform(sizes[view])
         write_json(
@@ -111,19 +110,45 @@ def write_store(
                 "shape": [len(samples), *map(int, sizes[view][0]), 3] if uniform else None,
                 "sizes": None if uniform else sizes[view].tolist(),
                 "ids_sha256": ids_sha256,
-                "pixels_sha256": sha256_of(folder / f"{view}.npy"),
+                "pixels_sha256": files[view].sha256.hexdigest(),
                 "decoder": {"pillow": PIL.__version__, "libjpeg_turbo": features.version("libjpeg_turbo")},
             },
         )
 
 
-def _new_array(path: Path, sizes: NDArray[np.int64]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    shape = (len(sizes), *sizes[0].tolist(), 3) if _uniform(sizes) else (int(_starts(sizes)[-1]),)
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    # Space is taken now: a disk that fills up while a map is written kills the process without a word.
-    with path.open("r+b") as stream:
-        os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-    return array
+class _ViewFile:
+    """The .npy of one view while it is filled: images in any order, by several threads.
+
+    Its checksum grows behind them in the order of the file, while the pixels are still in memory.
+    Written by calls, not through a map: those are faster, and their memory is not the process's.
+    """
+
+    def __init__(self, path: Path, sizes: NDArray[np.int64]) -> None:
+        shape = (len(sizes), *sizes[0].tolist(), 3) if _uniform(sizes) else (int(_starts(sizes)[-1]),)
+        self._stream = path.open("w+b")
+        np.lib.format.write_array_header_1_0(
+            self._stream, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
+        self._stream.flush()
+        self._starts = (self._stream.tell() + _starts(sizes)).tolist()
+        # Space is taken now, so that a full disk is known before the first image is decoded.
+        os.posix_fallocate(self._stream.fileno(), 0, self._starts[-1])
+        self.sha256 = hashlib.sha256(os.pread(self._stream.fileno(), self._starts[0], 0))
+
+    def __enter__(self) -> "_ViewFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def write(self, row: int, pixels: NDArray[np.uint8]) -> None:
+        """Write the image ``row``."""
+        os.pwrite(self._stream.fileno(), np.ascontiguousarray(pixels).data, self._starts[row])
+
+    def hash(self, row: int) -> None:
+        """Take the image ``row``, which is written, into the checksum; rows come in order."""
+        start, end = self._starts[row : row + 2]
+        self.sha256.update(os.pread(self._stream.fileno(), end - start, start))
 
 
 def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -141,5 +166,6 @@ def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> No
         names = [f"{row.path} ({row.width}×{row.height})" for row in small.itertuples()]
         raise NullcropError(
             f"{len(small)} images are smaller than the crop of {crop_width}×{crop_height} pixels: {listed(names)}; "
-            "take them out, or choose a smaller `crop:` in the config"
+            f"set `smallest_side: {max(crop_width, crop_height)}` in the definition to leave them out by name, "
+            "or choose a smaller `crop:` in the config"
         )

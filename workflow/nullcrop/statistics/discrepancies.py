@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from nullcrop.config.definitions import Definition
+from nullcrop.config.definitions import Definition, Expected
 from nullcrop.config.names import CROPS
 from nullcrop.errors import NullcropError
-from nullcrop.files import written_whole
+from nullcrop.files import read_json, written_whole
 from nullcrop.statistics.rounding import (
     Rounded,
     beside_harmonic_mean,
@@ -29,6 +29,8 @@ from nullcrop.statistics.rounding import (
 )
 
 KINDS = {
+    "counts of the files": "Files at hand whose counts are not the definition's; the published numbers are then "
+    "compared with the definition's.",
     "counts do not add up": "Present and absent samples should add up to the printed total.",
     "counts differ from the release": "Counts of the release under the label rule as printed, and under the others.",
     "counts of another dataset": "Rows whose total is not the release's, beside the counts of the other datasets.",
@@ -94,12 +96,15 @@ class Finding:
 COLUMNS = [field.name for field in fields(Finding)]
 
 
-def list_discrepancies(published: Published, definitions: Definitions) -> pd.DataFrame:
+def list_discrepancies(
+    published: Published, definitions: Definitions, counted: Path | None = None
+) -> pd.DataFrame:
     """All findings, one row each (columns: COLUMNS), ordered by kind and, within a kind, as printed.
 
     ``published`` holds the tables of FILES by file name, as :func:`read_published` gives them;
     ``definitions`` the definitions of the datasets they name. A dataset without a definition is
-    compared with itself alone.
+    compared with itself alone. ``counted``, the dataset.json of one dataset, puts what was counted in
+    its files in place of the definition's counts, and narrows the findings to those that rest on it.
     """
     checks = (
         _sums,
@@ -114,15 +119,23 @@ def list_discrepancies(published: Published, definitions: Definitions) -> pd.Dat
         _no_information_rates,
         _balanced_classes,
     )
-    known = {name: Official(name, definition) for name, definition in definitions.items()}
+    known = {name: Official(definition, f"{name}.yaml") for name, definition in definitions.items()}
+    if counted is not None:
+        name, official, differing = _counted(counted, definitions)
+        known[name] = official
     found = [finding for check in checks for finding in check(published, known)]
+    if counted is not None:
+        found = [finding for finding in found if finding.dataset == name and official.file in finding.sources]
+        found += differing
     found.sort(key=lambda finding: list(KINDS).index(finding.kind))
     return pd.DataFrame([astuple(finding) for finding in found], columns=COLUMNS)
 
 
-def write_discrepancies(files: Sequence[Path], definitions: Definitions, out: Path) -> None:
+def write_discrepancies(
+    files: Sequence[Path], definitions: Definitions, out: Path, counted: Path | None = None
+) -> None:
     """Write :func:`list_discrepancies` of the published ``files`` as CSV."""
-    table = list_discrepancies(read_published(files), definitions)
+    table = list_discrepancies(read_published(files), definitions, counted)
     with written_whole(out) as aside:
         table.to_csv(aside, index=False)
 
@@ -151,10 +164,10 @@ def read_published(files: Sequence[Path]) -> dict[str, pd.DataFrame]:
 class Official:
     """What a definition says about its release: counts by part and by target."""
 
-    def __init__(self, name: str, definition: Definition) -> None:
+    def __init__(self, definition: Definition, file: str) -> None:
         self.definition = definition
         self.title = definition.title
-        self.file = f"{name}.yaml"
+        self.file = file
         self.rules = [rule for rule, spec in definition.labels.items() if spec.positive is not None]
 
     def images(self, part: str | None = None) -> int | None:
@@ -202,6 +215,36 @@ class Official:
         if images is None or pair is None:
             return None
         return max(pair), images, "present" if pair[0] > pair[1] else "absent"
+
+
+def _counted(path: Path, definitions: Definitions) -> tuple[str, Official, list[Finding]]:
+    """The dataset of a dataset.json, its counts, and where they are not the definition's.
+
+    Files that are not the release (a sample, a half-copied folder) tell nothing about what was
+    printed; the definition's counts then stay.
+    """
+    try:
+        facts = read_json(path)
+        name, counted, mismatches = facts["dataset"], facts["counted"], facts["discrepancies"]
+        definition = definitions[name]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NullcropError(
+            f"{path} cannot be read ({error}); delete it and run the workflow again"
+        ) from None
+    if not mismatches:
+        expected = Expected.model_validate(counted)
+        return name, Official(definition.model_copy(update={"expected": expected}), f"{name}/{path.name}"), []
+    official = Official(definition, f"{name}.yaml")
+    finding = Finding(
+        name,
+        "definition",
+        "counts of the files",
+        f"{official.images():,} images" if official.images() else "no number of images",
+        f"{counted['images']:,} images",
+        f"{'; '.join(mismatches)}. The published numbers are compared with the definition's.",
+        f"{official.file}, {name}/{path.name}",
+    )
+    return name, official, [finding]
 
 
 def _add(words: dict[int, str], terms: Sequence[int | None], phrase: str) -> None:
@@ -337,7 +380,7 @@ def _counts_of_others(published: Published, known: Mapping[str, Official]) -> It
 # Tables 5 to 9 and the text: accuracies
 
 
-def _tables(published: Published) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def metric_tables(published: Published) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Number, dataset and rows of each table of metrics; the four columns hold Rounded."""
     metrics = published["metrics_as_printed.csv"]
     columns = ["accuracy", *ROLES.values()]
@@ -351,7 +394,7 @@ def _tables(published: Published) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def _accuracies(published: Published) -> Iterator[tuple[str, str, str, list[Rounded]]]:
     """Dataset, place, file and accuracies: one item a table, and one for the text on a dataset."""
-    for table, dataset, rows in _tables(published):
+    for table, dataset, rows in metric_tables(published):
         yield dataset, table, "metrics_as_printed.csv", list(rows["accuracy"])
     for key, claims in published["claims.csv"].groupby("dataset", sort=False):
         different = dict.fromkeys(_parse("claims.csv", text) for text in claims["accuracy"])
@@ -410,7 +453,7 @@ def _test_sizes(published: Published, known: Mapping[str, Official]) -> Iterator
             evidence + _fitting(printed, known, "test", dataset),
             f"{file}, {official.file}",
         )
-    for table, dataset, rows in _tables(published):
+    for table, dataset, rows in metric_tables(published):
         if dataset not in known:
             continue
         for column, heading in HEADINGS.items():
@@ -486,7 +529,7 @@ def _earlier_sizes(published: Published, known: Mapping[str, Official]) -> Itera
 def _constant_answers(published: Published, known: Mapping[str, Official]) -> Iterator[Finding]:
     rows = [
         (dataset, table, "metrics_as_printed.csv", row["accuracy"], row["architecture"], row["region"])
-        for table, dataset, metrics in _tables(published)
+        for table, dataset, metrics in metric_tables(published)
         for row in metrics.to_dict("records")
     ] + [
         (
@@ -614,7 +657,7 @@ def _beside(rows: pd.DataFrame, column: str, others: Sequence[str]) -> list[str]
 
 
 def _columns(published: Published, known: Mapping[str, Official]) -> Iterator[Finding]:
-    for table, dataset, rows in _tables(published):
+    for table, dataset, rows in metric_tables(published):
         official = known.get(dataset)
         sources = "metrics_as_printed.csv" + (f", {official.file}" if official else "")
         within = {column: _beside(rows, column, _others(column)).count("within") for column in HEADINGS}
@@ -664,7 +707,7 @@ def _columns(published: Published, known: Mapping[str, Official]) -> Iterator[Fi
 
 
 def _full_recall(published: Published, known: Mapping[str, Official]) -> Iterator[Finding]:
-    for table, dataset, rows in _tables(published):
+    for table, dataset, rows in metric_tables(published):
         official = known.get(dataset)
         roles = roles_of(rows, official)
         column = roles.columns["recall"] if roles else ROLES["recall"]
@@ -702,7 +745,7 @@ def _full_recall(published: Published, known: Mapping[str, Official]) -> Iterato
 
 def _same_rows(published: Published, known: Mapping[str, Official]) -> Iterator[Finding]:
     columns = ["architecture", "accuracy", *ROLES.values()]
-    for (table, dataset, rows), (other, _, others) in combinations(_tables(published), 2):
+    for (table, dataset, rows), (other, _, others) in combinations(metric_tables(published), 2):
         pairs = rows.merge(others, on=columns, suffixes=("", "_other"))
         shared = len(pairs.drop_duplicates(["architecture", "region"]))
         if 2 * shared < len(rows):
@@ -748,7 +791,7 @@ def _no_information_rates(published: Published, known: Mapping[str, Official]) -
                 continue
             crops = [
                 accuracy
-                for _, name, rows in _tables(published)
+                for _, name, rows in metric_tables(published)
                 for accuracy in rows.loc[rows["region"].isin(CROPS), "accuracy"]
                 if name == dataset
             ]

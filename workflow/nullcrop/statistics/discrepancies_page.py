@@ -9,7 +9,7 @@ from nullcrop.files import written_whole
 from nullcrop.statistics.discrepancies import COLUMNS, KINDS
 
 INTRODUCTION = """\
-<!-- Made by `make discrepancies`; edit the tables it reads, not this page. -->
+<!-- Made by `make docs`; edit the tables it reads, not this page. -->
 
 # What was printed, and what can be counted
 
@@ -52,7 +52,7 @@ def write_page(table: Path, out: Path) -> None:
     except (OSError, ValueError) as error:
         raise NullcropError(f"{table} cannot be read: {error}") from None
     if list(rows) != COLUMNS:
-        raise NullcropError(f"{table} is no table of discrepancies; `make discrepancies` makes one")
+        raise NullcropError(f"{table} is no table of discrepancies; `make docs` makes one")
     with written_whole(out) as aside:
         aside.write_text(page_of(rows), encoding="utf-8")
 

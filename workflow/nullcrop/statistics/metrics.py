@@ -1,12 +1,13 @@
 """Metrics of one cell: what its predictions on the test images say, and how surely."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import comb, logsumexp
-from scipy.stats import binomtest, norm, rankdata
+from scipy.special import logsumexp
+from scipy.stats import binomtest
 from sklearn.metrics import (
     average_precision_score,
     confusion_matrix,
@@ -14,51 +15,82 @@ from sklearn.metrics import (
     matthews_corrcoef,
     precision_score,
     recall_score,
-    roc_auc_score,
 )
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.errors import NullcropError, listed
+from nullcrop.statistics.auroc import LEVEL, TestSet, bootstrap_auroc, delong, estimate_auroc
 
 Value = float | int | bool
-
-LEVEL = 0.95
-"""Coverage of every interval."""
 
 CONSTANT_ABOVE = 0.99
 """A predictor is called constant when more than this share of its answers is one class."""
 
 
-def cell_metrics(predictions: pd.DataFrame, n_targets: int) -> dict[str, Value]:
-    """Metrics of one cell from its ``predictions``, one row a test image.
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one cell says of the images of its test set."""
 
-    ``predictions`` has the columns target and predicted (integers in 0 … K - 1, K = ``n_targets``)
-    and logit_0 … logit_{K-1} (raw outputs of the network). Shares lie in 0 … 1. Returned are
+    test: TestSet
+    predicted: NDArray[np.int64]
+    odds: NDArray[np.float64]
+    """Log-odds of each target against all others (N×K)."""
 
-    - ``n``; ``positives`` (images of target 1) or, for K > 2, ``count_0`` … ``count_{K-1}``;
+    @property
+    def score(self) -> NDArray[np.float64]:
+        """What images are ranked by: the log-odds of target 1 (N), or of each of more than two (N×K)."""
+        return self.odds[:, 1] if self.odds.shape[1] == 2 else self.odds
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each answer is right (N)."""
+        right: NDArray[np.bool_] = self.predicted == self.test.target
+        return right
+
+
+def answers_of(predictions: pd.DataFrame, n_targets: int, name: str = "") -> Answers:
+    """The answers in ``predictions``, one row a test image.
+
+    ``predictions`` has the columns target and predicted (integers in 0 … K - 1, K = ``n_targets``),
+    logit_0 … logit_{K-1} (raw outputs of the network) and group (text; empty: none). Scores are log-odds in double
+    precision (:func:`log_odds`), which do not saturate as a softmax does. ``name`` seeds the draws on this
+    test set. Raises NullcropError when the table is empty, lacks a column, or holds NaN or
+    impossible values.
+    """
+    target, predicted, logits = _checked(predictions, n_targets)
+    group = predictions["group"].fillna("").to_numpy(str)
+    return Answers(TestSet(target, group, name), predicted, log_odds(logits))
+
+
+def cell_metrics(answers: Answers) -> dict[str, Value]:
+    """Metrics of one cell. Shares lie in 0 … 1. Returned are
+
+    - ``n``; ``units``, the independent ones among them: groups, and images without a group;
+      ``rarest_units``, those that hold the target which the fewest hold;
+      ``positives`` (images of target 1) or, for K > 2, ``count_0`` … ``count_{K-1}``;
       ``chance`` = 1/K; ``no_information_rate``, the largest class share of these very images;
     - ``accuracy`` with the 95 % intervals of Wilson (1927) and of Clopper and Pearson (1934), and
       ``p_no_information``: exact one-sided binomial test of accuracy above the no-information
-      rate, as in caret's confusionMatrix (Kuhn 2008);
+      rate, as in caret's confusionMatrix (Kuhn 2008); all three take images for independent;
     - ``sensitivity``, ``precision``, ``f1``, ``specificity``, ``balanced_accuracy``, ``mcc``;
-    - ``auroc`` with ``auroc_low``, ``auroc_high`` and ``p_auroc`` of :func:`delong`, which is naive:
-      it takes images for independent and ignores groups. Several images of one patient make
-      the interval too narrow and p too small. ``average_precision`` beside it;
-    - ``tn``, ``fp``, ``fn``, ``tp`` for two targets;
+    - ``auroc`` with ``auroc_error``, ``auroc_low``, ``auroc_high`` and the primary test ``p_auroc`` (one-sided,
+      against 0.5), of :func:`~nullcrop.statistics.auroc.estimate_auroc`: by units, hence right for
+      several images of one patient;
+    - ``delong_low``, ``delong_high``, ``p_delong``: the same as if images were independent, which where they
+      are not is too narrow and too small; ``bootstrap_low``, ``bootstrap_high``, ``p_bootstrap``: the plain
+      bootstrap of groups, where there are any; all NaN for K > 2;
+    - ``average_precision``; ``tn``, ``fp``, ``fn``, ``tp`` for two targets;
     - ``constant``: over 99 % of the answers are one class.
 
-    Scores are log-odds in double precision (:func:`log_odds`), which do not saturate as a softmax
-    does. For K > 2 sensitivity, precision, F1, specificity, AUROC and average precision are
+    For K > 2 sensitivity, precision, F1, specificity, AUROC and average precision are
     one-versus-rest, averaged over the targets that occur among the test images; a target that
-    occurs but is never predicted has precision 0 there; DeLong's columns are NaN.
+    occurs but is never predicted has precision 0 there.
 
     NaN marks what is undefined: precision when nothing is predicted positive; sensitivity or
     specificity without images to count; all that compares classes when only one is present.
-
-    Raises NullcropError when the table is empty, lacks a column, or holds NaN or impossible values.
     """
-    target, predicted, logits = _checked(predictions, n_targets)
-    n, correct = len(target), int((target == predicted).sum())
+    target, predicted, n_targets = answers.test.target, answers.predicted, answers.odds.shape[1]
+    n, correct = len(target), int(answers.correct.sum())
     counts = np.bincount(target, minlength=n_targets)
     no_information_rate = counts.max() / n
     wilson = proportion_confint(correct, n, alpha=1 - LEVEL, method="wilson")
@@ -66,6 +98,8 @@ def cell_metrics(predictions: pd.DataFrame, n_targets: int) -> dict[str, Value]:
     of_classes = _two_classes if n_targets == 2 else _many_classes
     return {
         "n": n,
+        "units": answers.test.n_units,
+        "rarest_units": answers.test.rarest_units,
         **({"positives": int(counts[1])} if n_targets == 2 else _named("count", counts)),
         "chance": 1 / n_targets,
         "no_information_rate": float(no_information_rate),
@@ -75,7 +109,7 @@ def cell_metrics(predictions: pd.DataFrame, n_targets: int) -> dict[str, Value]:
         "clopper_pearson_low": float(exact[0]),
         "clopper_pearson_high": float(exact[1]),
         "p_no_information": float(binomtest(correct, n, no_information_rate, alternative="greater").pvalue),
-        **of_classes(target, predicted, log_odds(logits)),
+        **of_classes(answers),
         "constant": bool(np.bincount(predicted).max() / n > CONSTANT_ABOVE),
     }
 
@@ -90,40 +124,8 @@ def log_odds(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return odds
 
 
-def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float, float]:
-    """95 % interval of the AUROC and one-sided p against 0.5: (low, high, p).
-
-    ``positive`` and ``score`` have shape N. The variance is that of DeLong, DeLong and
-    Clarke-Pearson (1988, Biometrics 44:837), computed from midranks in O(N log N) after Sun and
-    Xu (2014, IEEE Signal Processing Letters 21:1389). Images are taken for independent: groups
-    are ignored. The interval is clipped to 0 … 1.
-
-    The variance is zero when the scores part the classes wholly (AUROC 1 or 0) or are all equal
-    (AUROC 0.5). Then p is the exact permutation p, and the interval that of Clopper and Pearson
-    for min(positives, negatives) disjoint, hence independent, pairs which all agree. With fewer
-    than two images of either class everything is NaN.
-    """
-    m, n = int(positive.sum()), int((~positive).sum())
-    if min(m, n) < 2:
-        return np.nan, np.nan, np.nan
-    midranks = rankdata(score)
-    # Share of negatives below each positive, and of positives above each negative; ties half.
-    of_positives = (midranks[positive] - rankdata(score[positive])) / n
-    of_negatives = 1 - (midranks[~positive] - rankdata(score[~positive])) / m
-    auroc = of_positives.mean()
-    variance = of_positives.var(ddof=1) / m + of_negatives.var(ddof=1) / n
-    if variance == 0:
-        agreement = proportion_confint(min(m, n), min(m, n), alpha=1 - LEVEL, method="beta")[0]
-        p = 1 / comb(m + n, m, exact=True) if auroc == 1 else 1.0
-        return float(auroc * agreement), float(1 - (1 - auroc) * agreement), p
-    error = np.sqrt(variance)
-    half = norm.ppf((1 + LEVEL) / 2) * error
-    return float(max(auroc - half, 0)), float(min(auroc + half, 1)), float(norm.sf((auroc - 0.5) / error))
-
-
-def _two_classes(
-    target: NDArray[np.int64], predicted: NDArray[np.int64], score: NDArray[np.float64]
-) -> dict[str, Value]:
+def _two_classes(answers: Answers) -> dict[str, Value]:
+    target, predicted = answers.test.target, answers.predicted
     tn, fp, fn, tp = (int(count) for count in confusion_matrix(target, predicted, labels=[0, 1]).ravel())
     sensitivity = recall_score(target, predicted, zero_division=np.nan)
     specificity = recall_score(target, predicted, pos_label=0, zero_division=np.nan)
@@ -133,14 +135,13 @@ def _two_classes(
         "f1": f1_score(target, predicted, zero_division=np.nan),
         "specificity": specificity,
         "balanced_accuracy": (sensitivity + specificity) / 2,
-        **_of_scores(target, predicted, score, [1]),
+        **_of_scores(answers, [1]),
     }
     return {**_plain(values), "tn": tn, "fp": fp, "fn": fn, "tp": tp}
 
 
-def _many_classes(
-    target: NDArray[np.int64], predicted: NDArray[np.int64], score: NDArray[np.float64]
-) -> dict[str, Value]:
+def _many_classes(answers: Answers) -> dict[str, Value]:
+    target, predicted = answers.test.target, answers.predicted
     present = np.unique(target)
     macro = {"labels": present, "average": "macro", "zero_division": 0}
     sensitivity = recall_score(target, predicted, **macro)
@@ -152,22 +153,46 @@ def _many_classes(
         "f1": f1_score(target, predicted, **macro),
         "specificity": np.mean(specificities) if specificities else np.nan,
         "balanced_accuracy": sensitivity if len(present) > 1 else np.nan,
-        **_of_scores(target, predicted, score, present.tolist()),
+        **_of_scores(answers, present.tolist()),
     }
     return _plain(values)
 
 
-def _of_scores(
-    target: NDArray[np.int64], predicted: NDArray[np.int64], score: NDArray[np.float64], classes: list[int]
-) -> dict[str, float]:
+SCORES = (
+    "mcc",
+    "auroc",
+    "auroc_error",
+    "auroc_low",
+    "auroc_high",
+    "p_auroc",
+    "delong_low",
+    "delong_high",
+    "p_delong",
+    "bootstrap_low",
+    "bootstrap_high",
+    "p_bootstrap",
+    "average_precision",
+)
+
+
+def _of_scores(answers: Answers, classes: list[int]) -> dict[str, float]:
     """MCC, AUROC and average precision; one-versus-rest, averaged over ``classes``."""
-    names = ("mcc", "auroc", "auroc_low", "auroc_high", "p_auroc", "average_precision")
-    if len(np.unique(target)) < 2:
-        return dict.fromkeys(names, np.nan)
-    auroc = np.mean([roc_auc_score(target == k, score[:, k]) for k in classes])
-    precision = np.mean([average_precision_score(target == k, score[:, k]) for k in classes])
-    interval = delong(target == 1, score[:, 1]) if score.shape[1] == 2 else (np.nan, np.nan, np.nan)
-    return dict(zip(names, (matthews_corrcoef(target, predicted), auroc, *interval, precision), strict=True))
+    test, score = answers.test, answers.score
+    if len(np.unique(test.target)) < 2:
+        return dict.fromkeys(SCORES, np.nan)
+    estimate, _ = estimate_auroc(test, score)
+    unknown = (np.nan, np.nan, np.nan)
+    values = (
+        matthews_corrcoef(test.target, answers.predicted),
+        estimate.value,
+        estimate.error,
+        *estimate.interval(),
+        estimate.p,
+        *(delong(test.target == 1, score) if score.ndim == 1 else unknown),
+        *(bootstrap_auroc(test, score) if score.ndim == 1 and test.grouped else unknown),
+        np.mean([average_precision_score(test.target == k, answers.odds[:, k]) for k in classes]),
+    )
+    return dict(zip(SCORES, values, strict=True))
 
 
 def _checked(
@@ -175,7 +200,7 @@ def _checked(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Target (N), predicted (N) and logits (N×K), or a NullcropError that says what is wrong."""
     columns = [f"logit_{k}" for k in range(n_targets)]
-    missing = [name for name in ("target", "predicted", *columns) if name not in predictions]
+    missing = [name for name in ("group", "target", "predicted", *columns) if name not in predictions]
     if missing:
         raise NullcropError(f"the predictions lack the column {listed(missing)}")
     if predictions.empty:

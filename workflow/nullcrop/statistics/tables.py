@@ -1,19 +1,23 @@
 """Tables of metrics: one row a cell, from the files that finished cells left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from nullcrop.config.cell import CELL_COLUMNS
-from nullcrop.config.names import ARCHITECTURES, SPLITS, VIEWS
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, sha256_of, written_whole
-from nullcrop.statistics.metrics import cell_metrics
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.names import ARCHITECTURES, VIEWS, place_of_split
+from nullcrop.errors import NullcropError, listed
+from nullcrop.files import read_json, sha256_of, sha256_of_lines, written_whole
+from nullcrop.progress import tracked
+from nullcrop.statistics.auroc import TestSet
+from nullcrop.statistics.families import Field, add_families, add_study_corrections
+from nullcrop.statistics.metrics import Answers, answers_of, cell_metrics
 
-ORDERS = {"split": SPLITS, "view": VIEWS, "architecture": ARCHITECTURES}
-"""Axes of the grid whose names have an order; the others are sorted as they are."""
+ORDERS = {"view": VIEWS, "architecture": ARCHITECTURES}
+"""Axes of the grid whose names have an order; splits have that of the protocols, then of the shuffles."""
 
 TEXT_COLUMNS = [*(name for name in CELL_COLUMNS if name != "seed"), "numerics"]
 PARTS = ("train", "val", "test")
@@ -27,30 +31,66 @@ def read_predictions(cell: Path) -> pd.DataFrame:
     return _read(cell / "predictions.csv", dtype={"id": str, "group": str}).fillna({"group": ""})
 
 
-def metrics_of_cells(folders: Sequence[Path]) -> pd.DataFrame:
-    """Metrics of finished cells, one row a folder.
+@dataclass(frozen=True, eq=False)
+class FinishedCell:
+    """A cell, what its record says, and its answers on the test set it shares with others."""
 
-    Columns: the cell's coordinates (CELL_COLUMNS), numbers of images as ``n_train``, ``n_val`` and
-    ``n_test``, ``numerics``, ``seconds`` of training, then those of
-    :func:`~nullcrop.statistics.metrics.cell_metrics`. Rows are sorted by the coordinates, in the
-    order of the registries where one exists, whatever the order of ``folders``.
+    cell: Cell
+    facts: Mapping[str, Any]
+    """Numbers of images as ``n_train``, ``n_val`` and ``n_test``, ``numerics``, ``seconds`` of training."""
+    answers: Answers
 
-    Raises NullcropError, which names the file, when one is missing or half-written.
+
+def read_cells(folders: Sequence[Path]) -> list[FinishedCell]:
+    """The finished cells in ``folders``, sorted by their coordinates.
+
+    Cells whose test images (id, target and group) are the same share one TestSet, which is named after its
+    content. Raises NullcropError, which names the file, when one is missing or half-written.
     """
     if not folders:
         raise NullcropError("no finished cell was given, so there is nothing to put into a table")
-    table = pd.DataFrame([_row(Path(folder)) for folder in folders])
+    tests: dict[str, TestSet] = {}
+    cells = [_read_cell(Path(folder), tests) for folder in tracked(folders, len(folders), "cells read")]
+    table = pd.DataFrame([astuple(one.cell) for one in cells], columns=CELL_COLUMNS)
+    return [cells[i] for i in table.sort_values(CELL_COLUMNS, key=_in_order).index]
+
+
+def read_histories(folders: Sequence[Path]) -> pd.DataFrame:
+    """Histories of finished cells, one row an epoch: the cell's coordinates (CELL_COLUMNS), then those of history.csv.
+
+    Raises NullcropError, which names the file, when one is missing or cannot be read.
+    """
+    if not folders:
+        raise NullcropError("no finished cell was given, so there is no history to read")
+    tables = []
+    for folder in tracked(folders, len(folders), "histories read"):
+        cell = Cell.from_path("/".join(folder.parts[-len(CELL_COLUMNS) :]))
+        tables.append(_read(folder / "history.csv").assign(**asdict(cell)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def metrics_of_cells(cells: Sequence[FinishedCell], field: Field, level: float) -> pd.DataFrame:
+    """Metrics of finished cells of one dataset, one row a cell, in their order.
+
+    Columns: the cell's coordinates (CELL_COLUMNS), its facts, those of
+    :func:`~nullcrop.statistics.metrics.cell_metrics`, and those of
+    :func:`~nullcrop.statistics.families.add_families`, to which ``field`` and ``level`` belong.
+    """
+    rows = [
+        {**asdict(one.cell), **one.facts, **cell_metrics(one.answers)}
+        for one in tracked(cells, len(cells), "cells evaluated")
+    ]
+    table = pd.DataFrame(rows)
     # Counts stay whole numbers where datasets of two and of more classes share the table.
     counts = [
         name for name in table if name in ("positives", "tn", "fp", "fn", "tp") or "count_" in str(name)
     ]
     table = table.astype(dict.fromkeys(counts, "Int64"))
-    return table.sort_values(CELL_COLUMNS, key=_in_order, ignore_index=True)
+    return add_families(table, [one.answers for one in cells], field, level)
 
 
-def write_metrics(folders: Sequence[Path], out: Path) -> None:
-    """Write :func:`metrics_of_cells` as CSV; every float reads back as the same float."""
-    table = metrics_of_cells(folders)
+def write_table(table: pd.DataFrame, out: Path) -> None:
+    """Write ``table`` as CSV; every float reads back as the same float."""
     with written_whole(out) as aside:
         table.to_csv(aside, index=False)
 
@@ -66,15 +106,26 @@ def join_tables(paths: Sequence[Path], out: Path) -> None:
     A column that a table lacks is empty in its rows. Raises NullcropError, which names the file,
     when one is missing or cannot be read.
     """
+    write_table(_joined(paths, out), out)
+
+
+def join_metrics(paths: Sequence[Path], out: Path) -> None:
+    """Write the metrics of a whole study: its datasets' rows, with p corrected over all of them.
+
+    Added are the columns of :func:`~nullcrop.statistics.families.add_study_corrections`.
+    """
+    joined = _joined(paths, out)
+    corrected = add_study_corrections(joined[["role"]].assign(p_auroc=joined["p_auroc"].astype(float)))
+    write_table(joined.join(corrected[["p_holm", "p_bh"]]), out)
+
+
+def _joined(paths: Sequence[Path], out: Path) -> pd.DataFrame:
     if not paths:
         raise NullcropError(f"{out}: no table was given to join")
-    joined = pd.concat([_read(path, dtype=str) for path in paths], ignore_index=True)
-    with written_whole(out) as aside:
-        joined.to_csv(aside, index=False)
+    return pd.concat([_read(path, dtype=str) for path in paths], ignore_index=True)
 
 
-def _row(folder: Path) -> dict[str, Any]:
-    """One cell's row of the table."""
+def _read_cell(folder: Path, tests: dict[str, TestSet]) -> FinishedCell:
     path = folder / "cell.json"
     try:
         record = read_json(path)
@@ -85,24 +136,33 @@ def _row(folder: Path) -> dict[str, Any]:
     predictions = read_predictions(folder)
     n_targets = sum(str(name).startswith("logit_") for name in predictions)
     try:
-        row = {
-            **{name: record["cell"][name] for name in CELL_COLUMNS},
+        cell = Cell(**{name: record["cell"][name] for name in CELL_COLUMNS})
+        facts = {
             **{f"n_{part}": record["images"][part] for part in PARTS},
             "numerics": record["numerics"],
             "seconds": record["seconds"],
         }
     except (KeyError, TypeError) as error:
         raise _damaged(path, f"{error} is missing") from None
+    lacking = [name for name in ("id", "group", "target") if name not in predictions]
+    if lacking:
+        raise _damaged(folder / "predictions.csv", f"the column {listed(lacking)} is missing")
     if record.get("predictions_sha256") != sha256_of(folder / "predictions.csv"):
         raise _damaged(folder / "predictions.csv", "its checksum is not the one in cell.json")
     try:
-        return {**row, **cell_metrics(predictions, max(n_targets, 2))}
+        predictions = predictions.sort_values("id", ignore_index=True)
+        images = predictions["id"] + "\t" + predictions["group"] + "\t" + predictions["target"].astype(str)
+        name = sha256_of_lines(images.to_list())
+        answers = answers_of(predictions, max(n_targets, 2), name)
     except NullcropError as error:
         raise NullcropError(f"{folder / 'predictions.csv'}: {error}") from None
+    return FinishedCell(cell, facts, replace(answers, test=tests.setdefault(name, answers.test)))
 
 
 def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Sort key of a coordinate: its place in the registry, or itself where there is none."""
+    if column.name == "split":
+        return column.map(place_of_split)
     order = ORDERS.get(str(column.name))
     return column if order is None else column.map({name: place for place, name in enumerate(order)})
 

@@ -15,9 +15,6 @@ from nullcrop.files import written_whole
 from nullcrop.progress import say
 from nullcrop.training.numerics import device_name
 
-CHECKPOINT = "checkpoint.pt"
-"""Name of the file in a cell's working folder."""
-
 
 def save_checkpoint(
     path: Path,

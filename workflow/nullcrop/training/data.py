@@ -20,7 +20,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class InputImages:
     """A view's images, resized to ``size`` pixels, normalised as ImageNet's, on ``device``."""
 
-    def __init__(self, view: View, size: int, device: torch.device) -> None:
+    def __init__(self, view: View | Sequence[NDArray[np.uint8]], size: int, device: torch.device) -> None:
         self._view, self._size, self._device = view, size, device
         self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1)
         self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1)

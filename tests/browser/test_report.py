@@ -1,0 +1,232 @@
+"""The report in a real browser: it opens from disk, answers hand and keyboard, and can be read by all."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from nullcrop.config.models import Project
+from nullcrop.statistics.tables import metrics_of_cells
+
+from ..hostile import CLASSES, HOSTILE, TITLE
+
+WIDTHS = {"wide": 1280, "narrow": 375}
+
+
+def live(page: Page, name: str) -> Locator:
+    """The chart of this name, scrolled to and brought to life."""
+    figure = page.locator(f"figure#{name}")
+    figure.scroll_into_view_if_needed()
+    expect(figure.locator(".drawing.live svg")).to_be_visible()
+    return figure
+
+
+def point(page: Page, target: Locator) -> None:
+    """Move the mouse to the middle of ``target``, whatever lies on top of it there."""
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def unfold_everything(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach((details) => (details.open = true))")
+    for figure in page.locator("figure.chart").all():
+        live(page, str(figure.get_attribute("id")))
+
+
+def test_opens_from_disk_and_says_how_far_it_is(page: Page) -> None:
+    expect(page).to_have_title(re.compile("First study, Second study"))
+    expect(page.locator("header")).to_contain_text("26 of 42 networks done")
+    expect(page.locator("main > .notice")).to_contain_text("16 of 42 cells have no result yet")
+    expect(page.locator("#dataset-waiting")).to_contain_text("not listed yet")
+
+
+def test_every_chart_comes_to_life(page: Page) -> None:
+    unfold_everything(page)
+    assert page.locator("figure.chart").count() == page.locator(".drawing.live svg").count() > 8
+
+
+def test_the_grid_shows_every_planned_cell_and_tells_the_missing(page: Page) -> None:
+    grid = live(page, "grid-chart")
+    rows = 3  # datasets; with 3 views of 2 networks each
+    expect(grid.locator(".mark-rect.role-mark path")).to_have_count(rows * 3 * 2)
+    # Of the hostile dataset one view is missing, of the waiting one everything.
+    expect(grid.locator(".mark-rect.role-mark path[stroke-dasharray]")).to_have_count(2 + 6)
+
+
+def test_hovering_tells_numbers_and_intervals(page: Page) -> None:
+    grid = live(page, "grid-chart")
+    point(page, grid.locator(".mark-rect.role-mark path:not([stroke-dasharray])").first)
+    tooltip = page.locator("#vg-tooltip-element")
+    expect(tooltip).to_contain_text(
+        re.compile(r"AUROC0\.\d{3} \(95 % interval 0\.\d{3} to \d\.\d{3}\); cells from")
+    )
+    expect(tooltip).to_contain_text("no-information rate")
+    expect(tooltip).to_contain_text("constant: one class for over 99 % of the images (1 of 2 cells)")
+
+
+def test_the_grids_menus_filter_and_recolour(page: Page) -> None:
+    grid = live(page, "grid-chart")
+    numbers = grid.locator(".mark-text.role-mark text")
+    before = numbers.all_text_contents()
+    grid.get_by_label("colour").select_option("accuracy − no-information rate")
+    expect(numbers.first).to_have_text(re.compile(r"^[+−]\d+$"))
+    grid.get_by_label("colour").select_option("AUROC")
+    expect(numbers.first).to_have_text(before[0])
+    grid.get_by_label("seed").select_option("1")
+    expect(numbers.nth(1)).not_to_have_text(before[1])
+    grid.get_by_label("seed").select_option("all")
+    grid.get_by_label("study").select_option("second")
+    expect(numbers).to_have_count(12)  # two splits of one dataset
+    grid.get_by_label("split").select_option("grouped")
+    expect(numbers).to_have_count(6)
+
+
+def test_the_grids_number_is_the_mean_of_the_cells(page: Page, project: Project) -> None:
+    results = Path(project.config.paths.results, "cells", "complete", "printed", "random")
+    folders = [results / "upper_left" / "resnet50" / "scratch" / f"seed{seed}" for seed in (0, 1)]
+    expected = metrics_of_cells(folders)["auroc"].mean()
+    grid = live(page, "grid-chart")
+    assert grid.locator(".mark-text.role-mark text").all_text_contents()[1] == f"{expected:.2f}"
+
+
+def test_a_click_leads_to_the_dataset(page: Page) -> None:
+    point(page, live(page, "grid-chart").locator(".mark-text.role-mark text").first)
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_url("**/index.html#dataset-complete")
+    expect(page.locator("#dataset-complete h3")).to_be_in_viewport()
+
+
+def test_every_link_within_the_page_leads_somewhere(page: Page) -> None:
+    targets = page.eval_on_selector_all("a", "links => links.map((link) => link.getAttribute('href'))")
+    assert len(targets) > 10
+    for target in targets:
+        assert target.startswith("#"), target
+        assert page.locator(f"[id='{target[1:]}']").count() == 1, target
+
+
+def cells_table(page: Page) -> Locator:
+    page.locator("#complete-every summary").click()
+    return page.locator("#complete-cells")
+
+
+def column(table: Locator, heading: str) -> list[str]:
+    place = table.locator("th").all_text_contents().index(heading)
+    return table.locator(f"tbody tr:visible td:nth-child({place + 1})").all_text_contents()
+
+
+def test_a_table_sorts_by_hand_and_by_keyboard(page: Page) -> None:
+    table = cells_table(page)
+    heading = table.get_by_role("columnheader", name="AUROC", exact=True)
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    values = [float(text) for text in column(table, "AUROC")]
+    assert values == sorted(values)
+    heading.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert [float(text) for text in column(table, "AUROC")] == values[::-1] or sorted(values) != values
+    assert table.locator("th[aria-sort]").count() == 1
+
+
+def test_what_is_missing_sorts_last_either_way(page: Page) -> None:
+    page.locator("#hostile-every summary").click()
+    table = page.locator("#hostile-cells")
+    button = table.get_by_role("columnheader", name="AUROC", exact=True).get_by_role("button")
+    for _ in range(2):
+        button.click()
+        assert column(table, "AUROC")[-4:] == ["–"] * 4
+        assert "–" not in column(table, "AUROC")[:-4]
+
+
+def test_a_table_filters_and_says_so(page: Page) -> None:
+    table = cells_table(page)
+    table.get_by_label("Filter rows").fill("upper grouped")
+    assert set(column(table, "view")) == {"upper left"}
+    expect(table.get_by_role("status")).to_have_text("2 of 24 rows")
+    table.get_by_label("Filter rows").fill("")
+    assert len(column(table, "view")) == 24
+
+
+def test_a_table_is_copied_as_csv_with_every_digit(page: Page, project: Project) -> None:
+    table = cells_table(page)
+    table.get_by_label("Filter rows").fill("first original ResNet50")
+    table.get_by_role("button", name="Copy as CSV").click()
+    expect(table.get_by_role("status")).to_have_text("2 rows copied")
+    rows = list(csv.reader(io.StringIO(page.evaluate("navigator.clipboard.readText()"))))
+    heading = rows[0].index("AUROC")
+    folder = Path(project.config.paths.results, "cells/complete/printed/random/original/resnet50/scratch")
+    expected = [metrics_of_cells([folder / f"seed{seed}"])["auroc"].item() for seed in (0, 1)]
+    assert [float(row[heading]) for row in rows[1:]] == expected
+
+
+def test_hostile_names_are_text(page: Page) -> None:
+    unfold_everything(page)
+    section = page.locator("#dataset-hostile")
+    expect(section.locator("h3")).to_have_text(TITLE)
+    for text in (*CLASSES, str(HOSTILE["modality"]), str(HOSTILE["citation"]), HOSTILE["homepage"]):
+        expect(section.locator("dl")).to_contain_text(text)
+    expect(page).to_have_title(re.compile("First study"))
+    assert section.locator("b, i, h1, style, svg[onload]").count() == 0
+    grid = live(page, "grid-chart")
+    expect(grid.locator("svg")).to_contain_text("<script>")
+    point(page, grid.locator(".mark-text.role-mark text").nth(3))
+    expect(page.locator("#vg-tooltip-element")).to_contain_text("<script>")
+
+
+def test_links_within_folded_parts_unfold_them(page: Page) -> None:
+    page.goto(page.url + "#complete-cells")
+    expect(page.locator("#complete-cells table")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing_serious(page: Page, width: str, scheme: str) -> None:
+    page.set_viewport_size({"width": WIDTHS[width], "height": 800})
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.reload()
+    unfold_everything(page)
+    found = Axe().run(page).response["violations"]
+    serious = [
+        f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("width", [*WIDTHS.values(), 320])
+def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.reload()
+    unfold_everything(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_printing_unfolds_everything_and_folds_it_again(page: Page) -> None:
+    folded = page.locator("details:not([open])").count()
+    assert folded
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    expect(page.locator("#complete-cells td").first).to_be_visible()
+    expect(page.locator("nav, .tools").first).to_be_hidden()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count() == folded
+
+
+def test_without_scripts_charts_and_tables_stand(browser: Browser, report: Path) -> None:
+    context = browser.new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    expect(page.locator("#grid-chart svg")).to_be_visible()
+    expect(page.locator("#dataset-complete figure svg").first).to_be_visible()
+    expect(page.locator("#methods-studies table")).to_be_visible()
+    context.close()

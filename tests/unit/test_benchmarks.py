@@ -1,0 +1,31 @@
+"""The benchmarks run to their end in their small size; what they measure is not judged here."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("out_of_core", r"^nullcrop +[\d.]+ +\d+ +\d+\nnumpy\.load +[\d.]+ +\d+ +\d+\nratio +[\d.]+ +[\d.]+ +[\d.]+\n\Z"),
+        ("six_views", r"^ISIC-2019 \(25,331\)( +[\d.]+ \([\d.]+\)){5}\n\Z"),
+    ],
+)  # fmt: skip
+def test_a_benchmark_prints_its_table_and_leaves_nothing(name: str, table: str, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--quick", "--folder", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert re.search(table, run.stdout, flags=re.MULTILINE), run.stdout
+    assert list(tmp_path.iterdir()) == []

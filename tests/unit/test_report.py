@@ -1,0 +1,325 @@
+"""The report's facts, tables and page, from results that are complete, half finished or damaged."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from nullcrop.cli import main
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.grid import Grid
+from nullcrop.config.models import Project, read_project
+from nullcrop.config.names import ARCHITECTURES
+from nullcrop.report import frames
+from nullcrop.report.facts import CURVE_POINTS, Facts, collect, roc_points
+from nullcrop.report.page import page_of
+from nullcrop.report.tables import Column, table_of
+
+from ..generated_results import half_finished, write_cell
+from ..hostile import CLASSES, HOSTILE, TITLE
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Parsed(HTMLParser):
+    """A page as elements with their attributes, and the text of each kind of element."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self.elements[-1][0] if self.elements else "", data))
+
+    def attributes(self, name: str) -> list[str]:
+        return [str(attributes[name]) for _, attributes in self.elements if name in attributes]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return half_finished(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def facts(project: Project) -> Facts:
+    return collect(project)
+
+
+@pytest.fixture(scope="module")
+def page(facts: Facts) -> str:
+    return page_of(facts)
+
+
+@pytest.fixture
+def copy(project: Project, tmp_path: Path) -> Project:
+    """The same results where they may be changed."""
+    shutil.copytree(project.config.paths.results, tmp_path / "results")
+    content = json.loads(project.config.model_dump_json(exclude_defaults=True))
+    return Project({**content, "paths": {"results": str(tmp_path / "results")}})
+
+
+def folder_of(project: Project, cell: Cell) -> Path:
+    return Path(project.config.paths.results, "cells", cell.path)
+
+
+def test_states_are_those_of_the_files(facts: Facts) -> None:
+    states = {dataset.name: Counter(one.state for one in dataset.cells) for dataset in facts.datasets}
+    assert states == {
+        "complete": {"done": 18},
+        "hostile": {"done": 8, "missing": 4},
+        "waiting": {"missing": 12},
+    }
+    waiting = facts.datasets[2]
+    assert (waiting.counts, waiting.leaks, waiting.samples_figure) == (None, None, None)
+
+
+def test_a_damaged_cell_is_told_and_the_others_are_reported(copy: Project) -> None:
+    cells = Grid(copy).cells("first", "complete")
+    predictions = folder_of(copy, cells[0]) / "predictions.csv"
+    predictions.write_bytes(predictions.read_bytes()[:200])
+    (folder_of(copy, cells[1]) / "history.csv").unlink()
+    (folder_of(copy, cells[2]) / "cell.json").write_text('{"recipe": ')
+    complete = collect(copy, "complete").datasets[0]
+    states = {one.cell: one for one in complete.cells}
+    assert [states[cell].state for cell in cells[:4]] == ["damaged", "damaged", "missing", "done"]
+    assert str(predictions) in states[cells[0]].problem
+    assert len(complete.metrics) == 15
+    assert not {cells[0], cells[1], cells[2]} & set(complete.curves)
+
+
+def test_a_cell_of_another_recipe_is_not_done(copy: Project) -> None:
+    path = folder_of(copy, Grid(copy).cells("first", "complete")[0]) / "cell.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "recipe": {**record["recipe"], "epochs": 99}}))
+    assert [one.state for one in collect(copy, "complete").datasets[0].cells].count("missing") == 1
+
+
+def test_the_studys_own_tables_are_taken_while_they_are_newer_than_its_cells(copy: Project) -> None:
+    study = collect(copy, "complete").datasets[0].studies["first"]
+    folder = Path(copy.config.paths.results, "studies", "first", "complete")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("metrics", "comparisons", "verdicts"):
+        table: pd.DataFrame = getattr(study, name)
+        table.assign(**({"sentence": "as written"} if name == "verdicts" else {})).to_csv(
+            folder / f"{name}.csv", index=False
+        )
+    read = collect(copy, "complete").datasets[0].studies["first"]
+    assert set(read.verdicts["sentence"]) == {"as written"}
+    pd.testing.assert_frame_equal(read.metrics, study.metrics, check_dtype=False)
+
+    newest = folder_of(copy, Grid(copy).cells("first", "complete")[0]) / "cell.json"
+    os.utime(newest, (2**31, 2**31))
+    assert set(collect(copy, "complete").datasets[0].studies["first"].verdicts["sentence"]) != {"as written"}
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(-40, 40)), min_size=4, max_size=400).filter(
+        lambda pairs: 0 < sum(positive for positive, _ in pairs) < len(pairs)
+    )
+)
+def test_drawn_roc_curves_stay_at_the_whole_ones(pairs: list[tuple[bool, int]]) -> None:
+    positive, score = (np.array(column) for column in zip(*pairs, strict=True))
+    x, y = roc_points([(positive, score)])
+    whole_x, whole_y, _ = roc_curve(positive, score, drop_intermediate=False)
+    assert len(x) <= max(CURVE_POINTS, 2)
+    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
+    # Both as functions of the way along the curve, which never turns back.
+    along = (np.array(x) + y) / 2
+    back = np.interp((whole_x + whole_y) / 2, along, y)
+    assert np.abs(back - whole_y).max() <= 1 / (CURVE_POINTS - 1) + 1e-3
+
+
+def test_the_roc_curve_of_several_targets_has_their_mean_area() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 3, 3000)
+    scores = rng.normal(size=(3000, 3)) + np.eye(3)[target]
+    x, y = roc_points([(target == k, scores[:, k]) for k in range(3)])
+    areas = [roc_auc_score(target == k, scores[:, k]) for k in range(3)]
+    assert np.trapezoid(y, x) == pytest.approx(np.mean(areas), abs=0.002)
+
+
+def test_a_class_without_images_has_no_roc_curve() -> None:
+    assert roc_points([(np.ones(3, bool), np.arange(3.0))]) == ([], [])
+
+
+def test_the_grid_has_a_row_for_every_planned_network_of_every_study(facts: Facts) -> None:
+    rows = frames.grid_rows(facts)
+    assert len(rows) == 36 + 12
+    assert rows["done"].sum() == 12 + 8 + 12
+    assert set(rows.loc[rows["row"].str.startswith("Complete"), "row"]) == {
+        "Complete · random",
+        "Complete · grouped",
+    }
+    missing = rows[rows["done"] == 0]
+    assert missing[["auroc", "accuracy", "n"]].isna().all(axis=None)
+    means = rows[rows["row"] == "Complete · random"].groupby("study")["auroc"].count()
+    assert means.to_dict() == {"first": 12, "second": 6}
+
+
+def test_means_over_seeds_keep_the_interval_of_one_test_set(facts: Facts) -> None:
+    cells = frames.planned(facts.datasets[0])
+    marks = frames.marks(cells, "auroc")
+    mean = marks[(marks["mark"] == "mean") & marks["panel"].str.contains("random")].iloc[0]
+    seeds = cells[(cells["place"] == mean["view"]) & (cells["series"] == mean["series"])]
+    seeds = seeds[seeds["split"] == "random"]
+    assert mean["value"] == pytest.approx(seeds["auroc"].mean())
+    assert mean["low"] == pytest.approx(seeds["auroc_low"].mean())
+    assert f"from {seeds['auroc'].min():.3f} to {seeds['auroc'].max():.3f}" in mean["text"]
+
+
+def test_confusion_matrices_count_every_test_image(facts: Facts) -> None:
+    complete = facts.datasets[0]
+    cells = frames.planned(complete)
+    counts = frames.confusion_counts(complete, cells)
+    assert counts["images"].sum() == 18 * 60
+    right = counts[counts["true"] == counts["predicted"]]["images"].sum()
+    assert right == round((complete.metrics["accuracy"] * complete.metrics["n"]).sum())
+
+
+def test_the_page_needs_nothing_but_itself(page: str) -> None:
+    parsed = Parsed(page)
+    assert not [tag for tag, _ in parsed.elements if tag in ("iframe", "object", "embed", "base", "form")]
+    assert [attributes for tag, attributes in parsed.elements if tag == "link"] == [
+        {"rel": "icon", "href": "data:,"}
+    ]
+    assert all(source.startswith("data:") for source in parsed.attributes("src"))
+    assert not [tag for tag, attributes in parsed.elements if tag == "script" and "src" in attributes]
+    style = next(text for tag, text in parsed.texts if tag == "style")
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_only_the_pages_own_scripts_may_run(page: str) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    policy = next(content for content in Parsed(page).attributes("content") if "default-src" in content)
+    assert "default-src 'none'" in policy
+    assert re.findall("'sha256-(.+?)'", policy) == digests
+    assert len(digests) == 2
+
+
+def test_identifiers_are_unique_and_found(page: str) -> None:
+    parsed = Parsed(page)
+    ids = parsed.attributes("id")
+    assert not [name for name, times in Counter(ids).items() if times > 1]
+    for name in (*parsed.attributes("aria-labelledby"), *parsed.attributes("data-spec")):
+        assert name in ids
+    for name in re.findall(r"url\(#([^)]+)\)", page.split("<script>")[0]):
+        assert name in ids, name
+
+
+def test_pictures_and_headings_can_be_heard(page: str) -> None:
+    parsed = Parsed(page)
+    pictures = [attributes for tag, attributes in parsed.elements if tag == "img"]
+    assert len(pictures) == 2
+    assert all(len(str(attributes["alt"])) > 40 for attributes in pictures)
+    drawings = [attributes for _, attributes in parsed.elements if attributes.get("role") == "img"]
+    assert len(drawings) > 8
+    assert all(len(str(attributes["aria-label"])) > 40 for attributes in drawings)
+    assert all(attributes.get("scope") == "col" for tag, attributes in parsed.elements if tag == "th")
+
+
+def test_hostile_names_stay_text(page: str) -> None:
+    parsed = Parsed(page)
+    texts = [text for _, text in parsed.texts]
+    for name in (TITLE, str(HOSTILE["modality"]), str(HOSTILE["notes"]), str(HOSTILE["citation"])):
+        assert name in texts
+    assert any(all(name in text for name in CLASSES) for text in texts)
+    assert not [tag for tag, _ in parsed.elements if tag in ("b", "i", "h5")]
+    assert not [link for link in parsed.attributes("href") if not link.startswith(("#", "data:,"))]
+    assert str(HOSTILE["labels"]["printed"]["evidence"]) in " ".join(texts)
+    assert not parsed.attributes("onerror") + parsed.attributes("onload")
+
+
+def test_charts_are_data_that_parse(page: str) -> None:
+    specs = re.findall(r'<script type="application/json" id="[^"]+">(.*?)</script>', page, flags=re.DOTALL)
+    assert len(specs) > 8
+    assert all("$schema" in json.loads(spec) for spec in specs)
+    assert not [spec for spec in specs if "<" in spec]
+
+
+def test_every_architecture_has_its_colour_in_light_and_dark() -> None:
+    style = (resources.files("nullcrop.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    for architecture in ARCHITECTURES:
+        assert style.count(f"--series-{architecture.replace('_', '-')}: #") == 2, architecture
+
+
+def test_one_dataset_alone(project: Project) -> None:
+    page = page_of(collect(project, "complete"))
+    assert "dataset-complete" in page
+    assert "waiting" not in page.lower()
+    assert "<title>Complete" in page
+
+
+def test_an_unknown_dataset_is_named(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    arguments = ["--config", project.config.model_dump_json(exclude_defaults=True), "--out", str(config)]
+    assert main(["resolve-config", *arguments]) == 0
+    assert read_project(config).config == project.config
+    out = tmp_path / "report.html"
+    assert main(["report", "--configfile", str(config), "--only", "compete", "--out", str(out)]) == 1
+    assert "no study names the dataset 'compete', did you mean 'complete'?" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_published_values_stand_beside_reproduced_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    study = {
+        "title": "Study",
+        "datasets": ["breastmnist"],
+        "splits": ["official_balanced"],
+        "views": ["upper_left"],
+        "architectures": ["vgg16"],
+    }
+    project = Project({"studies": {"main": study}, "paths": {"results": str(tmp_path)}})
+    write_cell(project, Grid(project).all_cells[0], 156, 0.5)
+    breast = collect(project).datasets[0]
+    table = breast.published.set_index(["architecture", "view", "metric", "statistic"])
+    run = table.loc["vgg16", "upper_left", "accuracy", "value"].iloc[0]
+    assert run["reproduced"] == pytest.approx(breast.metrics["accuracy"].item())
+    assert np.isnan(table.loc[("resnet50", "upper_left", "accuracy", "value"), "reproduced"])
+    assert "breastmnist" in set(breast.discrepancies["dataset"])
+
+
+def test_missing_values_are_dashes_that_sort_as_nothing() -> None:
+    frame = pd.DataFrame({"a": [0.25, np.nan, None], "b": ["", "x", pd.NA]})
+    table = table_of(
+        frame, "t", "caption", {"a": Column("A", "{:.1f}".format), "b": Column("B"), "c": Column("C")}
+    )
+    assert [column.heading for column in table.columns] == ["A", "B"]
+    assert [[(field.text, field.value) for field in row] for row in table.rows] == [
+        [("0.2", "0.25"), ("–", "")],
+        [("–", ""), ("x", "x")],
+        [("–", ""), ("–", "")],
+    ]
+
+
+def test_every_cell_of_every_study_is_in_its_table(facts: Facts) -> None:
+    for dataset in facts.datasets:
+        table = frames.every_cell(dataset)
+        planned = {(name, cell) for name, study in dataset.studies.items() for cell in study.cells}
+        assert len(table) == len(planned)
+        cells = [Cell(*row) for row in table[CELL_COLUMNS].itertuples(index=False)]
+        assert set(zip(table["study"], cells, strict=True)) == planned

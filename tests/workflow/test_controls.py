@@ -1,0 +1,82 @@
+"""Baselines and shuffled targets as cells of a study."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from .conftest import Checkout
+
+TRUE, SHUFFLED = (f"results/cells/one/printed/{split}" for split in ("grouped", "grouped_shuffle1"))
+
+
+def test_controls_are_cells_of_their_study(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    controls = {"baselines": ["mean_rgb", "file_facts"], "shuffles": 1}
+    checkout.write_study(datasets=["one"], views=["upper_left"], **controls)
+    plan = checkout.plan()
+    assert (plan["train_cell"], plan["fit_baselines"], plan["split_samples"]) == (2, 2, 2)
+    checkout.snakemake()
+    assert checkout.plan() == {}
+
+    metrics = pd.read_csv(checkout.folder / "results/studies/toy/metrics.csv")
+    assert list(metrics[["split", "view", "architecture"]].itertuples(index=False, name=None)) == [
+        (split, view, architecture)
+        for split in ("grouped", "grouped_shuffle1")
+        for view, architecture in (
+            ("original", "file_facts"),
+            ("upper_left", "lenet5"),
+            ("upper_left", "mean_rgb"),
+        )
+    ]
+    tested = [
+        pd.read_csv(checkout.folder / split / "upper_left/lenet5/toy/seed0/predictions.csv")[["id", "target"]]
+        for split in (TRUE, SHUFFLED)
+    ]
+    assert tested[0].equals(tested[1])
+
+    before = checkout.predictions()
+    (checkout.folder / TRUE / "upper_left/mean_rgb/baseline/seed0/predictions.csv").unlink()
+    again = ["fit_baselines", "compute_metrics", "join_metrics", "plot_accuracy", "all"]
+    assert checkout.plan() == Counter(again)
+    checkout.snakemake()
+    assert checkout.predictions() == before
+    log = checkout.folder / "results/logs/fit_baselines/one/printed/grouped/seed0.log"
+    assert log.read_text().count("kept: ") == len(list(Path(checkout.folder, TRUE).rglob("baseline")))
+
+    # Another baseline of a test set that has been fitted is a matter of its metrics alone.
+    checkout.write_study(
+        datasets=["one"], views=["upper_left"], baselines=["majority", "raw_pixels"], shuffles=1
+    )
+    assert checkout.plan() == Counter(again[1:])
+
+
+def test_a_calibration_is_a_config_like_any_other(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    series = {"strengths": [1], "datasets": 2, "patients": 30}
+    (checkout.folder / "toy.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "recipes": {"quick": {"weights": "random", "epochs": 1}},
+                "calibration": {
+                    "recipe": "quick",
+                    "cues": {
+                        "none": {**series, "strengths": [0]},
+                        "patient": {**series, "splits": ["random", "grouped"]},
+                    },
+                },
+            }
+        )
+    )
+    assert checkout.plan() == Counter(["audit_phantoms"] * 2 + ["count_alarms", "plot_calibration", "all"])
+    checkout.snakemake()
+    table = pd.read_csv(checkout.folder / "results/calibration/table.csv")
+    assert set(zip(table["cue"], table["split"], strict=True)) == {
+        ("none", "grouped"),
+        ("patient", "random"),
+        ("patient", "grouped"),
+    }
+    assert (table["datasets"] == 2).all()
+    assert checkout.plan() == {}

@@ -1,0 +1,140 @@
+"""docs/datasets.md: the dataset files as a page for readers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from nullcrop.config.definitions import (
+    ArchiveSource,
+    Definition,
+    FolderSource,
+    IsicSource,
+    KaggleSource,
+    MedMNISTSource,
+    PcamSource,
+    find_definitions,
+    read_definition,
+)
+from nullcrop.files import written_whole
+from nullcrop.progress import duration
+
+MEGABITS_PER_SECOND = 100
+"""Rate at which the page says how long a download takes."""
+
+INTRODUCTION = f"""\
+<!-- Made by `make docs`; edit the dataset files it reads, not this page. -->
+
+# The datasets
+
+What the dataset files say: where the images come from, what they hold, and what may be done with them. Images are those
+that the file expects, with the parts of an official split (training / validation / test) where the release has one; a
+run that finds others stops and says so. Groups are what a grouped split keeps together. In a `tile` every crop is
+tissue; in a `whole` image the corners hold nothing of what is to be told.
+
+Open downloads need a network and no more; a Kaggle account is free ([downloads.md](downloads.md)); what is got by hand is
+described [below](#by-hand). Sizes are stated where the publisher or a mirror states them. Time is for
+{MEGABITS_PER_SECOND} Mbit/s, which servers do not always give.
+"""
+
+HEADINGS = {
+    "datasets": "The study's thirteen",
+    "companions": "The earlier study's, and PatchCamelyon",
+}
+"""Heading of the datasets in a folder of that name."""
+
+BY_HAND = """\
+## By hand
+
+Where no public file could be named with certainty, put the images into the folder named here, seen from where you start
+snakemake, or name another one under `source.path` in the dataset's file.
+"""
+
+COLUMNS = [
+    "dataset",
+    "from",
+    "access",
+    "download",
+    "time",
+    "images",
+    "classes",
+    "groups",
+    "field",
+    "licence",
+]
+
+
+def page_of(folders: Iterable[str]) -> str:
+    """The page of all dataset files in ``folders``, a table each, and what to put where by hand."""
+    parts, by_hand = [INTRODUCTION], []
+    for folder in folders:
+        definitions = {name: read_definition(path) for name, path in find_definitions([folder]).items()}
+        rows = [COLUMNS, ["---"] * len(COLUMNS), *(_row(name, one) for name, one in definitions.items())]
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        parts.append(f"## {HEADINGS.get(Path(folder).name, folder)}\n\n" + "\n".join(lines) + "\n")
+        by_hand += [
+            f"- `{name}`, in `{one.source.path}`: {one.how_to_get}.\n"
+            for name, one in definitions.items()
+            if isinstance(one.source, FolderSource) and one.how_to_get is not None
+        ]
+    return "\n".join([*parts, BY_HAND, "".join(by_hand)])
+
+
+def write_page(folders: Iterable[str], out: Path) -> None:
+    """Write the page of the dataset files in ``folders``."""
+    with written_whole(out) as aside:
+        aside.write_text(page_of(folders), encoding="utf-8")
+
+
+def _row(name: str, definition: Definition) -> list[str]:
+    origin, access = _origin(definition)
+    size = definition.download_bytes
+    return [
+        f"`{name}`: {definition.title}",
+        origin,
+        access,
+        _bytes(size) if size is not None else "not known",
+        duration(size * 8 / (MEGABITS_PER_SECOND * 1e6)) if size is not None else "",
+        _images(definition),
+        str(len(definition.classes)),
+        (definition.group or "none known").partition(" (")[0],
+        definition.field,
+        definition.licence,
+    ]
+
+
+def _origin(definition: Definition) -> tuple[str, str]:
+    """Where the images come from, and what getting them takes."""
+    match definition.source:
+        case MedMNISTSource(flag=flag, size=size):
+            file = f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
+            return f"MedMNIST+, [{file}]({definition.homepage})", "open"
+        case KaggleSource(handle=handle):
+            return f"Kaggle, [{handle}](https://www.kaggle.com/datasets/{handle})", "Kaggle account"
+        case IsicSource(files=files):
+            return f"[{len(files)} files]({definition.homepage}) of the ISIC archive", "open"
+        case ArchiveSource(files=files) | PcamSource(files=files):
+            address = next(iter(files))
+            host = urlsplit(address).hostname
+            if len(files) > 1:
+                return f"{host}, [{len(files)} files]({definition.homepage})", "open"
+            return f"{host}, [{address.rpartition('/')[2]}]({address})", "open"
+        case FolderSource():
+            return "your own folder", "[by hand](#by-hand)"
+    return "generated", "open"
+
+
+def _images(definition: Definition) -> str:
+    expected = definition.expected
+    if expected.images is None:
+        return "not known"
+    parts = [
+        f"{count:,}" for count in (expected.splits.get(part) for part in ("train", "val", "test")) if count
+    ]
+    return f"{expected.images:,}" + (f" ({' / '.join(parts)})" if parts else "")
+
+
+def _bytes(size: int) -> str:
+    """A size for people, to two digits: `130 MB`, `1.2 GB`."""
+    if size < 1e9:
+        return f"{float(f'{size / 1e6:.2g}'):.0f} MB"
+    return f"{size / 1e9:.1f} GB"

@@ -1,0 +1,34 @@
+"""Public zips and tars: fetched, verified, unpacked, and listed by the names of their images."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nullcrop.config.definitions import ArchiveSource, Definition, FolderSource
+from nullcrop.datasets.download import download
+from nullcrop.datasets.folder import list_folder
+from nullcrop.datasets.isic import file_name
+from nullcrop.datasets.unpack import unpack
+
+
+def fetch_public_archive(source: ArchiveSource, archive: Path) -> list[dict[str, Any]]:
+    """Bring every file of ``source`` into ``archive`` and unpack it below ``archive``/images.
+
+    A file without a published checksum is recorded in ``archive``/checksums.json by the first
+    fetch. Returns facts of each file: name, bytes, sha256. Raises NullcropError that says which
+    file to put where.
+    """
+    facts = []
+    for address, checksum in source.files.items():
+        packed = archive / file_name(address)
+        fact = download(address, packed, checksum, lock=archive / "checksums.json")
+        unpack(packed, archive / "images" / packed.name.partition(".")[0], fact["sha256"])
+        facts.append(fact)
+    return facts
+
+
+def list_public_archive(source: ArchiveSource, archive: Path, definition: Definition) -> pd.DataFrame:
+    """Columns id, path, class, group, official_split (all text) of the images below ``archive``/images."""
+    folder = FolderSource(kind="folder", path=str(archive / "images"), name_pattern=source.name_pattern)
+    return list_folder(folder, definition)

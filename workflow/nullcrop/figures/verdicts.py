@@ -1,0 +1,213 @@
+"""A study's verdicts: one row a dataset and split, its networks on crops, and what may be said of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from nullcrop.config.names import ARCHITECTURES, BASELINES, WITHOUT_PIXELS
+from nullcrop.figures.style import (
+    ARCHITECTURE_LABELS,
+    COLOURS,
+    INK,
+    MARKERS,
+    MUTED,
+    SMALL_SIZE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    figure_style,
+    save_figure,
+    wrapped,
+)
+from nullcrop.statistics.families import ROLES
+
+WIDTH = 7.6
+"""Inches."""
+
+LOWEST = 0.3
+"""Left end of the axis: what lies below is no evidence of anything, and runs out of the picture."""
+
+LIGHT = "#C8C8C8"
+
+
+def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, stem: Path) -> Figure:
+    """Draw the verdicts of a study and write ``stem``.pdf, .svg and .png.
+
+    ``metrics`` and ``verdicts`` are the study's joined tables. Each row of ``verdicts`` is a row of the figure:
+    a dot is the AUROC of one network on a crop, the line to its left ends at the simultaneous lower bound
+    by which it is judged. Baselines on the best network's view are grey marks. Returns the figure.
+    """
+    baselines = bool((metrics["role"] == "baseline").any())
+    with figure_style():
+        caption = wrapped(_caption(verdicts, baselines), WIDTH - 0.2, SMALL_SIZE)
+        # Enough for the dots of a row to stand apart.
+        row = 0.55 + 0.012 * int(verdicts["cells"].max() if len(verdicts) else 0)
+        height = 1.4 + row * max(len(verdicts), 1) + 0.14 * len(caption.splitlines())
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        ax = figure.subplots()
+        shown = [_draw_row(ax, y, metrics, row) for y, (_, row) in enumerate(verdicts.iterrows())]
+        cells = pd.concat(shown) if shown else metrics.iloc[:0]
+        _draw_frame(ax, verdicts, cells)
+        figure.legend(
+            handles=_legend_entries(cells),
+            title=wrapped(title, WIDTH - 0.4, TITLE_SIZE * 1.1),
+            title_fontproperties={"size": TITLE_SIZE, "weight": "bold"},
+            alignment="left",
+            loc="outside upper left",
+            ncols=5,
+            handlelength=1.2,
+            columnspacing=1.2,
+        )
+        figure.supxlabel(caption, x=0.01, ha="left", fontsize=SMALL_SIZE, color=MUTED)
+        save_figure(figure, stem)
+    return figure
+
+
+def _draw_row(ax: Axes, y: float, metrics: pd.DataFrame, verdict: "pd.Series[Any]") -> pd.DataFrame:
+    """One dataset and split; returns the cells that were drawn."""
+    of_row = metrics
+    for name in ("dataset", "labels", "split"):
+        of_row = of_row[of_row[name] == verdict[name]]
+    crops = of_row[of_row["role"] == ROLES[0]].sort_values("auroc")
+    baselines = of_row[
+        (of_row["role"] == "baseline")
+        & (of_row["seed"] == verdict["seed"])
+        & ((of_row["view"] == verdict["view"]) | of_row["architecture"].isin(WITHOUT_PIXELS))
+    ]
+    # Best at the top; the lowest fifth of the row belongs to the baselines.
+    places = y + np.linspace(0.14, -0.36, max(len(crops), 2))[: len(crops)]
+    if len(crops) == 1:
+        places = np.array([float(y)])
+    best = crops["auroc_bound"].fillna(-np.inf).to_numpy().argmax()
+    for i, (place, (_, cell)) in enumerate(zip(places, crops.iterrows(), strict=True)):
+        colour, width, size = (INK, 1.4, 7) if i == best else (LIGHT, 0.6, 3)
+        ax.hlines(
+            place, cell["auroc_bound"], cell["auroc"], color=colour, linewidth=width, zorder=2 + (i == best)
+        )
+        ax.plot(cell["auroc_bound"], place, marker="|", markersize=size, color=INK, zorder=3)
+    ax.scatter(
+        crops["auroc"],
+        places,
+        s=16,
+        c=[COLOURS[name] for name in crops["architecture"]],
+        edgecolor=INK,
+        linewidth=0.5,
+        zorder=4,
+    )
+    for _, cell in baselines.iterrows():
+        ax.plot(cell["auroc"], y + 0.33, **_mark(str(cell["architecture"])), zorder=4)
+    drawn: pd.DataFrame = pd.concat([crops, baselines])
+    return drawn
+
+
+def _draw_frame(ax: Axes, verdicts: pd.DataFrame, cells: pd.DataFrame) -> None:
+    low = max(LOWEST, np.floor(10 * min(0.4, cells["auroc"].min() - 0.02)) / 10) if len(cells) else LOWEST
+    ax.set_xlim(low, 1.02)
+    ax.set_xticks(np.arange(round(low * 10), 11) / 10)
+    ax.spines["bottom"].set_bounds(low, 1)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel("AUROC on the test images")
+    ax.set_ylim(max(len(verdicts), 1) - 0.5, -0.75)
+    ax.set_yticks(range(len(verdicts)), [_row_label(row) for _, row in verdicts.iterrows()])
+    ax.tick_params(axis="y", length=0)
+    for y in range(1, len(verdicts)):
+        ax.axhline(y - 0.5, color="#D0D0D0", linewidth=0.8, zorder=0)
+    if verdicts.empty:
+        ax.text(0.5, 0.5, "no network on crops", transform=ax.transAxes, ha="center", color=MUTED)
+        return
+    ax.text(1.04, -0.56, "verdict", transform=ax.get_yaxis_transform(), va="bottom", fontsize=SMALL_SIZE)
+    halo = [withStroke(linewidth=2.4, foreground="white")]
+    for name, style in (("weak", (0, (5, 2))), ("strong", ":")):
+        threshold = float(verdicts[name].iloc[0])
+        ax.axvline(threshold, color=INK, linewidth=1, linestyle=style, zorder=1)
+        ax.text(threshold, -0.56, name, ha="center", va="bottom", fontsize=SMALL_SIZE, path_effects=halo)
+    for y, (_, row) in enumerate(verdicts.iterrows()):
+        ax.text(
+            1.04,
+            y - 0.02,
+            _verdict_words(row),
+            transform=ax.get_yaxis_transform(),
+            va="bottom",
+            weight="bold",
+            color=INK if row["headline"] else MUTED,
+        )
+        ax.text(
+            1.04,
+            y + 0.04,
+            _count_words(row),
+            transform=ax.get_yaxis_transform(),
+            va="top",
+            fontsize=SMALL_SIZE,
+            color=MUTED,
+        )
+
+
+def _row_label(row: "pd.Series[Any]") -> str:
+    split = str(row["split"]).replace("_", " ")
+    name = wrapped(str(row["title"]), 2.2, TEXT_SIZE)
+    return f"{name}\n{split} split" + ("" if row["headline"] else " (not the headline)")
+
+
+def _verdict_words(row: "pd.Series[Any]") -> str:
+    if not row["can_tell"]:
+        return "cannot be judged"
+    return str(row["verdict"])
+
+
+def _count_words(row: "pd.Series[Any]") -> str:
+    threshold = row["strong"] if row["strength"] == "strong" else row["weak"]
+    words = f"{row['cells_agreeing']} of {row['cells']} above {threshold:g}"
+    if not row["can_tell"]:
+        words = "too few groups of a class"
+    return words if row["cells"] == row["planned"] else f"{words}\n({row['planned']} planned)"
+
+
+def _mark(name: str) -> dict[str, Any]:
+    """How a baseline is drawn."""
+    return {
+        "marker": MARKERS[name],
+        "markersize": 5,
+        "markerfacecolor": COLOURS[name],
+        "markeredgecolor": INK,
+        "markeredgewidth": 0.6,
+        "linestyle": "",
+    }
+
+
+def _legend_entries(cells: pd.DataFrame) -> list[Artist]:
+    present = set(cells["architecture"])
+    entries: list[Artist] = []
+    for name in (name for name in ARCHITECTURES if name in present and name not in BASELINES):
+        dot = Line2D([], [], linestyle="", marker="o", markersize=4.5, label=ARCHITECTURE_LABELS[name])
+        dot.set(markerfacecolor=COLOURS[name], markeredgecolor=INK, markeredgewidth=0.5)
+        entries.append(dot)
+    for name in (name for name in BASELINES if name in present):
+        mark = Line2D([], [], label=ARCHITECTURE_LABELS.get(name, name.replace("_", " ")))
+        mark.set(**_mark(name))
+        entries.append(mark)
+    return entries
+
+
+def _caption(verdicts: pd.DataFrame, baselines: bool) -> str:
+    if verdicts.empty:
+        return "No network on a crop has a result yet."
+    fields, row = set(verdicts["field"]), verdicts.iloc[0]
+    where = {
+        frozenset(["whole"]): "one crop that holds no lesion",
+        frozenset(["tile"]): "one crop, which holds tissue",
+    }.get(frozenset(fields), "one crop that holds no lesion (of a dataset of tiles: tissue)")
+    marks = (
+        " Grey marks: baselines, without a network, on the view of that row's clearest one; they do not count for "
+        "the verdict."
+    )
+    return (
+        f"Dot: one network on {where}. The line to its left ends at its lower bound, corrected for all "
+        f"networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest bound, drawn in "
+        f"black: weak above {row['weak']:g}, strong above {row['strong']:g}."
+    ) + (marks if baselines else "")

@@ -1,0 +1,71 @@
+"""Hashes of decoded pixels: one that tells equal images, one that is close for images that look alike."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import imagehash
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from nullcrop.errors import NullcropError
+from nullcrop.files import sha256_of_lines
+from nullcrop.images.store import View
+from nullcrop.progress import tracked
+
+COLUMNS = ["id", "pixels_sha256", "phash", "contrast"]
+"""Columns of hashes.csv."""
+
+THUMBNAIL = (64, 64)
+
+
+def hash_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    """Hashes of one RGB image, shape (height, width, 3).
+
+    ``pixels_sha256`` is the SHA-256 of "{height}x{width}" and the pixels' bytes; ``phash`` is imagehash's
+    ``phash`` (64 bits, in hexadecimal); ``contrast`` is the standard deviation of a 64×64 gray
+    thumbnail, in gray levels.
+    """
+    height, width, _ = pixels.shape
+    digest = hashlib.sha256(f"{height}x{width}".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    gray = Image.fromarray(pixels).convert("L")
+    thumbnail = np.asarray(gray.resize(THUMBNAIL, Image.Resampling.LANCZOS), dtype=np.float64)
+    return {
+        "pixels_sha256": digest.hexdigest(),
+        "phash": str(imagehash.phash(gray)),
+        "contrast": round(float(thumbnail.std()), 2),
+    }
+
+
+def hash_images(samples: pd.DataFrame, view: View, threads: int) -> pd.DataFrame:
+    """Hashes of every image of ``view``, one row an image (columns: COLUMNS), in the order of ``samples``.
+
+    Raises NullcropError when the store holds other images than ``samples``.
+    """
+    if view.facts.get("ids_sha256") != sha256_of_lines(samples["id"].tolist()):
+        raise NullcropError(
+            f"{view.facts_path} holds other images than samples.csv: delete it and run the workflow again"
+        )
+    # Pillow and hashlib work outside Python's lock.
+    with ThreadPoolExecutor(threads) as pool:
+        hashed = pool.map(lambda row: hash_pixels(view[row]), range(len(view)))
+        rows = list(tracked(hashed, len(view), "hashing"))
+    return pd.DataFrame(rows).assign(id=samples["id"].to_numpy())[COLUMNS]
+
+
+def read_hashes(path: Path) -> pd.DataFrame:
+    """Read hashes.csv; NullcropError names a file that cannot be read."""
+    text = dict.fromkeys(COLUMNS[:-1], str)
+    try:
+        return pd.read_csv(path, dtype=text, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise NullcropError(f"cannot read {path}: {error}") from None
+
+
+def hash_numbers(hashes: "pd.Series[str]") -> NDArray[np.uint64]:
+    """Hexadecimal hashes of 64 bits as numbers, shape (images,)."""
+    return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint64)

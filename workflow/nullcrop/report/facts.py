@@ -1,0 +1,330 @@
+"""What the report says, gathered from whatever results there are; nothing here knows of HTML."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, roc_curve
+
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.definitions import Definition, read_published_definitions
+from nullcrop.config.grid import Grid
+from nullcrop.config.models import Project
+from nullcrop.config.names import PUBLISHED, VIEWS
+from nullcrop.config.yaml_files import meant
+from nullcrop.errors import NullcropError
+from nullcrop.files import read_json
+from nullcrop.statistics.comparisons import compare_cells
+from nullcrop.statistics.discrepancies import list_discrepancies, read_published
+from nullcrop.statistics.metrics import Answers
+from nullcrop.statistics.reproduction import compare_published, printed_values
+from nullcrop.statistics.tables import (
+    FinishedCell,
+    metrics_of_cells,
+    read_cells,
+    read_histories,
+    read_metrics,
+)
+from nullcrop.statistics.verdicts import judge
+
+State = Literal["done", "begun", "missing", "damaged"]
+
+TABLES = ("metrics", "comparisons", "verdicts")
+"""What the workflow writes of a dataset in a study, in the order of StudyFacts."""
+
+PUBLISHED_FOLDER = Path("resources/published")
+"""The published tables are committed; they do not move with the config's `resources`."""
+
+CURVE_POINTS = 60
+"""Points of a drawn ROC curve at most."""
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """One planned cell: how far it is, and what its cell.json records (empty unless it is done)."""
+
+    cell: Cell
+    state: State
+    record: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    """Why a damaged cell cannot be read."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the predictions of one cell look like."""
+
+    false_positive_rate: list[float]
+    true_positive_rate: list[float]
+    confusion: list[list[int]]
+    """Images by true (rows) and predicted target."""
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """One dataset in one study: its cells and what they amount to together."""
+
+    cells: list[Cell]
+    """Planned."""
+    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
+    """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """As :func:`~nullcrop.statistics.comparisons.compare_cells` gives them."""
+    verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """As :func:`~nullcrop.statistics.verdicts.judge` gives them."""
+
+
+@dataclass
+class DatasetFacts:
+    """Everything known of one dataset."""
+
+    name: str
+    definition: Definition
+    counts: dict[str, Any] | None
+    """dataset.json; None before the images are listed."""
+    cells: list[CellFacts]
+    """Planned cells of all studies, each once."""
+    studies: dict[str, StudyFacts] = field(default_factory=dict)
+    curves: dict[Cell, Curve] = field(default_factory=dict)
+    histories: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
+    """As :func:`~nullcrop.statistics.tables.read_histories` gives them."""
+    samples_figure: Path | None = None
+    leaks: pd.DataFrame | None = None
+    """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
+    published: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Published values beside reproduced ones (:func:`~nullcrop.statistics.reproduction.compare_published`)."""
+    discrepancies: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Published values beside counts and arithmetic."""
+    hashes: list[dict[str, Any]] = field(default_factory=list)
+    """Files behind the numbers: dataset, file, bytes (where known) and sha256."""
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row a finished cell of any study, with what does not depend on the study."""
+        return pd.concat([study.metrics for study in self.studies.values()]).drop_duplicates(CELL_COLUMNS)
+
+    def in_state(self, *states: State) -> list[CellFacts]:
+        """Cells in any of ``states``."""
+        return [facts for facts in self.cells if facts.state in states]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the report says."""
+
+    project: Project
+    grid: Grid
+    datasets: list[DatasetFacts]
+    shared: pd.DataFrame | None
+    """duplicates.csv as text: images that two datasets share; None where nothing was compared."""
+    calibration: pd.DataFrame | None
+    """The audit's alarms on generated datasets, as text; None where it was not calibrated."""
+    calibration_figure: Path | None
+
+    @property
+    def cells(self) -> list[CellFacts]:
+        """Cells of all datasets in the report."""
+        return [facts for dataset in self.datasets for facts in dataset.cells]
+
+
+def collect(project: Project, dataset: str | None = None) -> Facts:
+    """Gather what the results say of all studies, or of one ``dataset`` alone.
+
+    Works on half-finished results: what is not there is missing in the facts. Raises NullcropError
+    when no study names ``dataset``.
+    """
+    grid = Grid(project)
+    names = list(dict.fromkeys(cell.dataset for cell in grid.all_cells))
+    if dataset is not None:
+        if dataset not in names:
+            raise NullcropError(f"no study names the dataset '{dataset}', {meant(dataset, names)}")
+        names = [dataset]
+    datasets = [_dataset(grid, name) for name in names]
+    _add_published(project, datasets)
+    results = Path(project.config.paths.results)
+    shared = read_table(results / "duplicates.csv")
+    if shared is not None and dataset is not None:
+        shared = shared[(shared["dataset_a"] == dataset) | (shared["dataset_b"] == dataset)]
+    figure = results / "calibration" / "calibration.png"
+    return Facts(
+        project,
+        grid,
+        datasets,
+        shared,
+        read_table(results / "calibration" / "table.csv"),
+        figure if figure.is_file() else None,
+    )
+
+
+def _add_published(project: Project, datasets: list[DatasetFacts]) -> None:
+    """What was printed about the published study's datasets, beside what was reproduced and what can be counted."""
+    of_study = [facts for facts in datasets if facts.name in PUBLISHED]
+    if not of_study or not PUBLISHED_FOLDER.is_dir():
+        return
+    published = read_published(sorted(PUBLISHED_FOLDER.glob("*.csv")))
+    definitions = read_published_definitions(project.config.definitions)
+    values = printed_values(published, definitions)
+    computed = list_discrepancies(published, definitions)
+    for facts in of_study:
+        own = [value for value in values if value.dataset == facts.name]
+        facts.published = compare_published(own, facts.metrics, project.config.tolerance)
+        counted = read_table(Path(project.config.paths.results, "datasets", facts.name, "discrepancies.csv"))
+        facts.discrepancies = computed[computed["dataset"] == facts.name] if counted is None else counted
+
+
+def read_table(path: Path) -> pd.DataFrame | None:
+    """A CSV table as text, None where there is none; NullcropError names a file that is no table."""
+    try:
+        table: pd.DataFrame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise NullcropError(f"{path} cannot be read: {error}; delete it and run the workflow again") from None
+    return table
+
+
+def cell_facts(project: Project, cell: Cell) -> CellFacts:
+    """How far ``cell`` is: done when its cell.json is whole and its recipe is the config's.
+
+    It is begun when it has a working folder: it runs, or was stopped and can go on.
+    """
+    paths = project.config.paths
+    try:
+        record = read_json(Path(paths.results) / "cells" / cell.path / "cell.json")
+        if record["recipe"] == asdict(project.config.recipe_of(cell.recipe)):
+            return CellFacts(cell, "done", record)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or not whole: not done
+    begun = Path(paths.work, "cells", cell.path).is_dir()
+    return CellFacts(cell, "begun" if begun else "missing")
+
+
+def _dataset(grid: Grid, name: str) -> DatasetFacts:
+    results = Path(grid.project.config.paths.results)
+    studies = {study: cells for study in grid.studies if (cells := grid.cells(study, name))}
+    planned = list(dict.fromkeys(cell for cells in studies.values() for cell in cells))
+    facts = DatasetFacts(
+        name,
+        grid.project.definition(name),
+        _json(results / "datasets" / name / "dataset.json"),
+        [cell_facts(grid.project, cell) for cell in planned],
+    )
+    finished = _read_cells(facts, results)
+    facts.studies = {
+        study: _study(grid.project, study, facts, [one for one in finished if one.cell in set(cells)], cells)
+        for study, cells in studies.items()
+    }
+    figures = [results / "studies" / study / name / "figures" / "samples.png" for study in studies]
+    facts.samples_figure = next((path for path in figures if path.is_file()), None)
+    facts.leaks = read_table(results / "datasets" / name / "leaks.csv")
+    facts.hashes = _hashes(grid, name)
+    return facts
+
+
+def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
+    paths = grid.project.config.paths
+    archive = _json(Path(paths.resources, "archives", dataset, "archive.json")) or {}
+    files = [
+        {"dataset": dataset, "file": one["name"], "bytes": one.get("bytes"), "sha256": one["sha256"]}
+        for one in archive.get("files", [])
+        if "sha256" in one
+    ]
+    stores = {view: _json(Path(paths.store, dataset, "views", f"{view}.json")) for view in VIEWS}
+    return files + [
+        {"dataset": dataset, "file": f"pixels of the view {view}", "sha256": store["pixels_sha256"]}
+        for view, store in stores.items()
+        if store
+    ]
+
+
+def _read_cells(facts: DatasetFacts, results: Path) -> list[FinishedCell]:
+    """The finished cells, their curves and histories filled in; one that cannot be read is marked as damaged."""
+    done = {state.cell: results / "cells" / state.cell.path for state in facts.in_state("done")}
+    try:
+        finished = _read(list(done.values()), facts)
+    except NullcropError:
+        for place, state in enumerate(facts.cells):
+            if state.cell in done:
+                try:
+                    _read([done[state.cell]], facts)
+                except NullcropError as error:
+                    facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
+                    del done[state.cell]
+        finished = _read(list(done.values()), facts)
+    return finished
+
+
+def _read(folders: list[Path], facts: DatasetFacts) -> list[FinishedCell]:
+    """The cells in ``folders``; read together, those of one test set share it."""
+    if not folders:
+        return []
+    finished = read_cells(folders)
+    facts.histories = read_histories(folders)
+    facts.curves = {one.cell: _curve(one.answers) for one in finished}
+    return finished
+
+
+def _study(
+    project: Project, name: str, facts: DatasetFacts, finished: list[FinishedCell], planned: list[Cell]
+) -> StudyFacts:
+    """A dataset in one study: from the study's own tables if they are of these cells, else computed now."""
+    if not finished:
+        return StudyFacts(planned)
+    results, definition = Path(project.config.paths.results), facts.definition
+    newest = max((results / "cells" / one.cell.path / "cell.json").stat().st_mtime for one in finished)
+    paths = [results / "studies" / name / facts.name / f"{table}.csv" for table in TABLES]
+    if all(path.is_file() and path.stat().st_mtime >= newest for path in paths):
+        tables = [read_metrics(path) for path in paths]
+        if {Cell(*row) for row in tables[0][CELL_COLUMNS].itertuples(index=False)} == {
+            one.cell for one in finished
+        }:
+            return StudyFacts(planned, *tables)
+    thresholds = project.config.verdict
+    metrics = metrics_of_cells(finished, definition.field, thresholds.level)
+    comparisons = compare_cells(finished)
+    words = (definition.title, definition.field, definition.group)
+    return StudyFacts(planned, metrics, comparisons, judge(metrics, comparisons, planned, *words, thresholds))
+
+
+def _curve(answers: Answers) -> Curve:
+    """ROC curve and confusion matrix of a finished cell."""
+    target, odds = answers.test.target, answers.odds
+    n_targets = odds.shape[1]
+    classes = [1] if n_targets == 2 else [k for k in range(n_targets) if (target == k).any()]
+    x, y = roc_points([(target == k, odds[:, k]) for k in classes])
+    counts = confusion_matrix(target, answers.predicted, labels=range(n_targets))
+    return Curve(x, y, counts.tolist())
+
+
+def roc_points(
+    classes: list[tuple[NDArray[np.bool_], NDArray[np.float64]]],
+) -> tuple[list[float], list[float]]:
+    """ROC curve of one class against the rest, or the vertical mean of several; at most CURVE_POINTS points.
+
+    Empty when a class has no image, or no other has. Between the points kept, equally spaced along
+    the curve in (x + y) / 2, a coordinate differs from the full curve's by less than 1 / (CURVE_POINTS - 1).
+    """
+    curves = [
+        roc_curve(positive, score)[:2] for positive, score in classes if 0 < positive.sum() < len(positive)
+    ]
+    if not curves:
+        return [], []
+    if len(curves) > 1:
+        grid = np.unique(np.concatenate([x for x, _ in curves]))
+        curves = [(grid, np.mean([np.interp(grid, x, y) for x, y in curves], axis=0))]
+    ((x, y),) = curves
+    if len(x) > CURVE_POINTS:
+        along = np.linspace(0, 1, CURVE_POINTS)
+        x, y = np.interp(along, (x + y) / 2, x), np.interp(along, (x + y) / 2, y)
+    return x.round(4).tolist(), y.round(4).tolist()
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return content

@@ -1,0 +1,264 @@
+"""The facts as tables, one for each chart and table of the page."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, astuple
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.names import BASELINES, WITHOUT_PIXELS, base_split
+from nullcrop.figures.accuracy import NO_PIXELS
+from nullcrop.figures.style import ARCHITECTURE_LABELS, VIEW_LABELS
+from nullcrop.report.charts import looks_of
+from nullcrop.report.facts import DatasetFacts, Facts
+from nullcrop.statistics.auroc import LEVEL
+
+RESULT_COLUMNS = (
+    *("n", "accuracy", "wilson_low", "wilson_high", "no_information_rate"),
+    *("auroc", "auroc_low", "auroc_high", "constant"),
+)
+
+
+def kind_of(cell: Cell) -> str:
+    """Whether a cell is a `network`, a `baseline`, or either of them on `shuffled` targets."""
+    if base_split(cell.split)[1]:
+        return "shuffled"
+    return "baseline" if cell.architecture in BASELINES else "network"
+
+
+def planned(dataset: DatasetFacts) -> pd.DataFrame:
+    """One row a planned cell: coordinates, state, what kind of cell it is, and the metrics if it is done.
+
+    Added columns: state; kind (network, baseline, or shuffled: trained on shuffled targets); panel; series;
+    place (the view, or that no pixel is seen).
+    """
+    cells = pd.DataFrame([{**asdict(facts.cell), "state": facts.state} for facts in dataset.cells])
+    table = cells.merge(dataset.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left")
+    return described(table.reindex(columns=list(dict.fromkeys([*table, *RESULT_COLUMNS]))))
+
+
+def described(cells: pd.DataFrame) -> pd.DataFrame:
+    """``cells`` with the columns kind, panel, series and place, see :func:`planned`."""
+    labels = {(look.architecture, look.recipe): look.label for look in looks_of(cells)}
+    every = [Cell(*row) for row in cells[CELL_COLUMNS].itertuples(index=False)]
+    return cells.assign(
+        kind=[kind_of(cell) for cell in every],
+        panel=[
+            f"split: {split}; label rule: {rule}"
+            for split, rule in zip(cells["split"], cells["labels"], strict=True)
+        ],
+        series=[labels[pair] for pair in zip(cells["architecture"], cells["recipe"], strict=True)],
+        place=cells["view"].map(VIEW_LABELS).mask(cells["architecture"].isin(WITHOUT_PIXELS), NO_PIXELS),
+    )
+
+
+def every_cell(dataset: DatasetFacts) -> pd.DataFrame:
+    """One row for each study and planned cell, with the metrics that belong to that study."""
+    states = {facts.cell: facts.state for facts in dataset.cells}
+    tables = []
+    for name, study in dataset.studies.items():
+        cells = pd.DataFrame([{"study": name, **asdict(cell), "state": states[cell]} for cell in study.cells])
+        tables.append(cells.merge(study.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left"))
+    return described(pd.concat(tables, ignore_index=True))
+
+
+def compared(dataset: DatasetFacts, comparison: str) -> pd.DataFrame:
+    """Rows of one kind of comparison, of all studies; a row over seeds says how many."""
+    tables = [
+        study.comparisons[study.comparisons["comparison"] == comparison]
+        for study in dataset.studies.values()
+        if len(study.comparisons)
+    ]
+    if not tables:
+        return pd.DataFrame()
+    table = pd.concat(tables).drop_duplicates([*CELL_COLUMNS, "other"])
+    if table.empty:
+        return table
+    seeds = [
+        f"mean of {n}" if pd.isna(seed) else str(seed)
+        for seed, n in zip(table["seed"], table["seeds"], strict=True)
+    ]
+    return described(table).assign(
+        seed=seeds, other=table["other"].map(lambda name: ARCHITECTURE_LABELS.get(name, name))
+    )
+
+
+def verdicts(dataset: DatasetFacts) -> pd.DataFrame:
+    """Verdicts of all studies, the ones to quote first."""
+    tables = [
+        study.verdicts.assign(study=name) for name, study in dataset.studies.items() if len(study.verdicts)
+    ]
+    if not tables:
+        return pd.DataFrame()
+    return pd.concat(tables, ignore_index=True).sort_values("headline", ascending=False, kind="stable")
+
+
+def grid_rows(facts: Facts) -> pd.DataFrame:
+    """One row for each study and planned network, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
+    tables = []
+    for dataset in facts.datasets:
+        cells = every_cell(dataset)
+        cells = cells[cells["kind"] == "network"]
+        several = [name for name in ("split", "labels") if cells[name].nunique() > 1]
+        suffix = cells[several].agg(" · ".join, axis=1).radd(" · ") if several else ""
+        tables.append(
+            cells.assign(
+                row=dataset.definition.title + suffix, href=f"#dataset-{dataset.name}", dataset=dataset.name
+            )
+        )
+    table = pd.concat(tables, ignore_index=True)
+    table = table.reindex(columns=list(dict.fromkeys([*table, *RESULT_COLUMNS])))
+    looks = looks_of(table)
+    labels = {(look.architecture, look.recipe): place for place, look in enumerate(looks)}
+    columns = [labels[pair] for pair in zip(table["architecture"], table["recipe"], strict=True)]
+    results = {
+        "n": "n",
+        "auroc": "auroc",
+        "auroc_low": "auroc_low",
+        "auroc_high": "auroc_high",
+        "accuracy": "accuracy",
+        "accuracy_low": "wilson_low",
+        "accuracy_high": "wilson_high",
+        "no_information_rate": "no_information_rate",
+    }
+    return pd.DataFrame(
+        {
+            **{name: table[name] for name in ("row", "study", "split", "labels", "seed", "href")},
+            "order": table.groupby(["dataset", "row"], sort=False).ngroup(),
+            "view": table["place"],
+            "column": [looks[place].label for place in columns],
+            "column_order": columns,
+            "done": (table["state"] == "done").astype(int),
+            "constant": table["constant"].eq(True).astype(int),
+            **{name: table[column].astype(float).round(5) for name, column in results.items()},
+        }
+    )
+
+
+def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Means over seeds, single seeds and nulls of `accuracy` or `auroc`, for measure_chart.
+
+    The interval is that of one test set around the mean over seeds: Wilson's for the accuracy, for
+    the AUROC the mean of the seeds' own. It is never the spread over seeds.
+    """
+    done = cells[cells["state"] == "done"]
+    rows: list[dict[str, Any]] = []
+    for (panel, view, series), group in done.groupby(["panel", "place", "series"], sort=False):
+        value = group[measure].mean()
+        if measure == "accuracy":
+            n = group["n"].mean()
+            low, high = proportion_confint(value * n, n, alpha=1 - LEVEL, method="wilson")
+            null = f"no-information rate {group['no_information_rate'].mean():.3f}"
+        else:
+            low, high = group["auroc_low"].mean(), group["auroc_high"].mean()
+            null = "0.5: ranks no better than chance"
+        place = {"panel": panel, "view": view, "series": series}
+        constant = int(group["constant"].sum())
+        rows.append(
+            {
+                **place,
+                "mark": "mean",
+                "value": value,
+                "low": low,
+                "high": high,
+                "constant": constant / len(group),
+                "text": with_interval(value, low, high)
+                + (
+                    f"; mean of {len(group)} seeds, from {group[measure].min():.3f} to {group[measure].max():.3f}"
+                    if len(group) > 1
+                    else ""
+                ),
+                "null": null,
+                "answer": f"constant in {constant} of {len(group)} cells" if constant else "varies",
+            }
+        )
+        if len(group) > 1:
+            rows += [{**place, "mark": "seed", "value": one} for one in group[measure]]
+    for panel, group in done.groupby("panel", sort=False):
+        nulls = group.groupby("seed")["no_information_rate"].first() if measure == "accuracy" else [0.5]
+        rows += [{"panel": panel, "mark": "null", "value": null} for null in sorted(set(nulls))]
+    return pd.DataFrame(rows)
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A measure for people: `0.712 (95 % interval 0.601 to 0.823)`."""
+    if np.isnan(low):
+        return f"{value:.3f}"
+    return f"{value:.3f} ({LEVEL:.0%} interval {low:.3f} to {high:.3f})"
+
+
+def roc_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
+    """ROC curves, one row a cell."""
+    return pd.DataFrame(
+        [
+            {
+                **place,
+                "x": dataset.curves[cell].false_positive_rate,
+                "y": dataset.curves[cell].true_positive_rate,
+                "text": with_interval(row["auroc"], row["auroc_low"], row["auroc_high"]),
+            }
+            for cell, place, row in _finished_rows(cells)
+            if dataset.curves[cell].false_positive_rate
+        ]
+    )
+
+
+def learning_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
+    """Learning curves, one row a cell and part (training, validation)."""
+    histories = dict(list(dataset.histories.groupby(CELL_COLUMNS)))
+    return pd.DataFrame(
+        [
+            {
+                **place,
+                "part": name,
+                "epoch": history["epoch"].tolist(),
+                "loss": history[f"{part}_loss"].round(4).tolist(),
+                "accuracy": history[f"{part}_accuracy"].round(4).tolist(),
+            }
+            for cell, place, _ in _finished_rows(cells)
+            for history in [histories[astuple(cell)]]
+            for part, name in (("train", "training"), ("val", "validation"))
+        ]
+    )
+
+
+def confusion_counts(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
+    """Images by true and predicted target, summed over seeds."""
+    rows: list[dict[str, Any]] = []
+    for (panel, view, series), group in cells[cells["state"] == "done"].groupby(
+        ["panel", "place", "series"], sort=False
+    ):
+        members = [cell for cell, _, _ in _finished_rows(group)]
+        names = dataset.definition.target_names(members[0].labels)
+        counts = np.sum([dataset.curves[cell].confusion for cell in members], axis=0)
+        for true, images in zip(names, counts, strict=False):
+            for predicted, count in zip(names, images, strict=False):
+                rows.append(
+                    {
+                        "panel": panel,
+                        "view": view,
+                        "series": series,
+                        "true": true,
+                        "predicted": predicted,
+                        "images": int(count),
+                        "share": round(float(count / images.sum()), 4) if images.sum() else 0.0,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _finished_rows(cells: pd.DataFrame) -> Iterable[tuple[Cell, dict[str, Any], dict[str, Any]]]:
+    done = cells[cells["state"] == "done"]
+    for values in done.itertuples(index=False, name=None):
+        row = dict(zip(map(str, done), values, strict=True))
+        cell = Cell(**{name: row[name] for name in CELL_COLUMNS})
+        place = {
+            "panel": row["panel"],
+            "view": row["place"],
+            "series": row["series"],
+            "seed": str(row["seed"]),
+        }
+        yield cell, place, row

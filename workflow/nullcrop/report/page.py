@@ -1,0 +1,61 @@
+"""The report's page: facts put into the templates, as one file that needs nothing else."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+import nullcrop
+from nullcrop.config.models import Project
+from nullcrop.files import written_whole
+from nullcrop.progress import say, tracked
+from nullcrop.report import charts, sections
+from nullcrop.report.facts import Facts, collect
+
+
+def write_report(project: Project, out: Path, dataset: str | None = None) -> None:
+    """Write the report of what there is now, of all studies or of one ``dataset``, as one HTML file.
+
+    It needs no network and no other file. Raises NullcropError when no study names ``dataset``.
+    """
+    facts = collect(project, dataset)
+    page = page_of(facts)
+    with written_whole(out) as aside:
+        aside.write_text(page, encoding="utf-8")
+    say(f"{out}: {sections.progress(facts.cells)}, {len(page.encode()) / 1e6:.1f} MB")
+
+
+def page_of(facts: Facts) -> str:
+    """The whole page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("nullcrop.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates = resources.files("nullcrop.report") / "templates"
+    scripts = [charts.library(), (templates / "report.js").read_text(encoding="utf-8")]
+    found = tracked(facts.datasets, len(facts.datasets), "report: drawing datasets")
+    return environment.get_template("report.html").render(
+        title=sections.title(facts),
+        progress=sections.progress(facts.cells),
+        missing=sections.missing(facts.cells),
+        datasets=[sections.dataset_section(dataset, facts) for dataset in found],
+        grid=sections.grid(facts),
+        closing=sections.closing(facts),
+        style=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        scripts=[Markup(script) for script in scripts],
+        script_hashes=[_hash_of(script) for script in scripts],
+        made=datetime.now(UTC),
+        version=nullcrop.__version__,
+    )
+
+
+def _hash_of(script: str) -> str:
+    """The script's hash for the page's own content security policy: no other script may run in it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,637 @@
+"""The page's sections: what is said of each dataset and of the run as a whole, ready for the templates."""
+
+import base64
+import hashlib
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+from PIL import Image
+
+from nullcrop.config.definitions import LabelRule
+from nullcrop.errors import listed
+from nullcrop.figures.accuracy import FIELD_SENTENCES
+from nullcrop.figures.style import ARCHITECTURE_LABELS
+from nullcrop.files import sha256_of
+from nullcrop.progress import duration
+from nullcrop.report import charts, frames, tables
+from nullcrop.report.charts import Spec
+from nullcrop.report.facts import CellFacts, DatasetFacts, Facts
+from nullcrop.report.tables import Table, table_of
+from nullcrop.statistics.auroc import LEVEL
+from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
+from nullcrop.statistics.metrics import CONSTANT_ABOVE
+from nullcrop.statistics.verdicts import NO_EVIDENCE, STRONG, WEAK
+
+PICTURE_WIDTH = 1100
+"""Pixels in width to which a figure is reduced."""
+
+VERDICT_KINDS = {NO_EVIDENCE: "none", WEAK: "weak", STRONG: "strong"}
+"""Class of a verdict's colour; further verdicts share one."""
+
+Pairs = list[tuple[str, str | Markup]]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart as the page shows it: drawn already, and with its specification, from which it becomes interactive."""
+
+    name: str
+    alt: str
+    """The text in place of the picture."""
+    caption: str
+    spec: Spec
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture within the page."""
+
+    source: str
+    """Data URI."""
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Something under one heading; folded unless ``unfolded``."""
+
+    name: str
+    heading: str
+    paragraphs: list[str] = field(default_factory=list)
+    facts: Pairs = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    drawings: list[Drawing] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    unfolded: bool = True
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is known that could be said here."""
+        return not (self.paragraphs or self.facts or self.pictures or self.drawings or self.tables)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reader may quote: a word, the sentence, and the class of its colour."""
+
+    word: str
+    sentence: str
+    kind: str
+    details: str
+    """What else a reader should know, in short sentences."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is said of one dataset."""
+
+    name: str
+    title: str
+    progress: str
+    missing: str
+    verdict: Verdict
+    blocks: list[Block]
+
+
+def drawing(name: str, alt: str, caption: str, spec: Spec) -> Drawing:
+    """Draw ``spec``; ``name`` is unique on the page."""
+    return Drawing(name, alt, caption, spec, Markup(charts.static_svg(spec, name)))
+
+
+def picture(path: Path, alt: str, caption: str) -> Picture:
+    """The image file at ``path``, reduced to PICTURE_WIDTH, as a part of the page.
+
+    As WebP, which at this quality shows no blocks at the outlines and takes a fifth of a PNG's bytes.
+    """
+    stream = io.BytesIO()
+    with Image.open(path) as image:
+        small = image.convert("RGB")
+        small.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH), Image.Resampling.LANCZOS)
+        small.save(stream, "WEBP", quality=90, method=6)
+    source = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
+    return Picture(source, alt, caption, *small.size)
+
+
+def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
+    """Everything about one dataset."""
+    cells = frames.planned(dataset)
+    measures, *others = _results(dataset, cells)
+    blocks = [measures, _identity(dataset), _leaks(dataset), *others]
+    return Section(
+        name=f"dataset-{dataset.name}",
+        title=dataset.definition.title,
+        progress=progress(dataset.cells),
+        missing=missing(dataset.cells),
+        verdict=verdict_of(dataset),
+        blocks=[block for block in blocks if not block.empty],
+    )
+
+
+def progress(cells: Iterable[CellFacts]) -> str:
+    """`24 of 312 networks done`, and as much of the baselines and of the networks on shuffled targets."""
+    words = {
+        "network": "networks",
+        "baseline": "baselines",
+        "shuffled": "controls on shuffled targets",
+    }
+    states: dict[str, list[str]] = {kind: [] for kind in words}
+    for facts in cells:
+        states[frames.kind_of(facts.cell)].append(facts.state)
+    return (
+        ", ".join(
+            f"{found.count('done')} of {len(found)} {words[kind]}" for kind, found in states.items() if found
+        )
+        + " done"
+    )
+
+
+def missing(cells: Iterable[CellFacts]) -> str:
+    """What is not there yet; empty when everything is."""
+    cells = list(cells)
+    begun, absent = (sum(facts.state == state for facts in cells) for state in ("begun", "missing"))
+    damaged = [facts for facts in cells if facts.state == "damaged"]
+    sentences = []
+    if begun or absent:
+        sentences.append(
+            f"{begun + absent} of {len(cells)} cells have no result yet"
+            + (f" ({begun} of them begun)" if begun else "")
+            + "; what is missing is left blank and is not zero."
+        )
+    if damaged:
+        sentences.append(
+            f"{len(damaged)} finished cells cannot be read: {listed((facts.problem for facts in damaged), 3)}."
+        )
+    return " ".join(sentences)
+
+
+def verdict_of(dataset: DatasetFacts) -> Verdict:
+    """The dataset's verdict: of its studies the first one's, of the splits the one that counts."""
+    verdicts = frames.verdicts(dataset)
+    if verdicts.empty:
+        return Verdict("no verdict yet", "No network on a crop without a lesion is done yet.", "open", "")
+    first = verdicts.iloc[0]
+    word = str(first["verdict"]) if first["can_tell"] else "cannot be judged"
+    return Verdict(word, first["sentence"], VERDICT_KINDS.get(word, "other"), first["details"])
+
+
+def _identity(dataset: DatasetFacts) -> Block:
+    definition, counts = dataset.definition, dataset.counts
+    pairs: Pairs = [("Images show", definition.modality), ("Field", FIELD_SENTENCES[definition.field])]
+    if counts is None:
+        pairs.append(("Images", "not listed yet"))
+    else:
+        width, height = (_range(counts["sizes"][side]) for side in ("width", "height"))
+        pairs += [
+            ("Images", f"{counts['images']:,}, {width} × {height} pixels ({_counted(counts['formats'])})"),
+            ("Classes", _counted({name: counts["classes"].get(name, 0) for name in definition.classes})),
+            ("Official split", _official(counts["official_split"])),
+        ]
+        if definition.group:
+            pairs.append(
+                ("Groups", f"{counts['groups']:,} ({definition.group}); a grouped split divides none")
+            )
+        if counts["left_out"]:
+            names = listed(f"{one['path']} ({one['problem']})" for one in counts["left_out"])
+            pairs.append(("Left out as unreadable", f"{len(counts['left_out'])}: {names}"))
+        if counts["discrepancies"]:
+            pairs.append(("Counts that differ from the definition", listed(counts["discrepancies"])))
+    if not definition.group:
+        pairs.append(("Groups", "none known: images of one patient may stand in training and in test"))
+    pairs += [(f"Label rule {name}", _rule(rule)) for name, rule in definition.labels.items()]
+    pairs += [("Licence", definition.licence), ("Citation", definition.citation)]
+    if definition.homepage:
+        pairs.append(("Described at", _link(definition.homepage)))
+    if definition.notes:
+        pairs.append(("Notes", definition.notes))
+    pictures = []
+    if dataset.samples_figure:
+        alt = (
+            f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. The five crops "
+            "are outlined in each image and enlarged beside it."
+        )
+        pictures.append(picture(dataset.samples_figure, alt, ""))
+    return Block(f"{dataset.name}-identity", "What it is", facts=pairs, pictures=pictures)
+
+
+def _results(dataset: DatasetFacts, cells: pd.DataFrame) -> list[Block]:
+    """Everything that the cells say."""
+    cells = cells[cells["kind"] != "shuffled"]
+    networks = cells[cells["kind"] == "network"]
+    return [
+        _measures(dataset, cells),
+        _verdicts(dataset),
+        *_comparisons(dataset),
+        _published(dataset),
+        _roc_curves(dataset, networks),
+        _confusions(dataset, networks),
+        _learning_curves(dataset, networks),
+        _every_cell(dataset),
+    ]
+
+
+SAME_NUMBERS = "The same numbers stand in the table “Every cell”."
+
+
+def _measures(dataset: DatasetFacts, cells: pd.DataFrame) -> Block:
+    block = Block(f"{dataset.name}-measures", "AUROC and accuracy")
+    if not (cells["state"] == "done").any():
+        return block
+    nulls = {
+        "AUROC": "Dashed line: 0.5, no information. Bars: 95 % interval of one test set.",
+        "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test images. "
+        "Bars: 95 % Wilson interval of one test set.",
+    }
+    seeds = " Horizontal ticks: single seeds." if cells["seed"].nunique() > 1 else ""
+    looks = charts.looks_of(cells)
+    for measure, words in nulls.items():
+        block.drawings.append(
+            drawing(
+                f"{dataset.name}-{measure.lower()}",
+                f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % intervals. {SAME_NUMBERS}",
+                f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds} Dashed frame: a constant predictor, over 99 % of "
+                "whose answers are one class; no evidence, whatever its number.",
+                charts.measure_chart(frames.marks(cells, measure.lower()), looks, measure),
+            )
+        )
+    return block
+
+
+def _verdicts(dataset: DatasetFacts) -> Block:
+    table = table_of(
+        frames.verdicts(dataset),
+        f"{dataset.name}-verdict-table",
+        f"Verdicts on {dataset.definition.title}: one for each study, label rule and split.",
+        tables.VERDICT_TABLE,
+    )
+    return Block(
+        f"{dataset.name}-verdicts", "Verdicts by split", tables=[table] if table.rows else [], unfolded=False
+    )
+
+
+COMPARISONS = {
+    ORIGINAL: (
+        "Crop against whole image",
+        "Each crop beside the same network on the whole images; the same test images.",
+    ),
+    BASELINE: (
+        "Networks against baselines",
+        "Each network beside what is reached without one; the same test images.",
+    ),
+    LEAK: (
+        "Random against grouped split",
+        "Each network on a random split beside the same one on the split that keeps groups together: the difference is "
+        "what the random split leaks.",
+    ),
+}
+
+
+def _comparisons(dataset: DatasetFacts) -> list[Block]:
+    blocks = []
+    for comparison, (heading, words) in COMPARISONS.items():
+        table = table_of(
+            frames.compared(dataset, comparison),
+            f"{dataset.name}-{comparison}-table",
+            f"{dataset.definition.title}: {words} Differences with 95 % intervals; p two-sided, not corrected.",
+            tables.COMPARISON_TABLE,
+        )
+        if table.rows:
+            blocks.append(Block(f"{dataset.name}-{comparison}", heading, tables=[table], unfolded=False))
+    return blocks
+
+
+def _leaks(dataset: DatasetFacts) -> Block:
+    """What of the test images the training part has seen."""
+    block = Block(f"{dataset.name}-leaks", "Leaks and duplicates")
+    if dataset.leaks is not None:
+        caption = (
+            f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or an image of the "
+            "same group, is in training. Near duplicates include exact ones."
+        )
+        block.tables.append(table_of(dataset.leaks, f"{dataset.name}-leak-table", caption, tables.LEAK_TABLE))
+    return block
+
+
+def _published(dataset: DatasetFacts) -> Block:
+    """What was printed, beside what was reproduced and what can be counted."""
+    title = dataset.definition.title
+    block = Block(f"{dataset.name}-published", "Published and reproduced", unfolded=False)
+    if len(dataset.published):
+        caption = (
+            f"{title}: every printed value, and what the same cells gave here; empty where they were not run. “agrees”: "
+            f"the two differ by at most the tolerance."
+        )
+        block.tables.append(
+            table_of(dataset.published, f"{dataset.name}-published-table", caption, tables.PUBLISHED_TABLE)
+        )
+    if len(dataset.discrepancies):
+        caption = f"{title}: printed values beside counts of the release and arithmetic; how a difference came about is not said."
+        block.tables.append(
+            table_of(
+                dataset.discrepancies, f"{dataset.name}-discrepancies", caption, tables.DISCREPANCY_TABLE
+            )
+        )
+    return block
+
+
+def _roc_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+    block = Block(f"{dataset.name}-rocs", "ROC curves", unfolded=False)
+    lines = frames.roc_lines(dataset, networks)
+    if len(lines):
+        block.drawings.append(
+            drawing(
+                f"{dataset.name}-roc",
+                f"ROC curves of {dataset.definition.title}, one panel a view. {SAME_NUMBERS}",
+                "One line a trained network; dotted: chance. For more than two targets the mean over each against the "
+                "rest.",
+                charts.roc_chart(lines, charts.looks_of(networks)),
+            )
+        )
+    return block
+
+
+def _confusions(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+    block = Block(f"{dataset.name}-confusions", "Confusion matrices", unfolded=False)
+    done = networks[networks["state"] == "done"]
+    for rule, of_rule in done.groupby("labels", sort=False):
+        block.drawings.append(
+            drawing(
+                f"{dataset.name}-confusion-{rule}",
+                f"Confusion matrices of {dataset.definition.title} by network and view. {SAME_NUMBERS}",
+                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share of the true "
+                f"class. Label rule: {rule}.",
+                charts.confusion_chart(
+                    frames.confusion_counts(dataset, of_rule),
+                    charts.looks_of(networks),
+                    dataset.definition.target_names(str(rule)),
+                ),
+            )
+        )
+    return block
+
+
+def _learning_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+    block = Block(f"{dataset.name}-curves", "Learning curves", unfolded=False)
+    lines = frames.learning_lines(dataset, networks)
+    if len(lines):
+        block.drawings.append(
+            drawing(
+                f"{dataset.name}-learning",
+                f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by epoch, in training "
+                "and validation.",
+                "Loss and accuracy by epoch, one line a trained network.",
+                charts.learning_chart(lines, charts.looks_of(networks)),
+            )
+        )
+    return block
+
+
+def _every_cell(dataset: DatasetFacts) -> Block:
+    title = dataset.definition.title
+    table = table_of(
+        frames.every_cell(dataset), f"{dataset.name}-cells", f"Every cell of {title}.", tables.CELL_TABLE
+    )
+    return Block(f"{dataset.name}-every", "Every cell", tables=[table], unfolded=False)
+
+
+def _rule(rule: LabelRule) -> str:
+    meaning = (
+        f"positive: {', '.join(rule.positive)}" if rule.positive else "every class is a target of its own"
+    )
+    return f"{meaning}. {rule.evidence}" if rule.evidence else meaning
+
+
+def _official(parts: dict[str, int]) -> str:
+    named = {name: count for name, count in parts.items() if name}
+    return _counted(named) if named else "none"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _range(limits: list[int]) -> str:
+    low, high = limits
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _link(address: str) -> str | Markup:
+    """A link, if the address is one of the web: nothing else is followed from a definition."""
+    if not address.startswith(("https://", "http://")):
+        return address
+    return Markup('<a href="{0}" rel="noreferrer">{0}</a>').format(address)
+
+
+def title(facts: Facts) -> str:
+    """The page's title."""
+    if len(facts.datasets) == 1:
+        return facts.datasets[0].definition.title
+    return listed(facts.project.config.studies[study].title for study in facts.grid.studies)
+
+
+def grid(facts: Facts) -> Drawing:
+    """Every planned cell as one picture."""
+    return drawing(
+        "grid-chart",
+        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each dataset hold "
+        "the same numbers.",
+        "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy above the "
+        "no-information rate (numbers: AUROC, or percentage points); means over what the menus select. Dashed frame: "
+        "a constant predictor, no evidence whatever its number. Empty square with a cross: planned, no result yet. "
+        "A click leads to the dataset.",
+        charts.grid_chart(frames.grid_rows(facts)),
+    )
+
+
+def closing(facts: Facts) -> list[Block]:
+    """What holds for the whole run."""
+    blocks = (
+        _methods(facts),
+        _discrepancies(facts),
+        _shared(facts),
+        _calibration(facts),
+        _cost(facts),
+        _provenance(facts),
+    )
+    return [block for block in blocks if not block.empty]
+
+
+def _methods(facts: Facts) -> Block:
+    """Methods as run, from the resolved config."""
+    config = facts.project.config
+    pairs: Pairs = [
+        ("Crops", f"{config.crop.width}×{config.crop.height} pixels, cut from the image as stored"),
+        ("Device", config.device),
+        (
+            "Accuracy",
+            "beside the no-information rate, the share of the largest class among the test images; exact one-sided "
+            f"binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for chance.",
+        ),
+        ("AUROC", f"against 0.5; {LEVEL:.0%} interval and one-sided p in the table “Every cell”."),
+        ("Constant predictors", f"cells of which over {CONSTANT_ABOVE:.0%} of the answers are one class"),
+    ]
+    recipes = {cell.recipe for dataset in facts.datasets for state in dataset.cells for cell in [state.cell]}
+    for name in sorted(recipes):
+        values = asdict(config.recipe_of(name))
+        pairs.append(
+            (
+                f"Recipe {name}",
+                "; ".join(
+                    f"{key.replace('_', ' ')} {value}" for key, value in values.items() if value is not None
+                ),
+            )
+        )
+    rows = [
+        {
+            "study": study,
+            "title": config.studies[study].title,
+            "dataset": dataset.definition.title,
+            **{
+                axis: listed(dict.fromkeys(getattr(cell, axis) for cell in cells), 20)
+                for axis in ("labels", "split", "view", "architecture", "recipe", "seed")
+                for cells in [of_study.cells]
+            },
+            "cells": len(of_study.cells),
+        }
+        for dataset in facts.datasets
+        for study, of_study in dataset.studies.items()
+    ]
+    table = table_of(pd.DataFrame(rows), "methods-studies", "What each study trains.", tables.STUDY_TABLE)
+    return Block("methods", "Methods as run", facts=pairs, tables=[table])
+
+
+def _discrepancies(facts: Facts) -> Block:
+    """Where the published numbers differ from counts and arithmetic."""
+    rows = pd.concat([pd.DataFrame(), *(dataset.discrepancies for dataset in facts.datasets)])
+    if rows.empty:
+        return Block("discrepancies", "Discrepancies")
+    text = (
+        "The published study's numbers beside counts of the releases and plain arithmetic. Each row says what was "
+        "counted, and by which rule; it says nothing about how a difference came about."
+    )
+    table = table_of(rows, "discrepancies-table", "Printed and counted.", tables.DISCREPANCY_TABLE)
+    return Block("discrepancies", "Discrepancies", [text], tables=[table])
+
+
+def _shared(facts: Facts) -> Block:
+    """Images that two datasets share."""
+    block = Block("shared", "Images shared by datasets")
+    if facts.shared is None:
+        return block
+    if facts.shared.empty:
+        block.paragraphs.append("No image, nor a near duplicate of one, was found in two datasets.")
+    else:
+        caption = "Images with a duplicate in another dataset, by official parts. Near duplicates include exact ones."
+        block.tables.append(table_of(facts.shared, "shared-table", caption, tables.SHARED_TABLE))
+    return block
+
+
+def _calibration(facts: Facts) -> Block:
+    """How often the audit itself is wrong."""
+    block = Block("calibration", "Calibration")
+    if facts.calibration is None:
+        block.paragraphs.append(
+            "The audit's own false alarms and power were not measured in these results; `make calibration` does."
+        )
+        return block
+    block.paragraphs.append(
+        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; with a cue of "
+        "known size the share of alarms is the audit's power."
+    )
+    if facts.calibration_figure:
+        alt = "Share of generated datasets with an alarm, by cue and strength. The table below holds the same numbers."
+        block.pictures.append(picture(facts.calibration_figure, alt, ""))
+    caption = "Alarms on generated datasets, with exact 95 % intervals."
+    block.tables.append(table_of(facts.calibration, "calibration-table", caption, tables.CALIBRATION_TABLE))
+    return block
+
+
+def _cost(facts: Facts) -> Block:
+    """Training time by dataset, network and hardware; energy where a cell recorded it."""
+    done = [state for state in facts.cells if state.state == "done"]
+    if not done:
+        return Block("cost", "Cost")
+    rows = pd.DataFrame(
+        [
+            {
+                "dataset": state.cell.dataset,
+                "architecture": ARCHITECTURE_LABELS[state.cell.architecture],
+                "hardware": state.record.get("hardware", ""),
+                "seconds": state.record["seconds"],
+                "energy": state.record.get("energy_kwh", math.nan),
+            }
+            for state in done
+        ]
+    )
+    summed = rows.groupby(["dataset", "architecture", "hardware"], sort=False, as_index=False).agg(
+        cells=("seconds", "size"),
+        seconds=("seconds", "sum"),
+        energy=("energy", lambda each: each.sum(min_count=1)),
+    )
+    hours = rows.groupby("hardware", sort=False)["seconds"].sum()
+    sentence = "Training of the finished cells took " + "; ".join(
+        f"{duration(seconds)} on {name or 'unnamed hardware'}" for name, seconds in hours.items()
+    )
+    energy = rows["energy"].sum(min_count=1)
+    recorded = int(rows["energy"].notna().sum())
+    words = (
+        "No cell recorded its energy."
+        if pd.isna(energy)
+        else f"{energy:.2f} kWh, recorded by {recorded} cells."
+    )
+    table = table_of(summed, "cost-table", "Training time of finished cells.", tables.COST_TABLE)
+    return Block("cost", "Cost", [f"{sentence}. {words}"], tables=[table])
+
+
+def _provenance(facts: Facts) -> Block:
+    """Versions, hardware and hashes behind the numbers."""
+    config = facts.project.config.model_dump_json(exclude_defaults=True)
+    pairs: Pairs = [
+        ("Config", f"SHA-256 {hashlib.sha256(config.encode()).hexdigest()} (resolved, without defaults)"),
+        (
+            "Definitions",
+            "; ".join(
+                f"{dataset.name} {_short(sha256_of(facts.project.definition_path(dataset.name)))}"
+                for dataset in facts.datasets
+            ),
+        ),
+    ]
+    made = Counter(
+        (
+            state.record.get("hardware", ""),
+            state.record.get("numerics", ""),
+            ", ".join(f"{name} {version}" for name, version in state.record.get("versions", {}).items()),
+        )
+        for state in facts.cells
+        if state.state == "done"
+    )
+    by = pd.DataFrame(
+        [
+            {"hardware": hardware, "numerics": numerics, "versions": versions, "cells": count}
+            for (hardware, numerics, versions), count in made.items()
+        ]
+    )
+    files = pd.DataFrame([row for dataset in facts.datasets for row in dataset.hashes])
+    found = [
+        table_of(by, "provenance-versions", "With what the cells were made.", tables.VERSION_TABLE),
+        table_of(
+            files,
+            "provenance-hashes",
+            "What was read: archives as downloaded, and packed pixels.",
+            tables.HASH_TABLE,
+        ),
+    ]
+    return Block("provenance", "Provenance", facts=pairs, tables=[table for table in found if table.rows])
+
+
+def _short(digest: str) -> str:
+    return digest[:12]

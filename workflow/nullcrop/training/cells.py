@@ -1,0 +1,176 @@
+"""What every cell has in common, network or baseline: its split, its identity, and how its files come about."""
+
+import hashlib
+import json
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import PIL
+from numpy.typing import NDArray
+
+import nullcrop
+from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.errors import NullcropError
+from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.heartbeat import HEARTBEAT, SILENT_SECONDS, beating
+from nullcrop.images.store import View
+from nullcrop.progress import say
+
+PARTS = ("train", "val", "test")
+
+CHECKPOINT = "checkpoint.pt"
+"""Name of the checkpoint in a cell's working folder."""
+
+
+def read_split(path: Path) -> pd.DataFrame:
+    """A split: the columns id, group (empty text: none), target and part, in the order of samples.csv."""
+    try:
+        return pd.read_csv(path, dtype={"id": str, "group": str}, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise NullcropError(f"cannot read the split {path}: {error}") from None
+
+
+def open_view(path: Path, split: pd.DataFrame, split_path: Path) -> View:
+    """The view in the store's {view}.json; NullcropError when the split is one of other images."""
+    view = View(path)
+    if sha256_of_lines(list(split["id"])) != view.facts["ids_sha256"]:
+        raise NullcropError(f"{split_path} and {path} name different images: delete the split and run again")
+    return view
+
+
+def rows_of_parts(split: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
+    """Rows of the images that are trained on, watched and tested."""
+    return {part: np.flatnonzero(split["part"] == part) for part in PARTS}
+
+
+def identity_of(content: dict[str, Any]) -> str:
+    """What decides a cell's result, as one hash: the content of its inputs, its parameters, its numerics."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def working(work: Path) -> Iterator[None]:
+    """Show by a heartbeat in ``work`` that a cell is being made; when it is done, clear the folder away."""
+    with beating(work / HEARTBEAT):
+        yield
+    # Another process may make the same cell: what it is writing this minute is left to it.
+    for path in work.glob("*"):
+        with suppress(OSError):
+            if path.name in (CHECKPOINT, HEARTBEAT) or time.time() - path.stat().st_mtime > SILENT_SECONDS:
+                path.unlink()
+    with suppress(OSError):
+        work.rmdir()
+
+
+def kept_folder(work: Path) -> Path:
+    """Where a finished cell is written first: beside its working folder.
+
+    It stays there as a copy, because a workflow deletes the outputs of a job before it runs and after it fails.
+    """
+    return work.with_name(f"{work.name}.kept")
+
+
+def is_kept(out: Path, work: Path, identity: str) -> bool:
+    """Whether the cell was finished before, in ``out`` or in its copy; then the copy is there afterwards."""
+    kept = kept_folder(work)
+    finished = [folder for folder in (kept, out) if _is_finished(folder, identity)]
+    if finished:
+        say(f"kept: {out} was finished from the same inputs, parameters and numerics")
+        if kept not in finished:
+            _copy(out, kept)
+    return bool(finished)
+
+
+def bring_out(out: Path, work: Path, identity: str) -> None:
+    """Copy the kept cell to ``out``, unless it is there."""
+    if not _is_finished(out, identity):
+        _copy(kept_folder(work), out)
+
+
+def collect_cell(cell: Cell, batch: Path, work: Path, out: Path) -> None:
+    """Copy a cell that a batch has finished to ``out``; raise the NullcropError by which it failed there."""
+    failed = read_json(batch)["failed"]
+    if cell.path in failed:
+        raise NullcropError(f"{cell.path} failed: {failed[cell.path]}")
+    _copy(kept_folder(work), out)
+
+
+def forget_failures(batches: Path) -> None:
+    """Delete the reports that name a failed cell, so that the next run tries it again."""
+    for report in batches.rglob("batch*.json"):
+        if read_json(report)["failed"]:
+            report.unlink(missing_ok=True)
+
+
+def write_cell(
+    cell: Cell,
+    work: Path,
+    split: pd.DataFrame,
+    logits: NDArray[np.floating[Any]],
+    history: list[dict[str, Any]],
+    facts: dict[str, Any],
+) -> None:
+    """Write predictions.csv, history.csv and, last, cell.json into the folder that is kept beside ``work``.
+
+    ``logits`` has one row a test image in the order of ``split`` and one column a target.
+    ``facts`` are the cell's own: recipe, numerics, identity, seconds, hardware and so on.
+    """
+    test = split.loc[split["part"] == "test", ["id", "group", "target"]]
+    predictions = test.assign(predicted=logits.argmax(1)).assign(
+        **{f"logit_{code}": logits[:, code] for code in range(logits.shape[1])}
+    )
+    out = kept_folder(work)
+    _write_table(predictions, out / "predictions.csv")
+    _write_table(pd.DataFrame(history), out / "history.csv")
+    common = {
+        "cell": asdict(cell),
+        "predictions_sha256": sha256_of(out / "predictions.csv"),
+        "images": {part: len(rows) for part, rows in rows_of_parts(split).items()},
+        "targets": logits.shape[1],
+        "host": platform.machine(),
+    }
+    write_json(out / "cell.json", common | facts)
+
+
+def versions(**packages: str) -> dict[str, str]:
+    """Versions for cell.json: those of ``packages`` and of what every cell needs."""
+    return {
+        "nullcrop": nullcrop.__version__,
+        "python": platform.python_version(),
+        **packages,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    # Nine digits hold every float32 without loss.
+    with written_whole(path) as aside:
+        table.to_csv(aside, index=False, float_format="%.9g")
+
+
+def _is_finished(out: Path, identity: str) -> bool:
+    try:
+        facts = read_json(out / "cell.json")
+        return (
+            facts["identity"] == identity
+            and facts["predictions_sha256"] == sha256_of(out / "predictions.csv")
+            and (out / "history.csv").is_file()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _copy(source: Path, out: Path) -> None:
+    """Copy a finished cell's files, each whole, cell.json last."""
+    for name in CELL_FILES:
+        with written_whole(out / name) as aside:
+            shutil.copyfile(source / name, aside)

@@ -1,0 +1,39 @@
+# views + file facts + split -> cells of the baselines; no network, no GPU
+
+
+# One job a test set: it takes less time to fit them all than to start one process for each.
+rule fit_baselines:
+    input:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        split=f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
+        views=expand("{folder}/{view}.json", folder=f"{STORE}/{{dataset}}/views", view=VIEWS),
+        pixels=ancient(expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=VIEWS)),
+    output:
+        expand(
+            "{folder}/{cell}/{name}",
+            folder=f"{RESULTS}/cells",
+            cell=[cell.path for cell in baseline_cells("{dataset}", "{labels}", "{split}", "{seed}")],
+            name=CELL_FILES,
+        ),
+    log:
+        f"{RESULTS}/logs/fit_baselines/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit_baselines/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(60),
+    params:
+        recipe=json.dumps(asdict(BaselineRecipe())),
+        views=lambda wildcards, input: str(Path(input.views[0]).parent),
+        cells=subpath(output[0], ancestor=8),
+        work=f"{WORK}/cells",
+    message:
+        "fitting the baselines of {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
+    shell:
+        "python -m nullcrop fit-baselines --dataset {wildcards.dataset:q} --labels {wildcards.labels:q} "
+        "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "
+        "--split {input.split:q} --views-folder {params.views:q} --out {params.cells:q} --work {params.work:q} "
+        "> {log:q} 2>&1"
