@@ -1,14 +1,19 @@
 """How much of each study is done: n of N cells, by dataset, and what leaks; from the files alone."""
 
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from nullcrop.cell_facts import cell_facts
 from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
@@ -17,8 +22,11 @@ from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json
 from nullcrop.progress import duration
 from nullcrop.statistics.leaks import AS_RELEASED, read_leaks
+from nullcrop.time_left import time_left
 
 BAR_WIDTH = 12
+
+SECONDS_BETWEEN_LOOKS = 2.0
 
 LEAKS = {
     "exact": "exact_clusters",
@@ -50,6 +58,9 @@ def print_status(project: Project, study: str | None = None, console: Console | 
         begun = [state.cell.path for state in cells if state.begun]
         if begun:
             console.print(f"Begun: {listed(begun)}", highlight=False, soft_wrap=True)
+        if any(state.seconds is None for state in cells):
+            left = time_left([cell_facts(project, cell) for cell in grid.cells(name)], project.definition)
+            console.print(f"Left: {left}", highlight=False, soft_wrap=True)
     counted = {
         dataset: path
         for dataset in (grid.datasets(study) if study else grid.values("dataset"))
@@ -57,6 +68,17 @@ def print_status(project: Project, study: str | None = None, console: Console | 
     }
     if counted:
         console.print(_leaks_table({dataset: read_leaks(path) for dataset, path in counted.items()}))
+
+
+def watch_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
+    """Show what :func:`print_status` prints, anew every few seconds, until interrupted."""
+    console = console or Console()
+    with suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            with console.capture() as captured:
+                print_status(project, study, console)
+            live.update(Text.from_ansi(captured.get()), refresh=True)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 class _CellState:

@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
+from nullcrop.cell_facts import CellFacts
 from nullcrop.config.definitions import LabelRule
 from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
@@ -21,7 +22,7 @@ from nullcrop.files import sha256_of
 from nullcrop.progress import duration
 from nullcrop.report import charts, frames, tables
 from nullcrop.report.charts import Spec
-from nullcrop.report.facts import CellFacts, DatasetFacts, Facts
+from nullcrop.report.facts import DatasetFacts, Facts
 from nullcrop.report.tables import Table, table_of
 from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
