@@ -36,7 +36,14 @@ $(ENV): pyproject.toml envs/constraints.txt
 demo: $(ENV)
 	$(BIN)/snakemake --cores $(CORES) --set-threads train_cell=1 --quiet host reason --configfile config/demo.yaml
 	@$(BIN)/python -m nullcrop status --configfile config/demo.yaml
+	@$(BIN)/python -m nullcrop verdicts --configfile config/demo.yaml
 	@echo
+	@echo "Look at: results/studies/demo/figures/verdicts.png                 what may be said of each, at a glance"
+	@echo "         results/studies/demo/phantom_clean/figures/accuracy.png    no cue: nothing to find in the corners"
+	@echo "         results/studies/demo/phantom_session/figures/accuracy.png  a cue in the background: found there"
+	@echo "         results/studies/demo/phantom_jpeg/figures/accuracy.png     a cue in the compression: found there"
+	@echo "         results/studies/demo/*/figures/samples.png                 what the images and their crops look like"
+	@echo "         results/studies/demo/metrics.csv                           every number behind the figures"
 	@echo "The report, for any browser: $(CURDIR)/results/report/index.html"
 
 # False alarms and power of the audit on generated datasets; the results are a table and a figure.

@@ -118,6 +118,7 @@ def test_targets_are_the_cells_metrics_and_figures_of_every_study(make_project: 
             for suffix in ("pdf", "svg", "png")
         ),
         "out/datasets/first/leaks.csv",
+        "out/report/index.html",
     }
 
 
@@ -315,6 +316,10 @@ CELL = "results/cells/first/printed/random/center/vgg16/paper/seed0/cell.json"
         (CELL.replace("seed0", "seed7"), "unknown seed 'seed7', did you mean 'seed0'?"),
         (CELL.replace("cell.json", "cel.json"), "unknown file 'cel.json', did you mean 'cell.json'?"),
         ("results/studies/mein/metrics.csv", "unknown study 'mein', did you mean 'main'?"),
+        (
+            "results/studies/main/figures/verdict.png",
+            "unknown figure 'verdict.png', did you mean 'verdicts.png'?",
+        ),
         ("results/studies/main/third/metrics.csv", "unknown dataset 'third', known are: first, second"),
         (
             "results/studies/main/first/figures/acuracy.pdf",

@@ -23,7 +23,7 @@ from nullcrop.datasets.kaggle_credentials import check_credentials, credentials
 from nullcrop.datasets.kaggle_source import BREAKHIS_TYPES
 from nullcrop.datasets.samples import list_images, list_samples, read_samples
 from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of
+from nullcrop.files import read_json, sha256_of
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -192,6 +192,11 @@ def test_the_real_breakhis_sample(tmp_path: Path) -> None:
     assert found == len(list(folder.rglob("*.png"))) == 36
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
 @needs_data
 def test_the_real_idc_sample(tmp_path: Path) -> None:
     folder = DATA / "idc_sample"
@@ -201,11 +206,21 @@ def test_the_real_idc_sample(tmp_path: Path) -> None:
     assert files[0]["files"] == len(pngs) > 4_000
     list_samples("idc", definition, tmp_path / "archives" / "it", tmp_path / "out", threads=2)
     samples = read_samples(tmp_path / "out" / "samples.csv")
-    assert len(samples) == len(pngs)
-    assert set(samples["group"]) == {path.parts[-3] for path in pngs}
-    assert Counter(samples["target"]) == Counter(int(path.parent.name) for path in pngs)
-    # Patches at the edge of a slide are smaller.
+    # Patches at the edge of a slide are smaller; those smaller than a crop are left out by name.
+    sizes = {path: size_of(path) for path in pngs}
+    kept = [path for path, size in sizes.items() if min(size) >= 20]
+    assert set(samples["path"]) == set(map(str, kept))
+    assert set(samples["group"]) == {path.parts[-3] for path in kept}
+    assert Counter(samples["target"]) == Counter(int(path.parent.name) for path in kept)
     assert (samples["width"].max(), samples["height"].max()) == (50, 50)
+    facts = read_json(tmp_path / "out" / "dataset.json")
+    left_out = {
+        str(path): f"{size[0]}×{size[1]} pixels, smaller than 20"
+        for path, size in sizes.items()
+        if path not in kept
+    }
+    assert {entry["path"]: entry["problem"] for entry in facts["left_out"]} == left_out
+    assert (len(left_out), facts["counted"]["images"]) == (9, len(pngs))
 
 
 @needs_data

@@ -34,7 +34,7 @@ MISTAKES: dict[str, tuple[Break, str]] = {
     ),
     "config without studies": (
         lambda c: (c.folder / "toy.yaml").write_text("device: cpu"),
-        "key 'studies' is missing",
+        "studies: name at least one",
     ),
     "definition with an unknown key": (
         lambda c: c.write_definition("one", classs=["a"]),

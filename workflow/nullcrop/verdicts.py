@@ -16,7 +16,7 @@ from nullcrop.errors import NullcropError
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.tables import metrics_of_cells, read_cells, read_metrics
-from nullcrop.statistics.verdicts import judge
+from nullcrop.statistics.verdicts import bound_words, judge
 
 
 def print_verdicts(project: Project, study: str | None = None, console: Console | None = None) -> None:
@@ -77,21 +77,21 @@ def _is_done(results: Path, cell: Cell) -> bool:
 
 
 def _table(title: str, verdicts: pd.DataFrame) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("dataset", "split", "verdict"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("best AUROC", "at least", "agree", "done"):
+    for heading in ("AUROC", "at least", "agree"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("explained by")
     for row in verdicts.to_dict("records"):
+        known = not pd.isna(row["auroc_bound"])
         table.add_row(
             row["dataset"],
-            row["split"] + ("" if row["headline"] else " *"),
+            row["split"],
             row["verdict"] if row["can_tell"] else "cannot be judged",
-            f"{row['auroc']:.2f}",
-            f"{row['auroc_bound']:.2f}",
-            f"{row['cells_agreeing']} of {row['cells']}",
-            f"{row['cells']} of {row['planned']}",
+            f"{row['auroc']:.2f}" if known else "",
+            bound_words(row["auroc_bound"]) if known else "",
+            f"{row['cells_agreeing']}/{row['cells']}",
             "" if pd.isna(row["baselines"]) else row["baselines"],
             style=None if row["headline"] else "dim",
         )

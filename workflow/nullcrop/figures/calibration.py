@@ -114,7 +114,11 @@ def _draw_power(ax: Axes, table: pd.DataFrame) -> None:
             if name == ALL:
                 ax.vlines(rows["strength"], rows["low"], rows["high"], color=INK, linewidth=0.8)
     ax.axhline(table["level"].iloc[0], color=INK, linewidth=1, linestyle=(0, (5, 2)))
-    ax.set_xlim(left=0)
+    # Each step of the cue counts the same: what is plain to one architecture is a tenth of what another needs.
+    ax.set_xscale("log", base=2)
+    strengths = sorted(table["strength"].unique())
+    ax.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
+    ax.minorticks_off()
     ax.set_ylim(-0.02, 1.04)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.set_xlabel(f"strength of the cue ({_range(table)} datasets each)")

@@ -28,8 +28,12 @@ from nullcrop.figures.style import (
 from nullcrop.statistics.families import ROLES
 
 WIDTH = 7.6
-ROW = 0.62
 """Inches."""
+
+LOWEST = 0.3
+"""Left end of the axis: what lies below is no evidence of anything, and runs out of the picture."""
+
+LIGHT = "#C8C8C8"
 
 
 def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, stem: Path) -> Figure:
@@ -39,9 +43,12 @@ def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, ste
     a dot is the AUROC of one network on a crop, the line to its left ends at the simultaneous lower bound
     by which it is judged. Baselines on the best network's view are grey marks. Returns the figure.
     """
+    baselines = bool((metrics["role"] == "baseline").any())
     with figure_style():
-        caption = wrapped(_caption(verdicts), WIDTH - 0.2, SMALL_SIZE)
-        height = 1.3 + ROW * max(len(verdicts), 1) + 0.14 * len(caption.splitlines())
+        caption = wrapped(_caption(verdicts, baselines), WIDTH - 0.2, SMALL_SIZE)
+        # Enough for the dots of a row to stand apart.
+        row = 0.55 + 0.012 * int(verdicts["cells"].max() if len(verdicts) else 0)
+        height = 1.4 + row * max(len(verdicts), 1) + 0.14 * len(caption.splitlines())
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         ax = figure.subplots()
         shown = [_draw_row(ax, y, metrics, row) for y, (_, row) in enumerate(verdicts.iterrows())]
@@ -77,9 +84,13 @@ def _draw_row(ax: Axes, y: float, metrics: pd.DataFrame, verdict: "pd.Series[Any
     places = y + np.linspace(0.14, -0.36, max(len(crops), 2))[: len(crops)]
     if len(crops) == 1:
         places = np.array([float(y)])
-    for place, (_, cell) in zip(places, crops.iterrows(), strict=True):
-        ax.hlines(place, cell["auroc_bound"], cell["auroc"], color=MUTED, linewidth=0.8, zorder=2)
-        ax.plot(cell["auroc_bound"], place, marker="|", markersize=4, color=INK, zorder=3)
+    best = crops["auroc_bound"].fillna(-np.inf).to_numpy().argmax()
+    for i, (place, (_, cell)) in enumerate(zip(places, crops.iterrows(), strict=True)):
+        colour, width, size = (INK, 1.4, 7) if i == best else (LIGHT, 0.6, 3)
+        ax.hlines(
+            place, cell["auroc_bound"], cell["auroc"], color=colour, linewidth=width, zorder=2 + (i == best)
+        )
+        ax.plot(cell["auroc_bound"], place, marker="|", markersize=size, color=INK, zorder=3)
     ax.scatter(
         crops["auroc"],
         places,
@@ -96,8 +107,7 @@ def _draw_row(ax: Axes, y: float, metrics: pd.DataFrame, verdict: "pd.Series[Any
 
 
 def _draw_frame(ax: Axes, verdicts: pd.DataFrame, cells: pd.DataFrame) -> None:
-    low = min(0.4, float(cells["auroc_bound"].min()), float(cells["auroc"].min())) if len(cells) else 0.4
-    low = max(np.floor((low if np.isfinite(low) else 0.0) * 10) / 10, 0.0)
+    low = max(LOWEST, np.floor(10 * min(0.4, cells["auroc"].min() - 0.02)) / 10) if len(cells) else LOWEST
     ax.set_xlim(low, 1.02)
     ax.set_xticks(np.arange(round(low * 10), 11) / 10)
     ax.spines["bottom"].set_bounds(low, 1)
@@ -111,6 +121,7 @@ def _draw_frame(ax: Axes, verdicts: pd.DataFrame, cells: pd.DataFrame) -> None:
     if verdicts.empty:
         ax.text(0.5, 0.5, "no network on crops", transform=ax.transAxes, ha="center", color=MUTED)
         return
+    ax.text(1.04, -0.56, "verdict", transform=ax.get_yaxis_transform(), va="bottom", fontsize=SMALL_SIZE)
     halo = [withStroke(linewidth=2.4, foreground="white")]
     for name, style in (("weak", (0, (5, 2))), ("strong", ":")):
         threshold = float(verdicts[name].iloc[0])
@@ -124,6 +135,7 @@ def _draw_frame(ax: Axes, verdicts: pd.DataFrame, cells: pd.DataFrame) -> None:
             transform=ax.get_yaxis_transform(),
             va="bottom",
             weight="bold",
+            color=INK if row["headline"] else MUTED,
         )
         ax.text(
             1.04,
@@ -150,8 +162,10 @@ def _verdict_words(row: "pd.Series[Any]") -> str:
 
 def _count_words(row: "pd.Series[Any]") -> str:
     threshold = row["strong"] if row["strength"] == "strong" else row["weak"]
-    cells = f"{row['cells_agreeing']} of {row['cells']} above {threshold:g}"
-    return cells if row["cells"] == row["planned"] else f"{cells}\n({row['planned']} planned)"
+    words = f"{row['cells_agreeing']} of {row['cells']} above {threshold:g}"
+    if not row["can_tell"]:
+        words = "too few groups of a class"
+    return words if row["cells"] == row["planned"] else f"{words}\n({row['planned']} planned)"
 
 
 def _mark(name: str) -> dict[str, Any]:
@@ -180,19 +194,20 @@ def _legend_entries(cells: pd.DataFrame) -> list[Artist]:
     return entries
 
 
-def _caption(verdicts: pd.DataFrame) -> str:
-    sentences = [
-        "Dot: one network on one crop that holds no lesion (of a dataset of tiles: on any crop, which holds tissue). "
-        "The line to its left ends at its lower bound, corrected for all networks of the row",
-    ]
-    if len(verdicts):
-        row = verdicts.iloc[0]
-        sentences[0] += (
-            f" (level {row['level']:g}): the largest bound of a row gives its verdict, `weak` above {row['weak']:g} and "
-            f"`strong` above {row['strong']:g}"
-        )
-    sentences[0] += "."
-    sentences.append(
-        "Grey marks: baselines without a network on the view of the row's best network, not part of the verdict."
+def _caption(verdicts: pd.DataFrame, baselines: bool) -> str:
+    if verdicts.empty:
+        return "No network on a crop has a result yet."
+    fields, row = set(verdicts["field"]), verdicts.iloc[0]
+    where = {
+        frozenset(["whole"]): "one crop that holds no lesion",
+        frozenset(["tile"]): "one crop, which holds tissue",
+    }.get(frozenset(fields), "one crop that holds no lesion (of a dataset of tiles: tissue)")
+    marks = (
+        " Grey marks: baselines, without a network, on the view of that row's clearest one; they do not count for "
+        "the verdict."
     )
-    return " ".join(sentences)
+    return (
+        f"Dot: one network on {where}. The line to its left ends at its lower bound, corrected for all "
+        f"networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest bound, drawn in "
+        f"black: weak above {row['weak']:g}, strong above {row['strong']:g}."
+    ) + (marks if baselines else "")

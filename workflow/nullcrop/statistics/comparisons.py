@@ -268,5 +268,5 @@ def _welch(value: float, first: float, df_first: float, second: float, df_second
 
 def _difference(value: float, error: float, df: float) -> Difference:
     half = student.ppf((1 + LEVEL) / 2, df) * error
-    p = 2 * student.sf(abs(value) / error, df) if error > 0 else float(value == 0)
+    p = float(value == 0) if error == 0 else 2 * student.sf(abs(value) / error, df)
     return Difference(value, float(value - half), float(value + half), float(p))

@@ -116,7 +116,7 @@ def drawn_labels(test: TestSet, draws: int) -> NDArray[np.int8]:
     labels[0] = test.target
     for row in labels[1:]:
         givers = rng.permutation(test.n_units)[test.unit]
-        # In [0, 1), so that a share of 0 is never drawn and one of 1 always.
+        # In [0, 1): so that a share of 0 is never drawn and one of 1 always.
         chance = rng.random(test.n) if test.mixed.any() else np.zeros(test.n)
         row[:] = (chance[:, None] >= upto[givers]).sum(axis=1)
     return labels

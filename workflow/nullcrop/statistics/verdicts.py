@@ -242,17 +242,19 @@ def _leak(family: pd.DataFrame, comparisons: pd.DataFrame) -> tuple[float, float
 
 def _sentence(facts: Mapping[str, Any]) -> str:
     """The verdict as one may quote it."""
-    title, crops = facts["title"], "crops" if facts["field"] == "tile" else "corners"
+    title, crops = f"“{facts['title']}”", "crops" if facts["field"] == "tile" else "corners"
     if not facts["can_tell"]:
         return (
-            f"The {crops} of {title} cannot be judged on the {_spoken(facts['split'])} split: "
-            "its test part holds too few independent images of a class for any result to count."
+            f"The {crops} of {title} cannot be judged on the {_spoken(facts['split'])} split: its test part holds "
+            "too few independent images of a class for any result to count."
         )
     many = facts["cells"] > 1
-    who = (f"the best of {facts['cells']} networks" if many else "the network") + f" ({_cell_words(facts)})"
+    who = (
+        f"the clearest of {facts['cells']} networks" if many else "the one network"
+    ) + f" ({_cell_words(facts)})"
     reaches = f"{who} reaches an AUROC of {facts['auroc']:.2f}"
     corrected = f" after correction for all {facts['cells']}" if many else ""
-    bound = f", and at least {_down(facts['auroc_bound'])}{corrected} (level {facts['level']:.2g})"
+    bound = f", and at least {bound_words(facts['auroc_bound'])}{corrected} (error rate {100 * facts['level']:g}%)"
     match facts["strength"]:
         case "strong":
             found = f"{reaches}{bound}"
@@ -260,13 +262,11 @@ def _sentence(facts: Mapping[str, Any]) -> str:
             found = f"{reaches}{bound}: above {facts['weak']:g}, but not shown to exceed {facts['strong']:g}"
         case _:
             found = (
-                f"{reaches}, which chance alone reaches with p = {_p(facts['p_maxt'])}{corrected}; "
-                f"an AUROC below about {facts['auroc_unseen']:.2f} would have gone unseen"
+                f"{reaches}, which chance alone gives with p = {_p(facts['p_maxt'])}{corrected}; an AUROC "
+                f"below about {facts['auroc_unseen']:.2f} would have gone unseen"
             )
     if facts["field"] == "tile":
-        return (
-            f"Crops of {title} carry tissue, so what they tell is not by itself bias of acquisition: {found}."
-        )
+        return f"Crops of {title} carry tissue, so what they tell is not by itself a bias of acquisition: {found}."
     evidence = {STRONG: "Strong", WEAK: "Weak", NO_EVIDENCE: "No"}[facts["strength"]]
     return f"{evidence} evidence that the corners of {title} tell the diagnosis: {found}."
 
@@ -296,11 +296,12 @@ def _details(facts: Mapping[str, Any], here: pd.DataFrame) -> str:
         )
     said += _baseline_words(facts, here)
     if facts["constant_cells"]:
-        said.append(f"{facts['constant_cells']} of {facts['cells']} networks give a constant answer.")
+        give = "gives" if facts["constant_cells"] == 1 else "give"
+        said.append(f"{facts['constant_cells']} of {facts['cells']} networks {give} a constant answer.")
     if facts["shuffled_cells"]:
         said.append(
-            f"Trained on shuffled targets, {facts['shuffled_rejecting']} of {facts['shuffled_cells']} networks "
-            f"reject at {facts['level']:.2g}."
+            f"Trained on shuffled targets, {facts['shuffled_rejecting']} of {facts['shuffled_cells']} networks are "
+            f"found at {100 * facts['level']:g}%, each tested alone."
         )
     return " ".join(said)
 
@@ -331,7 +332,7 @@ def _baseline_words(facts: Mapping[str, Any], here: pd.DataFrame) -> list[str]:
         return [f"Without a network, though, something is found by: {_listing(names)}."]
     if not names:
         return ["No baseline explains it."]
-    return [f"{_listing(names).capitalize()} alone would earn the same."]
+    return [f"{_listing(names, 'or').capitalize()} alone would earn the same verdict."]
 
 
 def _cell_words(facts: Mapping[str, Any]) -> str:
@@ -343,11 +344,11 @@ def _spoken(name: str) -> str:
     return str(name).replace("_", " ")
 
 
-def _listing(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+def _listing(items: Sequence[str], last: str = "and") -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
-def _down(bound: float) -> str:
+def bound_words(bound: float) -> str:
     """Two decimals, rounded down: a bound of 0.596 must not read as 0.60."""
     return f"{np.floor(bound * 100 + 1e-9) / 100:.2f}"
 

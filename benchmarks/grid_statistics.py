@@ -1,6 +1,6 @@
 """How long all statistics of the study's grid take: 13 datasets × 24 networks, on predictions of the real sizes.
 
-    PYTHONPATH=workflow python benchmarks/statistics.py
+    PYTHONPATH=workflow python benchmarks/grid_statistics.py
 
 Generates predictions (targets, groups and test sizes as the releases have them, scores at random with a
 little signal), then runs the commands of the workflow as it does, one process each and one dataset after the

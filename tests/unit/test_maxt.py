@@ -1,0 +1,243 @@
+"""maxT against an independent implementation of the same, exact enumeration, and its own promises."""
+
+import importlib.util
+from itertools import permutations
+from math import comb
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, permutation_test
+
+from nullcrop.statistics.auroc import TestSet, estimate_auroc, jackknife_error
+from nullcrop.statistics.maxt import Draws, drawn_aurocs, drawn_labels, maxt
+
+from .finished_cells import a_test_set, scores
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+PATIENTS = np.repeat(np.arange(14), 4).astype(str)
+
+
+def of_patients(target, name="patients"):
+    return TestSet(np.asarray(target, np.int64), PATIENTS, name)
+
+
+def mixed_patients(seed=1):
+    rng = np.random.default_rng(seed)
+    target = rng.random(56) < np.repeat(rng.random(14), 4)
+    target[:2] = [True, False]
+    return of_patients(target)
+
+
+TESTS = {
+    "images": a_test_set(56, 20),
+    "patients of one class": of_patients(np.repeat(np.arange(14) < 5, 4)),
+    "patients of both classes": mixed_patients(),
+}
+
+
+@pytest.mark.parametrize("name", TESTS)
+@given(levels=st.integers(1, 60), seed=st.integers(0, 10**6))
+@settings(max_examples=15)
+def test_each_draw_is_what_estimate_auroc_gives(name, levels, seed):
+    """Value and error of every draw, with more ties the fewer ``levels`` there are."""
+    test, rng = TESTS[name], np.random.default_rng(seed)
+    score = rng.integers(0, levels, test.n).astype(float)
+    labels = drawn_labels(test, 12)
+    values, errors = drawn_aurocs(Draws(test, labels.T.astype(float)), score)
+    for label, value, error in zip(labels, values, errors, strict=True):
+        if len(set(label)) < 2:
+            assert np.isnan(value)
+            continue
+        drawn = TestSet(label.astype(np.int64), test.group)
+        estimate, influence = estimate_auroc(drawn, score)
+        assert value == pytest.approx(estimate.value)
+        exact, _ = jackknife_error(influence, drawn.stratum)
+        if drawn.mostly_mixed == test.mostly_mixed:
+            # Pairs inside a mixed unit are approximated.
+            assert error == pytest.approx(
+                exact, rel=0.25 if test.mixed.any() else 1e-9, abs=1e-9, nan_ok=True
+            )
+
+
+def auroc(positive, score):
+    """Share of pairs of a positive above a negative; ties half."""
+    x, y = score[positive], score[~positive]
+    return ((x[:, None] > y) + (x[:, None] == y) / 2).mean()
+
+
+def by_hand(test, all_scores, labels, level):
+    """Single-step maxT with loops: t by DeLong's definition, p and bound from the sorted maxima."""
+
+    def delong_error(target, score):
+        x, y = score[target == 1], score[target == 0]
+        psi = (x[:, None] > y) + (x[:, None] == y) / 2
+        return np.sqrt(psi.mean(axis=1).var(ddof=1) / len(x) + psi.mean(axis=0).var(ddof=1) / len(y))
+
+    values = np.array([[auroc(label == 1, score) for label in labels] for score in all_scores])
+    errors = np.array([[delong_error(label, score) for label in labels] for score in all_scores])
+    errors = np.maximum(errors, values.std(axis=1, keepdims=True))
+    t = (values - 0.5) / errors
+    maxima = sorted(max(column) for column in t[:, 1:].T)
+    p = [(1 + sum(m >= one - 1e-9 for m in maxima)) / len(labels) for one in t[:, 0]]
+    critical = maxima[-int(level * len(labels))]
+    return values[:, 0], p, values[:, 0] - critical * errors[:, 0]
+
+
+def test_maxt_is_westfall_and_youngs():
+    test = a_test_set(60, 24, name="by hand")
+    all_scores = [scores(test, auroc, seed) for seed, auroc in enumerate([0.5, 0.62, 0.7, 0.5])]
+    all_scores.append(np.round(all_scores[1]))
+    labels = drawn_labels(test, 199)
+    assert (labels[0] == test.target).all()
+    assert (labels.sum(axis=1) == 24).all()
+    found = maxt([(test, score) for score in all_scores], 0.05, 199)
+    values, p, bound = by_hand(test, all_scores, labels, 0.05)
+    assert found.value == pytest.approx(values)
+    assert found.p.tolist() == pytest.approx(p)
+    assert found.bound == pytest.approx(bound, abs=1e-8)
+    assert len(set(p)) > 2
+
+
+def test_p_of_one_network_is_that_of_all_arrangements():
+    test = a_test_set(9, 4)
+    score = np.array([3.0, 5, 6, 9, 1, 2, 4, 7, 8])
+    rows = {tuple(row) for row in permutations([1] * 4 + [0] * 5)}
+    assert len(rows) == comb(9, 4)
+    labels = np.array([test.target, *[row for row in rows if row != tuple(test.target)]])
+    values, errors = drawn_aurocs(Draws(test, labels.T.astype(float)), score)
+    t = (values - 0.5) / np.maximum(errors, values.std())
+    exact = (t >= t[0] - 1e-9).mean()
+    assert maxt([(test, score)], 0.05, 9999).p[0] == pytest.approx(exact, abs=4 * np.sqrt(exact / 9999))
+
+
+def test_p_of_many_classes_is_scipys_permutation_p():
+    rng = np.random.default_rng(8)
+    target = np.arange(24) % 3
+    odds = rng.normal(size=(24, 3)) + 0.2 * np.eye(3)[target]
+    test = TestSet(target, np.full(24, ""), "three")
+
+    def macro(label):
+        return np.mean([auroc(label == k, odds[:, k]) for k in range(3)])
+
+    expected = permutation_test(
+        (target,), macro, permutation_type="pairings", alternative="greater", n_resamples=1999, rng=1
+    )
+    found = maxt([(test, odds)], 0.05)
+    assert found.value[0] == pytest.approx(expected.statistic)
+    assert found.p[0] == pytest.approx(expected.pvalue, abs=0.04)
+    assert 0.01 < expected.pvalue < 0.5
+
+
+@given(st.integers(0, 10**6), st.sampled_from(sorted(TESTS)), st.sampled_from([0.01, 0.05, 0.1]))
+@settings(max_examples=25)
+def test_a_bound_above_half_is_a_rejection(seed, name, level):
+    test = TESTS[name]
+    rng = np.random.default_rng(seed)
+    cells = [(test, scores(test, auroc, [seed, i])) for i, auroc in enumerate(rng.uniform(0.4, 0.95, 4))]
+    found = maxt(cells, level, 199)
+    assert ((found.bound > 0.5) == (found.p <= level)).all()
+    # Order, and what ranks the same, change nothing; nothing is drawn anew.
+    again = maxt([(test, np.exp(score)) for _, score in cells[::-1]], level, 199)
+    assert (again.p[::-1] == found.p).all()
+    assert again.critical == found.critical
+    # One more network cannot make the others more certain.
+    more = maxt([*cells, (test, rng.normal(size=test.n))], level, 199)
+    assert (more.p[:4] >= found.p).all()
+
+
+def test_test_sets_are_independent_and_corrected_together():
+    first, second = a_test_set(60, 20, name="one"), a_test_set(60, 20, name="two")
+    assert (drawn_labels(first, 5)[1:] != drawn_labels(second, 5)[1:]).any()
+    score = scores(first, 0.7, 0)
+    alone = maxt([(first, score)], 0.05, 499)
+    both = maxt([(first, score), (second, scores(second, 0.5, 1))], 0.05, 499)
+    assert both.p[0] > alone.p[0]
+    assert both.critical > alone.critical
+
+
+def test_labels_of_a_group_move_together():
+    test = TESTS["patients of one class"]
+    labels = drawn_labels(test, 200).reshape(201, 14, 4)
+    assert (labels == labels[:, :, :1]).all()
+    assert (labels[:, :, 0].sum(axis=1) == 5).all()
+    assert labels[1:, :, 0].mean(axis=0) == pytest.approx(np.full(14, 5 / 14), abs=0.15)
+
+
+def test_mixed_groups_exchange_their_shares():
+    test = mixed_patients()
+    shares = np.array([test.target[test.unit == unit].mean() for unit in range(14)])
+    drawn = drawn_labels(test, 2000)[1:].reshape(2000, 14, 4).mean(axis=2)
+    assert drawn.mean(axis=0) == pytest.approx(np.full(14, shares.mean()), abs=0.05)
+    # A group whose share is 0 or 1 gives it whole.
+    assert (drawn == 1).mean() >= (shares == 1).mean()
+
+
+# Poor input, one by one
+
+
+def test_constant_scores_never_reject_beside_networks_that_do():
+    test = a_test_set()
+    found = maxt([(test, np.zeros(test.n)), (test, scores(test, 0.9, 0))], 0.05, 199)
+    assert (found.value[0], found.p[0], found.bound[0]) == (0.5, 1, 0.5)
+    assert found.p[1] == 1 / 200
+
+
+def test_parted_classes_are_found_and_bounded_away_from_one():
+    test = a_test_set(20, 8)
+    found = maxt([(test, test.target.astype(float))], 0.05, 199)
+    assert found.p[0] == 1 / 200
+    assert 0.6 < found.bound[0] < 0.9
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        a_test_set(5, 5),
+        a_test_set(5, 0),
+        a_test_set(1, 1),
+        a_test_set(9, 1),
+        a_test_set(10, 5, group="one for all"),
+        TestSet(np.array([1, 1, 1, 0, 0, 0]), np.array(["a", "a", "a", "b", "c", "d"])),
+    ],
+    ids=["positives", "negatives", "one image", "one positive", "one group", "all positives in a group"],
+)
+def test_where_nothing_can_be_known_nothing_is_said(test):
+    score = np.arange(test.n)[::-1].astype(float)
+    found = maxt([(test, score)], 0.05, 99)
+    assert np.isnan(found.p[0]) or found.p[0] > 0.05
+    assert not found.bound[0] > 0.5
+
+
+def test_few_groups_cannot_give_a_small_p():
+    group = np.repeat(np.arange(5), 10).astype(str)
+    test = TestSet((np.arange(50) < 20).astype(np.int64), group)
+    found = maxt([(test, test.target.astype(float))], 0.05)
+    assert found.p[0] == pytest.approx(1 / comb(5, 2), abs=0.03)
+    assert found.bound[0] <= 0.5
+
+
+# Error rates, on a small scale; benchmarks/error_rates.py has the large one
+
+
+def error_rates():
+    path = Path(__file__).parents[2] / "benchmarks" / "error_rates.py"
+    spec = importlib.util.spec_from_file_location("error_rates", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_error_rates_are_held_where_the_naive_test_does_not():
+    module = error_rates()
+    most = binom.ppf(0.999, 80, 0.05) / 80
+    for name in ("78 images, 6 positive", "28 patients of one class, 10 images each"):
+        rates = module.simulate(module.CASES[name], 80)
+        assert rates["maxT"] <= most
+        assert rates["by units"] <= most
+        assert rates["strong"] <= most
+        assert rates["power"] > 0.4
+    assert rates["DeLong"] > most, "a bound that the naive test keeps has no power"
