@@ -148,6 +148,8 @@ def progress(cells: Iterable[CellFacts]) -> str:
     states: dict[str, list[str]] = {kind: [] for kind in words}
     for facts in cells:
         states[frames.kind_of(facts.cell)].append(facts.state)
+    if not any(states.values()):
+        return "no cells planned"
     return (
         ", ".join(
             f"{found.count('done')} of {len(found)} {words[kind]}" for kind, found in states.items() if found
@@ -434,13 +436,17 @@ def _link(address: str) -> str | Markup:
 
 def title(facts: Facts) -> str:
     """The page's title."""
+    if not facts.datasets:
+        return "Calibration"
     if len(facts.datasets) == 1:
         return facts.datasets[0].definition.title
     return listed(facts.project.config.studies[study].title for study in facts.grid.studies)
 
 
-def grid(facts: Facts) -> Drawing:
-    """Every planned cell as one picture."""
+def grid(facts: Facts) -> Drawing | None:
+    """Every planned cell as one picture; None for a calibration alone, which plans no cells."""
+    if not facts.datasets:
+        return None
     return drawing(
         "grid-chart",
         "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each dataset hold "
