@@ -1,24 +1,31 @@
 """How much of each study is done: n of N cells, by dataset, and what leaks; from the files alone."""
 
-from dataclasses import asdict
+import io
+import time
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
-from nullcrop.config.cell import Cell
+from nullcrop.cell_facts import CellFacts, cell_facts
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
-from nullcrop.files import read_json
 from nullcrop.progress import duration
 from nullcrop.statistics.leaks import AS_RELEASED, read_leaks
+from nullcrop.time_left import time_left
 
 BAR_WIDTH = 12
+
+SECONDS_BETWEEN_LOOKS = 2.0
 
 LEAKS = {
     "exact": "exact_clusters",
@@ -45,11 +52,13 @@ def print_status(project: Project, study: str | None = None, console: Console | 
     if study is not None and study not in grid.studies:
         raise NullcropError(f"unknown study '{study}', {meant(study, grid.studies)}")
     for name in [study] if study else grid.studies:
-        cells = [_CellState(project, cell) for cell in grid.cells(name)]
+        cells = [cell_facts(project, cell) for cell in grid.cells(name)]
         console.print(_study_table(f"{name}: {project.config.studies[name].title}", cells))
-        begun = [state.cell.path for state in cells if state.begun]
+        begun = [one.cell.path for one in cells if one.state == "begun"]
         if begun:
             console.print(f"Begun: {listed(begun)}", highlight=False, soft_wrap=True)
+        if any(one.state != "done" for one in cells):
+            console.print(f"Left: {time_left(cells, project.definition)}", highlight=False, soft_wrap=True)
     counted = {
         dataset: path
         for dataset in (grid.datasets(study) if study else grid.values("dataset"))
@@ -59,31 +68,27 @@ def print_status(project: Project, study: str | None = None, console: Console | 
         console.print(_leaks_table({dataset: read_leaks(path) for dataset, path in counted.items()}))
 
 
-class _CellState:
-    """What a cell's files say of it."""
-
-    def __init__(self, project: Project, cell: Cell) -> None:
-        results = Path(project.config.paths.results)
-        self.cell = cell
-        self.seconds: float | None = None
-        """Training time; None when the cell is not done."""
-        try:
-            facts = read_json(results / "cells" / cell.path / "cell.json")
-            if facts["recipe"] == asdict(project.config.recipe_of(cell.recipe)):
-                self.seconds = float(facts["seconds"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # not there, or not whole: not done
-        self.begun = self.seconds is None and (results / ".work" / "cells" / cell.path).is_dir()
+def watch_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
+    """Show what :func:`print_status` prints, anew every few seconds, until interrupted."""
+    console = console or Console()
+    with suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            # What is printed to the live console would be drawn above its picture: a page of its own.
+            page = Console(width=console.width, force_terminal=True, file=io.StringIO())
+            with page.capture() as captured:
+                print_status(project, study, page)
+            live.update(Text.from_ansi(captured.get()), refresh=True)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _study_table(title: str, cells: list[_CellState]) -> Table:
+def _study_table(title: str, cells: list[CellFacts]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE)
     table.add_column("dataset", no_wrap=True)
     table.add_column("", width=BAR_WIDTH)
     for heading in ("done", "begun", "missing", "time spent"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for dataset in dict.fromkeys(state.cell.dataset for state in cells):
-        table.add_row(*_row(dataset, [state for state in cells if state.cell.dataset == dataset]))
+    for dataset in dict.fromkeys(one.cell.dataset for one in cells):
+        table.add_row(*_row(dataset, [one for one in cells if one.cell.dataset == dataset]))
     table.add_section()
     table.add_row(*_row("all", cells))
     return table
@@ -119,14 +124,14 @@ def _share(counts: "pd.Series[int]", images: "pd.Series[int]") -> str:
     return f"{_range(counts)}/{_range(images)}" if images.any() else "-"
 
 
-def _row(label: str, cells: list[_CellState]) -> list[str | ProgressBar]:
-    seconds = [state.seconds for state in cells if state.seconds is not None]
-    begun = sum(state.begun for state in cells)
+def _row(label: str, cells: list[CellFacts]) -> list[str | ProgressBar]:
+    seconds = [float(one.record["seconds"]) for one in cells if one.state == "done"]
+    count = Counter(one.state for one in cells)
     return [
         label,
-        ProgressBar(total=len(cells), completed=len(seconds), width=BAR_WIDTH),
-        f"{len(seconds)} of {len(cells)}",
-        str(begun),
-        str(len(cells) - len(seconds) - begun),
+        ProgressBar(total=len(cells), completed=count["done"], width=BAR_WIDTH),
+        f"{count['done']} of {len(cells)}",
+        str(count["begun"]),
+        str(count["missing"]),
         duration(sum(seconds)),
     ]
