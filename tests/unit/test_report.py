@@ -100,7 +100,7 @@ def test_a_damaged_cell_is_told_and_the_others_are_reported(copy: Project) -> No
     complete = collect(copy, "complete").datasets[0]
     states = {one.cell: one for one in complete.cells}
     assert [states[cell].state for cell in cells[:4]] == ["damaged", "damaged", "missing", "done"]
-    assert str(predictions) in states[cells[0]].problem
+    assert str(predictions) in states[cells[0]].words
     assert len(complete.metrics) == 15
     assert not {cells[0], cells[1], cells[2]} & set(complete.curves)
 

@@ -1,6 +1,8 @@
 """The status table on results that are half done, damaged, or not there."""
 
+import io
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,7 +19,7 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import write_json
 from nullcrop.heartbeat import HEARTBEAT, beating, read_state
 from nullcrop.statistics.leaks import write_leaks
-from nullcrop.status import print_status
+from nullcrop.status import print_status, watch_status
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -53,7 +55,7 @@ def finish(project: Project, place: int, seconds: float, **facts: Any) -> None:
     cell = Grid(project).cells("half")[place]
     recipe = asdict(project.config.all_recipes[cell.recipe])
     path = Path(project.config.paths.results, "cells", cell.path, "cell.json")
-    write_json(path, {"recipe": recipe, "seconds": seconds, **facts})
+    write_json(path, {"recipe": recipe, "seconds": seconds, "images": {"train": 320}, **facts})
 
 
 def test_nothing_done(project: Project) -> None:
@@ -143,6 +145,35 @@ def test_leaks_are_shown_where_they_were_counted(project: Project, tmp_path: Pat
 
 def test_without_counted_leaks_there_is_no_table_of_them(project: Project) -> None:
     assert "Leaks:" not in shown(project)
+
+
+def test_the_time_left_stands_below_the_table_until_all_is_done(project: Project) -> None:
+    assert " ".join(shown(project)["Left:"]) == "not known before a cell is done"
+    finish(project, 0, 30.0)
+    finish(project, 1, 90.0)
+    # Both datasets expect 400 images: six cells more of a minute each.
+    assert " ".join(shown(project)["Left:"]).endswith("(6 min 00 s of training)")
+    for place in range(8):
+        finish(project, place, 30.0)
+    assert "Left:" not in shown(project)
+
+
+def test_watching_shows_the_table_anew_until_interrupted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def interrupt(seconds: float) -> None:
+        looks.append(seconds)
+        finish(project, len(looks), 30.0)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("nullcrop.status.time.sleep", interrupt)
+    terminal = io.StringIO()
+    watch_status(project, console=Console(file=terminal, width=80, height=40, force_terminal=True))
+    words = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
+    assert [words.count(f"{done} of 8") for done in range(4)] == [1, 1, 1, 0]
 
 
 def test_an_unknown_study_is_named(project: Project) -> None:

@@ -9,6 +9,12 @@ import yaml
 
 from .conftest import Checkout
 
+# What follows from other predictions of a dataset, in a study of one dataset.
+TABLES_AND_FIGURES = [
+    *("compute_metrics", "compare_cells", "judge_dataset", "plot_accuracy"),
+    *("join_metrics", "join_comparisons", "join_verdicts", "plot_verdicts", "write_report", "all"),
+]
+
 TRUE, SHUFFLED = (f"results/cells/one/printed/{split}" for split in ("grouped", "grouped_shuffle1"))
 
 
@@ -39,7 +45,7 @@ def test_controls_are_cells_of_their_study(fresh: Callable[[], Checkout]) -> Non
 
     before = checkout.predictions()
     (checkout.folder / TRUE / "upper_left/mean_rgb/baseline/seed0/predictions.csv").unlink()
-    again = ["fit_baselines", "compute_metrics", "join_metrics", "plot_accuracy", "all"]
+    again = ["fit_baselines", *TABLES_AND_FIGURES]
     assert checkout.plan() == Counter(again)
     checkout.snakemake()
     assert checkout.predictions() == before
@@ -50,7 +56,7 @@ def test_controls_are_cells_of_their_study(fresh: Callable[[], Checkout]) -> Non
     checkout.write_study(
         datasets=["one"], views=["upper_left"], baselines=["majority", "raw_pixels"], shuffles=1
     )
-    assert checkout.plan() == Counter(again[1:])
+    assert checkout.plan() == Counter([*TABLES_AND_FIGURES, "resolve_config"])
 
 
 def test_a_calibration_is_a_config_like_any_other(fresh: Callable[[], Checkout]) -> None:
@@ -70,7 +76,8 @@ def test_a_calibration_is_a_config_like_any_other(fresh: Callable[[], Checkout])
             }
         )
     )
-    assert checkout.plan() == Counter(["audit_phantoms"] * 2 + ["count_alarms", "plot_calibration", "all"])
+    after = ["count_alarms", "plot_calibration", "resolve_config", "write_report", "all"]
+    assert checkout.plan() == Counter(["audit_phantoms"] * 2 + after)
     checkout.snakemake()
     table = pd.read_csv(checkout.folder / "results/calibration/table.csv")
     assert set(zip(table["cue"], table["split"], strict=True)) == {

@@ -389,9 +389,9 @@ def report(options: argparse.Namespace) -> None:
 def status(options: argparse.Namespace) -> None:
     """Tell how much of each study is done."""
     from nullcrop.config.models import read_project
-    from nullcrop.status import print_status
+    from nullcrop.status import print_status, watch_status
 
-    print_status(read_project(*options.configfile), options.study)
+    (watch_status if options.watch else print_status)(read_project(*options.configfile), options.study)
 
 
 def verdicts(options: argparse.Namespace) -> None:
@@ -566,7 +566,7 @@ def _parser() -> argparse.ArgumentParser:
     command("plot-calibration", plot_calibration, "--table", "--out")
     command("resolve-config", resolve_config, "--config", "--out")
     command("report", report, "--configfile", "--only", "--out")
-    command("status", status, "--configfile", "--study")
+    command("status", status, "--configfile", "--study", "--watch")
     command("verdicts", verdicts, "--configfile", "--study")
     command("write-schemas", write_schemas)
     return parser
@@ -641,6 +641,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--view-files": _needed("the store's {view}.json of each, in their order", type=Path, nargs="+"),
     "--views": _needed("names of the views", nargs="+", choices=VIEWS),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
+    "--watch": {"action": "store_true", "help": "go on showing it, until Ctrl-C"},
     "--weights": {
         "default": None,
         "type": Path,

@@ -1,14 +1,15 @@
 """What the report says, gathered from whatever results there are; nothing here knows of HTML."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_curve
 
+from nullcrop.cell_facts import CellFacts, State, cell_facts
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.grid import Grid
@@ -30,8 +31,6 @@ from nullcrop.statistics.tables import (
 )
 from nullcrop.statistics.verdicts import judge
 
-State = Literal["done", "begun", "missing", "damaged"]
-
 TABLES = ("metrics", "comparisons", "verdicts")
 """What the workflow writes of a dataset in a study, in the order of StudyFacts."""
 
@@ -40,17 +39,6 @@ PUBLISHED_FOLDER = Path("resources/published")
 
 CURVE_POINTS = 60
 """Points of a drawn ROC curve at most."""
-
-
-@dataclass(frozen=True)
-class CellFacts:
-    """One planned cell: how far it is, and what its cell.json records (empty unless it is done)."""
-
-    cell: Cell
-    state: State
-    record: dict[str, Any] = field(default_factory=dict)
-    problem: str = ""
-    """Why a damaged cell cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -186,22 +174,6 @@ def read_table(path: Path) -> pd.DataFrame | None:
     return table
 
 
-def cell_facts(project: Project, cell: Cell) -> CellFacts:
-    """How far ``cell`` is: done when its cell.json is whole and its recipe is the config's.
-
-    It is begun when it has a working folder: it runs, or was stopped and can go on.
-    """
-    paths = project.config.paths
-    try:
-        record = read_json(Path(paths.results) / "cells" / cell.path / "cell.json")
-        if record["recipe"] == asdict(project.config.recipe_of(cell.recipe)):
-            return CellFacts(cell, "done", record)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or not whole: not done
-    begun = Path(paths.work, "cells", cell.path).is_dir()
-    return CellFacts(cell, "begun" if begun else "missing")
-
-
 def _dataset(grid: Grid, name: str) -> DatasetFacts:
     results = Path(grid.project.config.paths.results)
     studies = {study: cells for study in grid.studies if (cells := grid.cells(study, name))}
@@ -244,25 +216,22 @@ def _read_cells(facts: DatasetFacts, results: Path) -> list[FinishedCell]:
     """The finished cells, their curves and histories filled in; one that cannot be read is marked as damaged."""
     done = {state.cell: results / "cells" / state.cell.path for state in facts.in_state("done")}
     try:
-        finished = _read(list(done.values()), facts)
+        return _read(list(done.values()), facts)
     except NullcropError:
         for place, state in enumerate(facts.cells):
             if state.cell in done:
                 try:
                     _read([done[state.cell]], facts)
                 except NullcropError as error:
-                    facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
+                    facts.cells[place] = CellFacts(state.cell, "damaged", words=str(error))
                     del done[state.cell]
-        finished = _read(list(done.values()), facts)
-    return finished
+        return _read(list(done.values()), facts)
 
 
 def _read(folders: list[Path], facts: DatasetFacts) -> list[FinishedCell]:
-    """The cells in ``folders``; read together, those of one test set share it."""
-    if not folders:
-        return []
-    finished = read_cells(folders)
-    facts.histories = read_histories(folders)
+    """The cells in ``folders``, with their curves and histories; read together, those of one test set share it."""
+    finished = read_cells(folders) if folders else []
+    facts.histories = read_histories(folders) if folders else pd.DataFrame(columns=CELL_COLUMNS)
     facts.curves = {one.cell: _curve(one.answers) for one in finished}
     return finished
 
@@ -270,23 +239,27 @@ def _read(folders: list[Path], facts: DatasetFacts) -> list[FinishedCell]:
 def _study(
     project: Project, name: str, facts: DatasetFacts, finished: list[FinishedCell], planned: list[Cell]
 ) -> StudyFacts:
-    """A dataset in one study: from the study's own tables if they are of these cells, else computed now."""
+    """A dataset in one study: the study's own tables where they are of these cells, else computed now."""
     if not finished:
         return StudyFacts(planned)
+    thresholds = project.config.verdict
     results, definition = Path(project.config.paths.results), facts.definition
     newest = max((results / "cells" / one.cell.path / "cell.json").stat().st_mtime for one in finished)
     paths = [results / "studies" / name / facts.name / f"{table}.csv" for table in TABLES]
-    if all(path.is_file() and path.stat().st_mtime >= newest for path in paths):
-        tables = [read_metrics(path) for path in paths]
-        if {Cell(*row) for row in tables[0][CELL_COLUMNS].itertuples(index=False)} == {
-            one.cell for one in finished
-        }:
-            return StudyFacts(planned, *tables)
-    thresholds = project.config.verdict
+    if len(finished) == len(planned) and all(_is_newer(path, newest) for path in paths):
+        metrics, comparisons, verdicts = (read_metrics(path) for path in paths)
+        same_cells = {Cell(*row) for row in metrics[CELL_COLUMNS].itertuples(index=False)} == set(planned)
+        judged_by = verdicts[list(type(thresholds).model_fields)]
+        if same_cells and (judged_by == list(thresholds.model_dump().values())).all(axis=None):
+            return StudyFacts(planned, metrics, comparisons, verdicts)
     metrics = metrics_of_cells(finished, definition.field, thresholds.level)
     comparisons = compare_cells(finished)
     words = (definition.title, definition.field, definition.group)
     return StudyFacts(planned, metrics, comparisons, judge(metrics, comparisons, planned, *words, thresholds))
+
+
+def _is_newer(path: Path, when: float) -> bool:
+    return path.is_file() and path.stat().st_mtime >= when
 
 
 def _curve(answers: Answers) -> Curve:

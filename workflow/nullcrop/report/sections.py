@@ -13,6 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
+from nullcrop.cell_facts import BEGUN, CellFacts
 from nullcrop.config.definitions import LabelRule
 from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
@@ -21,7 +22,7 @@ from nullcrop.files import sha256_of
 from nullcrop.progress import duration
 from nullcrop.report import charts, frames, tables
 from nullcrop.report.charts import Spec
-from nullcrop.report.facts import CellFacts, DatasetFacts, Facts
+from nullcrop.report.facts import DatasetFacts, Facts
 from nullcrop.report.tables import Table, table_of
 from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
@@ -147,6 +148,8 @@ def progress(cells: Iterable[CellFacts]) -> str:
     states: dict[str, list[str]] = {kind: [] for kind in words}
     for facts in cells:
         states[frames.kind_of(facts.cell)].append(facts.state)
+    if not any(states.values()):
+        return "no cells planned"
     return (
         ", ".join(
             f"{found.count('done')} of {len(found)} {words[kind]}" for kind, found in states.items() if found
@@ -158,7 +161,7 @@ def progress(cells: Iterable[CellFacts]) -> str:
 def missing(cells: Iterable[CellFacts]) -> str:
     """What is not there yet; empty when everything is."""
     cells = list(cells)
-    begun, absent = (sum(facts.state == state for facts in cells) for state in ("begun", "missing"))
+    begun, absent = (sum(facts.state in states for facts in cells) for states in (BEGUN, ("missing",)))
     damaged = [facts for facts in cells if facts.state == "damaged"]
     sentences = []
     if begun or absent:
@@ -169,7 +172,7 @@ def missing(cells: Iterable[CellFacts]) -> str:
         )
     if damaged:
         sentences.append(
-            f"{len(damaged)} finished cells cannot be read: {listed((facts.problem for facts in damaged), 3)}."
+            f"{len(damaged)} finished cells cannot be read: {listed((facts.words for facts in damaged), 3)}."
         )
     return " ".join(sentences)
 
@@ -433,13 +436,17 @@ def _link(address: str) -> str | Markup:
 
 def title(facts: Facts) -> str:
     """The page's title."""
+    if not facts.datasets:
+        return "Calibration"
     if len(facts.datasets) == 1:
         return facts.datasets[0].definition.title
     return listed(facts.project.config.studies[study].title for study in facts.grid.studies)
 
 
-def grid(facts: Facts) -> Drawing:
-    """Every planned cell as one picture."""
+def grid(facts: Facts) -> Drawing | None:
+    """Every planned cell as one picture; None for a calibration alone, which plans no cells."""
+    if not facts.datasets:
+        return None
     return drawing(
         "grid-chart",
         "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each dataset hold "
