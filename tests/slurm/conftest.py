@@ -57,6 +57,7 @@ class SlurmCheckout(Checkout):
     """A checkout whose jobs go to Slurm, by the command that users type."""
 
     runs: list[Run] = field(default_factory=list)
+    configfiles: list[str] = field(default_factory=lambda: ["toy.yaml"])
 
     def command(self, *arguments: str) -> list[str]:
         return [
@@ -71,7 +72,7 @@ class SlurmCheckout(Checkout):
                 *IMPATIENT_PLUGIN,
             ),
             *("--set-threads", "train_cell=1", "train_batch=1", "list_samples=1", "crop_views=1"),
-            *("--configfile", "toy.yaml"),
+            *("--configfile", *self.configfiles),
         ]
 
     def locally(self, *arguments: str) -> str:

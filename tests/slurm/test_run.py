@@ -12,7 +12,7 @@ from .conftest import CELLS, SlurmCheckout
 def test_the_grid_runs_to_completion(
     cluster: Cluster, checkout: SlurmCheckout, undisturbed: dict[str, bytes]
 ) -> None:
-    """From samples to figures, cells in batches, and with what a site may have to change in the profile."""
+    """From samples to report: cells in batches, two config files and keys on the command line, the profile of a site."""
 
     def of_this_site(profile: dict[str, Any]) -> None:
         profile["default-resources"] |= {"slurm_account": "lab", "slurm_partition": "main"}
@@ -26,15 +26,21 @@ def test_the_grid_runs_to_completion(
         }
 
     checkout.edit_profile(of_this_site)
-    checkout.write_slow(cells_per_job=6)
+    checkout.write_slow()
+    (checkout.folder / "batches.yaml").write_text("cells_per_job: 6")
+    checkout.configfiles.append("batches.yaml")
     before = len(cluster.history())
-    output = checkout.start().finish()
+    output = checkout.start("--config", "datasets=[one]", "seeds=[0]").finish()
     assert "The profile slurm is profiles/slurm/config.yaml" in output
     assert checkout.predictions() == undisturbed
     assert (checkout.folder / "results/studies/toy/one/figures/accuracy.pdf").is_file()
+    assert (checkout.folder / "results/report/index.html").is_file()
     rules = Counter(comment.partition("_wildcards")[0] for _, comment in cluster.history()[before:])
     assert rules["rule_train_batch"] == rules["rule_compute_metrics"] == 1
-    assert not {"rule_collect_cell", "rule_train_cell"} & set(rules)
+    # Steps of a second stay on the machine where Snakemake runs.
+    assert not {"rule_collect_cell", "rule_train_cell", "rule_judge_dataset", "rule_join_metrics"} & set(
+        rules
+    )
 
 
 def test_a_job_asks_for_the_gpu_it_needs_and_status_tells_where_it_runs(

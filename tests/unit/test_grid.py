@@ -19,6 +19,9 @@ from nullcrop.config.recipe import Recipe
 from nullcrop.config.resources import (
     INPUT_SIDE,
     LONGEST_BATCH_SECONDS,
+    baselines_memory_mb,
+    baselines_minutes,
+    growing,
     minutes,
     training_gpus,
     training_memory_mb,
@@ -405,6 +408,20 @@ def test_memory_grows_with_the_cache_up_to_its_limit(make_definition: Callable[.
     assert memory(1_000, attempt=2) == 2 * memory(1_000)
     # What training keeps at most, and nothing beyond it.
     assert memory(1_000_000) - memory(1) == CACHE_BYTES // 2**20
+
+
+def test_baselines_ask_for_more_with_every_image_and_attempt(
+    make_definition: Callable[..., Definition],
+) -> None:
+    small, large, unknown = (
+        make_definition(expected=expected) for expected in ({"images": 60}, {"images": 300_000}, {})
+    )
+    assert growing(20)(None, 3) == 60
+    for asked in (baselines_minutes, baselines_memory_mb):
+        assert asked(small, 1) < asked(unknown, 1) < asked(large, 1)
+        assert asked(large, 3) == 3 * asked(large, 1)
+    # 300,000 images of 20×20 pixels, standardised in double precision.
+    assert baselines_memory_mb(large, 1) > 300_000 * 1200 * 8 / 2**20
 
 
 def test_the_model_knows_the_networks_own_input_sides() -> None:

@@ -23,8 +23,12 @@ rule fit_baselines:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=resources.growing(4000),
-        runtime=resources.growing(60),
+        mem_mb=lambda wildcards, attempt: resources.baselines_memory_mb(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
+        runtime=lambda wildcards, attempt: resources.baselines_minutes(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
     params:
         recipe=json.dumps(asdict(BaselineRecipe())),
         views=lambda wildcards, input: str(Path(input.views[0]).parent),

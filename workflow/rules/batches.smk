@@ -61,6 +61,7 @@ rule collect_cell:
         f"{RESULTS}/logs/collect_cell/{CELL}.log",
     benchmark:
         f"{RESULTS}/benchmarks/collect_cell/{CELL}.tsv"
+    priority: 1
     localrule: True
     conda:
         ENVIRONMENT

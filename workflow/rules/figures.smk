@@ -10,6 +10,7 @@ rule plot_accuracy:
         f"{RESULTS}/logs/plot_accuracy/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_accuracy/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
@@ -36,6 +37,7 @@ rule plot_scores:
         f"{RESULTS}/logs/plot_scores/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_scores/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
@@ -61,6 +63,7 @@ rule plot_curves:
         f"{RESULTS}/logs/plot_curves/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_curves/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
@@ -117,6 +120,7 @@ rule plot_samples:
         f"{RESULTS}/logs/plot_samples/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_samples/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1

@@ -1,4 +1,5 @@
 # predictions -> metrics and comparisons -> verdicts
+# Steps of a finished dataset, here and in figures.smk, go before cells of another (`priority`).
 
 
 rule compute_metrics:
@@ -10,6 +11,7 @@ rule compute_metrics:
         f"{RESULTS}/logs/compute_metrics/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/compute_metrics/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
@@ -37,6 +39,7 @@ rule compare_cells:
         f"{RESULTS}/logs/compare_cells/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/compare_cells/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
@@ -63,6 +66,7 @@ rule judge_dataset:
         f"{RESULTS}/logs/judge_dataset/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/judge_dataset/{{study}}/{{dataset}}.tsv"
+    priority: 1
     localrule: True
     conda:
         ENVIRONMENT

@@ -41,6 +41,15 @@ LONGEST_BATCH_SECONDS = 4 * 3600
 USUAL_IMAGES = 10_000
 """Images of a dataset whose definition expects no number."""
 
+FITTED_A_SECOND = 80
+"""Images a second that all baselines of six views are fitted to on one core: a careful guess."""
+
+FITTING_LIBRARIES_MB = 2_000
+"""Host memory of Python, scikit-learn and one view's histograms."""
+
+FEATURE_BYTES = 20 * 20 * 3 * (1 + 8 + 8)
+"""An image's raw pixels: as bytes, standardised, and a copy while they are fitted."""
+
 LIBRARIES_MB = 6_000
 """Host memory of Python, torch and CUDA's libraries, one network and its optimiser."""
 
@@ -78,6 +87,18 @@ def training_memory_mb(architecture: str, recipe: Recipe, definition: Definition
     side = recipe.input_size or INPUT_SIDE.get(architecture, 224)
     cache = (definition.expected.images or USUAL_IMAGES) * side**2 * 3 / 2**20
     return int(LIBRARIES_MB + min(cache, CACHE_MB)) * attempt
+
+
+def baselines_minutes(definition: Definition, attempt: int) -> int:
+    """Run time to ask for to fit all baselines of a test set, in minutes, times the attempt."""
+    images = definition.expected.images or USUAL_IMAGES
+    return minutes([images / FITTED_A_SECOND], attempt)
+
+
+def baselines_memory_mb(definition: Definition, attempt: int) -> int:
+    """Host memory to ask for to fit baselines, in MB: raw pixels as bytes and standardised, times the attempt."""
+    images = definition.expected.images or USUAL_IMAGES
+    return int(FITTING_LIBRARIES_MB + images * FEATURE_BYTES / 2**20) * attempt
 
 
 def training_gpus(device: str) -> int:

@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from nullcrop.cell_facts import BEGUN, CellFacts
+from nullcrop.cell_facts import BEGUN, CellFacts, made_otherwise
 from nullcrop.config.definitions import LabelRule
 from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
@@ -637,7 +637,20 @@ def _provenance(facts: Facts) -> Block:
             tables.HASH_TABLE,
         ),
     ]
-    return Block("provenance", "Provenance", facts=pairs, tables=[table for table in found if table.rows])
+    tables_found = [table for table in found if table.rows]
+    return Block("provenance", "Provenance", _made_otherwise(facts), facts=pairs, tables=tables_found)
+
+
+def _made_otherwise(facts: Facts) -> list[str]:
+    """A paragraph that names the cells made under another arithmetic than their studies demand."""
+    others = [
+        f"{one.cell.path} ({one.record.get('numerics')}, not {demanded})"
+        for one in facts.cells
+        if (demanded := facts.grid.demanded_numerics(one.cell)) and made_otherwise(one, demanded)
+    ]
+    if not others:
+        return []
+    return [f"Not made under the arithmetic that the study demands: {listed(others)}."]
 
 
 def _short(digest: str) -> str:
