@@ -1,7 +1,8 @@
 """How long Snakemake plans a large study, and what that study needs: `python benchmarks/plan.py`.
 
-The study is the published one with five seeds and two splits: 3,120 cells. It is planned with a
-job for each cell and with six cells a job, each in an empty copy of the workflow.
+The study is the published one with five seeds and two splits: 3,120 networks, and 2,600 baselines beside them. It is
+planned with a job for each cell and with six cells a job, each in an empty copy of the workflow; so is one cell of it
+alone, as the job that trains it does.
 """
 
 import os
@@ -34,8 +35,8 @@ def large_study() -> dict[str, object]:
     return config
 
 
-def plan(config: dict[str, object]) -> None:
-    """Plan ``config`` in an empty folder, and print the time and the memory it took."""
+def plan(config: dict[str, object], *targets: str) -> None:
+    """Plan ``config`` in an empty folder, whole or for some targets; print the time and the memory it took."""
     with tempfile.TemporaryDirectory() as folder:
         for name in COPIED:
             source = REPOSITORY / name
@@ -44,7 +45,10 @@ def plan(config: dict[str, object]) -> None:
         Path(folder, "large.yaml").write_text(yaml.safe_dump(config))
         started = time.monotonic()
         done = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--configfile", "large.yaml"],
+            [
+                *(sys.executable, "-m", "snakemake", *targets, "--dry-run", "--quiet", "all"),
+                *("--configfile", "large.yaml"),
+            ],
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -53,7 +57,7 @@ def plan(config: dict[str, object]) -> None:
         if status:
             sys.exit(f"the plan failed: {done.stderr.read().decode()}")  # type: ignore[union-attr]
         print(
-            f"  planned in {time.monotonic() - started:.1f} s ({used.ru_utime + used.ru_stime:.1f} s of CPU), "
+            f"  {'one cell' if targets else 'all'} planned in {time.monotonic() - started:.1f} s ({used.ru_utime + used.ru_stime:.1f} s of CPU), "
             f"at most {used.ru_maxrss * 1024 / 1e6:,.0f} MB"
         )
 
@@ -75,8 +79,9 @@ def needs(config: dict[str, object]) -> None:
         hours[cells[0].architecture] = hours.get(cells[0].architecture, 0) + sum(seconds) / 3600
         longest = max(longest, minutes(seconds, 1))
     by_network = ", ".join(f"{name} {value:,.0f}" for name, value in hours.items())
+    networks = sum(map(len, grid.batches.values()))
     print(
-        f"  {len(grid.all_cells):,} cells in {len(grid.batches):,} jobs; estimated GPU hours on a GPU of 2017: "
+        f"  {networks:,} networks in {len(grid.batches):,} jobs, {len(grid.all_cells) - networks:,} baselines; estimated GPU hours on a GPU of 2017: "
         f"{sum(hours.values()):,.0f} ({by_network}); longest request {longest / 60:.1f} h"
     )
 
@@ -87,5 +92,6 @@ if __name__ == "__main__":
         content = {**large_study(), "cells_per_job": cells_per_job}
         needs(content)
         plan(content)
+    plan(large_study(), f"results/cells/{Grid(Project(large_study())).all_cells[0].path}/cell.json")
     print("the study as published")
     needs(yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()))

@@ -50,7 +50,7 @@ def test_touching_every_table_and_array_reruns_nothing(done: Checkout) -> None:
 
 
 def test_editing_a_figures_code_or_a_rules_command_retrains_nothing(done: Checkout) -> None:
-    rules = done.folder / "workflow/rules/training.smk"
+    rules = done.folder / "workflow/rules/cells.smk"
     rules.write_text(rules.read_text().replace("--threads {threads}", "--threads  {threads}"))
     (done.folder / "workflow/nullcrop/figures/style.py").open("a").write("\n# another colour\n")
     assert "train_cell" not in done.plan()

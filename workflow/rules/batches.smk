@@ -3,9 +3,6 @@
 # brings each cell to its place, or says by what it failed.
 
 
-ruleorder: collect_cell > train_cell
-
-
 # The next run trains again what failed in a batch.
 onerror:
     from nullcrop.training.cells import forget_failures
