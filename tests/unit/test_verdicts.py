@@ -17,7 +17,7 @@ PATIENTS = np.repeat(np.arange(60), 4).astype(str)
 OF_PATIENTS = {"n": 240, "positives": 96, "group": PATIENTS}
 
 
-def verdicts_of(cells, field="whole", group=None, planned=None, **thresholds):
+def verdicts_of(cells, field="whole", group="", planned=None, **thresholds):
     metrics = metrics_of_cells(cells, field, thresholds.get("level", 0.05))
     wanted = [one.cell for one in cells] if planned is None else planned
     return judge(metrics, compare_cells(cells), wanted, "Dataset", field, group, Thresholds(**thresholds))

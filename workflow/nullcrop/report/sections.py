@@ -199,7 +199,7 @@ def _identity(dataset: DatasetFacts) -> Block:
             ("Classes", _counted({name: counts["classes"].get(name, 0) for name in definition.classes})),
             ("Official split", _official(counts["official_split"])),
         ]
-        if definition.group:
+        if definition.group is not None:
             pairs.append(
                 ("Groups", f"{counts['groups']:,} ({definition.group}); a grouped split divides none")
             )
@@ -208,7 +208,7 @@ def _identity(dataset: DatasetFacts) -> Block:
             pairs.append(("Left out as unreadable", f"{len(counts['left_out'])}: {names}"))
         if counts["discrepancies"]:
             pairs.append(("Counts that differ from the definition", listed(counts["discrepancies"])))
-    if not definition.group:
+    if definition.group is None:
         pairs.append(("Groups", "none known: images of one patient may stand in training and in test"))
     pairs += [(f"Label rule {name}", _rule(rule)) for name, rule in definition.labels.items()]
     pairs += [("Licence", definition.licence), ("Citation", definition.citation)]
