@@ -85,7 +85,7 @@ def test_the_grouped_split_is_the_headline_and_the_leak_is_told():
     assert 0 < row["leak_low"] < row["leak"] < row["leak_high"]
     assert "no patient is in both training and test" in row["details"]
     assert "The random split scores +0.3" in row["details"]
-    assert "a network may recognise the patient" in table.loc["random", "details"]
+    assert "images of one patient are in both training and test" in table.loc["random", "details"]
     assert "240 test images of 60 groups (patient)" in row["details"]
 
 

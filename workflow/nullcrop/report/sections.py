@@ -391,7 +391,7 @@ def _learning_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
                 f"{dataset.name}-learning",
                 f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by epoch, in training "
                 "and validation.",
-                "Loss and accuracy by epoch, one line a trained network.",
+                "Loss by epoch (or accuracy, by the menu), one line a trained network.",
                 charts.learning_chart(lines, charts.looks_of(networks)),
             )
         )
@@ -547,7 +547,7 @@ def _calibration(facts: Facts) -> Block:
     block = Block("calibration", "Calibration")
     if facts.calibration is None:
         block.paragraphs.append(
-            "The audit's own false alarms and power were not measured in these results; `make calibration` does."
+            "The audit's own false alarms and power were not measured in these results; “make calibration” does."
         )
         return block
     block.paragraphs.append(
