@@ -436,3 +436,19 @@ def test_several_config_files_are_joined_as_snakemake_joins_them(tmp_path: Path)
     update_config(expected, second)  # Snakemake's own
     assert project.config == Config.model_validate(expected)
     assert project.config.studies["main"].seeds == [2]
+
+
+@pytest.mark.parametrize(
+    ("keys", "word"),
+    [
+        ({}, ""),
+        ({"group": "patient (the number in the file name, 2523 in DC-2523.png)"}, "patient"),
+        ({"group": "subject and pose (yaleB11_P00), whose 65 images are alike"}, "subject and pose"),
+        ({"duplicates": "group"}, "cluster of duplicates"),
+        ({"duplicates": "group", "group": "lesion"}, "lesion"),
+    ],
+)
+def test_sentences_name_a_group_without_its_explanation(
+    make_definition: Callable[..., Definition], keys: dict[str, str], word: str
+) -> None:
+    assert make_definition(**keys).group_word == word

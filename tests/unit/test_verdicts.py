@@ -17,7 +17,7 @@ PATIENTS = np.repeat(np.arange(60), 4).astype(str)
 OF_PATIENTS = {"n": 240, "positives": 96, "group": PATIENTS}
 
 
-def verdicts_of(cells, field="whole", group=None, planned=None, **thresholds):
+def verdicts_of(cells, field="whole", group="", planned=None, **thresholds):
     metrics = metrics_of_cells(cells, field, thresholds.get("level", 0.05))
     wanted = [one.cell for one in cells] if planned is None else planned
     return judge(metrics, compare_cells(cells), wanted, "Dataset", field, group, Thresholds(**thresholds))
@@ -85,7 +85,7 @@ def test_the_grouped_split_is_the_headline_and_the_leak_is_told():
     assert 0 < row["leak_low"] < row["leak"] < row["leak_high"]
     assert "no patient is in both training and test" in row["details"]
     assert "The random split scores +0.3" in row["details"]
-    assert "a network may recognise the patient" in table.loc["random", "details"]
+    assert "images of one patient are in both training and test" in table.loc["random", "details"]
     assert "240 test images of 60 groups (patient)" in row["details"]
 
 

@@ -230,7 +230,7 @@ def judge_dataset(options: argparse.Namespace) -> None:
         options.cells,
         definition.title,
         definition.field,
-        definition.group,
+        definition.group_word,
         Thresholds.model_validate_json(options.thresholds),
     )
     write_table(verdicts, options.out)

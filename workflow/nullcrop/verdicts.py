@@ -67,7 +67,7 @@ def _verdicts(project: Project, grid: Grid, study: str, dataset: str) -> pd.Data
         planned,
         definition.title,
         definition.field,
-        definition.group,
+        definition.group_word,
         thresholds,
     )
 

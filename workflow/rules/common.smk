@@ -185,7 +185,7 @@ def crop_of(wildcards):
 def words_of(wildcards):
     """What figures and verdicts say about a dataset; a param, so that other words make them again."""
     definition = PROJECT.definition(wildcards.dataset)
-    return [definition.title, definition.field, definition.group]
+    return [definition.title, definition.field, definition.group_word]
 
 
 def named_targets_of(wildcards):

@@ -389,6 +389,13 @@ class Definition(Model):
         return self.group is not None or self.duplicates == "group"
 
     @property
+    def group_word(self) -> str:
+        """What a group is called in a sentence, without its explanation; empty where images have none."""
+        if self.group is not None:
+            return self.group.partition(" (")[0].partition(",")[0]
+        return "cluster of duplicates" if self.has_groups else ""
+
+    @property
     def default_rule(self) -> str:
         """The label rule named first."""
         return next(iter(self.labels))

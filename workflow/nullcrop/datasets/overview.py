@@ -96,7 +96,7 @@ def _row(name: str, definition: Definition) -> list[str]:
         duration(size * 8 / (MEGABITS_PER_SECOND * 1e6)) if size is not None else "",
         _images(definition),
         str(len(definition.classes)),
-        (definition.group or "none known").partition(" (")[0],
+        definition.group_word or "none known",
         definition.field,
         definition.licence,
     ]

@@ -55,7 +55,7 @@ NO_PIXELS = "no pixels"
 HATCH = "////"
 
 FIELD_SENTENCES = {
-    "whole": "What is to be told lies inside a larger field: the four corner crops hold none of it.",
+    "whole": "The object lies inside a larger field: the four corner crops hold none of it.",
     "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of bias.",
 }
 

@@ -342,7 +342,7 @@ def learning_chart(histories: pd.DataFrame, looks: Sequence[Look]) -> Spec:
         .mark_line(strokeWidth=1.4)
         .encode(
             x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y("value:Q", title="loss or accuracy", scale=alt.Scale(zero=False)),
+            y=alt.Y("value:Q", title="loss, or accuracy", scale=alt.Scale(zero=False)),
             color=_colour(looks),
             strokeDash=alt.StrokeDash(
                 "part:N",

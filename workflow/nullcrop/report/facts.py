@@ -256,7 +256,7 @@ def _study(
             return StudyFacts(planned, metrics, comparisons, verdicts)
     metrics = metrics_of_cells(finished, definition.field, thresholds.level)
     comparisons = compare_cells(finished)
-    words = (definition.title, definition.field, definition.group)
+    words = (definition.title, definition.field, definition.group_word)
     return StudyFacts(planned, metrics, comparisons, judge(metrics, comparisons, planned, *words, thresholds))
 
 

@@ -199,7 +199,7 @@ def _identity(dataset: DatasetFacts) -> Block:
             ("Classes", _counted({name: counts["classes"].get(name, 0) for name in definition.classes})),
             ("Official split", _official(counts["official_split"])),
         ]
-        if definition.group:
+        if definition.group is not None:
             pairs.append(
                 ("Groups", f"{counts['groups']:,} ({definition.group}); a grouped split divides none")
             )
@@ -208,7 +208,7 @@ def _identity(dataset: DatasetFacts) -> Block:
             pairs.append(("Left out as unreadable", f"{len(counts['left_out'])}: {names}"))
         if counts["discrepancies"]:
             pairs.append(("Counts that differ from the definition", listed(counts["discrepancies"])))
-    if not definition.group:
+    if definition.group is None:
         pairs.append(("Groups", "none known: images of one patient may stand in training and in test"))
     pairs += [(f"Label rule {name}", _rule(rule)) for name, rule in definition.labels.items()]
     pairs += [("Licence", definition.licence), ("Citation", definition.citation)]
@@ -391,7 +391,7 @@ def _learning_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
                 f"{dataset.name}-learning",
                 f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by epoch, in training "
                 "and validation.",
-                "Loss and accuracy by epoch, one line a trained network.",
+                "Loss by epoch (or accuracy, by the menu), one line a trained network.",
                 charts.learning_chart(lines, charts.looks_of(networks)),
             )
         )
@@ -559,7 +559,7 @@ def _calibration(facts: Facts) -> Block:
     block = Block("calibration", "Calibration")
     if facts.calibration is None:
         block.paragraphs.append(
-            "The audit's own false alarms and power were not measured in these results; `make calibration` does."
+            "The audit's own false alarms and power were not measured in these results; “make calibration” does."
         )
         return block
     block.paragraphs.append(

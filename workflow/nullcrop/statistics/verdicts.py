@@ -101,14 +101,15 @@ def judge(
     planned: Sequence[Cell],
     title: str,
     field: Field,
-    group: str | None,
+    group: str,
     thresholds: Thresholds,
 ) -> pd.DataFrame:
     """Verdicts on one dataset, a row for each label rule and split that has networks on crops.
 
     ``metrics`` and ``comparisons`` are those of its finished cells (``metrics_of_cells`` with the level of
     ``thresholds``, ``compare_cells``), ``planned`` all cells that the study asks for. A verdict rests on the
-    cells of the role `crop` alone, by the largest of their simultaneous lower bounds. Columns: VERDICT_COLUMNS.
+    cells of the role `crop` alone, by the largest of their simultaneous lower bounds. ``group`` is what a group is
+    called, empty where images have none. Columns: VERDICT_COLUMNS.
     """
     crops = metrics[metrics["role"] == "crop"]
     rows = []
@@ -127,7 +128,7 @@ def judge(
                 headline=split == min(splits, key=_trust),
                 title=title,
                 field=field,
-                group=group or "",
+                group=group,
                 thresholds=thresholds,
             )
         )
@@ -325,7 +326,7 @@ def _split_words(facts: Mapping[str, Any]) -> str:
         return f"{name} split, {size}: as released; a {group} may be in both training and test."
     return (
         f"{name} split, {size}: images of one {group} are in both training and test, so a network may "
-        f"recognise the {group}."
+        "recognise it in place of its class."
     )
 
 
