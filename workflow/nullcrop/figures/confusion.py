@@ -63,7 +63,7 @@ def plot_confusion(
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(len(rows), len(views), squeeze=False)
         for of_row, row in zip(axes, rows, strict=True):
-            cells = answers[(answers[list(ROW)] == row).all(axis=1)]
+            cells = answers[(answers[list(ROW)] == list(row)).all(axis=1)]
             for ax, view in zip(of_row, views, strict=True):
                 here = cells[cells["view"] == view]
                 if here.empty:
