@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from nullcrop.config.names import ALL_VIEWS
+from nullcrop.config.names import ALL_VIEWS, ARCHITECTURES
 from nullcrop.figures.accuracy import NO_PIXELS
-from nullcrop.figures.style import VIEW_LABELS, in_order, label_of
+from nullcrop.figures.style import VIEW_LABELS, colour_of, in_order, label_of
 
 Spec = dict[str, Any]
 
@@ -118,7 +118,9 @@ def looks_of(cells: pd.DataFrame) -> list[Look]:
                     label,
                     architecture,
                     recipe,
-                    f"var(--series-{architecture.replace('_', '-')}, var(--ink))",
+                    f"var(--series-{architecture.replace('_', '-')}, var(--ink))"
+                    if architecture in ARCHITECTURES
+                    else colour_of(architecture),
                     SHAPES[place % len(SHAPES)],
                     list(DASHES[place % len(DASHES)]),
                 )
