@@ -14,6 +14,7 @@ help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
 	@echo "make calibration  count the audit's false alarms and its power on some 740 generated datasets"
 	@echo "make test    every check: format, lint, types, unit, workflow and browser tests"
+	@echo "make test-slurm  what a cluster may do to a run, on a real Slurm that it installs and starts (Debian, root)"
 	@echo "make lint    the quick checks alone"
 	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"
 	@echo "make format  format Python and Snakemake files"
@@ -34,7 +35,7 @@ $(ENV): pyproject.toml envs/constraints.txt
 
 .PHONY: demo
 demo: $(ENV)
-	$(BIN)/snakemake --cores $(CORES) --set-threads train_cell=1 --quiet host reason --configfile config/demo.yaml
+	$(BIN)/snakemake --cores $(CORES) --set-threads train_cell=1 train_batch=1 --quiet host reason --configfile config/demo.yaml
 	@$(BIN)/python -m nullcrop status --configfile config/demo.yaml
 	@$(BIN)/python -m nullcrop verdicts --configfile config/demo.yaml
 	@echo
@@ -77,6 +78,12 @@ bench: $(ENV)
 	PYTHONPATH=workflow $(BIN)/python benchmarks/out_of_core.py
 	PYTHONPATH=workflow $(BIN)/python benchmarks/six_views.py
 	PYTHONPATH=workflow $(BIN)/python benchmarks/report.py
+
+# Apart from `make test`, because it installs Debian's packages and needs root for it.
+.PHONY: test-slurm
+test-slurm: $(ENV)
+	$(BIN)/python -m tests.slurm.install
+	$(BIN)/pytest tests/slurm
 
 .PHONY: format
 format: $(ENV)

@@ -144,6 +144,15 @@ def test_the_conda_environment_has_the_versions_of_the_constraints() -> None:
     assert pinned == {name: constraints[name] for name in pinned}
 
 
+def test_the_container_installs_what_the_conda_environment_names() -> None:
+    conda = yaml.safe_load((ROOT / "envs" / "nullcrop.yaml").read_text())
+    pip = next(entry["pip"] for entry in conda["dependencies"] if isinstance(entry, dict))
+    command = re.search(r"pip install (.*)", (ROOT / "envs" / "nullcrop.def").read_text().replace("\\\n", ""))
+    assert command is not None
+    options = ["--no-cache-dir", "--constraint", "/opt/nullcrop/constraints.txt"]
+    assert command[1].split() == [*options, *pins(pip)]
+
+
 # Names and registries
 
 

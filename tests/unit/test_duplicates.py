@@ -319,8 +319,14 @@ def datasets(tmp_path: Path) -> list[Path]:
     return folders
 
 
+def originals(datasets: list[Path]) -> list[Path]:
+    return [folder / "views" / "original.json" for folder in datasets]
+
+
 def test_datasets_are_compared_with_one_another(datasets: list[Path], tmp_path: Path) -> None:
-    write_pairs_between(datasets, tmp_path / "counts.csv", tmp_path / "pairs.csv", threads=2)
+    write_pairs_between(
+        datasets, originals(datasets), tmp_path / "counts.csv", tmp_path / "pairs.csv", threads=2
+    )
     pairs = pd.read_csv(tmp_path / "pairs.csv", keep_default_na=False)
     assert pairs[
         ["dataset_a", "id_a", "official_split_a", "dataset_b", "id_b", "official_split_b", "kind"]
@@ -340,7 +346,9 @@ def test_a_dataset_without_duplicates_has_an_empty_table(datasets: list[Path]) -
 
 
 def test_datasets_that_share_nothing_have_empty_tables(datasets: list[Path], tmp_path: Path) -> None:
-    write_pairs_between(datasets[:1], tmp_path / "counts.csv", tmp_path / "pairs.csv", threads=1)
+    write_pairs_between(
+        datasets[:1], originals(datasets[:1]), tmp_path / "counts.csv", tmp_path / "pairs.csv", threads=1
+    )
     assert pd.read_csv(tmp_path / "counts.csv").empty
     assert pd.read_csv(tmp_path / "pairs.csv").empty
 

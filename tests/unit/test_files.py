@@ -144,3 +144,13 @@ def test_checksums_are_sha256(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "any") == hashlib.sha256(content).hexdigest()
     assert sha256_of_lines(["a", "é"]) == hashlib.sha256("a\né\n".encode()).hexdigest()
     assert sha256_of_lines(["ab"]) != sha256_of_lines(["a", "b"])
+
+
+def test_a_write_that_fails_names_its_file(tmp_path: Path) -> None:
+    """Linux' own full disk; the system's error of a write has no name in it."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(OSError, match="No space left") as caught, written_whole(tmp_path / "table.csv"):
+        Path("/dev/full").write_bytes(b"x" * 100)
+    assert caught.value.filename == str(tmp_path / "table.csv")
+    assert not list(tmp_path.iterdir())

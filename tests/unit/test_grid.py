@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,24 @@ from hypothesis import strategies as st
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
-from nullcrop.config.grid import Grid, any_of, split_path
+from nullcrop.config.grid import Grid, any_of, batch_path, split_path
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.names import ANY_SPLIT_PATTERN, ARCHITECTURES, BASELINES, CROPS, NETWORKS, SPLITS, VIEWS
 from nullcrop.config.recipe import Recipe
-from nullcrop.config.resources import training_gpus, training_memory_mb, training_minutes
+from nullcrop.config.resources import (
+    INPUT_SIDE,
+    LONGEST_BATCH_SECONDS,
+    baselines_memory_mb,
+    baselines_minutes,
+    growing,
+    minutes,
+    training_gpus,
+    training_memory_mb,
+    training_seconds,
+)
 from nullcrop.errors import NullcropError
+from nullcrop.training.architectures import ARCHITECTURES as BUILT
+from nullcrop.training.data import CACHE_BYTES
 
 ROOT = Path(__file__).parents[2]
 
@@ -366,15 +379,63 @@ def test_a_wildcard_pattern_matches_exactly_its_names() -> None:
     assert re.fullmatch(any_of([]), "") is None
 
 
-def test_resources_grow_with_the_attempt_and_the_work(make_definition: Callable[..., Definition]) -> None:
-    small, large = make_definition(expected={"images": 500}), make_definition(expected={"images": 200_000})
+CENTER = Cell("first", "printed", "random", "center", "resnet50", "paper", 0)
 
-    def minutes(definition: Definition, attempt: int = 1, epochs: int = 5) -> int:
-        return training_minutes("resnet50", Recipe(epochs=epochs), definition, attempt)
 
-    assert 10 <= minutes(small) < minutes(large) < minutes(large, epochs=10)
-    assert minutes(large, attempt=3) == pytest.approx(4 * minutes(large), abs=4)
-    assert training_memory_mb("resnet50", 2) == 2 * training_memory_mb("resnet50", 1)
+def test_time_grows_with_images_epochs_input_and_network(
+    make_definition: Callable[..., Definition],
+) -> None:
+    def seconds(images: int, device: str = "cuda", recipe: Recipe | None = None, **changes: Any) -> float:
+        definition = make_definition(expected={"images": images})
+        return training_seconds(replace(CENTER, **changes), recipe or Recipe(), definition, device)
+
+    assert seconds(20_000) == pytest.approx(2 * seconds(10_000))
+    assert seconds(10_000, recipe=Recipe(epochs=10)) == pytest.approx(2 * seconds(10_000))
+    assert seconds(10_000, recipe=Recipe(input_size=112)) < seconds(10_000) / 3
+    assert seconds(10_000) < seconds(10_000, view="original")
+    assert seconds(10_000) < seconds(10_000, device="cpu") / 10
+    assert seconds(10_000, architecture="lenet5") < seconds(10_000, architecture="vgg16")
+
+
+def test_a_job_of_several_cells_asks_for_their_time_together_and_every_attempt_for_more() -> None:
+    start = minutes([], 1)
+    assert minutes([600.0, 600.0, 600.0], 1) - start == 3 * (minutes([600.0], 1) - start)
+    assert [minutes([600.0], attempt) / minutes([600.0], 1) for attempt in (1, 2, 3)] == [1, 2, 3]
+
+
+def test_memory_grows_with_the_cache_up_to_its_limit(make_definition: Callable[..., Definition]) -> None:
+    def memory(images: int, architecture: str = "resnet50", attempt: int = 1) -> int:
+        return training_memory_mb(
+            architecture, Recipe(), make_definition(expected={"images": images}), attempt
+        )
+
+    assert memory(1_000) < memory(5_000) < memory(100_000) == memory(1_000_000)
+    assert memory(1_000, "lenet5") < memory(1_000, "resnet50") < memory(1_000, "inception_v3")
+    assert memory(1_000, attempt=2) == 2 * memory(1_000)
+    # What training keeps at most, and nothing beyond it.
+    assert memory(1_000_000) - memory(1) == CACHE_BYTES // 2**20
+
+
+def test_baselines_ask_for_more_with_every_image_and_attempt(
+    make_definition: Callable[..., Definition],
+) -> None:
+    small, large, unknown = (
+        make_definition(expected=expected) for expected in ({"images": 60}, {"images": 300_000}, {})
+    )
+    assert growing(20)(None, 3) == 60
+    for asked in (baselines_minutes, baselines_memory_mb):
+        assert asked(small, 1) < asked(unknown, 1) < asked(large, 1)
+        assert asked(large, 3) == 3 * asked(large, 1)
+    # 300,000 images of 20×20 pixels, standardised in double precision.
+    assert baselines_memory_mb(large, 1) > 300_000 * 1200 * 8 / 2**20
+
+
+def test_the_model_knows_the_networks_own_input_sides() -> None:
+    for name, architecture in BUILT.items():
+        assert INPUT_SIDE.get(name, 224) == architecture.input_size
+
+
+def test_gpus_are_asked_for_unless_the_config_says_cpu() -> None:
     assert [training_gpus(device) for device in ("cpu", "auto", "cuda")] == [0, 1, 1]
 
 
@@ -405,3 +466,71 @@ def test_a_dataset_may_have_crops_of_its_own_size(make_project: MakeProject, tmp
         (30, 20),
         (22, 29),
     ]
+
+
+# Batches
+
+
+@given(cell=CELLS, size=st.integers(1, 40))
+def test_cells_of_a_batch_differ_in_seed_and_view_alone_and_are_no_more_than_its_size(
+    cell: Cell, size: int
+) -> None:
+    around = range(max(0, cell.seed - 2 * size), cell.seed + 2 * size + 1)
+    others = [replace(cell, view=view, seed=seed) for view in VIEWS for seed in around]
+    shared = [other for other in others if batch_path(other, size) == batch_path(cell, size)]
+    assert cell in shared
+    assert len(shared) == size if cell.seed >= size else len(shared) <= size
+    for change in ({"dataset": f"{cell.dataset}x"}, {"recipe": f"{cell.recipe}x"}):
+        assert batch_path(replace(cell, **change), size) != batch_path(cell, size)
+
+
+def test_every_cell_is_in_one_batch_and_another_seed_or_study_moves_none(make_project: MakeProject) -> None:
+    one = {"datasets": ["first", "second"], "seeds": [0, 1]}
+    before = Grid(make_project({"one": one}, cells_per_job=6))
+    assert [len(cells) for cells in before.batches.values()] == [6] * (2 * 4 * 2)
+    assert sorted(cell for cells in before.batches.values() for cell in cells) == sorted(before.all_cells)
+    after = Grid(make_project({"one": {**one, "seeds": [1, 0, 7]}, "two": one}, cells_per_job=6))
+    for path, cells in before.batches.items():
+        assert set(after.batches[path]) == set(cells)
+
+
+def test_long_cells_share_no_job_with_many(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "architectures": ["vgg16"]}
+    short = make_project({"one": study}, cells_per_job=6)
+    long = make_project({"one": study}, cells_per_job=6, device="cpu")
+    assert [len(cells) for cells in Grid(short).batches.values()] == [6]
+    assert [len(cells) for cells in Grid(long).batches.values()] == [1] * 6
+    cells = Grid(long).all_cells
+    definition = long.definition("first")
+    assert (
+        max(training_seconds(cell, Recipe(), definition, "cpu") for cell in cells) > LONGEST_BATCH_SECONDS / 2
+    )
+
+
+# Demands
+
+
+def test_a_study_demands_its_numerics_of_its_cells_alone(make_project: MakeProject) -> None:
+    studies = {"exact": {"datasets": ["first"], "numerics": "cuda_fp32"}, "any": {"datasets": ["second"]}}
+    grid = Grid(make_project(studies))
+    assert {grid.demanded_numerics(cell) for cell in grid.cells("exact")} == {"cuda_fp32"}
+    assert {grid.demanded_numerics(cell) for cell in grid.cells("any")} == {None}
+
+
+def test_two_studies_cannot_demand_different_numerics_of_one_cell(make_project: MakeProject) -> None:
+    studies = {name: {"datasets": ["first"], "numerics": name} for name in ("cuda_fp32", "cuda_bf16")}
+    message = refusal(lambda: Grid(make_project(studies)))
+    assert "studies.cuda_bf16.numerics: another study demands cuda_fp32 of first/printed/" in message
+
+
+# Places
+
+
+def test_store_and_work_lie_below_results_unless_they_are_named(make_project: MakeProject) -> None:
+    study = {"main": {"datasets": ["first"]}}
+    cell = Grid(make_project(study)).cells("main")[0]
+    moved = make_project(study, paths={"results": "/project/out", "work": "/scratch/work"}).config.paths
+    assert (moved.store, moved.work) == ("/project/out/datasets", "/scratch/work")
+    elsewhere = Grid(make_project(study, paths={"store": "/fast/store"}))
+    assert elsewhere.cell_inputs(cell)["pixels"] == "/fast/store/first/views/original.npy"
+    assert elsewhere.cell_inputs(cell)["split"] == Grid(make_project(study)).cell_inputs(cell)["split"]

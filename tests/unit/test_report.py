@@ -100,9 +100,23 @@ def test_a_damaged_cell_is_told_and_the_others_are_reported(copy: Project) -> No
     complete = collect(copy, "complete").datasets[0]
     states = {one.cell: one for one in complete.cells}
     assert [states[cell].state for cell in cells[:4]] == ["damaged", "damaged", "missing", "done"]
-    assert str(predictions) in states[cells[0]].problem
+    assert str(predictions) in states[cells[0]].words
     assert len(complete.metrics) == 15
     assert not {cells[0], cells[1], cells[2]} & set(complete.curves)
+
+
+def test_cells_made_under_another_arithmetic_than_demanded_are_named(copy: Project) -> None:
+    content = json.loads(copy.config.model_dump_json(exclude_defaults=True))
+    content["studies"]["second"]["numerics"] = "cpu_avx2_fp32_4threads"
+    demanding = Project(content)
+    cells = Grid(demanding).cells("second")
+    path = folder_of(copy, cells[0]) / "cell.json"
+    path.write_text(path.read_text().replace("cuda_fp32", "cpu_avx2_fp32_4threads"))
+    page = page_of(collect(demanding))
+    [named] = [text for kind, text in Parsed(page).texts if kind == "p" and "the study demands" in text]
+    assert f"{cells[1].path} (cuda_fp32, not cpu_avx2_fp32_4threads)" in named
+    assert cells[0].path not in named
+    assert "the study demands" not in page_of(collect(copy))
 
 
 def test_a_cell_of_another_recipe_is_not_done(copy: Project) -> None:

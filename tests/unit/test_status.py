@@ -1,7 +1,10 @@
 """The status table on results that are half done, damaged, or not there."""
 
 import io
+import os
 import re
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.errors import NullcropError
 from nullcrop.files import write_json
+from nullcrop.heartbeat import HEARTBEAT, beating, read_state
 from nullcrop.statistics.leaks import write_leaks
 from nullcrop.status import print_status, watch_status
 
@@ -40,32 +44,74 @@ def shown(project: Project, **options: Any) -> dict[str, list[str]]:
     """The words of each row by dataset, in a terminal of 80 columns."""
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     print_status(project, console=console, **options)
-    lines = [line.replace("━", " ").split() for line in console.export_text().splitlines()]
+    lines = [
+        line.translate({ord(mark): " " for mark in "━╸╺"}).split()
+        for line in console.export_text().splitlines()
+    ]
     return {line[0]: line[1:] for line in lines if line}
 
 
-def finish(project: Project, place: int, seconds: float) -> None:
+def finish(project: Project, place: int, seconds: float, **facts: Any) -> None:
     cell = Grid(project).cells("half")[place]
     recipe = asdict(project.config.all_recipes[cell.recipe])
     path = Path(project.config.paths.results, "cells", cell.path, "cell.json")
-    write_json(path, {"recipe": recipe, "seconds": seconds, "images": {"train": 320}})
+    write_json(path, {"recipe": recipe, "seconds": seconds, "images": {"train": 320}, **facts})
 
 
 def test_nothing_done(project: Project) -> None:
     rows = shown(project)
-    assert rows["phantom_clean"] == ["0", "of", "4", "0", "4", "0.0", "s"]
-    assert rows["all"] == ["0", "of", "8", "0", "8", "0.0", "s"]
+    assert rows["phantom_clean"] == ["0", "of", "4", "0", "0", "0", "4", "0.0", "s"]
+    assert rows["all"] == ["0", "of", "8", "0", "0", "0", "8", "0.0", "s"]
 
 
-def test_done_begun_and_missing_are_told_apart(project: Project, tmp_path: Path) -> None:
+def test_done_running_failed_stopped_and_missing_are_told_apart(project: Project, tmp_path: Path) -> None:
+    cells = Grid(project).cells("half")
     finish(project, 0, 30.0)
     finish(project, 1, 90.0)
-    (tmp_path / ".work" / "cells" / Grid(project).cells("half")[2].path).mkdir(parents=True)
-    rows = shown(project)
-    assert rows["phantom_clean"] == ["2", "of", "4", "1", "1", "2", "min", "00", "s"]
-    assert rows["phantom_jpeg"] == ["0", "of", "4", "0", "4", "0.0", "s"]
-    assert rows["all"][:5] == ["2", "of", "8", "1", "5"]
-    assert rows["Begun:"] == [Grid(project).cells("half")[2].path]
+    beats = [tmp_path / ".work" / "cells" / cell.path / HEARTBEAT for cell in cells]
+    log = tmp_path / "logs" / "train_cell" / f"{cells[6].path}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("epoch 1/5\nslurmstepd: error: Detected 1 oom-kill event\n")
+    for place in (6, 7):  # killed long ago; killed before it could write a heartbeat
+        beats[place].parent.mkdir(parents=True)
+    with beating(beats[6]):
+        os.utime(beats[6], (0, 0))
+        with pytest.raises(NullcropError), beating(beats[5]):
+            raise NullcropError("the training loss became nan")
+        with beating(beats[4]):
+            rows = shown(project)
+    assert rows["phantom_clean"][:7] == ["2", "of", "4", "0", "0", "0", "2"]
+    assert rows["phantom_jpeg"][:7] == ["0", "of", "4", "1", "1", "2", "0"]
+    assert rows["all"] == ["2", "of", "8", "1", "1", "2", "2", "2", "min", "00", "s"]
+    assert cells[4].path in rows["Running:"]
+    assert " ".join(rows["Failed:"]) == f"{cells[5].path} (the training loss became nan)"
+    assert f"{cells[6].path} (slurmstepd: error: Detected 1 oom-kill event)" in " ".join(rows["Stopped:"])
+
+
+def test_a_stopped_step_leaves_no_heartbeat_and_a_running_one_beats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nullcrop.heartbeat.BEAT_SECONDS", 0.01)
+    path = tmp_path / HEARTBEAT
+    with suppress(SystemExit), beating(path):
+        os.utime(path, (0, 0))
+        deadline = time.monotonic() + 20
+        while read_state(path)[0] != "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        raise SystemExit(143)
+    assert not path.exists()
+    assert read_state(path) == ("stopped", {})
+
+
+def test_cells_made_under_another_arithmetic_than_demanded_are_named(project: Project) -> None:
+    study = project.config.studies["half"].model_copy(update={"numerics": "cuda_fp32"})
+    project.config.studies["half"] = study
+    for place, numerics in enumerate(["cuda_fp32", "cpu_avx2_fp32_4threads"]):
+        finish(project, place, 30.0, numerics=numerics)
+    named = " ".join(shown(project)["Not"])
+    assert "made under cuda_fp32, as the study demands" in named
+    assert named.endswith(f": {Grid(project).cells('half')[1].path} (cpu_avx2_fp32_4threads)")
 
 
 @pytest.mark.parametrize("content", ['{"seconds": 3', "[]", '{"seconds": null}', '{"recipe": {"epochs": 9}}'])

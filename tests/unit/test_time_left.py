@@ -35,7 +35,7 @@ def test_a_cell_takes_what_its_network_takes_an_image(definition: Callable[[str]
     cells = [
         done(cell("counted"), 100, 100, 10_000),
         done(cell("counted", seed=1), 300, 100, 10_000),
-        CellFacts(cell("counted", seed=2), "begun"),  # as many images as its own dataset's: 100
+        CellFacts(cell("counted", seed=2), "stopped"),  # as many images as its own dataset's: 100
         CellFacts(cell("official"), "missing"),  # what is expected: 600
     ]
     left = time_left(cells, definition, NOW)

@@ -27,8 +27,11 @@ from nullcrop.files import sha256_of
 from nullcrop.images.store import View, write_store
 from nullcrop.splits import make_split
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
+from nullcrop.training.batch import train_batch
+from nullcrop.training.cells import collect_cell, forget_failures
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
+from nullcrop.training.numerics import check_gpu
 from nullcrop.training.streams import stream_seed
 
 PACKAGE = Path(__file__).parents[2] / "workflow"
@@ -64,6 +67,7 @@ def job(inputs: Path, tmp_path: Path) -> CellJob:
         split=inputs / "split.csv",
         weights=None,
         device="cpu",
+        numerics=None,
         threads=1,
         out=tmp_path / "cell",
         work=tmp_path / "work",
@@ -415,6 +419,98 @@ def test_two_processes_may_train_the_same_cell_at_once(job: CellJob, tmp_path: P
     both = [subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     assert hashes(job.out) == hashes(tmp_path / "alone")
+
+
+def test_the_first_of_two_processes_to_end_takes_no_file_from_the_other(
+    job: CellJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a killed process left is cleared away, what another one is writing this minute is not."""
+    job.work.mkdir()
+    left, fresh = job.work / ".checkpoint.dead.pt", job.work / ".checkpoint.busy.pt"
+    for path in (left, fresh):
+        path.touch()
+    os.utime(left, (0, 0))
+    train_cell(job)
+    assert list(job.work.iterdir()) == [fresh]
+    fresh.unlink()
+    train_cell(job)
+    assert not job.work.exists()
+
+
+def test_a_batch_trains_what_single_cells_train_and_a_failing_cell_fails_alone(
+    job: CellJob, inputs: Path, tmp_path: Path
+) -> None:
+    jobs = [
+        replace(
+            job,
+            cell=replace(job.cell, view=view),
+            view=inputs / "views" / f"{view}.json",
+            out=tmp_path / "cells" / view,
+            work=tmp_path / "work" / view,
+        )
+        for view in ("original", "center", "upper_left")
+    ]
+    jobs[1] = replace(jobs[1], view=tmp_path / "no.json")
+    torch.manual_seed(5)  # what was drawn before a cell must not count
+    train_batch(jobs, tmp_path / "logs", tmp_path / "report.json")
+
+    for one in jobs:
+        if one is jobs[1]:
+            with pytest.raises(NullcropError, match=r"center/.* failed: cannot read the store of .*no\.npy"):
+                collect_cell(one.cell, tmp_path / "report.json", one.work, one.out)
+            assert not one.out.exists()
+        else:
+            collect_cell(one.cell, tmp_path / "report.json", one.work, one.out)
+            alone = replace(one, out=tmp_path / "alone", work=tmp_path / "alone_work")
+            train_cell(alone)
+            assert hashes(one.out) == hashes(alone.out)
+    log = tmp_path / "logs" / f"{jobs[0].cell.path}.log"
+    assert "epoch 3/3" in log.read_text()
+
+    forget_failures(tmp_path)
+    assert (tmp_path / "report.json").exists()  # not a batch's name
+    (tmp_path / "report.json").rename(tmp_path / "batch0.json")
+    forget_failures(tmp_path)
+    assert not (tmp_path / "batch0.json").exists()
+
+
+def test_a_demanded_arithmetic_is_checked_before_training_and_not_of_what_is_done(
+    job: CellJob,
+) -> None:
+    demanding = replace(job, numerics="cuda_fp32")
+    with pytest.raises(NullcropError, match=r"demands the numerics cuda_fp32 .* trained under cpu_"):
+        train_cell(demanding)
+    train_cell(job)
+    train_cell(demanding)
+    name = json.loads((job.out / "cell.json").read_text())["numerics"]
+    train_cell(
+        replace(job, numerics=name, out=job.out.with_name("other"), work=job.work.with_name("other_work"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("capability", "built_for", "runs"),
+    [
+        ((8, 0), ["sm_75", "sm_80", "sm_90"], True),
+        ((8, 9), ["sm_75", "sm_80", "sm_90"], True),  # L40S: machine code of its own major number
+        ((6, 1), ["sm_75", "sm_80", "sm_90"], False),  # GTX 1080 Ti
+        ((10, 0), ["sm_80", "sm_90"], False),
+        ((10, 0), ["sm_80", "sm_90", "compute_90"], True),  # PTX runs on what came later
+        ((9, 0), ["sm_90a"], True),
+        ((12, 0), ["sm_100", "sm_120"], True),
+    ],
+)
+def test_a_gpu_that_torch_has_no_code_for_is_refused(
+    capability: tuple[int, int], built_for: list[str], runs: bool
+) -> None:
+    if runs:
+        check_gpu("a GPU", capability, built_for)
+    else:
+        words = (
+            rf"a GPU \(compute capability {capability[0]}\.{capability[1]}\), is not among those that torch"
+        )
+        with pytest.raises(NullcropError, match=words):
+            check_gpu("a GPU", capability, built_for)
 
 
 def test_a_loss_that_is_no_number_stops_the_cell(job: CellJob, capsys: pytest.CaptureFixture[str]) -> None:

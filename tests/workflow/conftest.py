@@ -64,8 +64,8 @@ class Checkout:
 
     def command(self, *arguments: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--set-threads", "train_cell=1"),
-            *("--configfile", "toy.yaml"),
+            *(sys.executable, "-m", "snakemake", *arguments, "--cores", "2"),
+            *("--set-threads", "train_cell=1", "train_batch=1", "--configfile", "toy.yaml"),
         ]
 
     def environment(self) -> dict[str, str]:
@@ -126,7 +126,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Checkout]:
 
     def make() -> Checkout:
         folder = tmp_path_factory.mktemp("checkout")
-        for name in ("Snakefile", "workflow", "config", "profiles", "envs", "resources/published"):
+        for name in ("Snakefile", "workflow", "config", "profiles", "slurm", "envs", "resources/published"):
             source = REPOSITORY / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -16,7 +16,7 @@ import nullcrop
 from nullcrop.config.cell import Cell, unfold_cells
 from nullcrop.config.names import ALL_VIEWS, NETWORKS
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
+from nullcrop.errors import NullcropError, explained
 from nullcrop.progress import say
 
 
@@ -27,24 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         options.run(options)
-    except NullcropError as error:
-        say(f"nullcrop {options.command}: error: {error}")
-        return 1
-    except OSError as error:
-        # A full disk or a forbidden folder names its file; the user can act on that alone.
-        say(
-            f"nullcrop {options.command}: error: {error.strerror or error}: {error.filename or ''}".rstrip(
-                ": "
-            )
-        )
-        return 1
-    except (MemoryError, RuntimeError) as error:
-        # torch says both "out of memory" (CUDA) and "can't allocate memory" (CPU) as RuntimeError.
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except Exception as error:
+        words = explained(error)
+        if words is None:
             raise
-        say(
-            f"nullcrop {options.command}: error: out of memory; give the job more, or a smaller batch or input"
-        )
+        say(f"nullcrop {options.command}: error: {words}")
         return 1
     except KeyboardInterrupt:
         say(
@@ -120,7 +107,7 @@ def compare_datasets(options: argparse.Namespace) -> None:
     """List duplicates between datasets."""
     from nullcrop.images.duplicates import write_pairs_between
 
-    write_pairs_between(options.folders, options.out, options.pairs, options.threads)
+    write_pairs_between(options.folders, options.view_files, options.out, options.pairs, options.threads)
 
 
 def split_samples(options: argparse.Namespace) -> None:
@@ -174,11 +161,42 @@ def train_cell(options: argparse.Namespace) -> None:
             split=options.split,
             weights=options.weights,
             device=options.device,
+            numerics=options.numerics,
             threads=options.threads,
             out=options.out,
             work=options.work,
         )
     )
+
+
+def train_batch(options: argparse.Namespace) -> None:
+    """Train several cells, one after the other."""
+    from nullcrop.training.batch import train_batch
+    from nullcrop.training.loop import CellJob
+
+    jobs = [
+        CellJob(
+            cell=cell,
+            recipe=options.recipe,
+            view=view,
+            split=split,
+            weights=options.weights,
+            device=options.device,
+            numerics=options.numerics,
+            threads=options.threads,
+            out=options.finished / cell.path,
+            work=options.work / cell.path,
+        )
+        for cell, view, split in zip(options.batch, options.view_files, options.splits, strict=True)
+    ]
+    train_batch(jobs, options.logs, options.out)
+
+
+def collect_cell(options: argparse.Namespace) -> None:
+    """Bring a cell that was trained in a batch to its place."""
+    from nullcrop.training.cells import collect_cell
+
+    collect_cell(options.cell, options.report, options.work, options.out)
 
 
 def fit_baselines(options: argparse.Namespace) -> None:
@@ -458,7 +476,9 @@ def _parser() -> argparse.ArgumentParser:
     command("list-samples", list_samples, "--dataset", "--definition", "--archive", "--out", "--threads")
     command("crop-views", crop_views, "--samples", "--out", "--views", "--crop", "--threads")
     command("find-duplicates", find_duplicates, "--samples", "--view", "--out", "--threads")
-    command("compare-datasets", compare_datasets, "--folders", "--out", "--pairs", "--threads")
+    command(
+        "compare-datasets", compare_datasets, "--folders", "--view-files", "--out", "--pairs", "--threads"
+    )
     command(
         "split-samples",
         split_samples,
@@ -483,11 +503,28 @@ def _parser() -> argparse.ArgumentParser:
             "--weights",
             "--recipe",
             "--device",
+            "--numerics",
             "--threads",
             "--out",
             "--work",
         ),
     )
+    command(
+        "train-batch",
+        train_batch,
+        *(
+            "--batch",
+            "--view-files",
+            "--splits",
+            "--weights",
+            "--recipe",
+            "--device",
+            "--numerics",
+            "--threads",
+        ),
+        *("--finished", "--logs", "--out", "--work"),
+    )
+    command("collect-cell", collect_cell, "--cell", "--report", "--work", "--out")
     command(
         "fit-baselines",
         fit_baselines,
@@ -562,6 +599,7 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 _FLAGS: dict[str, dict[str, Any]] = {
     "--architecture": _needed("name of the network", choices=NETWORKS),
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
+    "--batch": _needed("the cells that share the job", type=_cell, nargs="+"),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("the cells, as a JSON list of cross products", type=_cells),
     "--comparisons": _needed("comparisons.csv of one dataset", type=Path),
@@ -591,10 +629,13 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "type": Path,
         "help": "duplicates.csv; of a split: images that belong to one group",
     },
+    "--finished": _needed("folder of all finished cells", type=Path),
     "--folders": _needed("folders of results of one dataset each", type=Path, nargs="+"),
     "--labels": _needed("label rule"),
     "--level": _needed("nominal error rate of a family of cells", type=float),
+    "--logs": _needed("folder of the cells' logs", type=Path),
     "--metrics": _needed("metrics.csv of one dataset or study", type=Path),
+    "--numerics": {"default": None, "help": "train under no other arithmetic than this"},
     "--only": {"default": None, "metavar": "DATASET", "help": "this dataset alone"},
     "--out": _needed("what to write", type=Path),
     "--pairs": _needed("CSV of the single pairs", type=Path),
@@ -604,6 +645,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
     "--recipe": _needed("what differs from the recipe `paper`, as JSON", type=_recipe),
     "--repository": _needed("owner and name on huggingface.co"),
+    "--report": _needed("report of the cell's batch", type=Path),
     "--results": _needed("the folder of all results", type=Path),
     "--revision": _needed("the commit"),
     "--samples": _needed("samples.csv", type=Path),
@@ -619,6 +661,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--tolerance": _needed("largest difference that still agrees, as a share", type=float),
     "--verdicts": _needed("verdicts.csv of a study", type=Path),
     "--view": _needed("the store's {view}.json", type=Path),
+    "--view-files": _needed("the store's {view}.json of each, in their order", type=Path, nargs="+"),
     "--views": _needed("names of the views", nargs="+", choices=ALL_VIEWS),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
     "--watch": {"action": "store_true", "help": "go on showing it, until Ctrl-C"},

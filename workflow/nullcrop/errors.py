@@ -15,3 +15,16 @@ def listed(names: Iterable[object], limit: int = 10) -> str:
     shown = [str(name) for name in names]
     rest = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def explained(error: Exception) -> str | None:
+    """What a failure means in one line, where its own words suffice; None: a defect, whose traceback is needed."""
+    if isinstance(error, NullcropError):
+        return str(error)
+    if isinstance(error, OSError):
+        # A full disk or a forbidden folder names its file; the user can act on that alone.
+        return f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
+    # torch says both "out of memory" (CUDA) and "can't allocate memory" (CPU) as RuntimeError.
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
+        return "out of memory; give the job more, or a smaller batch or input"
+    return None

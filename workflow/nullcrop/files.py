@@ -27,6 +27,10 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     try:
         yield aside
         os.replace(aside, path)
+    except OSError as error:
+        # By itself a write onto a full disk names no file.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nullcrop.cell_facts import CellFacts, cell_facts
+from nullcrop.cell_facts import FINISHED, CellFacts, State, cell_facts, made_otherwise
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.yaml_files import meant
@@ -23,9 +23,14 @@ from nullcrop.progress import duration
 from nullcrop.statistics.leaks import AS_RELEASED, read_leaks
 from nullcrop.time_left import time_left
 
-BAR_WIDTH = 12
+BAR_WIDTH = 6
 
 SECONDS_BETWEEN_LOOKS = 2.0
+
+NAMED: tuple[State, ...] = ("running", "failed", "stopped")
+"""States of which each cell is named below the table."""
+
+SHOWN: tuple[State, ...] = (*NAMED, "missing")
 
 LEAKS = {
     "exact": "exact_clusters",
@@ -41,11 +46,11 @@ SEEN = {"test images seen": "near_test_images", "groups seen": "group_test_image
 
 
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
-    """Print a table for each study (or one): cells done, begun and missing, time spent; then leaks.
+    """Print a table for each study (or one): cells done, running, failed, stopped and missing, time spent.
 
-    A cell is done when its cell.json can be read and its recipe is the config's, begun when it has
-    a working folder (running, or stopped and resumable); begun cells are named below the table.
-    Works on half-finished results.
+    Below the table cells that run, have failed or were stopped are named, with what
+    :func:`~nullcrop.cell_facts.cell_facts` says of them, those made under another arithmetic than
+    the study demands, and the time left; in the end what leaks. Works on half-finished results.
     """
     console = console or Console()
     grid = Grid(project)
@@ -54,10 +59,9 @@ def print_status(project: Project, study: str | None = None, console: Console | 
     for name in [study] if study else grid.studies:
         cells = [cell_facts(project, cell) for cell in grid.cells(name)]
         console.print(_study_table(f"{name}: {project.config.studies[name].title}", cells))
-        begun = [one.cell.path for one in cells if one.state == "begun"]
-        if begun:
-            console.print(f"Begun: {listed(begun)}", highlight=False, soft_wrap=True)
-        if any(one.state != "done" for one in cells):
+        for line in _remarks(cells, project.config.studies[name].numerics):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        if any(one.state not in FINISHED for one in cells):
             console.print(f"Left: {time_left(cells, project.definition)}", highlight=False, soft_wrap=True)
     counted = {
         dataset: path
@@ -81,11 +85,27 @@ def watch_status(project: Project, study: str | None = None, console: Console | 
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
+def _remarks(cells: list[CellFacts], demanded: str | None) -> list[str]:
+    """Lines below a study's table: cells in each state that needs an eye, and what they say."""
+    lines = []
+    for state in NAMED:
+        of_state = [f"{one.cell.path} ({one.words})" for one in cells if one.state == state]
+        if of_state:
+            lines.append(f"{state.capitalize()}: {listed(of_state)}")
+    others = [one for one in cells if made_otherwise(one, demanded)]
+    if others:
+        lines.append(
+            f"Not made under {demanded}, as the study demands (delete them to have them made again): "
+            + listed(f"{one.cell.path} ({one.record.get('numerics')})" for one in others)
+        )
+    return lines
+
+
 def _study_table(title: str, cells: list[CellFacts]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("dataset", no_wrap=True)
     table.add_column("", width=BAR_WIDTH)
-    for heading in ("done", "begun", "missing", "time spent"):
+    for heading in ("done", *SHOWN, "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for dataset in dict.fromkeys(one.cell.dataset for one in cells):
         table.add_row(*_row(dataset, [one for one in cells if one.cell.dataset == dataset]))
@@ -125,13 +145,12 @@ def _share(counts: "pd.Series[int]", images: "pd.Series[int]") -> str:
 
 
 def _row(label: str, cells: list[CellFacts]) -> list[str | ProgressBar]:
-    seconds = [float(one.record["seconds"]) for one in cells if one.state == "done"]
+    seconds = [float(one.record["seconds"]) for one in cells if one.state in FINISHED]
     count = Counter(one.state for one in cells)
     return [
         label,
-        ProgressBar(total=len(cells), completed=count["done"], width=BAR_WIDTH),
-        f"{count['done']} of {len(cells)}",
-        str(count["begun"]),
-        str(count["missing"]),
+        ProgressBar(total=len(cells), completed=len(seconds), width=BAR_WIDTH),
+        f"{len(seconds)} of {len(cells)}",
+        *(str(count[state]) for state in SHOWN),
         duration(sum(seconds)),
     ]

@@ -6,10 +6,8 @@ rule fit_baselines:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
         split=f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
-        views=expand("{folder}/{view}.json", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS),
-        pixels=ancient(
-            expand("{folder}/{view}.npy", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS)
-        ),
+        views=expand("{folder}/{view}.json", folder=f"{STORE}/{{dataset}}/views", view=VIEWS),
+        pixels=ancient(expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=VIEWS)),
     output:
         expand(
             "{folder}/{cell}/{name}",
@@ -25,13 +23,17 @@ rule fit_baselines:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=lambda wildcards, attempt: resources.baselines_memory_mb(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
+        runtime=lambda wildcards, attempt: resources.baselines_minutes(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
     params:
         recipe=json.dumps(asdict(BaselineRecipe())),
         views=lambda wildcards, input: str(Path(input.views[0]).parent),
         cells=subpath(output[0], ancestor=8),
-        work=f"{RESULTS}/.work/cells",
+        work=f"{WORK}/cells",
     message:
         "fitting the baselines of {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
     shell:

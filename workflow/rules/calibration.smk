@@ -12,8 +12,8 @@ rule audit_phantoms:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(60),
     params:
         source=lambda wildcards: BATCHES[wildcards.batch].source.model_dump_json(exclude_defaults=True),
         datasets=lambda wildcards: BATCHES[wildcards.batch].datasets,
@@ -39,8 +39,8 @@ rule count_alarms:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(60),
     params:
         level=CONFIG.calibration.level if CONFIG.calibration else [],
     message:
@@ -62,8 +62,8 @@ rule plot_calibration:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
     message:

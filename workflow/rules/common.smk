@@ -41,9 +41,17 @@ except NullcropError as error:
 CONFIG = PROJECT.config
 RESULTS = CONFIG.paths.results
 RESOURCES = CONFIG.paths.resources
+STORE = CONFIG.paths.store
+WORK = CONFIG.paths.work
 ENVIRONMENT = "../../envs/nullcrop.yaml"
 BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
+BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"
+
+
+# For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
+container: str(Path(workflow.basedir, "envs", "nullcrop.sif"))
+
 
 # The package is found by path. With --sdm conda `python` is the environment's; without, the one
 # that runs Snakemake, whether or not its environment is activated.
@@ -66,6 +74,7 @@ wildcard_constraints:
     architecture=any_of([*NETWORKS, *(name for name in GRID.values("architecture") if is_network(name))]),
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
+    number="[0-9]+",
     study=any_of(GRID.studies),
     batch=any_of(BATCHES),
 
@@ -145,14 +154,37 @@ def recipe_of(wildcards):
     return CONFIG.all_recipes[wildcards.recipe].to_json()
 
 
-def minutes_of(wildcards, attempt):
-    definition = PROJECT.definition(wildcards.dataset)
-    recipe = CONFIG.all_recipes[wildcards.recipe]
-    return resources.training_minutes(wildcards.architecture, recipe, definition, attempt)
+def batch_of(wildcards):
+    return f"{WORK}/batches/{GRID.batch_path(cell_of(wildcards))}.json"
+
+
+def cells_of_batch(wildcards):
+    return GRID.batches[BATCH.format(**dict(wildcards))]
+
+
+def batch_inputs(wildcards):
+    of_cells = [GRID.cell_inputs(cell) for cell in cells_of_batch(wildcards)]
+    inputs = {role: [inputs[role] for inputs in of_cells] for role in ("view", "split")}
+    inputs["pixels"] = ancient([inputs["pixels"] for inputs in of_cells])
+    if "weights" in of_cells[0]:
+        inputs["weights"] = ancient(of_cells[0]["weights"])
+    return inputs
+
+
+def demand_of(cells):
+    """The flag for the arithmetic that a study demands of these cells."""
+    demanded = {GRID.demanded_numerics(cell) for cell in cells} - {None}
+    return ["--numerics", *demanded] if demanded else []
+
+
+def seconds_of(cell):
+    recipe, definition = CONFIG.all_recipes[cell.recipe], PROJECT.definition(cell.dataset)
+    return resources.training_seconds(cell, recipe, definition, CONFIG.device)
 
 
 def memory_of(wildcards, attempt):
-    return resources.training_memory_mb(wildcards.architecture, attempt)
+    recipe, definition = CONFIG.all_recipes[wildcards.recipe], PROJECT.definition(wildcards.dataset)
+    return resources.training_memory_mb(wildcards.architecture, recipe, definition, attempt)
 
 
 def cells_of(wildcards):

@@ -14,8 +14,8 @@ rule generate_phantom:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(10),
     params:
         definition=definition_of,
         source=source_of,
@@ -42,8 +42,8 @@ rule fetch_archive:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=720,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(720),
     params:
         definition=definition_of,
         source=source_of,
@@ -68,8 +68,8 @@ rule list_samples:
         ENVIRONMENT
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(120),
     params:
         definition=definition_of,
         listing=listing_of,

@@ -4,8 +4,8 @@
 rule find_duplicates:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        view=f"{RESULTS}/datasets/{{dataset}}/views/original.json",
-        pixels=ancient(f"{RESULTS}/datasets/{{dataset}}/views/original.npy"),
+        view=f"{STORE}/{{dataset}}/views/original.json",
+        pixels=ancient(f"{STORE}/{{dataset}}/views/original.npy"),
     output:
         hashes=f"{RESULTS}/datasets/{{dataset}}/hashes.csv",
         duplicates=f"{RESULTS}/datasets/{{dataset}}/duplicates.csv",
@@ -17,8 +17,8 @@ rule find_duplicates:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(120),
     params:
         folder=subpath(output.hashes, parent=True),
     message:
@@ -43,8 +43,8 @@ rule count_leaks:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     message:
         "counting what the test images of {wildcards.dataset} share with training"
     shell:
@@ -57,11 +57,10 @@ rule compare_datasets:
         tables=[
             f"{RESULTS}/datasets/{dataset}/{name}"
             for dataset in GRID.values("dataset")
-            for name in ("samples.csv", "hashes.csv", "views/original.json")
+            for name in ("samples.csv", "hashes.csv")
         ],
-        pixels=ancient(
-            expand(f"{RESULTS}/datasets/{{dataset}}/views/original.npy", dataset=GRID.values("dataset"))
-        ),
+        views=expand(f"{STORE}/{{dataset}}/views/original.json", dataset=GRID.values("dataset")),
+        pixels=ancient(expand(f"{STORE}/{{dataset}}/views/original.npy", dataset=GRID.values("dataset"))),
     output:
         counts=f"{RESULTS}/duplicates.csv",
         pairs=f"{RESULTS}/duplicate_pairs.csv",
@@ -73,12 +72,12 @@ rule compare_datasets:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=resources.growing(8000),
+        runtime=resources.growing(60),
     params:
         folders=[f"{RESULTS}/datasets/{dataset}" for dataset in GRID.values("dataset")],
     message:
         "looking for duplicates between datasets"
     shell:
-        "python -m nullcrop compare-datasets --folders {params.folders:q} --out {output.counts:q} "
+        "python -m nullcrop compare-datasets --folders {params.folders:q} --view-files {input.views:q} --out {output.counts:q} "
         "--pairs {output.pairs:q} --threads {threads} > {log:q} 2>&1"

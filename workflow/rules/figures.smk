@@ -10,12 +10,13 @@ rule plot_accuracy:
         f"{RESULTS}/logs/plot_accuracy/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_accuracy/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         words=words_of,
@@ -36,12 +37,13 @@ rule plot_scores:
         f"{RESULTS}/logs/plot_scores/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_scores/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         words=words_of,
@@ -61,12 +63,13 @@ rule plot_curves:
         f"{RESULTS}/logs/plot_curves/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_curves/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         words=words_of,
@@ -122,8 +125,8 @@ rule plot_verdicts:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         title=lambda wildcards: CONFIG.studies[wildcards.study].title,
         stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
@@ -137,22 +140,21 @@ rule plot_verdicts:
 rule plot_samples:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        views=expand("{folder}/{view}.json", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS),
-        pixels=ancient(
-            expand("{folder}/{view}.npy", folder=f"{RESULTS}/datasets/{{dataset}}/views", view=VIEWS)
-        ),
+        views=expand("{folder}/{view}.json", folder=f"{STORE}/{{dataset}}/views", view=VIEWS),
+        pixels=ancient(expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=VIEWS)),
     output:
         figure_files("samples", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
     log:
         f"{RESULTS}/logs/plot_samples/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/plot_samples/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         targets=lambda wildcards: json.dumps(

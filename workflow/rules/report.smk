@@ -14,8 +14,8 @@ rule resolve_config:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(10),
     params:
         config=CONFIG.model_dump_json(exclude_defaults=True),
     message:
@@ -40,8 +40,8 @@ rule write_report:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(60),
     params:
         # A function, because braces in a definition are no wildcards.
         definitions=lambda wildcards: definitions_of(GRID.values("dataset")),
@@ -65,8 +65,8 @@ rule write_dataset_report:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(60),
     params:
         definitions=lambda wildcards: definitions_of([wildcards.dataset]),
     message:

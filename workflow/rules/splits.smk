@@ -15,8 +15,8 @@ rule split_samples:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         targets=targets_of,

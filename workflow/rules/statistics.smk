@@ -1,4 +1,5 @@
 # predictions -> metrics and comparisons -> verdicts
+# Steps of a finished dataset, here and in figures.smk, go before cells of another (`priority`).
 
 
 rule compute_metrics:
@@ -10,12 +11,13 @@ rule compute_metrics:
         f"{RESULTS}/logs/compute_metrics/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/compute_metrics/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         cells=folded_cells_of,
         results=results_folder,
@@ -37,12 +39,13 @@ rule compare_cells:
         f"{RESULTS}/logs/compare_cells/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/compare_cells/{{study}}/{{dataset}}.tsv"
+    priority: 1
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         cells=folded_cells_of,
         results=results_folder,
@@ -63,12 +66,14 @@ rule judge_dataset:
         f"{RESULTS}/logs/judge_dataset/{{study}}/{{dataset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/judge_dataset/{{study}}/{{dataset}}.tsv"
+    priority: 1
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(20),
     params:
         cells=folded_cells_of,
         definition=definition_of,
@@ -93,12 +98,13 @@ rule join_metrics:
         f"{RESULTS}/logs/join_metrics/{{study}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/join_metrics/{{study}}.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     message:
         "metrics of the whole study {wildcards.study}"
     shell:
@@ -119,12 +125,13 @@ rule join_comparisons:
         f"{RESULTS}/logs/join_comparisons/{{study}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/join_comparisons/{{study}}.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     message:
         "comparisons of the whole study {wildcards.study}"
     shell:
@@ -142,12 +149,13 @@ rule join_verdicts:
         f"{RESULTS}/logs/join_verdicts/{{study}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/join_verdicts/{{study}}.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     message:
         "verdicts of the whole study {wildcards.study}"
     shell:
@@ -169,12 +177,13 @@ rule compare_published:
         f"{RESULTS}/logs/compare_published/{{study}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/compare_published/{{study}}.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definitions=CONFIG.definitions,
         tolerance=CONFIG.tolerance,
@@ -196,12 +205,13 @@ rule list_discrepancies:
         f"{RESULTS}/logs/list_discrepancies.log",
     benchmark:
         f"{RESULTS}/benchmarks/list_discrepancies.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
         counts=counts_of_published,
@@ -225,12 +235,13 @@ rule compare_counts:
         f"{RESULTS}/benchmarks/compare_counts/{{dataset}}.tsv"
     wildcard_constraints:
         dataset=any_of(PUBLISHED),
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
         counts=counts_of_published,

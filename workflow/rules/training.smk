@@ -13,8 +13,8 @@ rule fetch_weights:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=resources.growing(1000),
+        runtime=resources.growing(60),
     message:
         "fetching the ImageNet weights of {wildcards.architecture}"
     shell:
@@ -51,33 +51,10 @@ rule fetch_checkpoint:
         "--file {params.file:q} --out {output:q} > {log:q} 2>&1"
 
 
-# Run again with inputs that hold what they held before, the job brings back the finished cell.
-rule train_cell:
-    input:
-        unpack(cell_inputs),
-    output:
-        *[f"{RESULTS}/cells/{CELL}/{name}" for name in CELL_FILES],
-    log:
-        f"{RESULTS}/logs/train_cell/{CELL}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/train_cell/{CELL}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 4
-    resources:
-        mem_mb=memory_of,
-        runtime=minutes_of,
-        gpu=resources.training_gpus(CONFIG.device),
-    params:
-        recipe=recipe_of,
-        numerics=CONFIG.device,
-        cell=CELL,
-        weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
-        out=subpath(output[0], parent=True),
-        work=f"{RESULTS}/.work/cells/{CELL}",
-    message:
-        "training {params.cell}"
-    shell:
-        "python -m nullcrop train-cell --cell {params.cell:q} --view {input.view:q} --split {input.split:q} "
-        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} --threads {threads} "
-        "--out {params.out:q} --work {params.work:q} > {log:q} 2>&1"
+if CONFIG.cells_per_job > 1:
+
+    include: "batches.smk"
+
+else:
+
+    include: "cells.smk"

@@ -7,7 +7,7 @@ rule crop_views:
     output:
         expand(
             "{folder}/{view}.{suffix}",
-            folder=f"{RESULTS}/datasets/{{dataset}}/views",
+            folder=f"{STORE}/{{dataset}}/views",
             view=VIEWS,
             suffix=["npy", "json"],
         ),
@@ -19,8 +19,8 @@ rule crop_views:
         ENVIRONMENT
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),
         views=" ".join(VIEWS),
@@ -37,8 +37,8 @@ rule crop_further_view:
     input:
         f"{RESULTS}/datasets/{{dataset}}/samples.csv",
     output:
-        f"{RESULTS}/datasets/{{dataset}}/views/{{view}}.npy",
-        f"{RESULTS}/datasets/{{dataset}}/views/{{view}}.json",
+        f"{STORE}/{{dataset}}/views/{{view}}.npy",
+        f"{STORE}/{{dataset}}/views/{{view}}.json",
     log:
         f"{RESULTS}/logs/crop_further_view/{{dataset}}/{{view}}.log",
     benchmark:

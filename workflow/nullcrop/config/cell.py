@@ -28,7 +28,13 @@ class Cell:
     @property
     def path(self) -> str:
         """The cell's folder below ``results/cells``."""
-        return str(PurePosixPath(*map(str, astuple(self)[:-1]), f"seed{self.seed}"))
+        # Plain text: a plan of thousands of cells asks for it tens of thousands of times.
+        return "/".join([*(getattr(self, name) for name in CELL_COLUMNS[:-1]), f"seed{self.seed}"])
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a baseline, and no network."""
+        return self.recipe == BASELINE_RECIPE
 
     @classmethod
     def from_path(cls, path: str) -> "Cell":

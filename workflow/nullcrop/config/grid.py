@@ -1,7 +1,9 @@
 """The grid: the cells of a study, and where each of their files lies."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
@@ -14,15 +16,18 @@ from nullcrop.config.names import (
     BY_GROUP,
     EARLIER,
     FIGURES,
+    FURTHER_VIEWS,
     NETWORKS,
     PUBLISHED,
     SMALLEST_INPUT,
     SPLITS,
+    VIEWS,
     WITHOUT_IMAGENET,
     WITHOUT_PIXELS,
     protocol_of,
     shuffled_split,
 )
+from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 
@@ -35,6 +40,13 @@ class Grid:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._cells = {name: self._cells_of(name) for name in project.config.studies}
+        self._demanded = self._demands()
+        self._batch_sizes: dict[tuple[str, str, str], int] = {}
+        self.batches: dict[str, list[Cell]] = defaultdict(list)
+        """Cells of networks that share a job, by :meth:`batch_path`."""
+        for cell in self.all_cells:
+            if not cell.is_baseline:
+                self.batches[self.batch_path(cell)].append(cell)
         unused = [name for name in project.config.datasets or [] if name not in self.values("dataset")]
         if unused:
             raise NullcropError(
@@ -78,6 +90,22 @@ class Grid:
                     and (cell.view in (part.views or []) or cell.architecture in WITHOUT_PIXELS)
                 )
         return list(cells)
+
+    def _demands(self) -> dict[Cell, str]:
+        demanded: dict[Cell, str] = {}
+        for name, cells in self._cells.items():
+            numerics = self.project.config.studies[name].numerics
+            if numerics is None:
+                continue
+            for cell in cells:
+                if cell.is_baseline:
+                    continue
+                if demanded.setdefault(cell, numerics) != numerics:
+                    raise NullcropError(
+                        f"studies.{name}.numerics: another study demands {demanded[cell]} of {cell.path}, "
+                        f"this one {numerics}; a cell is trained once, so one of them has to give way"
+                    )
+        return demanded
 
     def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:
         for architecture, recipe in product(architectures, recipes):
@@ -131,20 +159,38 @@ class Grid:
 
     def cell_inputs(self, cell: Cell) -> dict[str, str]:
         """What training ``cell`` reads, by role (paths below results and resources)."""
-        results, resources = self.project.config.paths.results, self.project.config.paths.resources
+        paths = self.project.config.paths
         inputs = {
-            "view": f"{results}/datasets/{cell.dataset}/views/{cell.view}.json",
-            "pixels": f"{results}/datasets/{cell.dataset}/views/{cell.view}.npy",
-            "split": split_path(results, cell),
+            "view": f"{paths.store}/{cell.dataset}/views/{cell.view}.json",
+            "pixels": f"{paths.store}/{cell.dataset}/views/{cell.view}.npy",
+            "split": split_path(paths.results, cell),
         }
         if self.project.config.all_recipes[cell.recipe].weights == "imagenet":
             pinned = self.project.config.weights.get(cell.architecture)
             inputs["weights"] = (
-                f"{resources}/weights/{cell.architecture}-{pinned.sha256}{PurePosixPath(pinned.file).suffix}"
+                f"{paths.resources}/weights/{cell.architecture}-{pinned.sha256}{PurePosixPath(pinned.file).suffix}"
                 if pinned
-                else f"{resources}/weights/{cell.architecture}.pth"
+                else f"{paths.resources}/weights/{cell.architecture}.pth"
             )
         return inputs
+
+    def batch_path(self, cell: Cell) -> str:
+        """The batch in which ``cell`` is trained: `cells_per_job` cells, fewer where they are long ones."""
+        kind = (cell.dataset, cell.architecture, cell.recipe)
+        if kind not in self._batch_sizes:
+            recipe = self.project.config.all_recipes[cell.recipe]
+            definition = self.project.definition(cell.dataset)
+            longest = max(
+                training_seconds(replace(cell, view=view), recipe, definition, self.project.config.device)
+                for view in VIEWS
+            )
+            at_most = max(1, int(LONGEST_BATCH_SECONDS / longest))
+            self._batch_sizes[kind] = min(self.project.config.cells_per_job, at_most)
+        return batch_path(cell, self._batch_sizes[kind])
+
+    def demanded_numerics(self, cell: Cell) -> str | None:
+        """The one arithmetic that the studies of ``cell`` demand of it; None: any, as for baselines."""
+        return self._demanded.get(cell)
 
     def splits(self, dataset: str) -> list[str]:
         """Paths of the splits that the cells of ``dataset`` are trained on."""
@@ -259,6 +305,19 @@ class Grid:
 def split_path(results: str, cell: Cell) -> str:
     """The split that ``cell`` shares with every cell of its dataset, label rule, protocol and seed."""
     return f"{results}/splits/{cell.dataset}/{cell.labels}/{cell.split}/seed{cell.seed}.csv"
+
+
+def batch_path(cell: Cell, size: int) -> str:
+    """Where ``cell`` is trained when ``size`` cells share a job: a function of the two alone.
+
+    Cells that differ in nothing but seed and view are counted through, view by view and seed by
+    seed, so that neither a finished cell nor another seed, view or study moves one into another
+    job. Places of views that no study names stay empty. Further views are counted by themselves, far behind.
+    """
+    views, first = (VIEWS, 0) if cell.view in VIEWS else (FURTHER_VIEWS, 10**12)
+    number = first + (cell.seed * len(views) + views.index(cell.view)) // size
+    shared = (cell.dataset, cell.labels, cell.split, cell.architecture, cell.recipe)
+    return "/".join([*shared, f"batch{number}"])
 
 
 def any_of(names: Iterable[str]) -> str:

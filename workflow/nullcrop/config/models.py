@@ -107,6 +107,9 @@ class Study(Model):
     """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
     figures: list[Figure] = ["accuracy", "samples"]
     """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices (`confusion`)."""
+    numerics: str | None = None
+    """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
+    trained under another, and those that were are named by `status`."""
     parts: list[Part] = []
     """Several cross products in place of one; what a part leaves out is taken from above."""
 
@@ -144,6 +147,18 @@ class Paths(Model):
     """Everything that is made: stores, splits, cells, figures, logs."""
     resources: PathText = "resources"
     """Archives and weights as downloaded or generated."""
+    store: PathText = "results/datasets"
+    """The packed views of all datasets: a few large files, read at random; unless named: `datasets` in `results`."""
+    work: PathText = "results/.work"
+    """Checkpoints, and copies of finished cells; unless named: `.work` in `results`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _below_results(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        results = content.get("results", "results")
+        return {"store": f"{results}/datasets", "work": f"{results}/.work", **content}
 
 
 class Thresholds(Model):
@@ -184,6 +199,8 @@ class Config(Model):
     """Size of the five crops, of datasets whose definition names none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
+    cells_per_job: Annotated[int, Field(ge=1)] = 1
+    """Cells of one dataset and network that share a job of a cluster, fewer where they take hours; 1: each has its own."""
     paths: Paths = Paths()
     """Where things lie."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02

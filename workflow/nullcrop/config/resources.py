@@ -1,28 +1,104 @@
-"""Generic resources of each rule: a machine-independent guess that grows with the attempt.
+"""Time and memory that rules ask for: a machine-independent estimate that grows with the attempt.
 
-Profiles override them by rule name; no partition, account or site stands here.
+Profiles override it by rule name; no partition, account or site stands here.
 """
 
+import math
+from collections.abc import Callable, Iterable
+
+from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition
 from nullcrop.config.recipe import Recipe
 
-IMAGES_A_SECOND = {"lenet5": 20_000, "shufflenet_v2": 2_000, "resnet50": 600, "densenet121": 400}
-"""Training images a second on a modest GPU at batch 32; what is not named: 250."""
+TRAINED_A_SECOND = {
+    "resnet50": 200,
+    "densenet121": 170,
+    "inception_v3": 130,
+    "vgg16": 120,
+    "shufflenet_v2": 800,
+    "lenet5": 20_000,
+}
+"""Training images a second at the network's own input size: a careful guess for a GPU of 2017 in fp32; what is not
+named: 100."""
 
-START_MINUTES = 10
+SLOWER_ON_A_CPU = 40
+
+INPUT_SIDE = {"inception_v3": 299, "lenet5": 20}
+"""Input side in pixels; what is not named: 224."""
+
+RESIZED_A_SECOND = {"original": 150}
+"""Images a second that one CPU core resizes: originals of a few megapixels; crops: 3,000."""
+
+START_SECONDS = 600
+"""Start of the job, the first read of a cold file system, prediction."""
+
+MARGIN = 3
+"""Requested over estimated time: a limit that is met costs a whole attempt, one that is not costs nothing."""
+
+LONGEST_BATCH_SECONDS = 4 * 3600
+"""Estimated time of cells that share a job: with the margin half a day, which most partitions allow."""
+
+USUAL_IMAGES = 10_000
+"""Images of a dataset whose definition expects no number."""
+
+FITTED_A_SECOND = 80
+"""Images a second that all baselines of six views are fitted to on one core: a careful guess."""
+
+FITTING_LIBRARIES_MB = 2_000
+"""Host memory of Python, scikit-learn and one view's histograms."""
+
+FEATURE_BYTES = 20 * 20 * 3 * (1 + 8 + 8)
+"""An image's raw pixels: as bytes, standardised, and a copy while they are fitted."""
+
+LIBRARIES_MB = 6_000
+"""Host memory of Python, torch and CUDA's libraries, one network and its optimiser."""
+
+CACHE_MB = 2_048
+"""Largest cache of resized images (training/data.py)."""
 
 
-def training_minutes(architecture: str, recipe: Recipe, definition: Definition, attempt: int) -> int:
-    """Run time to ask for, in minutes: four times the estimate, doubled by each attempt."""
-    images = definition.expected.images or 10_000
-    seconds = images * recipe.epochs / IMAGES_A_SECOND.get(architecture, 250)
-    return int((START_MINUTES + 4 * seconds / 60) * 2 ** (attempt - 1))
+def growing(amount: int) -> Callable[[object, int], int]:
+    """A request that grows with the attempt, as Snakemake takes it: of wildcards and attempt."""
+    return lambda wildcards, attempt: amount * attempt
 
 
-def training_memory_mb(architecture: str, attempt: int) -> int:
-    """Host memory to ask for, in MB: torch and CUDA's libraries, and the cache of resized images."""
-    base = 4_000 if architecture == "lenet5" else 8_000
-    return base * attempt
+def training_seconds(cell: Cell, recipe: Recipe, definition: Definition, device: str) -> float:
+    """Estimated time to train ``cell``, in seconds."""
+    images = (definition.expected.images or USUAL_IMAGES) * recipe.epochs
+    own_side = INPUT_SIDE.get(cell.architecture, 224)
+    area = ((recipe.input_size or own_side) / own_side) ** 2
+    network = (
+        area / TRAINED_A_SECOND.get(cell.architecture, 100) * (SLOWER_ON_A_CPU if device == "cpu" else 1)
+    )
+    return images * (network + 1 / RESIZED_A_SECOND.get(cell.view, 3_000))
+
+
+def minutes(seconds: Iterable[float], attempt: int) -> int:
+    """Run time to ask for, in minutes, for work of so many seconds, times the attempt.
+
+    A job that meets its limit goes on at its last finished epoch, so little more is needed; a
+    request above a partition's longest time is refused.
+    """
+    return math.ceil((START_SECONDS + MARGIN * sum(seconds)) / 60) * attempt
+
+
+def training_memory_mb(architecture: str, recipe: Recipe, definition: Definition, attempt: int) -> int:
+    """Host memory to ask for, in MB: the libraries and the cache of resized images, times the attempt."""
+    side = recipe.input_size or INPUT_SIDE.get(architecture, 224)
+    cache = (definition.expected.images or USUAL_IMAGES) * side**2 * 3 / 2**20
+    return int(LIBRARIES_MB + min(cache, CACHE_MB)) * attempt
+
+
+def baselines_minutes(definition: Definition, attempt: int) -> int:
+    """Run time to ask for to fit all baselines of a test set, in minutes, times the attempt."""
+    images = definition.expected.images or USUAL_IMAGES
+    return minutes([images / FITTED_A_SECOND], attempt)
+
+
+def baselines_memory_mb(definition: Definition, attempt: int) -> int:
+    """Host memory to ask for to fit baselines, in MB: raw pixels as bytes and standardised, times the attempt."""
+    images = definition.expected.images or USUAL_IMAGES
+    return int(FITTING_LIBRARIES_MB + images * FEATURE_BYTES / 2**20) * attempt
 
 
 def training_gpus(device: str) -> int:

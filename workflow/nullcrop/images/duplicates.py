@@ -284,14 +284,19 @@ def count_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index(names=places)[COUNT_COLUMNS]
 
 
-def write_pairs_between(folders: Sequence[Path], out: Path, pairs_out: Path, threads: int) -> None:
-    """Compare the datasets in ``folders`` of results: counts to ``out``, single pairs to ``pairs_out``."""
+def write_pairs_between(
+    folders: Sequence[Path], view_files: Sequence[Path], out: Path, pairs_out: Path, threads: int
+) -> None:
+    """Compare the datasets in ``folders`` of results: counts to ``out``, single pairs to ``pairs_out``.
+
+    ``view_files`` are the store's original.json, one a dataset in the same order.
+    """
     tables = []
     for folder in folders:
         samples = read_samples(folder / "samples.csv")[["id", "class", "official_split"]]
         hashes = read_hashes(folder / "hashes.csv")
         tables.append(samples.merge(hashes, on="id", validate="1:1").assign(dataset=folder.name))
-    views = [View(folder / "views" / "original.json") for folder in folders]
+    views = [View(path) for path in view_files]
     pairs = pairs_between(tables, views, threads)
     for path, table in ((pairs_out, pairs), (out, count_pairs(pairs))):
         with written_whole(path) as aside:

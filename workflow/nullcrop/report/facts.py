@@ -204,9 +204,7 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
         for one in archive.get("files", [])
         if "sha256" in one
     ]
-    stores = {
-        view: _json(Path(paths.results, "datasets", dataset, "views", f"{view}.json")) for view in ALL_VIEWS
-    }
+    stores = {view: _json(Path(paths.store, dataset, "views", f"{view}.json")) for view in ALL_VIEWS}
     return files + [
         {"dataset": dataset, "file": f"pixels of the view {view}", "sha256": store["pixels_sha256"]}
         for view, store in stores.items()
@@ -225,7 +223,7 @@ def _read_cells(facts: DatasetFacts, results: Path) -> list[FinishedCell]:
                 try:
                     _read([done[state.cell]], facts)
                 except NullcropError as error:
-                    facts.cells[place] = CellFacts(state.cell, "damaged", problem=str(error))
+                    facts.cells[place] = CellFacts(state.cell, "damaged", words=str(error))
                     del done[state.cell]
         return _read(list(done.values()), facts)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from nullcrop.cell_facts import CellFacts
+from nullcrop.cell_facts import BEGUN, CellFacts, made_otherwise
 from nullcrop.config.definitions import LabelRule
 from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
@@ -161,7 +161,7 @@ def progress(cells: Iterable[CellFacts]) -> str:
 def missing(cells: Iterable[CellFacts]) -> str:
     """What is not there yet; empty when everything is."""
     cells = list(cells)
-    begun, absent = (sum(facts.state == state for facts in cells) for state in ("begun", "missing"))
+    begun, absent = (sum(facts.state in states for facts in cells) for states in (BEGUN, ("missing",)))
     damaged = [facts for facts in cells if facts.state == "damaged"]
     sentences = []
     if begun or absent:
@@ -172,7 +172,7 @@ def missing(cells: Iterable[CellFacts]) -> str:
         )
     if damaged:
         sentences.append(
-            f"{len(damaged)} finished cells cannot be read: {listed((facts.problem for facts in damaged), 3)}."
+            f"{len(damaged)} finished cells cannot be read: {listed((facts.words for facts in damaged), 3)}."
         )
     return " ".join(sentences)
 
@@ -649,7 +649,20 @@ def _provenance(facts: Facts) -> Block:
             tables.HASH_TABLE,
         ),
     ]
-    return Block("provenance", "Provenance", facts=pairs, tables=[table for table in found if table.rows])
+    tables_found = [table for table in found if table.rows]
+    return Block("provenance", "Provenance", _made_otherwise(facts), facts=pairs, tables=tables_found)
+
+
+def _made_otherwise(facts: Facts) -> list[str]:
+    """A paragraph that names the cells made under another arithmetic than their studies demand."""
+    others = [
+        f"{one.cell.path} ({one.record.get('numerics')}, not {demanded})"
+        for one in facts.cells
+        if (demanded := facts.grid.demanded_numerics(one.cell)) and made_otherwise(one, demanded)
+    ]
+    if not others:
+        return []
+    return [f"Not made under the arithmetic that the study demands: {listed(others)}."]
 
 
 def _short(digest: str) -> str:

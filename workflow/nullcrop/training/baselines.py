@@ -42,12 +42,14 @@ from nullcrop.images.resize import resize
 from nullcrop.images.store import View
 from nullcrop.progress import duration, say, tracked
 from nullcrop.training.cells import (
+    bring_out,
     identity_of,
     is_kept,
     open_view,
     read_split,
     rows_of_parts,
     versions,
+    working,
     write_cell,
 )
 
@@ -101,10 +103,14 @@ def fit_baselines(job: BaselinesJob) -> None:
     with threadpool_limits(1):
         inputs = _Inputs(job, split)
         for cell in baseline_cells(job.dataset, job.labels, job.protocol, job.seed):
-            _fit_cell(job, cell, split, inputs)
+            out, work = job.out / cell.path, job.work / cell.path
+            with working(work):
+                identity = _keep_cell(job, cell, split, inputs)
+            bring_out(out, work, identity)
 
 
-def _fit_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inputs") -> None:
+def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inputs") -> str:
+    """Fit a baseline unless it is kept from before; return its identity."""
     started = time.monotonic()
     out, work = job.out / cell.path, job.work / cell.path
     processor = _processor()
@@ -119,7 +125,7 @@ def _fit_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inpu
         }
     )
     if is_kept(out, work, identity):
-        return
+        return identity
     features, targets, rows = inputs.features(cell), split["target"].to_numpy(), rows_of_parts(split)
     fit_started = time.monotonic()
     fit = fit_baseline(features, targets, rows["train"])
@@ -145,7 +151,8 @@ def _fit_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inpu
         "hardware": f"CPU, 1 thread, {processor}",
         "versions": versions(**{"scikit-learn": sklearn.__version__, "scipy": scipy.__version__}),
     }
-    write_cell(cell, out, work, split, fit.logits[rows["test"]], [history | {"seconds": seconds}], facts)
+    write_cell(cell, work, split, fit.logits[rows["test"]], [history | {"seconds": seconds}], facts)
+    return identity
 
 
 def fit_baseline(features: NDArray[Any], targets: NDArray[np.int64], train: NDArray[np.int64]) -> Fit:

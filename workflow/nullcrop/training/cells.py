@@ -4,6 +4,9 @@ import hashlib
 import json
 import platform
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,10 +20,14 @@ import nullcrop
 from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.heartbeat import HEARTBEAT, SILENT_SECONDS, beating
 from nullcrop.images.store import View
 from nullcrop.progress import say
 
 PARTS = ("train", "val", "test")
+
+CHECKPOINT = "checkpoint.pt"
+"""Name of the checkpoint in a cell's working folder."""
 
 
 def read_split(path: Path) -> pd.DataFrame:
@@ -49,32 +56,69 @@ def identity_of(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def is_kept(out: Path, work: Path, identity: str) -> bool:
-    """Whether the cell in ``out`` is finished and stays as it is, brought back from its copy if need be.
+@contextmanager
+def working(work: Path) -> Iterator[None]:
+    """Show by a heartbeat in ``work`` that a cell is being made; when it is done, clear the folder away."""
+    with beating(work / HEARTBEAT):
+        yield
+    # Another process may make the same cell: what it is writing this minute is left to it.
+    for path in work.glob("*"):
+        with suppress(OSError):
+            if path.name in (CHECKPOINT, HEARTBEAT) or time.time() - path.stat().st_mtime > SILENT_SECONDS:
+                path.unlink()
+    with suppress(OSError):
+        work.rmdir()
 
-    The copy lies beside ``work``, because a workflow deletes the outputs of a job before it runs
-    and after it fails.
+
+def kept_folder(work: Path) -> Path:
+    """Where a finished cell is written first: beside its working folder.
+
+    It stays there as a copy, because a workflow deletes the outputs of a job before it runs and after it fails.
     """
-    kept = _kept(work)
+    return work.with_name(f"{work.name}.kept")
+
+
+def is_kept(out: Path, work: Path, identity: str) -> bool:
+    """Whether the cell was finished before, in ``out`` or in its copy; then the copy is there afterwards."""
+    kept = kept_folder(work)
+    finished = [folder for folder in (kept, out) if _is_finished(folder, identity)]
+    if finished:
+        say(f"kept: {out} was finished from the same inputs, parameters and numerics")
+        if kept not in finished:
+            _copy(out, kept)
+    return bool(finished)
+
+
+def bring_out(out: Path, work: Path, identity: str) -> None:
+    """Copy the kept cell to ``out``, unless it is there."""
     if not _is_finished(out, identity):
-        if not _is_finished(kept, identity):
-            return False
-        _copy(kept, out)
-    shutil.rmtree(work, ignore_errors=True)
-    say(f"kept: {out} was finished from the same inputs, parameters and numerics")
-    return True
+        _copy(kept_folder(work), out)
+
+
+def collect_cell(cell: Cell, batch: Path, work: Path, out: Path) -> None:
+    """Copy a cell that a batch has finished to ``out``; raise the NullcropError by which it failed there."""
+    failed = read_json(batch)["failed"]
+    if cell.path in failed:
+        raise NullcropError(f"{cell.path} failed: {failed[cell.path]}")
+    _copy(kept_folder(work), out)
+
+
+def forget_failures(batches: Path) -> None:
+    """Delete the reports that name a failed cell, so that the next run tries it again."""
+    for report in batches.rglob("batch*.json"):
+        if read_json(report)["failed"]:
+            report.unlink(missing_ok=True)
 
 
 def write_cell(
     cell: Cell,
-    out: Path,
     work: Path,
     split: pd.DataFrame,
     logits: NDArray[np.floating[Any]],
     history: list[dict[str, Any]],
     facts: dict[str, Any],
 ) -> None:
-    """Write predictions.csv, history.csv and, last, cell.json into ``out``; keep a copy; remove ``work``.
+    """Write predictions.csv, history.csv and, last, cell.json into the folder that is kept beside ``work``.
 
     ``logits`` has one row a test image in the order of ``split`` and one column a target.
     ``facts`` are the cell's own: recipe, numerics, identity, seconds, hardware and so on.
@@ -83,6 +127,7 @@ def write_cell(
     predictions = test.assign(predicted=logits.argmax(1)).assign(
         **{f"logit_{code}": logits[:, code] for code in range(logits.shape[1])}
     )
+    out = kept_folder(work)
     _write_table(predictions, out / "predictions.csv")
     _write_table(pd.DataFrame(history), out / "history.csv")
     common = {
@@ -93,8 +138,6 @@ def write_cell(
         "host": platform.machine(),
     }
     write_json(out / "cell.json", common | facts)
-    _copy(out, _kept(work))
-    shutil.rmtree(work, ignore_errors=True)
 
 
 def versions(**packages: str) -> dict[str, str]:
@@ -112,10 +155,6 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
     # Nine digits hold every float32 without loss.
     with written_whole(path) as aside:
         table.to_csv(aside, index=False, float_format="%.9g")
-
-
-def _kept(work: Path) -> Path:
-    return work.with_name(f"{work.name}.kept")
 
 
 def _is_finished(out: Path, identity: str) -> bool:

@@ -3,6 +3,8 @@
 No generator state is kept: every random stream is a function of seed, epoch and step (streams.py).
 """
 
+import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,22 @@ def save_checkpoint(
     best: dict[str, Tensor] | None = None,
 ) -> None:
     """Write the state after the last epoch of ``history`` to ``path``; ``best``: the weights of the best epoch."""
-    with written_whole(path) as aside:
-        torch.save(
-            {
-                "made_by": _maker(identity, network),
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "history": history,
-                "best": best,
-            },
-            aside,
-        )
+    # Through memory: on a full disk or quota torch.save itself says neither which file nor why.
+    content = io.BytesIO()
+    torch.save(
+        {
+            "made_by": _maker(identity, network),
+            "network": network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "history": history,
+            "best": best,
+        },
+        content,
+    )
+    # Where another process trains the same cell (a workflow was killed and started again while its
+    # jobs ran on), the one that finishes first takes the folder away; the other needs it no more.
+    with suppress(FileNotFoundError), written_whole(path) as aside:
+        aside.write_bytes(content.getbuffer())
 
 
 def resume(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import timm
 import torch
 import torchvision
@@ -22,18 +23,21 @@ from nullcrop.progress import duration, say, tracked
 from nullcrop.training.architectures import build, freeze_encoder, input_size, set_dropout
 from nullcrop.training.augmentation import augmented
 from nullcrop.training.cells import (
+    CHECKPOINT,
+    bring_out,
     identity_of,
     is_kept,
     open_view,
     read_split,
     rows_of_parts,
     versions,
+    working,
     write_cell,
 )
 from nullcrop.training.checkpoint import resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.energy import EnergyMeter
-from nullcrop.training.numerics import Numerics, device_name, set_numerics
+from nullcrop.training.numerics import Numerics, check_demand, device_name, set_numerics
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 from nullcrop.training.streams import stream_seed
 from nullcrop.training.weights import read_weights
@@ -53,10 +57,12 @@ class CellJob:
     """ImageNet checkpoint, where the recipe starts from one."""
     device: str
     threads: int
+    numerics: str | None
+    """The one arithmetic to train under; None: the machine's."""
     out: Path
     """Folder of predictions.csv, history.csv and cell.json."""
     work: Path
-    """Folder of the checkpoint; removed when the cell is done."""
+    """Folder of checkpoint and heartbeat; removed when the cell is done."""
 
 
 def train_cell(job: CellJob) -> None:
@@ -67,15 +73,24 @@ def train_cell(job: CellJob) -> None:
     a job before it runs and after it fails. A checkpoint after each epoch lets a killed cell go on; it ends as if it had not been killed.
     Raises NullcropError when inputs do not fit together or the loss is no longer a number.
     """
-    started = time.monotonic()
-    split = read_split(job.split)
-    view = open_view(job.view, split, job.split)
-    numerics = set_numerics(job.device, job.threads)
-    identity = _identity(job, view, numerics)
-    if is_kept(job.out, job.work, identity):
-        return
-    job.work.mkdir(parents=True, exist_ok=True)  # from here on `status` counts the cell as begun
+    bring_out(job.out, job.work, keep_cell(job))
 
+
+def keep_cell(job: CellJob) -> str:
+    """Do all that :func:`train_cell` does but write ``job.out``; return the identity of the kept cell."""
+    with working(job.work):
+        split = read_split(job.split)
+        view = open_view(job.view, split, job.split)
+        numerics = set_numerics(job.device, job.threads)
+        identity = _identity(job, view, numerics)
+        if not is_kept(job.out, job.work, identity):
+            check_demand(numerics, job.numerics)
+            _train(job, view, split, numerics, identity)
+    return identity
+
+
+def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, identity: str) -> None:
+    started = time.monotonic()
     size = input_size(job.cell.architecture, job.recipe.input_size)
     images = InputImages(view, size, numerics.device, job.cell.architecture)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
@@ -84,7 +99,7 @@ def train_cell(job: CellJob) -> None:
 
     pretrained = read_weights(job.cell.architecture, job.weights) if job.weights else None
     network, optimizer = new_network(job.cell, job.recipe, n_targets, size, numerics.device, pretrained)
-    history, best = resume(job.work / "checkpoint.pt", identity, network, optimizer)
+    history, best = resume(job.work / CHECKPOINT, identity, network, optimizer)
 
     while not is_over(job.recipe, history):
         epoch, epoch_started, meter = len(history) + 1, time.monotonic(), EnergyMeter(numerics.device)
@@ -109,7 +124,7 @@ def train_cell(job: CellJob) -> None:
         if job.recipe.tested == "best" and best_epoch(history) == epoch:
             best = {name: values.clone() for name, values in network.state_dict().items()}
         if epoch < job.recipe.epochs:
-            save_checkpoint(job.work / "checkpoint.pt", identity, network, optimizer, history, best)
+            save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history, best)
         last = history[-1]
         left = sum(row["seconds"] for row in history) / epoch * (job.recipe.epochs - epoch)
         say(
@@ -128,7 +143,6 @@ def train_cell(job: CellJob) -> None:
         )
     write_cell(
         job.cell,
-        job.out,
         job.work,
         split,
         logits.cpu().numpy(),

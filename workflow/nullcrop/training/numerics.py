@@ -36,12 +36,42 @@ def set_numerics(device: str, threads: int) -> Numerics:
             f"`device: cuda` asks for a GPU, but torch sees none here (torch {torch.__version__} {build}): "
             "run on a node with a GPU and its driver, or set `device: auto`"
         )
+    check_gpu(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
     # cuBLAS is deterministic only with a fixed workspace; read when its first handle is made.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return Numerics(torch.device("cuda"), "cuda_fp32")
+
+
+def check_gpu(name: str, capability: tuple[int, int], built_for: list[str]) -> None:
+    """Raise NullcropError when torch holds no code for a GPU of this compute capability.
+
+    ``built_for``: names such as `sm_80` (machine code, which newer GPUs of the same major number run
+    as well) and `compute_90` (PTX, which every newer GPU compiles), as torch.cuda.get_arch_list gives them.
+    """
+    for entry in built_for:
+        kind, _, digits = entry.rstrip("af").partition("_")
+        major, minor = int(digits[:-1]), int(digits[-1])
+        if kind == "compute" and (major, minor) <= capability:
+            return
+        if kind == "sm" and major == capability[0] and minor <= capability[1]:
+            return
+    raise NullcropError(
+        f"the GPU of this node, {name} (compute capability {capability[0]}.{capability[1]}), is not among those "
+        f"that torch {torch.__version__} is built for ({', '.join(built_for)}): ask for another model "
+        "(`gpu_model` in the profile), or install a torch that is built for this one"
+    )
+
+
+def check_demand(numerics: Numerics, demanded: str | None) -> None:
+    """Raise NullcropError when a study demands another arithmetic than this machine's."""
+    if demanded not in (None, numerics.name):
+        raise NullcropError(
+            f"the study demands the numerics {demanded} (`numerics` in the config), but this cell would be "
+            f"trained under {numerics.name}: run it on such a machine, or take the demand back"
+        )
 
 
 def device_name(device: torch.device) -> str:

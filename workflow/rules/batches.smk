@@ -1,0 +1,79 @@
+# With `cells_per_job` above 1 these two rules stand for train_cell. The first trains cells that
+# differ in seed and view alone in one job, in which one that fails stops no other; the second
+# brings each cell to its place, or says by what it failed.
+
+
+# The next run trains again what failed in a batch.
+onerror:
+    from nullcrop.training.cells import forget_failures
+
+    forget_failures(Path(WORK, "batches"))
+
+
+rule train_batch:
+    input:
+        unpack(batch_inputs),
+    output:
+        f"{WORK}/batches/{BATCH}.json",
+    log:
+        f"{RESULTS}/logs/train_batch/{BATCH}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_batch/{BATCH}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=memory_of,
+        runtime=lambda wildcards, attempt: resources.minutes(
+            map(seconds_of, cells_of_batch(wildcards)), attempt
+        ),
+        gpu=resources.training_gpus(CONFIG.device),
+    params:
+        recipe=recipe_of,
+        numerics=CONFIG.device,
+        cells=lambda wildcards: [cell.path for cell in cells_of_batch(wildcards)],
+        weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
+        demand=lambda wildcards, input: demand_of(cells_of_batch(wildcards)),
+        batch=BATCH,
+        finished=f"{RESULTS}/cells",
+        logs=f"{RESULTS}/logs/train_cell",
+        work=f"{WORK}/cells",
+    message:
+        "training the cells of {params.batch}"
+    shell:
+        "python -m nullcrop train-batch --batch {params.cells:q} --view-files {input.view:q} --splits {input.split:q} "
+        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.demand:q} "
+        "--threads {threads} --finished {params.finished:q} --logs {params.logs:q} --out {output:q} "
+        "--work {params.work:q} > {log:q} 2>&1"
+
+
+rule collect_cell:
+    input:
+        unpack(cell_inputs),
+        # Another cell of the batch that is trained again is no reason to collect this one again.
+        batch=ancient(batch_of),
+    output:
+        *[f"{RESULTS}/cells/{CELL}/{name}" for name in CELL_FILES],
+    log:
+        f"{RESULTS}/logs/collect_cell/{CELL}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/collect_cell/{CELL}.tsv"
+    priority: 1
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(500),
+        runtime=resources.growing(10),
+    params:
+        recipe=recipe_of,
+        numerics=CONFIG.device,
+        cell=CELL,
+        out=subpath(output[0], parent=True),
+        work=f"{WORK}/cells/{CELL}",
+    message:
+        "collecting {params.cell}"
+    shell:
+        "python -m nullcrop collect-cell --cell {params.cell:q} --report {input.batch:q} --work {params.work:q} "
+        "--out {params.out:q} > {log:q} 2>&1"

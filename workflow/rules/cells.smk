@@ -1,0 +1,35 @@
+# One job a cell; with `cells_per_job` above 1 batches.smk stands in its place.
+
+
+# Run again with inputs that hold what they held before, the job brings back the finished cell.
+rule train_cell:
+    input:
+        unpack(cell_inputs),
+    output:
+        *[f"{RESULTS}/cells/{CELL}/{name}" for name in CELL_FILES],
+    log:
+        f"{RESULTS}/logs/train_cell/{CELL}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_cell/{CELL}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=memory_of,
+        runtime=lambda wildcards, attempt: resources.minutes([seconds_of(cell_of(wildcards))], attempt),
+        gpu=resources.training_gpus(CONFIG.device),
+    params:
+        recipe=recipe_of,
+        numerics=CONFIG.device,
+        cell=CELL,
+        weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
+        # Takes `input`, so that a new demand trains nothing again; `status` names what differs from it.
+        demand=lambda wildcards, input: demand_of([cell_of(wildcards)]),
+        out=subpath(output[0], parent=True),
+        work=f"{WORK}/cells/{CELL}",
+    message:
+        "training {params.cell}"
+    shell:
+        "python -m nullcrop train-cell --cell {params.cell:q} --view {input.view:q} --split {input.split:q} "
+        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.demand:q} "
+        "--threads {threads} --out {params.out:q} --work {params.work:q} > {log:q} 2>&1"
