@@ -20,6 +20,7 @@ BUILDERS = {
     "densenet121": models.densenet121,
     "vgg16": models.vgg16,
     "shufflenet_v2": models.shufflenet_v2_x0_5,
+    "alexnet": models.alexnet,
 }
 
 

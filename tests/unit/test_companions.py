@@ -141,7 +141,7 @@ def official_paths(name: str) -> dict[str, tuple[str, str, str]]:
         case "rnai_drosophila":
             return {f"{c}/r07_{n}.tiff": (c, "", "") for c in classes for n in range(2)}
         case "rnai_drosophila_cross_session":
-            return {f"{part}/{c}/a.TIF": (c, "", part) for c in classes for part in ("train", "test")}
+            return {f"{one}/{c}/a.TIF": (c, one, "") for c in classes for one in ("session_1", "session_2")}
         case _:
             return {f"{c}/{n}.png": (c, "", "") for c in classes for n in range(2)}
 
@@ -156,7 +156,7 @@ NO_IMAGES = {
     "coil_100": ["coil-100/convertGroupppm2png.pl", "coil-100/convertGroupppm2png.pl~"],
     "kvasir": [],
     "rnai_drosophila": ["readme.txt"],
-    "rnai_drosophila_cross_session": ["CG10873/train.tif"],
+    "rnai_drosophila_cross_session": ["CG10873/session_1.tif"],
 }
 
 

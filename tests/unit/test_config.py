@@ -168,7 +168,7 @@ def test_architectures_without_imagenet_weights_are_named_as_such() -> None:
 
 
 def test_split_protocols_are_plain_or_balanced() -> None:
-    plain = ("official", "random", "grouped")
+    plain = ("official", "random", "grouped", "tenfold", "leave_one_group_out")
     assert set(names.SPLITS) == {*plain, *(f"{name}_balanced" for name in plain)}
 
 
@@ -320,6 +320,16 @@ def test_the_defaults_are_the_studys_and_stay_so() -> None:
         "batch_size": 32,
         "epochs": 5,
         "auxiliary_weight": 0.4,
+        "decay": 0.0,
+        "plateau_patience": None,
+        "plateau_factor": 0.5,
+        "early_stopping": None,
+        "tested": "last",
+        "train": "all",
+        "output": "softmax",
+        "dropout": None,
+        "flips": False,
+        "rotation": 0.0,
     }
 
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.definitions import Definition
-from nullcrop.config.names import ARCHITECTURES, BASELINES, CROPS, NETWORKS, VIEWS, WITHOUT_PIXELS
+from nullcrop.config.names import ALL_VIEWS, ARCHITECTURES, BASELINES, CROPS, NETWORKS, VIEWS, WITHOUT_PIXELS
 from nullcrop.errors import NullcropError
 from nullcrop.figures.accuracy import HATCH, plot_accuracy
 from nullcrop.figures.samples import MOST_CLASSES, plot_dataset_samples, plot_samples
@@ -459,7 +459,7 @@ def lightness(colour):
 
 def test_every_name_has_its_look_and_colours_stay_apart_in_grey():
     assert set(COLOURS) == set(ARCHITECTURE_LABELS) == set(ARCHITECTURES)
-    assert list(VIEW_LABELS) == list(VIEWS)
+    assert list(VIEW_LABELS) == list(ALL_VIEWS)
     assert set(MARKERS) == set(BASELINES)
     assert len(set(MARKERS.values())) == len(BASELINES)
     levels = sorted(lightness(COLOURS[name]) for name in NETWORKS)

@@ -266,6 +266,12 @@ def test_seeds_of_the_config_stand_in_place_of_every_studys_own(make_project: Ma
         ("balanced", (2 + 2 + 1 + 1 + 1 + 1 + 2 * 5) * 24),
         # One dataset with and without ImageNet weights
         ("transfer", 2 * 24),
+        # Three networks on six views, by image and by patient; one network by both settings of its card
+        ("idc_three", 3 * 6 * 2),
+        ("pcam", 6 * 2),
+        # Four datasets and the two of COIL on two views, Yale A on three and C. elegans on two in ten folds, RNAi's
+        # patches within a session and across two
+        ("earlier", 6 * 2 + 10 * 3 + 10 * 2 + 2 + 2 * 2),
     ],
 )
 def test_the_studies_hold_as_many_networks_as_the_paper_trained(config: str, cells: int) -> None:
@@ -431,6 +437,35 @@ def test_the_model_knows_the_networks_own_input_sides() -> None:
 
 def test_gpus_are_asked_for_unless_the_config_says_cpu() -> None:
     assert [training_gpus(device) for device in ("cpu", "auto", "cuda")] == [0, 1, 1]
+
+
+def test_a_network_of_timm_reads_the_weights_that_the_config_pins(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "architectures": ["timm:vit_tiny_patch16_224"], "views": ["center"]}
+    message = refusal(lambda: Grid(make_project({"main": study})))
+    assert "name those of timm:vit_tiny_patch16_224 under `weights:` (repository, revision, sha256" in message
+    pin = {"repository": "timm/x", "revision": "a" * 40, "sha256": "b" * 64}
+    grid = Grid(make_project({"main": study}, weights={"timm:vit_tiny_patch16_224": pin}))
+    (cell,) = grid.cells("main")
+    weights = grid.cell_inputs(cell)["weights"]
+    assert weights == f"resources/weights/timm:vit_tiny_patch16_224-{'b' * 64}.safetensors"
+    grid.check_target(f"results/cells/{cell.path}/cell.json")
+    with pytest.raises(NullcropError, match="revision"):
+        make_project({"main": study}, weights={"timm:x": {**pin, "revision": "main"}})
+
+
+def test_random_weights_of_a_network_of_timm_need_no_pin(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "architectures": ["timm:resnet18"], "recipes": ["scratch"]}
+    assert len(Grid(make_project({"main": study})).all_cells) == 6
+
+
+def test_a_dataset_may_have_crops_of_its_own_size(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project({"main": {"datasets": ["first", "second"]}}, crop={"width": 30, "height": 20})
+    path = tmp_path / "definitions" / "second.yaml"
+    path.write_text(path.read_text() + "crop: {width: 22, height: 29}\n")
+    assert [(project.crop(name).width, project.crop(name).height) for name in ("first", "second")] == [
+        (30, 20),
+        (22, 29),
+    ]
 
 
 # Batches

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.definitions import read_published_definitions
-from nullcrop.config.names import CROPS
+from nullcrop.config.names import ALL_VIEWS, CROPS, EARLIER
 from nullcrop.statistics.discrepancies import read_published
 from nullcrop.statistics.metrics import answers_of, cell_metrics
 from nullcrop.statistics.reproduction import (
@@ -63,7 +63,8 @@ def test_every_number_of_the_tables_and_every_claim_is_there(values):
     expected = sum(
         each[row.architecture, row.region] if row.statistic == "each" else 1 for row in claims.itertuples()
     )
-    assert len(values) - len(tables) == expected
+    of_forerunner = [value for value in values if value.where.startswith("Dhar")]
+    assert len(values) - len(tables) - len(of_forerunner) == expected
 
 
 def test_columns_are_read_for_what_they_hold(values):
@@ -139,3 +140,38 @@ def test_what_was_not_run_is_empty_and_counted(tmp_path, capsys):
     assert table["reproduced"].notna().sum() == 4  # one cell has four numbers in Table 7
     assert set(table.loc[table["reproduced"].notna(), "where"]) == {"Table 7"}
     assert f"4 of {len(table)} printed values were run" in capsys.readouterr().err
+
+
+# The earlier study
+
+
+def test_every_accuracy_of_the_earlier_study_is_there(values):
+    earlier = [value for value in values if value.where.startswith("Dhar and Shamir (2021)")]
+    printed = pd.read_csv(ROOT / "resources/published/earlier_study.csv")
+    assert [value.value for value in earlier] == list(printed["accuracy"])
+    assert {view for value in earlier for view in value.views} <= set(ALL_VIEWS)
+    assert {value.dataset for value in earlier} == set(EARLIER)
+
+
+def test_folds_are_pooled_beside_what_the_earlier_study_printed():
+    """Ten folds of 16 or 17 images of three classes: their images add up, and the interval is for all of them."""
+    folds = []
+    for seed in range(10):
+        n = 16 + seed % 2
+        table = predictions(seed, n).assign(target=np.arange(n) % 3, predicted=0, logit_2=0.0)
+        cell = {"dataset": "yale_a", "view": "original", "architecture": "lenet5", "recipe": "earlier"}
+        scores = cell_metrics(answers_of(table, 3))
+        folds.append({**cell, "labels": "printed", "split": "tenfold", "seed": seed, **scores})
+    printed = Printed("yale_a", "text", False, ("lenet5",), ("original",), "value", "accuracy", 0.9697)
+    row = compare_published([printed], pd.DataFrame(folds), 0.02).iloc[0]
+    mean = np.mean([fold["accuracy"] for fold in folds])
+    assert row["n"] == 165
+    assert row["reproduced"] == pytest.approx(mean)
+    assert (row["low"], row["high"]) == pytest.approx(proportion_confint(mean * 165, 165, method="wilson"))
+
+
+def test_a_studys_table_names_the_papers_it_has_datasets_of(tmp_path):
+    table = pd.DataFrame([row_of(predictions(0), dataset="coil_20", view="original", architecture="lenet5")])
+    table.to_csv(tmp_path / "metrics.csv", index=False)
+    write_reproduction(PUBLISHED, {}, tmp_path / "metrics.csv", 0.02, tmp_path / "published.csv")
+    assert set(pd.read_csv(tmp_path / "published.csv")["dataset"]) == set(EARLIER)

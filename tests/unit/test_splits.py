@@ -339,3 +339,49 @@ def test_without_an_official_split_none_can_be_followed(marked: str, lacking: st
 def test_an_unknown_protocol_is_named() -> None:
     with pytest.raises(NullcropError, match="unknown split protocol 'halves'"):
         make_split(*release(), "halves", 0)
+
+
+# Cross-validation, and whole groups left out
+
+
+def labelled(n: int, groups: int = 0) -> tuple[pd.DataFrame, "pd.Series[int]"]:
+    """``n`` images of three targets in turn, in ``groups`` sessions."""
+    names = [f"session{number % groups}" if groups else "" for number in range(n)]
+    samples = pd.DataFrame({"id": [f"{i:03d}" for i in range(n)], "group": names, "official_split": ""})
+    return samples, pd.Series([(i // 4) % 3 for i in range(n)])
+
+
+@settings(max_examples=20, deadline=None)
+@given(n=st.integers(132, 260), first=st.sampled_from([0, 10, 370]))
+def test_ten_seeds_of_tenfold_test_every_image_once_in_shares_of_the_targets(n: int, first: int) -> None:
+    samples, targets = labelled(n)
+    parts = [make_split(samples, targets, "tenfold", seed)["part"] for seed in range(first, first + 10)]
+    for name in ("test", "val"):
+        assert (sum((part == name).astype(int) for part in parts) == 1).all()
+    for part in parts:
+        tested = targets[part == "test"].value_counts()
+        assert (tested - targets.value_counts() / 10).abs().max() <= 1
+
+
+def test_the_next_ten_seeds_of_tenfold_draw_the_folds_anew() -> None:
+    samples, targets = labelled(150)
+    first, second = (make_split(samples, targets, "tenfold", seed)["part"] for seed in (0, 10))
+    assert not first.equals(second)
+
+
+@pytest.mark.parametrize("protocol", ["leave_one_group_out", "leave_one_group_out_balanced20"])
+def test_a_whole_group_is_left_out_and_tested(protocol: str) -> None:
+    samples, targets = labelled(240, groups=3)
+    for seed in range(3):
+        part = make_split(samples, targets, protocol, seed)["part"]
+        assert set(samples.loc[part == "test", "group"]) == {f"session{seed}"}
+        assert (part == "test").sum() == 80
+        assert (part == "val").sum() == 16
+        if "balanced" in protocol:
+            assert list(targets[part == "train"].value_counts()) == [20] * 3
+
+
+def test_a_seed_without_a_group_is_said() -> None:
+    samples, targets = labelled(60, groups=2)
+    with pytest.raises(NullcropError, match="there are 2 groups, so seed 2 leaves none of them out"):
+        make_split(samples, targets, "leave_one_group_out", 2)

@@ -26,11 +26,11 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
 from nullcrop.images.store import View, write_store
 from nullcrop.splits import make_split
-from nullcrop.training.architectures import LeNet5, build
+from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import collect_cell, forget_failures
-from nullcrop.training.data import IMAGENET_MEAN, IMAGENET_STD, InputImages, batches
-from nullcrop.training.loop import CellJob, train_cell
+from nullcrop.training.data import InputImages, batches
+from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
 from nullcrop.training.numerics import check_gpu
 from nullcrop.training.streams import stream_seed
 
@@ -75,8 +75,8 @@ def job(inputs: Path, tmp_path: Path) -> CellJob:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """What must be equal bit for bit: predictions, and the history without its seconds."""
-    history = pd.read_csv(folder / "history.csv").drop(columns="seconds")
+    """What must be equal bit for bit: predictions, and the history without what was measured."""
+    history = pd.read_csv(folder / "history.csv").drop(columns=["seconds", "energy_kwh"])
     return {"predictions": sha256_of(folder / "predictions.csv"), "history": history.to_csv()}
 
 
@@ -137,7 +137,9 @@ def test_a_batch_is_what_torchvisions_transforms_make_of_a_pillow_image(inputs: 
             v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )
-    batch = InputImages(View(inputs / "views" / "original.json"), size, torch.device("cpu")).batch([3, 0])
+    batch = InputImages(View(inputs / "views" / "original.json"), size, torch.device("cpu"), "lenet5").batch(
+        [3, 0]
+    )
     expected = torch.stack([to_input(Image.open(inputs / f"image{number:02d}.png")) for number in (3, 0)])
     torch.testing.assert_close(batch, expected, atol=1e-6, rtol=1e-5)
 
@@ -166,7 +168,7 @@ def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: P
     network = build("lenet5", 2, 20, stream_seed(0, "lenet5", "weights")).eval()
     for one in (job, other):
         split = pd.read_csv(one.split)
-        images = InputImages(View(one.view), 20, torch.device("cpu"))
+        images = InputImages(View(one.view), 20, torch.device("cpu"), "lenet5")
         with torch.no_grad():
             expected = network(images.batch(np.flatnonzero(split["part"] == "test").tolist()))
         found = pd.read_csv(one.out / "predictions.csv")[["logit_0", "logit_1"]]
@@ -257,6 +259,108 @@ def test_a_killed_cell_ends_as_if_it_had_not_been_killed(
     assert "resumed after epoch" in resumed.stderr
     assert hashes(job.out) == hashes(tmp_path / "whole")
     assert not (job.work).exists()
+
+
+SCHEDULED = Recipe(
+    **{
+        "weights": "random",
+        "input_size": 46,
+        "epochs": 4,
+        "learning_rate": 1e-2,
+        "batch_size": 8,
+        "decay": 0.1,
+    },
+    **{
+        "dropout": 0.4,
+        "flips": True,
+        "rotation": 90,
+        "plateau_patience": 1,
+        "tested": "best",
+        "output": "sigmoid",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    "patch", [BETWEEN_EPOCHS, INSIDE_AN_EPOCH.replace("6", "9")], ids=["between", "inside"]
+)
+def test_a_killed_cell_with_every_schedule_and_augmentation_ends_as_if_it_had_not_been(
+    job: CellJob, tmp_path: Path, patch: str
+) -> None:
+    job = replace(job, cell=replace(job.cell, architecture="pcam_cnn"), recipe=SCHEDULED)
+    train_cell(replace(job, out=tmp_path / "whole", work=tmp_path / "whole_work"))
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    command = [sys.executable, "-c", KILLED.format(patch=patch), *arguments(job)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    assert (job.work / "checkpoint.pt").is_file()
+    train_cell(job)
+    assert hashes(job.out) == hashes(tmp_path / "whole")
+    facts = json.loads((job.out / "cell.json").read_text())
+    losses = list(pd.read_csv(job.out / "history.csv")["val_loss"])
+    assert facts["tested_epoch"] == 1 + losses.index(min(losses))
+
+
+def test_the_best_weights_are_those_of_a_training_that_ends_there(job: CellJob, tmp_path: Path) -> None:
+    recipe = replace(SCRATCH, epochs=6, learning_rate=0.05, tested="best")
+    train_cell(replace(job, recipe=recipe))
+    best = json.loads((job.out / "cell.json").read_text())["tested_epoch"]
+    assert best < 6  # at this learning rate
+    ended = replace(job, recipe=replace(recipe, epochs=best, tested="last"))
+    train_cell(replace(ended, out=tmp_path / "ended", work=tmp_path / "ended_work"))
+    assert hashes(job.out)["predictions"] == hashes(tmp_path / "ended")["predictions"]
+
+
+def test_early_stopping_leaves_the_epochs_before_it_as_they_are(job: CellJob, tmp_path: Path) -> None:
+    recipe = replace(SCRATCH, epochs=40, learning_rate=0.05, early_stopping=2)
+    train_cell(replace(job, recipe=recipe))
+    history = pd.read_csv(job.out / "history.csv")
+    best = int(history["val_loss"].idxmin()) + 1
+    assert len(history) == best + 2 < 40
+    ended = replace(job, recipe=replace(recipe, epochs=len(history), early_stopping=None))
+    train_cell(replace(ended, out=tmp_path / "ended", work=tmp_path / "ended_work"))
+    assert hashes(job.out) == hashes(tmp_path / "ended")
+
+
+def test_one_sigmoid_output_is_trained_by_binary_cross_entropy(job: CellJob, inputs: Path) -> None:
+    train_cell(replace(job, recipe=replace(SCRATCH, output="sigmoid", epochs=1)))
+    torch.manual_seed(stream_seed(0, "lenet5", "weights"))
+    network = LeNet5(1, 20)
+    optimizer = torch.optim.Adam(network.parameters(), lr=SCRATCH.learning_rate)
+    split = pd.read_csv(inputs / "split.csv")
+    images = InputImages(View(job.view), 20, torch.device("cpu"), "lenet5")
+    targets = torch.tensor(split["target"]).double()
+    train = np.flatnonzero(split["part"] == "train")
+    order = np.random.default_rng(stream_seed(0, "lenet5", "order", 1)).permutation(train)
+    for rows in batches(order, SCRATCH.batch_size):
+        share = torch.sigmoid(network(images.batch(rows))[:, 0].double())
+        loss = functional.binary_cross_entropy(share, targets[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        logits = network(images.batch(np.flatnonzero(split["part"] == "test").tolist()))[:, 0]
+    predictions = pd.read_csv(job.out / "predictions.csv")
+    np.testing.assert_allclose(predictions["logit_1"], logits, atol=1e-4)
+    assert (predictions["logit_0"] == 0).all()
+
+
+def test_the_head_alone_is_trained_and_the_encoder_stays(job: CellJob) -> None:
+    recipe = replace(SCRATCH, train="head", input_size=32)
+    cell = replace(job.cell, architecture="shufflenet_v2")
+    images = InputImages(View(job.view), 32, torch.device("cpu"), "shufflenet_v2")
+    split = pd.read_csv(job.split)
+    targets, rows = torch.tensor(split["target"]), np.flatnonzero(split["part"] == "train")
+    network, optimizer = new_network(cell, recipe, 2, 32, torch.device("cpu"))
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    train_epoch(cell, recipe, 1, network, optimizer, images, targets, rows)
+    changed = {name for name, values in network.state_dict().items() if not torch.equal(values, before[name])}
+    assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_what_a_network_does_not_have_is_said(job: CellJob) -> None:
+    for changes, words in (({"dropout": 0.1}, "no dropout layer"), ({"train": "head"}, "no head")):
+        with pytest.raises(NullcropError, match=words):
+            train_cell(replace(job, recipe=replace(SCRATCH, **changes)))
 
 
 def test_a_checkpoint_of_another_recipe_is_not_resumed(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nullcrop.config import names
 from nullcrop.images.decode import read_rgb
-from nullcrop.images.views import VIEW_FUNCTIONS, crop_box
+from nullcrop.images.views import VIEW_FUNCTIONS, crop_box, otsu_background, otsu_foreground
 from tests.unit.image_kinds import KINDS, pillow_pixels, write_image
 
 Box = tuple[int, int, int, int]
@@ -33,7 +33,7 @@ def sizes(draw: st.DrawFn) -> tuple[int, int, int, int]:
 
 
 def test_every_named_view_has_its_function() -> None:
-    assert tuple(VIEW_FUNCTIONS) == names.VIEWS
+    assert tuple(VIEW_FUNCTIONS) == names.ALL_VIEWS
     assert set(boxes(9, 9, 4, 4)) == set(names.CROPS)
 
 
@@ -66,3 +66,83 @@ def test_crop_boxes_are_those_written_by_hand(size: tuple[int, int, int, int]) -
 def test_an_odd_margin_is_rounded_towards_the_upper_left() -> None:
     assert crop_box("center", 25, 24, 20, 20) == (2, 2, 22, 22)
     assert crop_box("center", 96, 97, 20, 20) == (38, 38, 58, 58)
+
+
+# Patches that are found by brightness
+
+
+def field_of_cells(noise: int, cells: list[tuple[int, int, int]], side: int = 120) -> np.ndarray:
+    """A dark field with bright discs, each of a radius around a row and column."""
+    rng = np.random.default_rng(noise)
+    image = rng.integers(0, 40, (side, side, 3)).astype(np.uint8)
+    rows, columns = np.mgrid[:side, :side]
+    for row, column, radius in cells:
+        image[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = 200
+    return image
+
+
+def test_the_foreground_patch_is_centred_on_the_largest_object() -> None:
+    image = field_of_cells(0, [(30, 30, 5), (80, 60, 9)])
+    np.testing.assert_array_equal(otsu_foreground(image, 20, 20), image[70:90, 50:70])
+
+
+def test_a_patch_at_the_rim_stays_in_the_image() -> None:
+    image = field_of_cells(1, [(2, 118, 9)])
+    np.testing.assert_array_equal(otsu_foreground(image, 24, 20), image[:20, 96:])
+
+
+def test_objects_of_forty_pixels_and_fewer_are_noise() -> None:
+    image = np.zeros((60, 60, 3), np.uint8)
+    image[5:10, 5:13] = 255  # 40 pixels
+    image[30:32, 30:60] = 255  # 60 pixels, thin: the smaller patch holds fewer of them
+    np.testing.assert_array_equal(otsu_foreground(image, 10, 10), image[26:36, 40:50])
+    image[30:32, 30:60] = 0
+    assert (otsu_foreground(image, 10, 10) > 0).sum() == 40 * 3  # no object: the brightest patch
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 2**16),
+    width=st.integers(4, 30),
+    height=st.integers(4, 30),
+    cells=st.lists(st.tuples(st.integers(0, 44), st.integers(0, 44), st.integers(2, 12)), max_size=4),
+)
+def test_no_patch_holds_fewer_bright_pixels_than_the_background(
+    seed: int, width: int, height: int, cells: list[tuple[int, int, int]]
+) -> None:
+    """Counted patch by patch, and by OpenCV's convention of Otsu's threshold: bright is above it."""
+    image = field_of_cells(seed, cells, side=45)
+    brightness = image.sum(axis=2, dtype=int)
+    values = np.unique(brightness)
+    between = [
+        (low.size * high.size) * (high.mean() - low.mean()) ** 2
+        for value in values[:-1]
+        for low, high in [(brightness[brightness <= value], brightness[brightness > value])]
+    ]
+    # The threshold maximises the variance between the two; scikit-image looks for it among 256 bins.
+    if not cells:
+        return
+    best = values[int(np.argmax(between))]
+    bright = brightness > best
+    counts = np.array(
+        [
+            [bright[y : y + height, x : x + width].sum() for x in range(45 - width + 1)]
+            for y in range(45 - height + 1)
+        ]
+    )
+    y, x = np.unravel_index(counts.argmin(), counts.shape)
+    np.testing.assert_array_equal(otsu_background(image, width, height), image[y : y + height, x : x + width])
+
+
+@pytest.mark.parametrize("view", names.FURTHER_VIEWS)
+@given(size=sizes(), seed=st.integers(0, 2**16), blank=st.booleans())
+@settings(max_examples=25)
+def test_a_further_view_is_a_patch_of_the_crops_size(
+    view: str, size: tuple[int, int, int, int], seed: int, blank: bool
+) -> None:
+    width, height, w, h = size
+    image = np.random.default_rng(seed).integers(0, 1 if blank else 256, (height, width, 3)).astype(np.uint8)
+    patch = VIEW_FUNCTIONS[view](image, w, h)
+    assert patch.shape == (h, w, 3)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (h, w, 3))
+    assert (windows == patch).all(axis=(3, 4, 5)).any()

@@ -14,7 +14,7 @@ from typing import Any
 
 import nullcrop
 from nullcrop.config.cell import Cell, unfold_cells
-from nullcrop.config.names import NETWORKS, VIEWS
+from nullcrop.config.names import ALL_VIEWS, NETWORKS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError, explained
 from nullcrop.progress import say
@@ -140,6 +140,13 @@ def fetch_weights(options: argparse.Namespace) -> None:
     from nullcrop.training.weights import fetch_weights
 
     fetch_weights(options.architecture, options.out)
+
+
+def fetch_checkpoint(options: argparse.Namespace) -> None:
+    """Fetch and verify a file of a Hugging Face repository."""
+    from nullcrop.training.weights import fetch_checkpoint
+
+    fetch_checkpoint(options.repository, options.revision, options.file, options.out)
 
 
 def train_cell(options: argparse.Namespace) -> None:
@@ -326,6 +333,17 @@ def plot_curves(options: argparse.Namespace) -> None:
     plot_curves(histories, read_definition(options.definition).title, options.out)
 
 
+def plot_confusion(options: argparse.Namespace) -> None:
+    """Draw confusion matrices."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.figures.confusion import plot_confusion
+    from nullcrop.statistics.tables import read_answers
+
+    definition = read_definition(options.definition)
+    classes = {rule: definition.target_names(rule) for rule in definition.labels}
+    plot_confusion(read_answers(_folders(options)), classes, definition.title, options.out)
+
+
 def plot_verdicts(options: argparse.Namespace) -> None:
     """Draw a study's verdicts."""
     from nullcrop.figures.verdicts import plot_verdicts
@@ -473,6 +491,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
     )
     command("count-leaks", count_leaks, "--samples", "--duplicates", "--splits", "--out")
+    command("fetch-checkpoint", fetch_checkpoint, "--repository", "--revision", "--file", "--out")
     command("fetch-weights", fetch_weights, "--architecture", "--out")
     command(
         "train-cell",
@@ -550,6 +569,7 @@ def _parser() -> argparse.ArgumentParser:
     command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
     command("plot-scores", plot_scores, "--metrics", "--definition", "--out")
     command("plot-curves", plot_curves, "--cells", "--results", "--definition", "--out")
+    command("plot-confusion", plot_confusion, "--cells", "--results", "--definition", "--out")
     command("plot-verdicts", plot_verdicts, "--metrics", "--verdicts", "--title", "--out")
     command(
         "plot-samples",
@@ -601,6 +621,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--definition": _needed("the dataset's YAML file", type=Path),
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
+    "--file": _needed("the file"),
     "--field": _needed("what crops hold", choices=["whole", "tile"]),
     "--duplicates": {
         "default": [],
@@ -623,8 +644,10 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--protocols": _needed("split protocols", nargs="+"),
     "--published": _needed("the published tables, resources/published/*.csv", type=Path, nargs="+"),
     "--recipe": _needed("what differs from the recipe `paper`, as JSON", type=_recipe),
+    "--repository": _needed("owner and name on huggingface.co"),
     "--report": _needed("report of the cell's batch", type=Path),
     "--results": _needed("the folder of all results", type=Path),
+    "--revision": _needed("the commit"),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
     "--split": _needed("CSV of the split", type=Path),
@@ -639,7 +662,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--verdicts": _needed("verdicts.csv of a study", type=Path),
     "--view": _needed("the store's {view}.json", type=Path),
     "--view-files": _needed("the store's {view}.json of each, in their order", type=Path, nargs="+"),
-    "--views": _needed("names of the views", nargs="+", choices=VIEWS),
+    "--views": _needed("names of the views", nargs="+", choices=ALL_VIEWS),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
     "--watch": {"action": "store_true", "help": "go on showing it, until Ctrl-C"},
     "--weights": {

@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from nullcrop.config.names import base_split
+from nullcrop.config.names import base_split, protocol_of
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import written_whole
 
@@ -27,6 +27,10 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     - `random`: 80/10/10 by image, stratified by target (scikit-learn's StratifiedKFold).
     - `grouped`: 8/1/1 of StratifiedGroupKFold: no group is in two parts. An image without a
       group is a group of its own. The seed draws which folds are tested and watched, too.
+    - `tenfold`: ten-fold cross-validation by image, stratified by target. The seed is the fold that is tested,
+      the next one is watched, and seeds 0 to 9 test every image once; 10 to 19 do so in folds drawn anew.
+    - `leave_one_group_out`: one whole group (a session, a clinic) is tested, the ``seed``-th in the order of their
+      names; of the others' images a tenth is watched.
     - `…_balanced`: of the training part as many images of each target as the rarest has, drawn
       at random; the others are unused. Validation and test keep their shares. `…_balanced405` keeps
       405 of each.
@@ -38,16 +42,20 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     NullcropError when a part would lack a target.
     """
     base, shuffle = base_split(protocol)
-    name, _, balance = base.partition("_")
+    balance = base.removeprefix(protocol_of(protocol)).removeprefix("_")
     target = targets.to_numpy(np.int64, copy=True)
     groups = None
     if (samples["group"] != "").any():
         groups = samples["group"].where(samples["group"] != "", "image " + samples["id"]).to_numpy()
-    match name:
+    match protocol_of(protocol):
         case "official":
             part = _official(samples["official_split"].to_numpy(str), target, groups, seed)
         case "random":
             part = _tenths(target, None, seed)
+        case "tenfold":
+            part = _fold(target, seed)
+        case "leave_one_group_out":
+            part = _without_one(target, groups, seed)
         case "grouped":
             if groups is None:
                 raise NullcropError("no image has a group, so they cannot be split by group")
@@ -98,12 +106,16 @@ def shuffled_targets(
     return shuffled
 
 
-def _tenths(target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed: int) -> NDArray[np.object_]:
+def _check_counts(target: NDArray[np.int64]) -> None:
     counts = np.bincount(target)
     if counts.min() < FOLDS:
         raise NullcropError(
             f"target {counts.argmin()} has {counts.min()} images: at least {FOLDS} are needed to split them 80/10/10"
         )
+
+
+def _tenths(target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed: int) -> NDArray[np.object_]:
+    _check_counts(target)
     if groups is not None and len(set(groups)) < FOLDS:
         raise NullcropError(
             f"there are {len(set(groups))} groups: at least {FOLDS} are needed to split them 80/10/10"
@@ -116,6 +128,33 @@ def _tenths(target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed:
     part = np.full(len(target), "train", dtype=object)
     for name, fold in zip(("test", "val"), drawn, strict=False):
         part[folds[fold][1]] = name
+    return part
+
+
+def _fold(target: NDArray[np.int64], seed: int) -> NDArray[np.object_]:
+    _check_counts(target)
+    drawn, tested = divmod(seed, FOLDS)
+    folds = list(
+        StratifiedKFold(FOLDS, shuffle=True, random_state=drawn).split(np.zeros(len(target)), target)
+    )
+    part = np.full(len(target), "train", dtype=object)
+    part[folds[tested][1]] = "test"
+    part[folds[(tested + 1) % FOLDS][1]] = "val"
+    return part
+
+
+def _without_one(
+    target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed: int
+) -> NDArray[np.object_]:
+    names = [] if groups is None else sorted(set(groups))
+    if seed >= len(names) or len(names) < 2:
+        raise NullcropError(
+            f"there are {len(names)} groups, so seed {seed} leaves none of them out: "
+            "at least two are needed, and seeds from 0 to one less than their number"
+        )
+    part = np.where(groups == names[seed], "test", "train").astype(object)
+    rows = np.flatnonzero(part == "train")
+    part[rows[_tenths(target[rows], None, seed) == "val"]] = "val"
     return part
 
 

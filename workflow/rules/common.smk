@@ -14,7 +14,16 @@ from nullcrop.config.calibration import batches
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells, fold_cells
 from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
 from nullcrop.config.models import Project
-from nullcrop.config.names import ANY_SPLIT_PATTERN, NETWORKS, PUBLISHED, PUBLISHED_TABLES, VIEWS
+from nullcrop.config.names import (
+    ALL_VIEWS,
+    ANY_SPLIT_PATTERN,
+    FURTHER_VIEWS,
+    NETWORKS,
+    PUBLISHED,
+    PUBLISHED_TABLES,
+    VIEWS,
+    is_network,
+)
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.datasets.kaggle_credentials import check_credentials
 from nullcrop.errors import NullcropError
@@ -61,8 +70,8 @@ wildcard_constraints:
     dataset=any_of(GRID.values("dataset")),
     labels=any_of(GRID.values("labels")),
     split=ANY_SPLIT_PATTERN,
-    view=any_of(VIEWS),
-    architecture=any_of(NETWORKS),
+    view=any_of(ALL_VIEWS),
+    architecture=any_of([*NETWORKS, *(name for name in GRID.values("architecture") if is_network(name))]),
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
     number="[0-9]+",
@@ -200,10 +209,21 @@ def field_of(wildcards):
     return PROJECT.definition(wildcards.dataset).field
 
 
+def crop_of(wildcards):
+    size = PROJECT.crop(wildcards.dataset)
+    return f"{size.width}x{size.height}"
+
+
 def words_of(wildcards):
     """What figures and verdicts say about a dataset; a param, so that other words make them again."""
     definition = PROJECT.definition(wildcards.dataset)
     return [definition.title, definition.field, definition.group_word]
+
+
+def named_targets_of(wildcards):
+    """Title and classes of a dataset; a param, as :func:`words_of`."""
+    definition = PROJECT.definition(wildcards.dataset)
+    return [definition.title, definition.classes, *definition.labels]
 
 
 def figure_files(name, folder):

@@ -83,6 +83,34 @@ rule plot_curves:
         "--definition {params.definition:q} --out {params.stem:q} > {log:q} 2>&1"
 
 
+rule plot_confusion:
+    input:
+        cells_of,
+    output:
+        figure_files("confusion", f"{RESULTS}/studies/{{study}}/{{dataset}}/figures"),
+    log:
+        f"{RESULTS}/logs/plot_confusion/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/plot_confusion/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        definition=definition_of,
+        words=named_targets_of,
+        cells=folded_cells_of,
+        results=results_folder,
+        stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
+    message:
+        "drawing the confusion matrices of {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop plot-confusion --cells {params.cells:q} --results {params.results:q} "
+        "--definition {params.definition:q} --out {params.stem:q} > {log:q} 2>&1"
+
+
 rule plot_verdicts:
     input:
         metrics=f"{RESULTS}/studies/{{study}}/metrics.csv",
@@ -135,7 +163,7 @@ rule plot_samples:
         labels=shown_rule,
         words=words_of,
         views=lambda wildcards, input: str(Path(input.views[0]).parent),
-        crop=f"{CONFIG.crop.width}x{CONFIG.crop.height}",
+        crop=crop_of,
         stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
     message:
         "drawing sample images of {wildcards.dataset}"

@@ -43,7 +43,8 @@ rule write_report:
         mem_mb=resources.growing(4000),
         runtime=resources.growing(60),
     params:
-        definitions=definitions_of(GRID.values("dataset")),
+        # A function, because braces in a definition are no wildcards.
+        definitions=lambda wildcards: definitions_of(GRID.values("dataset")),
     message:
         "writing the report"
     shell:

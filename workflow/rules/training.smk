@@ -21,6 +21,36 @@ rule fetch_weights:
         "python -m nullcrop fetch-weights --architecture {wildcards.architecture:q} --out {output:q} > {log:q} 2>&1"
 
 
+# Weights of timm's networks: the pin in the config names one file, whose hash is in its name here.
+rule fetch_checkpoint:
+    output:
+        f"{RESOURCES}/weights/{{architecture}}-{{sha256}}.{{suffix}}",
+    log:
+        f"{RESULTS}/logs/fetch_checkpoint/{{architecture}}-{{sha256}}.{{suffix}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch_checkpoint/{{architecture}}-{{sha256}}.{{suffix}}.tsv"
+    wildcard_constraints:
+        architecture=any_of(CONFIG.weights),
+        sha256="[0-9a-f]{64}",
+        suffix="safetensors|bin|pth",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        repository=lambda wildcards: CONFIG.weights[wildcards.architecture].repository,
+        revision=lambda wildcards: CONFIG.weights[wildcards.architecture].revision,
+        file=lambda wildcards: CONFIG.weights[wildcards.architecture].file,
+    message:
+        "fetching the published weights of {wildcards.architecture}"
+    shell:
+        "python -m nullcrop fetch-checkpoint --repository {params.repository:q} --revision {params.revision:q} "
+        "--file {params.file:q} --out {output:q} > {log:q} 2>&1"
+
+
 if CONFIG.cells_per_job > 1:
 
     include: "batches.smk"

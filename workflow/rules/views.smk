@@ -24,9 +24,38 @@ rule crop_views:
     params:
         folder=subpath(output[0], parent=True),
         views=" ".join(VIEWS),
-        crop=f"{CONFIG.crop.width}x{CONFIG.crop.height}",
+        crop=crop_of,
     message:
         "cropping and packing the views of {wildcards.dataset}"
     shell:
         "python -m nullcrop crop-views --samples {input:q} --out {params.folder:q} --views {params.views} "
+        "--crop {params.crop} --threads {threads} > {log:q} 2>&1"
+
+
+# Made where a study names it.
+rule crop_further_view:
+    input:
+        f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+    output:
+        f"{STORE}/{{dataset}}/views/{{view}}.npy",
+        f"{STORE}/{{dataset}}/views/{{view}}.json",
+    log:
+        f"{RESULTS}/logs/crop_further_view/{{dataset}}/{{view}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/crop_further_view/{{dataset}}/{{view}}.tsv"
+    wildcard_constraints:
+        view=any_of(FURTHER_VIEWS),
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        folder=subpath(output[0], parent=True),
+        crop=crop_of,
+    message:
+        "cutting and packing the view {wildcards.view} of {wildcards.dataset}"
+    shell:
+        "python -m nullcrop crop-views --samples {input:q} --out {params.folder:q} --views {wildcards.view} "
         "--crop {params.crop} --threads {threads} > {log:q} 2>&1"

@@ -278,6 +278,15 @@ class Expected(Model):
     """Images of each class in parts of the official split."""
 
 
+class CropSize(Model):
+    """Size of the crops in pixels."""
+
+    width: Annotated[int, Field(ge=4)] = 20
+    """Width of a crop; the study's is 20."""
+    height: Annotated[int, Field(ge=4)] = 20
+    """Height of a crop; the study's is 20."""
+
+
 class Definition(Model):
     """One dataset: where its images come from, what its classes are, how they are grouped."""
 
@@ -309,6 +318,8 @@ class Definition(Model):
     """`leave_out`: list unreadable images in dataset.json and go on without them."""
     smallest_side: Annotated[int, Field(ge=1)] | None = None
     """Images with a side of fewer pixels are left out and listed in dataset.json, after the counts were compared; empty: none is."""
+    crop: CropSize | None = None
+    """Size of this dataset's crops and patches; empty: that of the config."""
     duplicates: Literal["report", "group"] = "report"
     """`group`: exact and near duplicates belong to one group, together with their groups where `group` names a key, so that a grouped split keeps them in one part."""
     licence: str

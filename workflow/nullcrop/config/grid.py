@@ -10,15 +10,21 @@ from pathlib import PurePosixPath
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
 from nullcrop.config.models import Project
 from nullcrop.config.names import (
+    ALL_VIEWS,
     ARCHITECTURES,
     BASELINE_RECIPE,
+    BY_GROUP,
+    EARLIER,
     FIGURES,
+    FURTHER_VIEWS,
+    NETWORKS,
     PUBLISHED,
     SMALLEST_INPUT,
     SPLITS,
     VIEWS,
     WITHOUT_IMAGENET,
     WITHOUT_PIXELS,
+    protocol_of,
     shuffled_split,
 )
 from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
@@ -60,7 +66,7 @@ class Grid:
                 for rule in rules:
                     definition.targets(rule)
                 if not definition.has_groups and any(
-                    split.startswith("grouped") for split in part.splits or []
+                    protocol_of(split) in BY_GROUP for split in part.splits or []
                 ):
                     raise NullcropError(
                         f"studies.{study}: dataset '{dataset}' has no group key, so it cannot be split by "
@@ -104,10 +110,24 @@ class Grid:
     def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:
         for architecture, recipe in product(architectures, recipes):
             how = self.project.config.all_recipes[recipe]
-            if how.input_size is not None and how.input_size < SMALLEST_INPUT[architecture]:
+            if how.input_size is not None and how.input_size < SMALLEST_INPUT.get(architecture, 0):
                 raise NullcropError(
                     f"studies.{study}: {architecture} needs at least {SMALLEST_INPUT[architecture]} pixels a side, "
                     f"but input_size of the recipe '{recipe}' is {how.input_size}"
+                )
+            if how.train == "head" and architecture in WITHOUT_IMAGENET:
+                raise NullcropError(
+                    f"studies.{study}: {architecture} is no encoder, so the recipe '{recipe}' cannot train its head alone"
+                )
+            if (
+                how.weights == "imagenet"
+                and architecture not in NETWORKS
+                and architecture not in self.project.config.weights
+            ):
+                raise NullcropError(
+                    f"studies.{study}: the recipe '{recipe}' starts from published weights; name those of {architecture} "
+                    "under `weights:` (repository, revision, sha256, as its page on huggingface.co shows them), "
+                    "or give it a recipe with `weights: random`"
                 )
             if how.weights == "imagenet" and architecture in WITHOUT_IMAGENET:
                 raise NullcropError(
@@ -146,7 +166,12 @@ class Grid:
             "split": split_path(paths.results, cell),
         }
         if self.project.config.all_recipes[cell.recipe].weights == "imagenet":
-            inputs["weights"] = f"{paths.resources}/weights/{cell.architecture}.pth"
+            pinned = self.project.config.weights.get(cell.architecture)
+            inputs["weights"] = (
+                f"{paths.resources}/weights/{cell.architecture}-{pinned.sha256}{PurePosixPath(pinned.file).suffix}"
+                if pinned
+                else f"{paths.resources}/weights/{cell.architecture}.pth"
+            )
         return inputs
 
     def batch_path(self, cell: Cell) -> str:
@@ -212,7 +237,7 @@ class Grid:
             made += [f"{folder}/figures/verdicts.{suffix}" for suffix in FIGURE_FORMATS]
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
-            if set(PUBLISHED) & set(self.datasets(study)):
+            if {*PUBLISHED, *EARLIER} & set(self.datasets(study)):
                 made.append(f"{results}/studies/{study}/published.csv")
         if self.project.config.calibration is not None:
             made.append(f"{results}/calibration/table.csv")
@@ -246,8 +271,8 @@ class Grid:
                 ("dataset", self.values("dataset")),
                 ("label rule", labels),
                 ("split", splits),
-                ("view", list(VIEWS)),
-                ("architecture", list(ARCHITECTURES)),
+                ("view", list(ALL_VIEWS)),
+                ("architecture", list(dict.fromkeys([*ARCHITECTURES, *self.values("architecture")]))),
                 ("recipe", [*self.project.config.all_recipes, BASELINE_RECIPE]),
                 ("seed", [f"seed{seed}" for seed in self.values("seed")]),
                 ("file", list(CELL_FILES)),
@@ -270,7 +295,7 @@ class Grid:
                 names = [f"{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
                 axes["studies"] += [("folder", ["figures"]), ("figure", names)]
         if kind == "datasets" and len(rest) == 3 and rest[1] == "views":
-            names = [f"{view}.{suffix}" for view in VIEWS for suffix in ("npy", "json")]
+            names = [f"{view}.{suffix}" for view in ALL_VIEWS for suffix in ("npy", "json")]
             axes["datasets"] += [("folder", ["views"]), ("view", names)]
         for part, (axis, known) in zip(rest, axes.get(kind, []), strict=False):
             if part not in known:
@@ -287,9 +312,10 @@ def batch_path(cell: Cell, size: int) -> str:
 
     Cells that differ in nothing but seed and view are counted through, view by view and seed by
     seed, so that neither a finished cell nor another seed, view or study moves one into another
-    job. Places of views that no study names stay empty.
+    job. Places of views that no study names stay empty. Further views are counted by themselves, far behind.
     """
-    number = (cell.seed * len(VIEWS) + VIEWS.index(cell.view)) // size
+    views, first = (VIEWS, 0) if cell.view in VIEWS else (FURTHER_VIEWS, 10**12)
+    number = first + (cell.seed * len(views) + views.index(cell.view)) // size
     shared = (cell.dataset, cell.labels, cell.split, cell.architecture, cell.recipe)
     return "/".join([*shared, f"batch{number}"])
 

@@ -9,14 +9,23 @@ import pydantic
 from pydantic import AfterValidator, Field, model_validator
 
 from nullcrop.config.calibration import Calibration
-from nullcrop.config.definitions import Definition, find_definitions, read_definition
-from nullcrop.config.names import BASELINE_RECIPE, BASELINES, FIGURES, NETWORKS, SPLIT_PATTERN, SPLITS, VIEWS
+from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
+from nullcrop.config.names import (
+    ALL_VIEWS,
+    BASELINE_RECIPE,
+    BASELINES,
+    FIGURES,
+    NETWORKS,
+    SPLIT_PATTERN,
+    SPLITS,
+    TIMM_PATTERN,
+    VIEWS,
+)
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, meant, read_yaml
 from nullcrop.errors import NullcropError
 
-View = Literal[*VIEWS]  # type: ignore[valid-type]
-Network = Literal[*NETWORKS]  # type: ignore[valid-type]
+View = Literal[*ALL_VIEWS]  # type: ignore[valid-type]
 Baseline = Literal[*BASELINES]  # type: ignore[valid-type]
 
 
@@ -26,6 +35,19 @@ def _known_split(name: str) -> str:
     return name
 
 
+def _known_network(name: str) -> str:
+    if name not in NETWORKS and not re.fullmatch(TIMM_PATTERN, name):
+        raise ValueError(
+            f"unknown architecture '{name}', {meant(name, NETWORKS)}; a network of timm is named `timm:` and its name there"
+        )
+    return name
+
+
+Network = Annotated[
+    str,
+    AfterValidator(_known_network),
+    Field(json_schema_extra={"pattern": f"^({'|'.join(NETWORKS)}|{TIMM_PATTERN})$"}),
+]
 Split = Annotated[
     str, AfterValidator(_known_split), Field(json_schema_extra={"pattern": f"^{SPLIT_PATTERN}$"})
 ]
@@ -49,7 +71,7 @@ class Part(Model):
     views: list[View] | None = None
     """Views of each image."""
     architectures: list[Network] | None = None
-    """Networks."""
+    """Networks; `timm:NAME` is any of timm's."""
     recipes: list[Name] | None = None
     """How they are trained."""
     seeds: list[Seed] | None = None
@@ -74,7 +96,7 @@ class Study(Model):
     views: list[View] = list(VIEWS)
     """Views of each image."""
     architectures: list[Network] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
-    """Networks."""
+    """Networks; `timm:NAME` is any of timm's."""
     recipes: list[Name] = ["paper"]
     """How they are trained."""
     seeds: list[Seed] = [0]
@@ -84,7 +106,7 @@ class Study(Model):
     shuffles: Shuffles = 0
     """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
     figures: list[Figure] = ["accuracy", "samples"]
-    """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`)."""
+    """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices (`confusion`)."""
     numerics: str | None = None
     """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
     trained under another, and those that were are named by `status`."""
@@ -105,13 +127,17 @@ class Study(Model):
         return self
 
 
-class CropSize(Model):
-    """Size of the crops in pixels."""
+class Checkpoint(Model):
+    """Published weights of a network of timm: one file of a Hugging Face repository, at one revision."""
 
-    width: Annotated[int, Field(ge=4)] = 20
-    """Width of a crop; the study's is 20."""
-    height: Annotated[int, Field(ge=4)] = 20
-    """Height of a crop; the study's is 20."""
+    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    """Owner and name on huggingface.co, such as timm/resnet18.a1_in1k."""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    """The commit, as the repository's page shows it; a branch is none, because it moves."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the file, as its page shows it."""
+    file: Annotated[str, Field(pattern=r"^[\w.-]+$")] = "model.safetensors"
+    """The file."""
 
 
 class Paths(Model):
@@ -165,10 +191,12 @@ class Config(Model):
     """Folders with one YAML file a dataset."""
     recipes: dict[Name, Recipe] = {}
     """Recipes besides the built-in `paper` and `scratch`."""
+    weights: dict[str, Checkpoint] = {}
+    """Published weights of networks of timm (`timm:NAME`), needed where a recipe starts from them."""
     seeds: list[Seed] | None = None
     """In place of every study's own seeds, usually on the command line: `seeds=[0,1,2,3,4]` repeats each cell five times."""
     crop: CropSize = CropSize()
-    """Size of the five crops."""
+    """Size of the five crops, of datasets whose definition names none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
     cells_per_job: Annotated[int, Field(ge=1)] = 1
@@ -253,6 +281,10 @@ class Project:
                 f"definitions are read from {', '.join(self.config.definitions)}"
             )
         return self.definition_paths[dataset]
+
+    def crop(self, dataset: str) -> CropSize:
+        """Size of the crops of ``dataset``: its definition's, or else the config's."""
+        return self.definition(dataset).crop or self.config.crop
 
     def definition(self, dataset: str) -> Definition:
         """The definition of ``dataset``, read once."""

@@ -7,10 +7,28 @@ CROPS = ("upper_left", "upper_right", "center", "bottom_left", "bottom_right")
 """The study's five crops."""
 
 VIEWS = ("original", *CROPS)
+"""The study's six views, which every dataset has."""
+
+FURTHER_VIEWS = ("forehead", "otsu_foreground", "otsu_background")
+"""Views that are made where a study names them."""
+
+ALL_VIEWS = (*VIEWS, *FURTHER_VIEWS)
 """All views, in the order of every figure and table."""
 
-NETWORKS = ("resnet50", "densenet121", "inception_v3", "vgg16", "shufflenet_v2", "lenet5")
-"""Architectures that are trained."""
+NETWORKS = (
+    "resnet50",
+    "densenet121",
+    "inception_v3",
+    "vgg16",
+    "shufflenet_v2",
+    "lenet5",
+    "alexnet",
+    "pcam_cnn",
+)
+"""Architectures that are trained, beside those of timm."""
+
+TIMM_PATTERN = r"timm:[A-Za-z0-9][A-Za-z0-9_.]*"
+"""A regular expression that matches the names of timm's networks: `timm:` and timm's own name."""
 
 BASELINES = ("majority", "mean_rgb", "color_histogram", "raw_pixels", "file_facts")
 """Architectures of the kind `baseline`: what is reached without a network (training/baselines.py)."""
@@ -19,16 +37,32 @@ WITHOUT_PIXELS = ("majority", "file_facts")
 """Baselines that see no pixel, hence are the same for every view; their cells stand at the view `original`."""
 
 ARCHITECTURES = (*NETWORKS, *BASELINES)
-"""All architectures, in the order of every figure and table."""
+"""All architectures but timm's, in the order of every figure and table."""
 
-FIGURES = ("accuracy", "samples", "scores", "curves")
+
+def is_network(architecture: str) -> bool:
+    """Whether ``architecture`` is trained, one of timm's included."""
+    return architecture in NETWORKS or architecture.startswith("timm:")
+
+
+def place_of_architecture(name: str) -> tuple[int, str]:
+    """Order of architectures in every figure and table: the registry's, timm's by name between networks and baselines."""
+    if name in BASELINES:
+        return len(ARCHITECTURES) + BASELINES.index(name), ""
+    return (NETWORKS.index(name), "") if name in NETWORKS else (len(NETWORKS), name)
+
+
+FIGURES = ("accuracy", "samples", "scores", "curves", "confusion")
 """Figures of one dataset in one study."""
 
 BASELINE_RECIPE = "baseline"
 """Recipe of every baseline; no network has it."""
 
-PROTOCOLS = ("official", "random", "grouped")
+PROTOCOLS = ("official", "random", "grouped", "tenfold", "leave_one_group_out")
 """How test images are set apart."""
+
+BY_GROUP = ("grouped", "leave_one_group_out")
+"""Protocols that keep groups apart."""
 
 SPLITS = tuple(f"{protocol}{balance}" for protocol in PROTOCOLS for balance in ("", "_balanced"))
 """Split protocols, each with the training part as it is or balanced. A number behind `_balanced` is the
@@ -52,6 +86,11 @@ def base_split(name: str) -> tuple[str, int]:
     return split, int(number or 0)
 
 
+def protocol_of(name: str) -> str:
+    """Which of PROTOCOLS the split ``name`` is of."""
+    return base_split(name)[0].partition("_balanced")[0]
+
+
 def place_of_split(name: str) -> int:
     """Order of splits in every figure and table: true targets first, then by protocol and by balance."""
     split, shuffle = base_split(name)
@@ -60,7 +99,7 @@ def place_of_split(name: str) -> int:
     return (shuffle * len(PROTOCOLS) + PROTOCOLS.index(protocol)) * 10**9 + kept
 
 
-WITHOUT_IMAGENET = ("lenet5",)
+WITHOUT_IMAGENET = ("lenet5", "pcam_cnn")
 """Architectures for which no ImageNet checkpoint exists."""
 
 SMALLEST_INPUT = {
@@ -70,6 +109,8 @@ SMALLEST_INPUT = {
     "vgg16": 32,
     "shufflenet_v2": 32,
     "lenet5": 16,
+    "alexnet": 63,
+    "pcam_cnn": 46,
 }
 """Smallest input side in pixels from which every layer still gets a pixel, InceptionV3's auxiliary head included."""
 
@@ -89,6 +130,20 @@ PUBLISHED = (
     "idc",
 )
 """The datasets of the published study, in its order."""
+
+EARLIER = (
+    "covid_ct_2class",
+    "covid_4class",
+    "kvasir",
+    "rnai_drosophila",
+    "yale_a",
+    "yale_b",
+    "coil_20",
+    "coil_100",
+    "rnai_drosophila_cross_session",
+    "c_elegans_age",
+)
+"""The datasets of the forerunner (Dhar and Shamir 2021), in its order."""
 
 PUBLISHED_TABLES = (
     "datasets_as_printed",

@@ -16,11 +16,31 @@ class Recipe:
     input_size: int | None = None
     """Side in pixels to which every image is resized; empty: the architecture's own (224, InceptionV3 299, LeNet-5 20)."""
     learning_rate: float = 1e-4
-    """Learning rate of Adam, constant over all epochs."""
+    """Learning rate of Adam in the first epoch; it stays so unless `decay` or `plateau_patience` lower it."""
+    decay: float = 0.0
+    """The learning rate of epoch e is divided by 1 + decay · (e - 1)."""
+    plateau_patience: int | None = None
+    """After more than this many epochs without a lower validation loss the learning rate is multiplied by `plateau_factor`, as torch's ReduceLROnPlateau does; empty: never."""
+    plateau_factor: float = 0.5
+    """What `plateau_patience` multiplies the learning rate with."""
     batch_size: int = 32
     """Training images a step. The last, partial batch is kept; a single left-over image joins the batch before it."""
     epochs: int = 5
-    """Passes over the training images; the weights of the last epoch are tested."""
+    """Passes over the training images."""
+    early_stopping: int | None = None
+    """Training ends after this many epochs in a row without a lower validation loss; empty: it goes on to the last epoch."""
+    tested: Literal["last", "best"] = "last"
+    """Weights that are tested: those of the last epoch, or of the epoch with the lowest validation loss."""
+    train: Literal["all", "head"] = "all"
+    """`head`: the network is a frozen encoder and its last layer alone is trained, a linear probe."""
+    output: Literal["softmax", "sigmoid"] = "softmax"
+    """Last layer and loss. `softmax`: an output a target and cross-entropy (log-softmax and negative log-likelihood are the same). `sigmoid`: of two targets a single output and binary cross-entropy; of more `softmax`."""
+    dropout: float | None = None
+    """Rate of the network's dropout layers; empty: the architecture's own."""
+    flips: bool = False
+    """Training images are mirrored left to right and top to bottom, each by a toss of a coin every epoch."""
+    rotation: float = 0.0
+    """Training images are turned by an angle drawn every epoch, up to this many degrees either way; what was outside the image is its mirror image."""
     auxiliary_weight: float = 0.4
     """Weight of the auxiliary classifier's loss (InceptionV3 alone has one)."""
 
@@ -31,6 +51,17 @@ class Recipe:
                 raise ValueError(f"{name} must be greater than 0, not {getattr(self, name)}")
         if self.batch_size == 1:
             raise ValueError("batch_size must be at least 2: batch normalisation needs two images")
+        for name in ("plateau_patience", "early_stopping"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1 epoch, not {getattr(self, name)}")
+        if not 0 <= self.decay < float("inf"):
+            raise ValueError(f"decay must be 0 or more, not {self.decay}")
+        if not 0 < self.plateau_factor < 1:
+            raise ValueError(f"plateau_factor must lie between 0 and 1, not {self.plateau_factor}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be 0 or more and less than 1, not {self.dropout}")
+        if not 0 <= self.rotation <= 180:
+            raise ValueError(f"rotation must lie between 0 and 180 degrees, not {self.rotation}")
         if self.input_size is not None and self.input_size < 8:
             raise ValueError(f"input_size must be at least 8 pixels, not {self.input_size}")
         if not 0 <= self.auxiliary_weight < float("inf"):

@@ -18,28 +18,30 @@ from matplotlib.ticker import PercentFormatter
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.names import (
-    ARCHITECTURES,
+    ALL_VIEWS,
     BASELINE_RECIPE,
     BASELINES,
-    VIEWS,
     WITHOUT_PIXELS,
     base_split,
     place_of_split,
+    protocol_of,
 )
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
-    ARCHITECTURE_LABELS,
-    COLOURS,
     INK,
     MARKERS,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
     VIEW_LABELS,
+    colour_of,
     figure_style,
+    in_order,
+    label_of,
     save_figure,
     wrapped,
 )
+from nullcrop.statistics.shares import images_tested
 
 GROUP_WIDTH = 0.84
 """Share of the space between two views that their bars and marks fill."""
@@ -98,7 +100,7 @@ def plot_accuracy(
         names = listed(sorted(metrics["dataset"].unique()))
         raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
     metrics = _shown(metrics)
-    views = [view for view in (*VIEWS, NO_PIXELS) if view in set(metrics["view"])]
+    views = [view for view in (*ALL_VIEWS, NO_PIXELS) if view in set(metrics["view"])]
     series = _series(metrics)
     panels = sorted(
         metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], place_of_split(str(item[0][1])))
@@ -140,12 +142,12 @@ def _shown(metrics: pd.DataFrame) -> pd.DataFrame:
 def _series(metrics: pd.DataFrame) -> list[Series]:
     """The bars' colours in the order they stand beside each other; further recipes are paler."""
     found: list[Series] = []
-    for architecture in (name for name in ARCHITECTURES if name in set(metrics["architecture"])):
+    for architecture in in_order(metrics["architecture"]):
         recipes = sorted(metrics.loc[metrics["architecture"] == architecture, "recipe"].unique())
         for place, recipe in enumerate(recipes):
-            label = ARCHITECTURE_LABELS[architecture] + (f" ({recipe})" if len(recipes) > 1 else "")
+            label = label_of(architecture) + (f" ({recipe})" if len(recipes) > 1 else "")
             white = 0.75 * place / len(recipes)
-            red, green, blue = (part + (1 - part) * white for part in to_rgb(COLOURS[architecture]))
+            red, green, blue = (part + (1 - part) * white for part in to_rgb(colour_of(architecture)))
             found.append(Series(architecture, recipe, label, (red, green, blue)))
     return found
 
@@ -240,8 +242,8 @@ def _mark(series: Series, hollow: bool = False) -> dict[str, Any]:
 
 
 def _mean_and_interval(cells: pd.DataFrame) -> tuple[float, float, float]:
-    """Mean accuracy over seeds, with the Wilson interval of that mean for one test set."""
-    mean, n = cells["accuracy"].mean(), cells["n"].mean()
+    """Mean accuracy over seeds, with the Wilson interval of that mean for one test set (of `tenfold`: all folds)."""
+    mean, n = cells["accuracy"].mean(), images_tested(cells)
     low, high = proportion_confint(mean * n, n, method="wilson")
     return mean, low, high
 
@@ -321,7 +323,7 @@ def _recipes(panel: pd.DataFrame, series: list[Series]) -> str:
     if pairs["architecture"].duplicated().any():
         return listed(sorted(pairs["recipe"].unique()))
     present = [one for one in series if not one.is_baseline and not _cells_of(panel, one).empty]
-    return ", ".join(f"{one.recipe} ({ARCHITECTURE_LABELS[one.architecture]})" for one in present)
+    return ", ".join(f"{one.recipe} ({label_of(one.architecture)})" for one in present)
 
 
 def _caption(metrics: pd.DataFrame, field: str | None) -> str:
@@ -337,6 +339,10 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
         "answer blind to the image reaches"
         + (" (mean over seeds; band: lowest to highest)." if rates.max() > 1 else "."),
     ]
+    if "tenfold" in set(metrics["split"].map(protocol_of)):
+        sentences.append(
+            "Seeds of tenfold are the folds of a cross-validation: its error bars are for the images of all folds."
+        )
     if metrics["chance"].iloc[0] < 0.5:
         sentences.append("Dotted line: chance, one over the number of classes.")
     if constant["any"].any():

@@ -10,17 +10,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom
 
-from nullcrop.config.names import ARCHITECTURES
 from nullcrop.errors import NullcropError
 from nullcrop.figures.style import (
-    ARCHITECTURE_LABELS,
-    COLOURS,
     INK,
     MARKERS,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
+    colour_of,
     figure_style,
+    in_order,
+    label_of,
     save_figure,
     wrapped,
 )
@@ -139,15 +139,15 @@ def _legend(table: pd.DataFrame) -> list[Line2D]:
 
 
 def _architectures(table: pd.DataFrame) -> list[str]:
-    return [name for name in (ALL, *ARCHITECTURES) if name in set(table["architecture"])]
+    return [ALL, *in_order(set(table["architecture"]) - {ALL})]
 
 
 def _label(name: str) -> str:
-    return "all together" if name == ALL else ARCHITECTURE_LABELS[name]
+    return "all together" if name == ALL else label_of(name)
 
 
 def _colour(name: str) -> str:
-    return INK if name == ALL else COLOURS[name]
+    return INK if name == ALL else colour_of(name)
 
 
 def _mark(name: str, hollow: bool = False) -> dict[str, Any]:

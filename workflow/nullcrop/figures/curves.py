@@ -11,17 +11,23 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nullcrop.config.names import NETWORKS, VIEWS, base_split, place_of_split
+from nullcrop.config.names import (
+    ALL_VIEWS,
+    base_split,
+    is_network,
+    place_of_architecture,
+    place_of_split,
+)
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
-    ARCHITECTURE_LABELS,
-    COLOURS,
     INK,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
     VIEW_LABELS,
+    colour_of,
     figure_style,
+    label_of,
     save_figure,
     wrapped,
 )
@@ -46,7 +52,7 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
     Raises NullcropError when there is nothing to draw, or when ``histories`` holds several datasets.
     """
     histories = histories[
-        histories["architecture"].isin(NETWORKS)
+        histories["architecture"].map(is_network)
         & (histories["split"].map(lambda split: base_split(split)[1]) == 0)
     ]
     if histories.empty:
@@ -54,7 +60,7 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
     if histories["dataset"].nunique() > 1:
         names = listed(sorted(histories["dataset"].unique()))
         raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
-    views = [view for view in VIEWS if view in set(histories["view"])]
+    views = [view for view in ALL_VIEWS if view in set(histories["view"])]
     rows = _rows(histories)
     recipes = sorted(histories["recipe"].unique())
     means = histories.groupby([*ROW, "view", "recipe", "epoch"])[list(PARTS)].mean()
@@ -66,7 +72,7 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
         axes = figure.subplots(len(rows), len(views), sharex=True, sharey=True, squeeze=False)
         for of_row, row in zip(axes, rows, strict=True):
             several = len({other[:2] for other in rows}) > 1
-            of_row[0].set_ylabel(ARCHITECTURE_LABELS[row[2]] + (f"\n{row[1]}, {row[0]}" if several else ""))
+            of_row[0].set_ylabel(label_of(row[2]) + (f"\n{row[1]}, {row[0]}" if several else ""))
             for ax, view in zip(of_row, views, strict=True):
                 _draw_panel(ax, means, (*row, view), recipes)
         for ax, view in zip(axes[0], views, strict=True):
@@ -92,7 +98,7 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
 def _rows(histories: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Label rule, split and architecture of each row that there is, in their order."""
     present = histories[list(ROW)].drop_duplicates().itertuples(index=False, name=None)
-    return sorted(present, key=lambda row: (row[0], place_of_split(row[1]), NETWORKS.index(row[2])))
+    return sorted(present, key=lambda row: (row[0], place_of_split(row[1]), place_of_architecture(row[2])))
 
 
 def _draw_panel(ax: Axes, means: pd.DataFrame, panel: tuple[str, ...], recipes: list[str]) -> None:
@@ -101,7 +107,7 @@ def _draw_panel(ax: Axes, means: pd.DataFrame, panel: tuple[str, ...], recipes: 
         if (*panel, recipe) not in means.index:
             continue
         curve = means.xs((*panel, recipe))
-        colour = _paler(COLOURS[panel[2]], PALER[place % len(PALER)])
+        colour = _paler(colour_of(panel[2]), PALER[place % len(PALER)])
         for part, (_, dashes) in PARTS.items():
             # A single epoch is a point, which a line alone would not show.
             (line,) = ax.plot(

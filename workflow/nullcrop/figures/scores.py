@@ -11,17 +11,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
-from nullcrop.config.names import NETWORKS, VIEWS, base_split, place_of_split
+from nullcrop.config.names import ALL_VIEWS, base_split, is_network, place_of_split
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
-    ARCHITECTURE_LABELS,
-    COLOURS,
     INK,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
     VIEW_LABELS,
+    colour_of,
     figure_style,
+    in_order,
+    label_of,
     save_figure,
     wrapped,
 )
@@ -48,7 +49,7 @@ def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
     datasets or more than two targets.
     """
     metrics = metrics[
-        metrics["architecture"].isin(NETWORKS)
+        metrics["architecture"].map(is_network)
         & (metrics["split"].map(lambda split: base_split(split)[1]) == 0)
     ]
     if metrics.empty:
@@ -60,7 +61,7 @@ def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
         raise NullcropError(
             "precision, recall and F-1 of one positive class need two targets; this table has more"
         )
-    views = [view for view in VIEWS if view in set(metrics["view"])]
+    views = [view for view in ALL_VIEWS if view in set(metrics["view"])]
     recipes = sorted(metrics["recipe"].unique())
     panels = sorted(
         metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], place_of_split(str(item[0][1])))
@@ -101,7 +102,7 @@ def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
 def _draw_panel(ax: Axes, panel: pd.DataFrame, metric: str, views: list[str], recipes: list[str]) -> None:
     series = [
         (architecture, recipe, cells)
-        for architecture in NETWORKS
+        for architecture in in_order(panel["architecture"])
         for recipe in recipes
         if len(cells := panel[(panel["architecture"] == architecture) & (panel["recipe"] == recipe)])
     ]
@@ -121,9 +122,9 @@ def _draw_panel(ax: Axes, panel: pd.DataFrame, metric: str, views: list[str], re
                 score["mean"],
                 marker=marker,
                 markersize=5,
-                markerfacecolor=COLOURS[architecture]
+                markerfacecolor=colour_of(architecture)
                 if recipe == recipes[0]
-                else _pale(COLOURS[architecture]),
+                else _pale(colour_of(architecture)),
                 markeredgecolor=INK,
                 markeredgewidth=0.6,
                 linestyle="",
@@ -161,17 +162,17 @@ def _draw_blind_answer(ax: Axes, panel: pd.DataFrame, metric: str) -> None:
 
 
 def _legend(metrics: pd.DataFrame, recipes: list[str]) -> list[Artist]:
-    present = [name for name in NETWORKS if name in set(metrics["architecture"])]
+    present = in_order(metrics["architecture"])
     entries: list[Artist] = [
         Line2D(
             *([], []),
             linestyle="",
             marker="o",
             markersize=5,
-            markerfacecolor=COLOURS[name],
+            markerfacecolor=colour_of(name),
             markeredgecolor=INK,
             markeredgewidth=0.6,
-            label=ARCHITECTURE_LABELS[name],
+            label=label_of(name),
         )
         for name in present
     ]

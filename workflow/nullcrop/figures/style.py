@@ -1,15 +1,17 @@
 """The one visual language of all figures: colours, type, names as a reader sees them, and saving."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
 from matplotlib import rc_context
 from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
 
 from nullcrop.config.grid import FIGURE_FORMATS
+from nullcrop.config.names import place_of_architecture
 from nullcrop.files import written_whole
 
 COLOURS = {
@@ -19,6 +21,8 @@ COLOURS = {
     "vgg16": "#F0E442",
     "shufflenet_v2": "#84409B",
     "lenet5": "#4BB28F",
+    "alexnet": "#45061A",
+    "pcam_cnn": "#1B0510",
     "majority": "#FFFFFF",
     "mean_rgb": "#404040",
     "color_histogram": "#8C8C8C",
@@ -48,6 +52,8 @@ ARCHITECTURE_LABELS = {
     "vgg16": "VGG16",
     "shufflenet_v2": "ShuffleNetV2",
     "lenet5": "LeNet-5",
+    "alexnet": "AlexNet",
+    "pcam_cnn": "PCam CNN",
     "majority": "largest class",
     "mean_rgb": "mean colour",
     "color_histogram": "colour histogram",
@@ -62,7 +68,29 @@ VIEW_LABELS = {
     "center": "centre",
     "bottom_left": "bottom left",
     "bottom_right": "bottom right",
+    "forehead": "forehead",
+    "otsu_foreground": "foreground",
+    "otsu_background": "background",
 }
+
+TIMM_COLOURS = ("#CC79A7", "#8A5A2B", "#B7A2E0", "#5F8A3A")
+"""Fill of timm's networks, by a hash of their names: the same network has the same colour in every figure."""
+
+
+def colour_of(architecture: str) -> str:
+    """Fill of ``architecture``."""
+    return COLOURS.get(architecture) or TIMM_COLOURS[crc32(architecture.encode()) % len(TIMM_COLOURS)]
+
+
+def label_of(architecture: str) -> str:
+    """Name of ``architecture`` as a reader sees it."""
+    return ARCHITECTURE_LABELS.get(architecture, architecture.removeprefix("timm:"))
+
+
+def in_order(architectures: Iterable[str]) -> list[str]:
+    """``architectures`` without repetitions, in the order of every figure."""
+    return sorted(set(architectures), key=place_of_architecture)
+
 
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 11.0, 8.5, 7.5
 """Type sizes in points."""

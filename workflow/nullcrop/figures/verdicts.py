@@ -11,17 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from nullcrop.config.names import ARCHITECTURES, BASELINES, WITHOUT_PIXELS
+from nullcrop.config.names import BASELINES, WITHOUT_PIXELS
 from nullcrop.figures.style import (
-    ARCHITECTURE_LABELS,
-    COLOURS,
     INK,
     MARKERS,
     MUTED,
     SMALL_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
+    colour_of,
     figure_style,
+    in_order,
+    label_of,
     save_figure,
     wrapped,
 )
@@ -95,7 +96,7 @@ def _draw_row(ax: Axes, y: float, metrics: pd.DataFrame, verdict: "pd.Series[Any
         crops["auroc"],
         places,
         s=16,
-        c=[COLOURS[name] for name in crops["architecture"]],
+        c=[colour_of(name) for name in crops["architecture"]],
         edgecolor=INK,
         linewidth=0.5,
         zorder=4,
@@ -173,7 +174,7 @@ def _mark(name: str) -> dict[str, Any]:
     return {
         "marker": MARKERS[name],
         "markersize": 5,
-        "markerfacecolor": COLOURS[name],
+        "markerfacecolor": colour_of(name),
         "markeredgecolor": INK,
         "markeredgewidth": 0.6,
         "linestyle": "",
@@ -183,12 +184,12 @@ def _mark(name: str) -> dict[str, Any]:
 def _legend_entries(cells: pd.DataFrame) -> list[Artist]:
     present = set(cells["architecture"])
     entries: list[Artist] = []
-    for name in (name for name in ARCHITECTURES if name in present and name not in BASELINES):
-        dot = Line2D([], [], linestyle="", marker="o", markersize=4.5, label=ARCHITECTURE_LABELS[name])
-        dot.set(markerfacecolor=COLOURS[name], markeredgecolor=INK, markeredgewidth=0.5)
+    for name in (name for name in in_order(present) if name not in BASELINES):
+        dot = Line2D([], [], linestyle="", marker="o", markersize=4.5, label=label_of(name))
+        dot.set(markerfacecolor=colour_of(name), markeredgecolor=INK, markeredgewidth=0.5)
         entries.append(dot)
     for name in (name for name in BASELINES if name in present):
-        mark = Line2D([], [], label=ARCHITECTURE_LABELS.get(name, name.replace("_", " ")))
+        mark = Line2D([], [], label=label_of(name))
         mark.set(**_mark(name))
         entries.append(mark)
     return entries

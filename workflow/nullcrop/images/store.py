@@ -167,5 +167,5 @@ def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> No
         raise NullcropError(
             f"{len(small)} images are smaller than the crop of {crop_width}×{crop_height} pixels: {listed(names)}; "
             f"set `smallest_side: {max(crop_width, crop_height)}` in the definition to leave them out by name, "
-            "or choose a smaller `crop:` in the config"
+            "or choose a smaller `crop:` in the definition or the config"
         )

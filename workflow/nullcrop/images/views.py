@@ -1,14 +1,22 @@
-"""Views: deterministic functions of one image."""
+"""Views: deterministic functions of one image. A new one is one function here and one name in config/names.py."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
+from skimage.filters import threshold_otsu
 
 from nullcrop.config.names import CROPS
 
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
+
+FOREHEAD = 0.28
+"""Where a portrait's forehead begins, as a share of the image's height."""
+
+SMALLEST_OBJECT = 40
+"""Objects of no more pixels are taken for noise (Dhar and Shamir 2021, section 3)."""
 
 
 def crop_box(view: str, width: int, height: int, crop_width: int, crop_height: int) -> Box:
@@ -32,8 +40,71 @@ def _crop(view: str) -> Callable[[Pixels, int, int], Pixels]:
     return crop
 
 
+def forehead(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
+    """The patch where a portrait's forehead usually is: in the middle, a little below the upper quarter.
+
+    A fixed place; no face is looked for, so that hair or brows may lie in it.
+    """
+    height, width, _ = image.shape
+    left, upper = (width - crop_width) // 2, min(round(FOREHEAD * height), height - crop_height)
+    return image[upper : upper + crop_height, left : left + crop_width]
+
+
+def otsu_foreground(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
+    """The patch around the largest bright object, moved into the image where it would reach beyond it.
+
+    Objects are 8-connected pixels above Otsu's threshold (1979) of the brightness, more than
+    SMALLEST_OBJECT of them. Where there is none, the patch that holds the most bright pixels.
+    """
+    bright = _bright(image)
+    objects, _ = label(bright, structure=np.ones((3, 3)))
+    sizes = np.bincount(objects.ravel())[1:]
+    if sizes.max(initial=0) <= SMALLEST_OBJECT:
+        return _patch(image, _counts(bright, crop_width, crop_height).argmax(), crop_width, crop_height)
+    rows, columns = find_objects(objects)[sizes.argmax()]
+    height, width, _ = image.shape
+    upper = np.clip((rows.start + rows.stop - crop_height) // 2, 0, height - crop_height)
+    left = np.clip((columns.start + columns.stop - crop_width) // 2, 0, width - crop_width)
+    return image[upper : upper + crop_height, left : left + crop_width]
+
+
+def otsu_background(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
+    """The patch that holds the fewest pixels above Otsu's threshold of the brightness; of several the first.
+
+    Patches are counted row by row from the upper left.
+    """
+    counts = _counts(_bright(image), crop_width, crop_height)
+    return _patch(image, counts.argmin(), crop_width, crop_height)
+
+
+def _bright(image: Pixels) -> NDArray[np.bool_]:
+    """Pixels above Otsu's threshold of their brightness, the sum of the channels; none of an image of one brightness."""
+    brightness = image.sum(axis=2, dtype=np.int64)
+    above: NDArray[np.bool_] = brightness > threshold_otsu(brightness)  # type: ignore[no-untyped-call]
+    return above
+
+
+def _counts(bright: NDArray[np.bool_], crop_width: int, crop_height: int) -> NDArray[np.int64]:
+    """Bright pixels in each patch, by the row and column of its upper left pixel."""
+    sums = np.pad(bright.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    lower, upper = sums[crop_height:], sums[:-crop_height]
+    counts: NDArray[np.int64] = (
+        lower[:, crop_width:] - lower[:, :-crop_width] - upper[:, crop_width:] + upper[:, :-crop_width]
+    )
+    return counts
+
+
+def _patch(image: Pixels, place: np.intp, crop_width: int, crop_height: int) -> Pixels:
+    """The ``place``-th patch, row by row."""
+    upper, left = divmod(int(place), image.shape[1] - crop_width + 1)
+    return image[upper : upper + crop_height, left : left + crop_width]
+
+
 VIEW_FUNCTIONS: dict[str, Callable[[Pixels, int, int], Pixels]] = {
     "original": lambda image, crop_width, crop_height: image,
     **{view: _crop(view) for view in CROPS},
+    "forehead": forehead,
+    "otsu_foreground": otsu_foreground,
+    "otsu_background": otsu_background,
 }
 """A view's name and the function from (image, crop width, crop height) to its pixels."""

@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from nullcrop.config.names import ARCHITECTURES, VIEWS
+from nullcrop.config.names import ALL_VIEWS, ARCHITECTURES
 from nullcrop.figures.accuracy import NO_PIXELS
-from nullcrop.figures.style import ARCHITECTURE_LABELS, VIEW_LABELS
+from nullcrop.figures.style import VIEW_LABELS, colour_of, in_order, label_of
 
 Spec = dict[str, Any]
 
 VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
 """Version of the grammar for vl-convert, such as 6.4."""
 
-VIEW_ORDER = [*(VIEW_LABELS[view] for view in VIEWS), NO_PIXELS]
+VIEW_ORDER = [*(VIEW_LABELS[view] for view in ALL_VIEWS), NO_PIXELS]
 
 ALL = "all"
 
@@ -108,17 +108,19 @@ def looks_of(cells: pd.DataFrame) -> list[Look]:
     A series is told by its shape and dashes as well as by its colour.
     """
     looks: list[Look] = []
-    for architecture in (name for name in ARCHITECTURES if name in set(cells["architecture"])):
+    for architecture in in_order(cells["architecture"]):
         recipes = sorted(cells.loc[cells["architecture"] == architecture, "recipe"].unique())
         for recipe in recipes:
-            label = ARCHITECTURE_LABELS[architecture] + (f" ({recipe})" if len(recipes) > 1 else "")
+            label = label_of(architecture) + (f" ({recipe})" if len(recipes) > 1 else "")
             place = len(looks)
             looks.append(
                 Look(
                     label,
                     architecture,
                     recipe,
-                    f"var(--series-{architecture.replace('_', '-')}, var(--ink))",
+                    f"var(--series-{architecture.replace('_', '-')}, var(--ink))"
+                    if architecture in ARCHITECTURES
+                    else colour_of(architecture),
                     SHAPES[place % len(SHAPES)],
                     list(DASHES[place % len(DASHES)]),
                 )

@@ -14,7 +14,7 @@ from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.config.names import PUBLISHED, VIEWS
+from nullcrop.config.names import ALL_VIEWS, PUBLISHED
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
@@ -204,7 +204,7 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
         for one in archive.get("files", [])
         if "sha256" in one
     ]
-    stores = {view: _json(Path(paths.store, dataset, "views", f"{view}.json")) for view in VIEWS}
+    stores = {view: _json(Path(paths.store, dataset, "views", f"{view}.json")) for view in ALL_VIEWS}
     return files + [
         {"dataset": dataset, "file": f"pixels of the view {view}", "sha256": store["pixels_sha256"]}
         for view, store in stores.items()

@@ -11,10 +11,11 @@ from statsmodels.stats.proportion import proportion_confint
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.names import BASELINES, WITHOUT_PIXELS, base_split
 from nullcrop.figures.accuracy import NO_PIXELS
-from nullcrop.figures.style import ARCHITECTURE_LABELS, VIEW_LABELS
+from nullcrop.figures.style import VIEW_LABELS, label_of
 from nullcrop.report.charts import looks_of
 from nullcrop.report.facts import DatasetFacts, Facts
 from nullcrop.statistics.auroc import LEVEL
+from nullcrop.statistics.shares import images_tested
 
 RESULT_COLUMNS = (
     *("n", "accuracy", "wilson_low", "wilson_high", "no_information_rate"),
@@ -81,9 +82,7 @@ def compared(dataset: DatasetFacts, comparison: str) -> pd.DataFrame:
         f"mean of {n}" if pd.isna(seed) else str(seed)
         for seed, n in zip(table["seed"], table["seeds"], strict=True)
     ]
-    return described(table).assign(
-        seed=seeds, other=table["other"].map(lambda name: ARCHITECTURE_LABELS.get(name, name))
-    )
+    return described(table).assign(seed=seeds, other=table["other"].map(label_of))
 
 
 def verdicts(dataset: DatasetFacts) -> pd.DataFrame:
@@ -149,7 +148,7 @@ def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
     for (panel, view, series), group in done.groupby(["panel", "place", "series"], sort=False):
         value = group[measure].mean()
         if measure == "accuracy":
-            n = group["n"].mean()
+            n = images_tested(group)
             low, high = proportion_confint(value * n, n, alpha=1 - LEVEL, method="wilson")
             null = f"no-information rate {group['no_information_rate'].mean():.3f}"
         else:

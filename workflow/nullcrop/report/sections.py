@@ -17,7 +17,7 @@ from nullcrop.cell_facts import BEGUN, CellFacts, made_otherwise
 from nullcrop.config.definitions import LabelRule
 from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
-from nullcrop.figures.style import ARCHITECTURE_LABELS
+from nullcrop.figures.style import label_of
 from nullcrop.files import sha256_of
 from nullcrop.progress import duration
 from nullcrop.report import charts, frames, tables
@@ -472,11 +472,23 @@ def closing(facts: Facts) -> list[Block]:
     return [block for block in blocks if not block.empty]
 
 
+def _crop_sizes(facts: Facts) -> str:
+    """Size of the crops, and of which datasets it is another."""
+    of_config, project = facts.project.config.crop, facts.project
+    own = [
+        f"{project.definition(one.name).title} {size.width}×{size.height}"
+        for one in facts.datasets
+        if (size := project.crop(one.name)) != of_config
+    ]
+    sizes = f"{of_config.width}×{of_config.height} pixels" + (f" ({listed(own)})" if own else "")
+    return f"{sizes}, cut from the image as stored"
+
+
 def _methods(facts: Facts) -> Block:
     """Methods as run, from the resolved config."""
     config = facts.project.config
     pairs: Pairs = [
-        ("Crops", f"{config.crop.width}×{config.crop.height} pixels, cut from the image as stored"),
+        ("Crops", _crop_sizes(facts)),
         ("Device", config.device),
         (
             "Accuracy",
@@ -571,7 +583,7 @@ def _cost(facts: Facts) -> Block:
         [
             {
                 "dataset": state.cell.dataset,
-                "architecture": ARCHITECTURE_LABELS[state.cell.architecture],
+                "architecture": label_of(state.cell.architecture),
                 "hardware": state.record.get("hardware", ""),
                 "seconds": state.record["seconds"],
                 "energy": state.record.get("energy_kwh", math.nan),

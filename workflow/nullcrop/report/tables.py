@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from nullcrop.figures.style import ARCHITECTURE_LABELS, VIEW_LABELS
+from nullcrop.figures.style import VIEW_LABELS, label_of
 from nullcrop.progress import duration
 
 
@@ -209,7 +209,7 @@ SHARED_TABLE = {
 
 PUBLISHED_TABLE = {
     "where": Column("where"),
-    "architecture": Column("network", lambda name: ARCHITECTURE_LABELS.get(name, name)),
+    "architecture": Column("network", label_of),
     "view": Column("view", lambda name: VIEW_LABELS.get(name, name.replace("_", " "))),
     "statistic": Column("statistic"),
     "metric": Column("measure"),
@@ -230,7 +230,7 @@ CALIBRATION_TABLE = {
     "cue": Column("cue"),
     "strength": Column("strength", numeric=True),
     "split": Column("split"),
-    "architecture": Column("network", lambda name: ARCHITECTURE_LABELS.get(name, name)),
+    "architecture": Column("network", label_of),
     "method": Column("method"),
     "datasets": count("datasets"),
     "alarms": count("alarms"),

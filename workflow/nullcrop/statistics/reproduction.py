@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from nullcrop.config.definitions import Definition
-from nullcrop.config.names import CROPS
+from nullcrop.config.names import CROPS, EARLIER, PUBLISHED
 from nullcrop.errors import NullcropError
 from nullcrop.files import written_whole
 from nullcrop.progress import say
@@ -31,6 +31,9 @@ BALANCED_TABLES = ("Table 5", "Table 6", "Table 8", "Table 9")
 
 REGIONS = {"crops": CROPS, "corners": tuple(view for view in CROPS if view != "center")}
 """Words of the claims that stand for several views; `grid` in a statistic means all of them."""
+
+EARLIER_VIEWS = {"foreground": "otsu_foreground", "background": "otsu_background"}
+"""The forerunner's patches and the views that are cut by the same rule."""
 
 COLUMNS = [
     *("dataset", "where", "balanced", "architecture", "view", "statistic", "metric", "printed"),
@@ -56,13 +59,13 @@ class Printed:
 
 
 def printed_values(published: Published, definitions: Mapping[str, Definition]) -> list[Printed]:
-    """Every number of Tables 5 to 9 and every accuracy claimed in the text, in their order.
+    """Every number of Tables 5 to 9 and every accuracy claimed in the text, then the forerunner's, in their order.
 
     A table's columns are read for what they hold, not for what they are headed
     (:func:`~nullcrop.statistics.discrepancies.roles_of`); as headed where the numbers do not tell.
     A claim of `each` of several cells is one value for each of them.
     """
-    return [*_of_tables(published, definitions), *_of_claims(published)]
+    return [*_of_tables(published, definitions), *_of_claims(published), *_of_earlier(published)]
 
 
 def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, tolerance: float) -> pd.DataFrame:
@@ -102,9 +105,18 @@ def write_reproduction(
     tolerance: float,
     out: Path,
 ) -> None:
-    """Write :func:`compare_published` of a study's ``metrics`` table as CSV; say how many values were run."""
-    values = printed_values(read_published(published), definitions)
-    table = compare_published(values, read_metrics(metrics), tolerance)
+    """Write :func:`compare_published` of a study's ``metrics`` table as CSV; say how many values were run.
+
+    Named are all values of the papers (the study, its forerunner) of which ``metrics`` holds a dataset.
+    """
+    cells = read_metrics(metrics)
+    papers = [datasets for datasets in (PUBLISHED, EARLIER) if set(datasets) & set(cells["dataset"])]
+    values = [
+        value
+        for value in printed_values(read_published(published), definitions)
+        if any(value.dataset in datasets for datasets in papers)
+    ]
+    table = compare_published(values, cells, tolerance)
     with written_whole(out) as aside:
         table.to_csv(aside, index=False)
     run = table["reproduced"].notna()
@@ -163,6 +175,20 @@ def _of_claims(published: Published) -> Iterator[Printed]:
             )
 
 
+def _of_earlier(published: Published) -> Iterator[Printed]:
+    for row in published["earlier_study.csv"].to_dict("records"):
+        yield Printed(
+            row["dataset"],
+            f"Dhar and Shamir (2021), {row['table']}",
+            False,
+            (row["architecture"],),
+            (EARLIER_VIEWS.get(row["view"], row["view"]),),
+            "value",
+            "accuracy",
+            float(row["accuracy"]),
+        )
+
+
 def _reproduced(value: Printed, metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """What the cells gave, for each label rule, split and recipe under which all cells of ``value`` were run."""
     cells = metrics[
@@ -171,8 +197,9 @@ def _reproduced(value: Printed, metrics: pd.DataFrame) -> Iterator[dict[str, Any
         & metrics["view"].isin(value.views)
         & (metrics["split"].str.contains("_balanced") == value.balanced)
     ]
-    if cells.empty or "tp" not in cells:
-        return
+    # Precision, recall and F-1 of one class are those of two targets.
+    if value.metric != "accuracy":
+        cells = cells.dropna(subset=["tp"]) if "tp" in cells else cells.iloc[:0]
     for (labels, split, recipe), panel in cells.groupby(["labels", "split", "recipe"]):
         means = [mean_share(value.metric, runs) for _, runs in panel.groupby(["architecture", "view"])]
         # The largest of some of the cells is not the largest of all of them.

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
-from nullcrop.config.names import ARCHITECTURES, VIEWS, place_of_split
+from nullcrop.config.names import ALL_VIEWS, place_of_architecture, place_of_split
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json, sha256_of, sha256_of_lines, written_whole
 from nullcrop.progress import tracked
@@ -16,7 +16,7 @@ from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.families import Field, add_families, add_study_corrections
 from nullcrop.statistics.metrics import Answers, answers_of, cell_metrics
 
-ORDERS = {"view": VIEWS, "architecture": ARCHITECTURES}
+ORDERS = {"view": ALL_VIEWS}
 """Axes of the grid whose names have an order; splits have that of the protocols, then of the shuffles."""
 
 TEXT_COLUMNS = [*(name for name in CELL_COLUMNS if name != "seed"), "numerics"]
@@ -66,6 +66,24 @@ def read_histories(folders: Sequence[Path]) -> pd.DataFrame:
     for folder in tracked(folders, len(folders), "histories read"):
         cell = Cell.from_path("/".join(folder.parts[-len(CELL_COLUMNS) :]))
         tables.append(_read(folder / "history.csv").assign(**asdict(cell)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def read_answers(folders: Sequence[Path]) -> pd.DataFrame:
+    """Answers of finished cells, one row a test image: the cell's coordinates (CELL_COLUMNS), target and predicted.
+
+    Raises NullcropError, which names the file, when one is missing or cannot be read.
+    """
+    if not folders:
+        raise NullcropError("no finished cell was given, so there are no answers to read")
+    tables = []
+    for folder in tracked(folders, len(folders), "answers read"):
+        cell = Cell.from_path("/".join(folder.parts[-len(CELL_COLUMNS) :]))
+        predictions = read_predictions(folder)
+        lacking = [name for name in ("target", "predicted") if name not in predictions]
+        if lacking:
+            raise _damaged(folder / "predictions.csv", f"the column {listed(lacking)} is missing")
+        tables.append(predictions[["target", "predicted"]].assign(**asdict(cell)))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -163,6 +181,9 @@ def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Sort key of a coordinate: its place in the registry, or itself where there is none."""
     if column.name == "split":
         return column.map(place_of_split)
+    if column.name == "architecture":
+        places = sorted(set(column), key=place_of_architecture)
+        return column.map(places.index)
     order = ORDERS.get(str(column.name))
     return column if order is None else column.map({name: place for place, name in enumerate(order)})
 

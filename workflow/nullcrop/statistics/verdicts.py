@@ -10,14 +10,21 @@ import pandas as pd
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.models import Thresholds
-from nullcrop.config.names import BASELINES, WITHOUT_PIXELS, base_split, place_of_split
+from nullcrop.config.names import (
+    BASELINES,
+    BY_GROUP,
+    WITHOUT_PIXELS,
+    base_split,
+    place_of_split,
+    protocol_of,
+)
 from nullcrop.statistics.comparisons import BASELINE, LEAK, over_seeds
 from nullcrop.statistics.families import Field, role_of
 
 NO_EVIDENCE, WEAK, STRONG = "no evidence", "weak", "strong"
 TISSUE = "crops carry tissue"
 
-BY_TRUST = ("grouped", "official", "random")
+BY_TRUST = ("leave_one_group_out", "grouped", "official", "random", "tenfold")
 """Protocols, the one first whose verdict counts where a dataset has several."""
 
 
@@ -130,7 +137,7 @@ def judge(
 
 def _trust(split: str) -> tuple[int, int]:
     """Smallest for the split whose verdict is the one to quote."""
-    return BY_TRUST.index(split.partition("_")[0]), place_of_split(split)
+    return BY_TRUST.index(protocol_of(split)), place_of_split(split)
 
 
 def _protocol(split: str) -> str:
@@ -180,7 +187,7 @@ def _verdict(
         "images": round(family["n"].mean()),
         "units": round(family["units"].mean()),
         "group": group,
-        "group_aware": str(best["split"]).startswith("grouped"),
+        "group_aware": protocol_of(str(best["split"])) in BY_GROUP,
         "baselines": ", ".join(_baselines(best, here, comparisons, strength, threshold)),
         "shuffled_cells": len(shuffled),
         "shuffled_rejecting": int((shuffled["p_auroc"] <= thresholds.level).sum()),

@@ -1,4 +1,4 @@
-"""The networks. A new one is one line in ARCHITECTURES and one name in config/names.py."""
+"""The networks. A new one is one line in ARCHITECTURES and one name in config/names.py; those of timm need neither."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchvision import models
+
+from nullcrop.errors import NullcropError
+from nullcrop.training.timm_networks import build_timm, timm_config
 
 
 class LeNet5(nn.Module):
@@ -29,6 +32,34 @@ class LeNet5(nn.Module):
             nn.Linear(120, 84),
             nn.ReLU(),
             nn.Linear(84, num_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+
+class PcamCNN(nn.Module):
+    """Four convolutions with ReLU and max pooling, then two fully connected layers with dropout.
+
+    Of the model card of histoplastic-cancer-CNN-classifier (Maiuri 2025), which prints neither widths nor kernels:
+    here 3×3 without padding, 8, 16, 32 and 64 maps, and 100 units.
+    """
+
+    def __init__(self, num_classes: int, size: int) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        maps, side = 3, size
+        for wider in (8, 16, 32, 64):
+            blocks += [nn.Conv2d(maps, wider, 3), nn.ReLU(), nn.MaxPool2d(2)]
+            maps, side = wider, (side - 2) // 2
+        self.features = nn.Sequential(*blocks)
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(maps * side * side, 100),
+            nn.ReLU(),
+            nn.Dropout(0.25),
+            nn.Linear(100, num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -62,6 +93,16 @@ def _vgg16(num_classes: int, size: int, **options: Any) -> nn.Module:
     side = size // 32
     # At 224 pixels the maps already measure 7×7 and the pooling is the identity.
     network.avgpool = nn.Identity() if side == 7 else FixedAdaptivePool(side, 7)
+    return network
+
+
+def _alexnet(num_classes: int, size: int, **options: Any) -> nn.Module:
+    network: nn.Module = models.alexnet(num_classes=num_classes)
+    # Side of the maps: the first convolution, then three poolings of 3 by steps of 2.
+    side = (size - 7) // 4 + 1
+    for _ in range(3):
+        side = (side - 3) // 2 + 1
+    network.avgpool = nn.Identity() if side == 6 else FixedAdaptivePool(side, 6)
     return network
 
 
@@ -110,14 +151,34 @@ ARCHITECTURES = {
         models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1,
     ),
     "lenet5": Architecture(lambda num_classes, size, imagenet: LeNet5(num_classes, size), 20, (), None),
+    "alexnet": Architecture(_alexnet, 224, ("classifier.6",), models.AlexNet_Weights.IMAGENET1K_V1),
+    "pcam_cnn": Architecture(lambda num_classes, size, imagenet: PcamCNN(num_classes, size), 96, (), None),
 }
 
 IMAGENET_CLASSES = 1000
 
+Triple = tuple[float, ...]
+"""A value for each of the three channels."""
+
+IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
+IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+
 
 def input_size(name: str, wanted: int | None) -> int:
     """Input side in pixels: the recipe's ``wanted``, or the architecture's own."""
-    return wanted or ARCHITECTURES[name].input_size
+    if wanted:
+        return wanted
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name].input_size
+    return int(timm_config(name.removeprefix("timm:")).input_size[-1])
+
+
+def normalisation(name: str) -> tuple[Triple, Triple]:
+    """Mean and standard deviation by which each channel (0 … 1) is normalised: ImageNet's, or what timm says."""
+    if name in ARCHITECTURES:
+        return IMAGENET_MEAN, IMAGENET_STD
+    config = timm_config(name.removeprefix("timm:"))
+    return config.mean, config.std
 
 
 def build(
@@ -126,8 +187,11 @@ def build(
     """The network ``name`` with ``n_targets`` logits, for inputs of ``size`` pixels.
 
     ``seed`` decides every random weight. With ``state`` (an ImageNet state dict) the weights are
-    loaded and each head is replaced by a new layer with ``n_targets`` outputs.
+    loaded and each head is replaced by a new layer with ``n_targets`` outputs. Raises NullcropError when timm
+    has no such network.
     """
+    if name not in ARCHITECTURES:
+        return build_timm(name.removeprefix("timm:"), n_targets, size, seed, state)
     architecture = ARCHITECTURES[name]
     torch.manual_seed(seed)
     if state is None:
@@ -142,3 +206,26 @@ def build(
         new = nn.Linear(old.in_features, n_targets)  # type: ignore[arg-type]
         setattr(network.get_submodule(parent), attribute, new)
     return network
+
+
+def set_dropout(network: nn.Module, rate: float, name: str) -> None:
+    """Set the rate of every dropout layer; NullcropError when the network, called ``name``, has none."""
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Dropout)]
+    if not layers:
+        raise NullcropError(f"{name} has no dropout layer: leave `dropout` out of the recipe")
+    for layer in layers:
+        layer.p = rate
+
+
+def freeze_encoder(network: nn.Module, name: str) -> None:
+    """Let the last layer alone be trained; NullcropError when the network, called ``name``, is no encoder with a head."""
+    if name in ARCHITECTURES:
+        heads = [network.get_submodule(head) for head in ARCHITECTURES[name].heads]
+    else:
+        heads = [network.get_classifier()]  # type: ignore[operator]
+    trained = [parameter for head in heads for parameter in head.parameters()]
+    if not trained:
+        raise NullcropError(f"{name} has no head to be trained alone: leave `train: head` out of the recipe")
+    network.requires_grad_(False)
+    for parameter in trained:
+        parameter.requires_grad_(True)

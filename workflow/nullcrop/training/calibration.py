@@ -115,7 +115,7 @@ def _train(
 ) -> NDArray[np.float64]:
     """Log-odds of target 1 of the test images, by a network trained as a cell is."""
     device, size = torch.device("cpu"), input_size(cell.architecture, recipe.input_size)
-    images, targets = InputImages(pixels, size, device), torch.tensor(target)
+    images, targets = InputImages(pixels, size, device, cell.architecture), torch.tensor(target)
     network, optimizer = new_network(cell, recipe, 2, size, device)
     for epoch in range(1, recipe.epochs + 1):
         train_epoch(cell, recipe, epoch, network, optimizer, images, targets, rows["train"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nullcrop.files import written_whole
 from nullcrop.progress import say
@@ -22,7 +22,9 @@ def save_checkpoint(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     history: list[dict[str, Any]],
+    best: dict[str, Tensor] | None = None,
 ) -> None:
+    """Write the state after the last epoch of ``history`` to ``path``; ``best``: the weights of the best epoch."""
     # Through memory: on a full disk or quota torch.save itself says neither which file nor why.
     content = io.BytesIO()
     torch.save(
@@ -31,6 +33,7 @@ def save_checkpoint(
             "network": network.state_dict(),
             "optimizer": optimizer.state_dict(),
             "history": history,
+            "best": best,
         },
         content,
     )
@@ -42,27 +45,30 @@ def save_checkpoint(
 
 def resume(
     path: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer
-) -> list[dict[str, Any]]:
-    """Load the checkpoint into network and optimizer; return the history so far, empty if none fits."""
+) -> tuple[list[dict[str, Any]], dict[str, Tensor] | None]:
+    """Load the checkpoint into network and optimizer.
+
+    Returns the history so far, empty if no checkpoint fits, and the weights of the best epoch, where they were kept.
+    """
     if not path.is_file():
-        return []
+        return [], None
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         fits = saved["made_by"] == _maker(identity, network)
     # torch.load of a damaged file raises many kinds of errors; all mean: start again.
     except Exception as error:
         say(f"the checkpoint {path} cannot be read ({error}); training starts anew")
-        return []
+        return [], None
     if not fits:
         say(
             "the checkpoint was made from other inputs or parameters or on another machine; training starts anew"
         )
-        return []
+        return [], None
     network.load_state_dict(saved["network"])
     optimizer.load_state_dict(saved["optimizer"])
     history: list[dict[str, Any]] = saved["history"]
     say(f"resumed after epoch {len(history)}")
-    return history
+    return history, saved.get("best")
 
 
 def _maker(identity: str, network: nn.Module) -> str:

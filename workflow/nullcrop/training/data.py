@@ -9,21 +9,22 @@ from torch import Tensor
 
 from nullcrop.images.resize import resize
 from nullcrop.images.store import View
+from nullcrop.training.architectures import normalisation
 
 CACHE_BYTES = 2 * 1024**3
 """Resized images are kept in memory up to this size; beyond it each is resized every epoch."""
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 
 class InputImages:
-    """A view's images, resized to ``size`` pixels, normalised as ImageNet's, on ``device``."""
+    """A view's images, resized to ``size`` pixels, normalised as the network ``architecture`` takes them, on ``device``."""
 
-    def __init__(self, view: View | Sequence[NDArray[np.uint8]], size: int, device: torch.device) -> None:
+    def __init__(
+        self, view: View | Sequence[NDArray[np.uint8]], size: int, device: torch.device, architecture: str
+    ) -> None:
         self._view, self._size, self._device = view, size, device
-        self._mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1)
-        self._std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1)
+        self._mean, self._std = (
+            torch.tensor(values, device=device).view(3, 1, 1) for values in normalisation(architecture)
+        )
         self._resized: dict[int, NDArray[np.uint8]] = {}
         self._keep = len(view) * size * size * 3 <= CACHE_BYTES
 

@@ -3,9 +3,11 @@
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import timm
 import torch
 import torchvision
 from numpy.typing import NDArray
@@ -18,7 +20,8 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
 from nullcrop.images.store import View
 from nullcrop.progress import duration, say, tracked
-from nullcrop.training.architectures import build, input_size
+from nullcrop.training.architectures import build, freeze_encoder, input_size, set_dropout
+from nullcrop.training.augmentation import augmented
 from nullcrop.training.cells import (
     CHECKPOINT,
     bring_out,
@@ -33,7 +36,9 @@ from nullcrop.training.cells import (
 )
 from nullcrop.training.checkpoint import resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
+from nullcrop.training.energy import EnergyMeter
 from nullcrop.training.numerics import Numerics, check_demand, device_name, set_numerics
+from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 from nullcrop.training.streams import stream_seed
 from nullcrop.training.weights import read_weights
 
@@ -87,17 +92,19 @@ def keep_cell(job: CellJob) -> str:
 def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, identity: str) -> None:
     started = time.monotonic()
     size = input_size(job.cell.architecture, job.recipe.input_size)
-    images = InputImages(view, size, numerics.device)
+    images = InputImages(view, size, numerics.device, job.cell.architecture)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
     rows = rows_of_parts(split)
     n_targets = int(split["target"].max()) + 1
 
     pretrained = read_weights(job.cell.architecture, job.weights) if job.weights else None
     network, optimizer = new_network(job.cell, job.recipe, n_targets, size, numerics.device, pretrained)
-    history = resume(job.work / CHECKPOINT, identity, network, optimizer)
+    history, best = resume(job.work / CHECKPOINT, identity, network, optimizer)
 
-    for epoch in range(len(history) + 1, job.recipe.epochs + 1):
-        epoch_started = time.monotonic()
+    while not is_over(job.recipe, history):
+        epoch, epoch_started, meter = len(history) + 1, time.monotonic(), EnergyMeter(numerics.device)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(job.recipe, history)
         train_loss, train_accuracy = train_epoch(
             job.cell, job.recipe, epoch, network, optimizer, images, targets, rows["train"]
         )
@@ -111,10 +118,13 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
                 "val_loss": functional.cross_entropy(logits, truth).item(),
                 "val_accuracy": (logits.argmax(1) == truth).double().mean().item(),
                 "seconds": time.monotonic() - epoch_started,
+                "energy_kwh": meter.kwh(),
             }
         )
+        if job.recipe.tested == "best" and best_epoch(history) == epoch:
+            best = {name: values.clone() for name, values in network.state_dict().items()}
         if epoch < job.recipe.epochs:
-            save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history)
+            save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history, best)
         last = history[-1]
         left = sum(row["seconds"] for row in history) / epoch * (job.recipe.epochs - epoch)
         say(
@@ -123,6 +133,8 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
             f"{duration(last['seconds'])}, {duration(left)} left"
         )
 
+    if best is not None:
+        network.load_state_dict(best)
     logits = predict(network, images, rows["test"], job.recipe.batch_size)
     if not torch.isfinite(logits).all():
         raise NullcropError(
@@ -141,10 +153,14 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
             "numerics": numerics.name,
             "identity": identity,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "tested_epoch": best_epoch(history) if best is not None else len(history),
             "seconds": sum(row["seconds"] for row in history),
+            "energy_kwh": _energy_of(history),
             "seconds_of_this_run": time.monotonic() - started,
             "hardware": device_name(numerics.device),
-            "versions": versions(torch=torch.__version__, torchvision=torchvision.__version__),
+            "versions": versions(
+                torch=torch.__version__, torchvision=torchvision.__version__, timm=timm.__version__
+            ),
         },
     )
 
@@ -157,10 +173,19 @@ def new_network(
     device: torch.device,
     pretrained: dict[str, Tensor] | None = None,
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """The network of ``cell`` before its first step, for inputs of ``size`` pixels, and its optimiser."""
+    """The network of ``cell`` before its first step, for inputs of ``size`` pixels, and its optimiser.
+
+    Raises NullcropError when the recipe asks for dropout or a frozen encoder that the network does not have.
+    """
     seed = stream_seed(cell.seed, cell.architecture, "weights")
-    network = build(cell.architecture, n_targets, size, seed, pretrained).to(device)
-    return network, torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+    outputs = 1 if recipe.output == "sigmoid" and n_targets == 2 else n_targets
+    network = build(cell.architecture, outputs, size, seed, pretrained).to(device)
+    if recipe.dropout is not None:
+        set_dropout(network, recipe.dropout, cell.architecture)
+    if recipe.train == "head":
+        freeze_encoder(network, cell.architecture)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return network, torch.optim.Adam(trained, lr=recipe.learning_rate, fused=True)
 
 
 def train_epoch(
@@ -178,7 +203,8 @@ def train_epoch(
     ``targets`` has one entry an image; ``rows`` are those that are trained on. Raises NullcropError
     when the loss is no longer a number.
     """
-    network.train()
+    # A frozen encoder's batch statistics are frozen too.
+    network.train(recipe.train == "all")
     order = np.random.default_rng(stream_seed(cell.seed, cell.architecture, "order", epoch)).permutation(rows)
     loss_sum = torch.zeros((), dtype=torch.float64, device=targets.device)
     correct = torch.zeros((), dtype=torch.int64, device=targets.device)
@@ -187,11 +213,17 @@ def train_epoch(
         # Dropout of each step has a seed of its own, so that a resumed run draws the same masks.
         _seed(stream_seed(cell.seed, cell.architecture, "dropout", epoch, step), targets.device)
         truth = targets[batch]
-        output = network(images.batch(batch))
-        logits = output if isinstance(output, Tensor) else output.logits
+        inputs = images.batch(batch)
+        if recipe.flips or recipe.rotation:
+            drawn = stream_seed(cell.seed, cell.architecture, "augmentation", epoch, step)
+            inputs = augmented(inputs, recipe, drawn)
+        output = network(inputs)
+        logits = _logits(output if isinstance(output, Tensor) else output.logits)
         loss = main_loss = functional.cross_entropy(logits, truth)
         if not isinstance(output, Tensor):  # InceptionV3 in training has a second, auxiliary answer
-            loss = loss + recipe.auxiliary_weight * functional.cross_entropy(output.aux_logits, truth)
+            loss = loss + recipe.auxiliary_weight * functional.cross_entropy(
+                _logits(output.aux_logits), truth
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -204,6 +236,17 @@ def train_epoch(
             f"try a learning rate below {recipe.learning_rate:g}; nothing was written"
         )
     return mean_loss, correct.item() / len(order)
+
+
+def _logits(output: Tensor) -> Tensor:
+    """A logit a target. One output is the log-odds of target 1: beside a zero, its cross-entropy is the binary one."""
+    return functional.pad(output, (1, 0)) if output.shape[1] == 1 else output
+
+
+def _energy_of(history: list[dict[str, Any]]) -> float | None:
+    """kWh of all epochs; None where one could not be measured."""
+    measured = [row["energy_kwh"] for row in history if row["energy_kwh"] is not None]
+    return sum(measured) if measured and len(measured) == len(history) else None
 
 
 def _seed(seed: int, device: torch.device) -> None:
@@ -222,7 +265,7 @@ def _seed(seed: int, device: torch.device) -> None:
 def predict(network: nn.Module, images: InputImages, rows: NDArray[np.int64], batch_size: int) -> Tensor:
     """Logits of the given rows, shape (rows, targets), in evaluation mode."""
     network.eval()
-    return torch.cat([network(images.batch(batch)) for batch in batches(rows, batch_size)])
+    return torch.cat([_logits(network(images.batch(batch))) for batch in batches(rows, batch_size)])
 
 
 def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
@@ -235,4 +278,6 @@ def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
         "imagenet": job.weights is not None,
         "numerics": numerics.name,
     }
+    if job.weights and job.cell.architecture.startswith("timm:"):
+        content["weights"] = job.weights.name  # it ends in the file's hash
     return identity_of(content)

@@ -1,11 +1,16 @@
 """ImageNet checkpoints: fetched outside compute jobs, verified by the hash in their name."""
 
+import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from timm.models import load_state_dict
 from torch import Tensor
 from torch.hub import download_url_to_file
 
@@ -52,8 +57,56 @@ def fetch_weights(architecture: str, out: Path, url: str | None = None) -> None:
         _verify(aside, _hash_prefix(name), name)
 
 
+def fetch_checkpoint(
+    repository: str, revision: str, file: str, out: Path, endpoint: str | None = None
+) -> None:
+    """Put ``file`` of a Hugging Face ``repository`` at one ``revision`` at ``out``, whose name ends in its SHA-256.
+
+    A gated repository is asked with the user's own token (the environment's HF_TOKEN), which is neither stored nor
+    printed. ``endpoint`` replaces huggingface.co. Raises NullcropError that says what to do when no file comes,
+    or another one.
+    """
+    page = f"https://huggingface.co/{repository}"
+    token = os.environ.get("HF_TOKEN")
+    say(f"downloading {file} of {page} at {revision}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=out.parent, prefix=".fetching") as folder,
+        written_whole(out) as aside,
+    ):
+        try:
+            fetched = hf_hub_download(
+                repository, file, revision=revision, local_dir=folder, token=token or False, endpoint=endpoint
+            )
+        # Without a token a gated repository may answer as if there were none.
+        except (GatedRepoError, RepositoryNotFoundError):
+            raise NullcropError(
+                f"{page} does not give its files to everyone: "
+                + (
+                    "the account of HF_TOKEN has no access; ask for it on that page"
+                    if token
+                    else "ask for access on that page and set HF_TOKEN to a token of your account"
+                )
+                + f" (if there is no such repository, correct `weights:` in the config); or put the file at {out}"
+            ) from None
+        # The hub's client, its transport and the system each have their own errors; all mean that no file came.
+        except Exception as error:
+            raise NullcropError(
+                f"cannot download {file} of {page} at {revision} ({str(error).partition(chr(10))[0]}); "
+                f"fetch it on a machine with internet and put it at {out}"
+            ) from None
+        shutil.move(fetched, aside)
+        _verify(aside, _hash_prefix(out.name), f"{file} of {page}")
+
+
 def read_weights(architecture: str, path: Path) -> dict[str, Tensor]:
     """The checkpoint's tensors by today's layer names, after its hash was verified."""
+    if architecture not in ARCHITECTURES:
+        if not path.is_file():
+            raise NullcropError(f"there is no checkpoint at {path}: fetch it and put it there")
+        _verify(path, _hash_prefix(path.name), str(path))
+        tensors: dict[str, Tensor] = load_state_dict(str(path), device="cpu", weights_only=True)
+        return tensors
     url = checkpoint_url(architecture)
     if not path.is_file():
         raise NullcropError(f"there is no checkpoint at {path}: fetch {url} and put it there")
@@ -66,7 +119,7 @@ def read_weights(architecture: str, path: Path) -> dict[str, Tensor]:
 
 
 def _hash_prefix(name: str) -> str:
-    match = re.search(r"-([0-9a-f]{8,})\.pth$", name)
+    match = re.search(r"-([0-9a-f]{8,})\.(?:pth|safetensors|bin)$", name)
     if match is None:
         raise NullcropError(f"the checkpoint's name {name} does not end in a hash, so it cannot be verified")
     return match[1]
