@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import timm
 import torch
 import torchvision
 from numpy.typing import NDArray
@@ -40,6 +39,7 @@ from nullcrop.training.energy import EnergyMeter
 from nullcrop.training.numerics import Numerics, check_demand, device_name, set_numerics
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 from nullcrop.training.streams import stream_seed
+from nullcrop.training.timm_networks import timm_versions
 from nullcrop.training.weights import read_weights
 
 
@@ -159,7 +159,9 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
             "seconds_of_this_run": time.monotonic() - started,
             "hardware": device_name(numerics.device),
             "versions": versions(
-                torch=torch.__version__, torchvision=torchvision.__version__, timm=timm.__version__
+                torch=torch.__version__,
+                torchvision=torchvision.__version__,
+                **timm_versions(job.cell.architecture),
             ),
         },
     )

@@ -1,20 +1,34 @@
-"""Networks of timm by name (`timm:NAME`): what timm knows of them, and how one is built."""
+"""Networks of timm by name (`timm:NAME`): what timm knows of them, and how one is built.
 
-from typing import Any
+timm is imported where it is asked: that takes longer than importing torch, and no other cell waits for it.
+"""
 
-import timm
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import torch
-from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from nullcrop.errors import NullcropError
 
+if TYPE_CHECKING:
+    from timm.models import PretrainedCfg
 
-def timm_config(name: str) -> PretrainedCfg:
+
+def timm_versions(architecture: str) -> dict[str, str]:
+    """timm's version, where ``architecture`` is one of its networks."""
+    return {"timm": version("timm")} if architecture.startswith("timm:") else {}
+
+
+def timm_config(name: str) -> "PretrainedCfg":
     """What timm knows of ``name`` (without `timm:`), input size and normalisation among it.
 
     Raises NullcropError when timm has no such network.
     """
+    import timm
+    from timm.models import PretrainedCfg
+
     if not timm.is_model(name):
         near = timm.list_models(f"*{name.partition('.')[0]}*")[:5]
         raise NullcropError(
@@ -43,7 +57,17 @@ def build_timm(name: str, outputs: int, size: int, seed: int, state: dict[str, T
         return _create(name, seed, options)
 
 
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Tensors of a published checkpoint, safetensors or torch's own kind."""
+    from timm.models import load_state_dict
+
+    tensors: dict[str, Tensor] = load_state_dict(str(path), device="cpu", weights_only=True)
+    return tensors
+
+
 def _create(name: str, seed: int, options: dict[str, Any]) -> nn.Module:
+    import timm
+
     torch.manual_seed(seed)
     try:
         network: nn.Module = timm.create_model(name, **options)

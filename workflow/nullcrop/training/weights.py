@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import torch
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-from timm.models import load_state_dict
 from torch import Tensor
 from torch.hub import download_url_to_file
 
@@ -18,6 +17,7 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of, written_whole
 from nullcrop.progress import say
 from nullcrop.training.architectures import ARCHITECTURES
+from nullcrop.training.timm_networks import read_checkpoint
 
 
 def checkpoint_url(architecture: str) -> str:
@@ -105,8 +105,7 @@ def read_weights(architecture: str, path: Path) -> dict[str, Tensor]:
         if not path.is_file():
             raise NullcropError(f"there is no checkpoint at {path}: fetch it and put it there")
         _verify(path, _hash_prefix(path.name), str(path))
-        tensors: dict[str, Tensor] = load_state_dict(str(path), device="cpu", weights_only=True)
-        return tensors
+        return read_checkpoint(path)
     url = checkpoint_url(architecture)
     if not path.is_file():
         raise NullcropError(f"there is no checkpoint at {path}: fetch {url} and put it there")
