@@ -47,7 +47,7 @@ def test_an_audit_in_memory_equals_the_cells_of_the_same_files(kind: str, tmp_pa
     cell = Cell("toy", "printed", "grouped", "bottom_left", "lenet5", "mine", source.seed)
     view = tmp_path / "views" / "bottom_left.json"
     work = tmp_path / "work"
-    train_cell(CellJob(cell, RECIPE, view, split, None, "cpu", 1, tmp_path / cell.path, work))
+    train_cell(CellJob(cell, RECIPE, view, split, None, "cpu", 1, None, tmp_path / cell.path, work))
     fit_baselines(
         BaselinesJob(
             dataset="toy",

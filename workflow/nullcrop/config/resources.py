@@ -23,7 +23,7 @@ named: 100."""
 
 SLOWER_ON_A_CPU = 40
 
-INPUT_SIDE = {"inception_v3": 299, "lenet5": 20}
+INPUT_SIDE = {"inception_v3": 299, "lenet5": 20, "pcam_cnn": 96}
 """Input side in pixels; what is not named: 224."""
 
 RESIZED_A_SECOND = {"original": 150}

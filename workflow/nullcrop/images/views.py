@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label
-from skimage.filters import threshold_otsu
 
 from nullcrop.config.names import CROPS
 
@@ -56,6 +54,8 @@ def otsu_foreground(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
     Objects are 8-connected pixels above Otsu's threshold (1979) of the brightness, more than
     SMALLEST_OBJECT of them. Where there is none, the patch that holds the most bright pixels.
     """
+    from scipy.ndimage import find_objects, label
+
     bright = _bright(image)
     objects, _ = label(bright, structure=np.ones((3, 3)))
     sizes = np.bincount(objects.ravel())[1:]
@@ -79,6 +79,8 @@ def otsu_background(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
 
 def _bright(image: Pixels) -> NDArray[np.bool_]:
     """Pixels above Otsu's threshold of their brightness, the sum of the channels; none of an image of one brightness."""
+    from skimage.filters import threshold_otsu
+
     brightness = image.sum(axis=2, dtype=np.int64)
     above: NDArray[np.bool_] = brightness > threshold_otsu(brightness)  # type: ignore[no-untyped-call]
     return above

@@ -6,7 +6,6 @@ Both count everything that ran on the device meanwhile, not this process alone.
 from collections.abc import Callable
 from pathlib import Path
 
-import pynvml
 import torch
 
 JOULES_A_KWH = 3.6e6
@@ -52,6 +51,8 @@ def _joules(path: Path) -> float:
 
 
 def _gpu_counters(device: torch.device) -> Callable[[], dict[str, tuple[float, float]]]:
+    import pynvml
+
     def read() -> dict[str, tuple[float, float]]:
         try:
             pynvml.nvmlInit()

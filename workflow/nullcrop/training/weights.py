@@ -8,8 +8,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from torch import Tensor
 from torch.hub import download_url_to_file
 
@@ -66,6 +64,9 @@ def fetch_checkpoint(
     printed. ``endpoint`` replaces huggingface.co. Raises NullcropError that says what to do when no file comes,
     or another one.
     """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
     page = f"https://huggingface.co/{repository}"
     token = os.environ.get("HF_TOKEN")
     say(f"downloading {file} of {page} at {revision}")
