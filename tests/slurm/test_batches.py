@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from .conftest import TOY_STUDY, Checkout
+from tests.workflow.conftest import TOY_STUDY, Checkout
 
 CELLS = Path("results/cells/one/printed/grouped")
 LOGS = Path("results/logs/train_cell/one")
