@@ -71,7 +71,7 @@ lint: $(ENV)
 
 .PHONY: test
 test: lint
-	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --durations 20
+	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations 20
 
 .PHONY: bench
 bench: $(ENV)
