@@ -1,20 +1,21 @@
 """How long all statistics of the study's grid take: 13 datasets × 24 networks, on predictions of the real sizes.
 
-    PYTHONPATH=workflow python benchmarks/grid_statistics.py
+    PYTHONPATH=workflow python benchmarks/grid_statistics.py [--jobs N] [--datasets idc isic_2019 …]
 
 Generates predictions (targets, groups and test sizes as the releases have them, scores at random with a
-little signal), then runs the commands of the workflow as it does, one process each and one dataset after the
-other. Prints seconds and peak memory of each dataset, and the total. Peak memory is the largest of any process.
+little signal), then runs the commands of the workflow as it does: one process each, as many datasets side by
+side as there are cores, the largest test sets first. Prints for each dataset seconds on the clock, seconds of CPU and
+peak memory, and the same of all.
 """
 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -90,47 +91,58 @@ def generate(results: Path, dataset: str) -> list[Cell]:
     return cells
 
 
-def run(*arguments: str) -> None:
-    """One command of the workflow, in a process of its own."""
-    subprocess.run([sys.executable, "-m", "nullcrop", *arguments], check=True, stderr=subprocess.DEVNULL)
+def run(*arguments: str) -> tuple[float, float]:
+    """One command of the workflow, in a process of its own: its seconds of CPU and its peak memory in MB."""
+    process = subprocess.Popen([sys.executable, "-m", "nullcrop", *arguments], stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), arguments[0])
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def evaluate(results: Path, dataset: str, cells: list[Cell]) -> None:
-    """What the workflow does with one dataset's cells."""
+def evaluate(results: Path, dataset: str, cells: list[Cell]) -> tuple[float, float, float]:
+    """What the workflow does with one dataset's cells: seconds, seconds of CPU and peak memory in MB."""
     definition, folder = f"config/datasets/{dataset}.yaml", results / "studies" / "main" / dataset
     folded = ("--cells", fold_cells(cells))
     field = ("--field", read_definition(definition).field, "--level", "0.05")
     metrics, comparisons = str(folder / "metrics.csv"), str(folder / "comparisons.csv")
-    run("compute-metrics", *folded, "--results", str(results), *field, "--out", metrics)
-    run("compare-cells", *folded, "--results", str(results), "--out", comparisons)
-    run(
-        *("judge-dataset", "--metrics", metrics, "--comparisons", comparisons, *folded),
-        *("--definition", definition, "--thresholds", Thresholds().model_dump_json()),
-        *("--out", str(folder / "verdicts.csv")),
-    )
+    start = time.monotonic()
+    used = [
+        run("compute-metrics", *folded, "--results", str(results), *field, "--out", metrics),
+        run("compare-cells", *folded, "--results", str(results), "--out", comparisons),
+        run(
+            *("judge-dataset", "--metrics", metrics, "--comparisons", comparisons, *folded),
+            *("--definition", definition, "--thresholds", Thresholds().model_dump_json()),
+            *("--out", str(folder / "verdicts.csv")),
+        ),
+    ]
+    cpu, peak = zip(*used, strict=True)
+    return time.monotonic() - start, sum(cpu), max(peak)
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
-    names = parser.parse_args().datasets
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="datasets side by side")
+    options = parser.parse_args()
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"  # as the workflow's rules, which ask for one thread
-    total = used = 0.0
-    with tempfile.TemporaryDirectory() as work:
-        print("dataset            images  seconds  of CPU")
-        for name in names:
-            cells = generate(Path(work), name)
-            start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-            evaluate(Path(work), name, cells)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            wall = time.monotonic() - start
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            total, used = total + wall, used + cpu
-            print(f"{name:16}  {SIZES[name][1]:7}  {wall:7.1f}  {cpu:6.1f}", flush=True)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(json.dumps({"seconds": round(total, 1), "cpu_seconds": round(used, 1), "peak_mb": round(peak)}))
+    names = sorted(options.datasets, key=lambda name: -SIZES[name][1])
+    with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(options.jobs) as pool:
+        cells = {name: generate(Path(work), name) for name in names}
+        start = time.monotonic()
+        running = {name: pool.submit(evaluate, Path(work), name, cells[name]) for name in names}
+        print("dataset            images  seconds  of CPU  peak MB")
+        for name, job in running.items():
+            seconds, cpu, peak = job.result()
+            print(f"{name:16}  {SIZES[name][1]:7}  {seconds:7.1f}  {cpu:6.1f}  {peak:7.0f}", flush=True)
+        total = time.monotonic() - start
+    results = [job.result() for job in running.values()]
+    cpu, peak = sum(one[1] for one in results), max(one[2] for one in results)
+    print(f"all, {options.jobs} at a time    {total:13.1f}  {cpu:6.1f}  {peak:7.0f} (each process)")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from nullcrop.figures.style import (
     save_figure,
     wrapped,
 )
-from nullcrop.statistics.shares import images_tested
+from nullcrop.statistics.shares import images_tested, no_information_rates
 
 GROUP_WIDTH = 0.84
 """Share of the space between two views that their bars and marks fill."""
@@ -136,7 +136,10 @@ def plot_accuracy(
 def _shown(metrics: pd.DataFrame) -> pd.DataFrame:
     """The cells trained on true targets; what sees no pixel stands beside the views."""
     true = metrics[metrics["split"].map(lambda split: base_split(split)[1] == 0)]
-    return true.assign(view=true["view"].where(~true["architecture"].isin(WITHOUT_PIXELS), NO_PIXELS))
+    return true.assign(
+        view=true["view"].where(~true["architecture"].isin(WITHOUT_PIXELS), NO_PIXELS),
+        no_information_rate=no_information_rates(true),
+    )
 
 
 def _series(metrics: pd.DataFrame) -> list[Series]:
@@ -341,7 +344,8 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
     ]
     if "tenfold" in set(metrics["split"].map(protocol_of)):
         sentences.append(
-            "Seeds of tenfold are the folds of a cross-validation: its error bars are for the images of all folds."
+            "Seeds of tenfold are the folds of a cross-validation: its error bars and its no-information rate are "
+            "those of all folds' images."
         )
     if metrics["chance"].iloc[0] < 0.5:
         sentences.append("Dotted line: chance, one over the number of classes.")

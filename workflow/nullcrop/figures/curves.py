@@ -66,7 +66,9 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
     means = histories.groupby([*ROW, "view", "recipe", "epoch"])[list(PARTS)].mean()
     width = max(6.8, 0.9 + 1.35 * len(views))
     with figure_style():
-        caption = wrapped(_caption(histories), width - 0.2, SMALL_SIZE)
+        # Not from zero: what is looked for is the rise, and lines carry no area.
+        bottom = max(0.0, np.floor(means.min().min() * 10 - 0.2) / 10)
+        caption = wrapped(_caption(histories, bottom), width - 0.2, SMALL_SIZE)
         height = 1.5 + 1.15 * len(rows) + 0.14 * len(caption.splitlines())
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(len(rows), len(views), sharex=True, sharey=True, squeeze=False)
@@ -77,8 +79,7 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
                 _draw_panel(ax, means, (*row, view), recipes)
         for ax, view in zip(axes[0], views, strict=True):
             ax.set_title(VIEW_LABELS[view])
-        # Not from zero: what is looked for is the rise, and lines carry no area.
-        axes[0, 0].set_ylim(np.floor(means.min().min() * 10 - 0.2) / 10, 1.02)
+        axes[0, 0].set_ylim(bottom - 0.02, 1.02)
         axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes[0, 0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
         figure.legend(
@@ -109,9 +110,10 @@ def _draw_panel(ax: Axes, means: pd.DataFrame, panel: tuple[str, ...], recipes: 
         curve = means.xs((*panel, recipe))
         colour = _paler(colour_of(panel[2]), PALER[place % len(PALER)])
         for part, (_, dashes) in PARTS.items():
-            # A single epoch is a point, which a line alone would not show.
+            # A single epoch is a point, which a line alone would not show; many would hide how the line is drawn.
+            marker = "o" if len(curve) == 1 else ""
             (line,) = ax.plot(
-                curve.index, curve[part], dashes, color=colour, linewidth=1.5, marker="o", markersize=2
+                curve.index, curve[part], dashes, color=colour, linewidth=1.5, marker=marker, markersize=3
             )
             line.set_path_effects([withStroke(linewidth=2.5, foreground="#808080")])
 
@@ -136,7 +138,7 @@ def _legend(recipes: list[str]) -> list[Line2D]:
     return handles
 
 
-def _caption(histories: pd.DataFrame) -> str:
+def _caption(histories: pd.DataFrame, bottom: float) -> str:
     seeds = histories["seed"].nunique()
     return (
         f"Split: {listed(sorted(histories['split'].unique()))}; label rule: "

@@ -26,7 +26,7 @@ from nullcrop.figures.style import (
     save_figure,
     wrapped,
 )
-from nullcrop.statistics.shares import SHARES, mean_share
+from nullcrop.statistics.shares import SHARES, mean_share, no_information_rates
 
 NAMES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F-1"}
 
@@ -150,7 +150,7 @@ def _pale(colour: str) -> tuple[float, float, float]:
 def _draw_blind_answer(ax: Axes, panel: pd.DataFrame, metric: str) -> None:
     share = (panel["positives"] / panel["n"]).mean()
     heights = {
-        "accuracy": (panel["no_information_rate"].mean(), "no-information\nrate"),
+        "accuracy": (no_information_rates(panel).mean(), "no-information\nrate"),
         "precision": (share, "all called\npositive"),
         "f1": (2 * share / (1 + share), "all called\npositive"),
     }

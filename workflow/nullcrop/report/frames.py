@@ -15,7 +15,7 @@ from nullcrop.figures.style import VIEW_LABELS, label_of
 from nullcrop.report.charts import looks_of
 from nullcrop.report.facts import DatasetFacts, Facts
 from nullcrop.statistics.auroc import LEVEL
-from nullcrop.statistics.shares import images_tested
+from nullcrop.statistics.shares import images_tested, no_information_rates
 
 RESULT_COLUMNS = (
     *("n", "accuracy", "wilson_low", "wilson_high", "no_information_rate"),
@@ -110,6 +110,7 @@ def grid_rows(facts: Facts) -> pd.DataFrame:
         )
     table = pd.concat(tables, ignore_index=True)
     table = table.reindex(columns=list(dict.fromkeys([*table, *RESULT_COLUMNS])))
+    table["no_information_rate"] = no_information_rates(table)
     looks = looks_of(table)
     labels = {(look.architecture, look.recipe): place for place, look in enumerate(looks)}
     columns = [labels[pair] for pair in zip(table["architecture"], table["recipe"], strict=True)]
@@ -144,6 +145,7 @@ def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
     the AUROC the mean of the seeds' own. It is never the spread over seeds.
     """
     done = cells[cells["state"] == "done"]
+    done = done.assign(no_information_rate=no_information_rates(done))
     rows: list[dict[str, Any]] = []
     for (panel, view, series), group in done.groupby(["panel", "place", "series"], sort=False):
         value = group[measure].mean()

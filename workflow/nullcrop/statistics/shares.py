@@ -1,4 +1,4 @@
-"""Accuracy, precision, recall and F-1 as means over seeds, each with an interval."""
+"""Accuracy, precision, recall and F-1 as means over seeds, each with an interval, and what stands beside them."""
 
 from typing import Any
 
@@ -54,3 +54,23 @@ def images_tested(runs: pd.DataFrame) -> int:
     if protocol_of(str(runs["split"].iloc[0])) == "tenfold":
         return round(runs.groupby(runs["seed"] // 10)["n"].sum().mean())
     return int(runs["n"].iloc[0])
+
+
+def no_information_rates(runs: pd.DataFrame) -> "pd.Series[float]":
+    """The no-information rate to hold each row of ``runs`` against, in their order.
+
+    ``runs`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it; rows without a
+    result keep NaN. It is the cell's own, but for `tenfold`: there it is the rate of all folds of a draw together,
+    because small folds hold their largest class by accident, each another one.
+    """
+    rates = runs["no_information_rate"].copy()
+    folds = runs[(runs["split"].map(protocol_of) == "tenfold") & rates.notna()]
+    for _, draw in folds.groupby(["dataset", "labels", "split", folds["seed"] // 10]):
+        tested = draw.drop_duplicates("seed")
+        if "positives" in tested and tested["positives"].notna().all():
+            positives = tested["positives"].sum()
+            counts = np.array([tested["n"].sum() - positives, positives], float)
+        else:
+            counts = tested.filter(regex=r"^count_\d+$").sum().to_numpy(float)
+        rates[draw.index] = counts.max() / counts.sum()
+    return rates

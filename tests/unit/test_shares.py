@@ -1,0 +1,61 @@
+"""No-information rates of whole cross-validations, against scikit-learn's blind answer on all images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
+
+from nullcrop.statistics.metrics import answers_of, cell_metrics
+from nullcrop.statistics.shares import no_information_rates
+
+
+def cell_of(target: np.ndarray, n_targets: int, **coordinates) -> dict:
+    """A cell's row in the table of metrics, its answers without meaning."""
+    logits = {f"logit_{k}": np.linspace(-1, 1, len(target)) * k for k in range(n_targets)}
+    predictions = pd.DataFrame({"group": "", "target": target, "predicted": 0, **logits})
+    coordinates = {"dataset": "d", "labels": "printed", "view": "original", **coordinates}
+    return {**coordinates, **cell_metrics(answers_of(predictions, n_targets))}
+
+
+def blind_accuracy(target: np.ndarray) -> float:
+    """What the largest class of these very images reaches."""
+    blind = DummyClassifier(strategy="most_frequent").fit(np.zeros((len(target), 1)), target)
+    return blind.score(np.zeros((len(target), 1)), target)
+
+
+@given(st.integers(2, 5), st.integers(0, 2**32 - 1), st.lists(st.integers(1, 12), min_size=2, max_size=10))
+def test_folds_of_one_draw_share_the_rate_of_all_their_images(n_targets, seed, sizes):
+    rng = np.random.default_rng(seed)
+    folds = [rng.integers(0, n_targets, size) for size in sizes]
+    # Two networks each: images are counted once, whoever answered.
+    rows = [
+        cell_of(target, n_targets, split="tenfold", seed=10 + fold, architecture=name)
+        for name in ("lenet5", "resnet50")
+        for fold, target in enumerate(folds)
+    ]
+    rates = no_information_rates(pd.DataFrame(rows))
+    assert rates.to_list() == pytest.approx([blind_accuracy(np.concatenate(folds))] * len(rows))
+
+
+def test_each_draw_of_folds_and_each_other_cell_keeps_its_own_rate():
+    targets = {
+        ("tenfold", 0): [0, 0, 1],
+        ("tenfold", 1): [1, 1, 0],
+        ("tenfold", 10): [0, 0, 0, 1],
+        ("random", 0): [0, 0, 1],
+        ("random", 1): [1, 1, 1],
+    }
+    rows = [
+        cell_of(np.array(target), 2, split=split, seed=seed) for (split, seed), target in targets.items()
+    ]
+    assert no_information_rates(pd.DataFrame(rows)).to_list() == pytest.approx([1 / 2, 1 / 2, 3 / 4, 2 / 3, 1])
+
+
+def test_rows_without_a_result_stay_empty():
+    rows = [cell_of(np.array([0, 1, 1]), 2, split="tenfold", seed=0)]
+    rows.append({**rows[0], "seed": 1, "n": np.nan, "positives": np.nan, "no_information_rate": np.nan})
+    first, second = no_information_rates(pd.DataFrame(rows))
+    assert first == pytest.approx(2 / 3)
+    assert np.isnan(second)
