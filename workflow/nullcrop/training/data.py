@@ -22,16 +22,14 @@ class InputImages:
         self, view: View | Sequence[NDArray[np.uint8]], size: int, device: torch.device, architecture: str
     ) -> None:
         self._view, self._size, self._device = view, size, device
-        self._mean, self._std = (
-            torch.tensor(values, device=device).view(3, 1, 1) for values in normalisation(architecture)
-        )
+        self._mean, self._std = channels(architecture, device)
         self._resized: dict[int, NDArray[np.uint8]] = {}
         self._keep = len(view) * size * size * 3 <= CACHE_BYTES
 
     def batch(self, rows: Sequence[int]) -> Tensor:
         """Images of the given rows, shape (rows, 3, size, size), float32."""
         pixels = torch.from_numpy(np.stack([self._image(row) for row in rows])).to(self._device)
-        return (pixels.permute(0, 3, 1, 2).float().div_(255) - self._mean) / self._std
+        return normalised(pixels, self._mean, self._std)
 
     def _image(self, row: int) -> NDArray[np.uint8]:
         if row in self._resized:
@@ -40,6 +38,17 @@ class InputImages:
         if self._keep:
             self._resized[row] = image
         return image
+
+
+def channels(architecture: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, shape (3, 1, 1), by which the network's inputs are normalised."""
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in normalisation(architecture))
+    return mean, std
+
+
+def normalised(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """``pixels`` (images, height, width, 3) uint8 as (images, 3, height, width) float32, each channel normalised."""
+    return (pixels.permute(0, 3, 1, 2).float().div_(255) - mean) / std
 
 
 def batches(rows: NDArray[np.int64], size: int) -> Iterator[list[int]]:
