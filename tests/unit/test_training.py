@@ -20,12 +20,11 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from nullcrop.cli import main
-from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
-from nullcrop.images.store import View, write_store
-from nullcrop.splits import make_split
+from nullcrop.images.store import View
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import collect_cell, forget_failures
@@ -33,51 +32,9 @@ from nullcrop.training.data import InputImages, batches
 from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
 from nullcrop.training.numerics import check_gpu
 from nullcrop.training.streams import stream_seed
+from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
 
 PACKAGE = Path(__file__).parents[2] / "workflow"
-SCRATCH = Recipe(weights="random", epochs=3, learning_rate=1e-3, batch_size=16)
-IMAGES = 60
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with samples, store and split of 60 small images, the positive ones brighter."""
-    folder = tmp_path_factory.mktemp("inputs")
-    rng = np.random.default_rng(0)
-    rows = []
-    for number in range(IMAGES):
-        target = number % 2
-        pixels = np.clip(rng.normal(90 + 60 * target, 25, (24, 26, 3)), 0, 255).astype(np.uint8)
-        path = folder / f"image{number:02d}.png"
-        Image.fromarray(pixels).save(path)
-        rows.append((path.stem, str(path), 26, 24, f"patient{number // 2}", "", target))
-    columns = ["id", "path", "width", "height", "group", "official_split", "target"]
-    samples = pd.DataFrame(rows, columns=columns)
-    write_store(samples, folder / "views", ["original", "upper_left", "center"], 20, 20, threads=1)
-    make_split(samples, samples["target"], "random", 0).to_csv(folder / "split.csv", index=False)
-    return folder
-
-
-@pytest.fixture
-def job(inputs: Path, tmp_path: Path) -> CellJob:
-    return CellJob(
-        cell=Cell("toy", "printed", "random", "upper_left", "lenet5", "scratch", 0),
-        recipe=SCRATCH,
-        view=inputs / "views" / "upper_left.json",
-        split=inputs / "split.csv",
-        weights=None,
-        device="cpu",
-        numerics=None,
-        threads=1,
-        out=tmp_path / "cell",
-        work=tmp_path / "work",
-    )
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """What must be equal bit for bit: predictions, and the history without what was measured."""
-    history = pd.read_csv(folder / "history.csv").drop(columns=["seconds", "energy_kwh"])
-    return {"predictions": sha256_of(folder / "predictions.csv"), "history": history.to_csv()}
 
 
 def arguments(job: CellJob) -> list[str]:
@@ -175,15 +132,6 @@ def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: P
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.fixture
-def small_split(inputs: Path, tmp_path: Path) -> Path:
-    """Eight training images, for networks that take long on a CPU."""
-    split = pd.read_csv(inputs / "split.csv")
-    split.loc[split.index[split["part"] == "train"][8:], "part"] = "unused"
-    split.to_csv(tmp_path / "small.csv", index=False)
-    return tmp_path / "small.csv"
-
-
 @pytest.mark.parametrize("architecture", ["resnet50", "densenet121", "vgg16", "inception_v3"])
 def test_the_studys_networks_train_from_scratch(job: CellJob, small_split: Path, architecture: str) -> None:
     recipe = Recipe(weights="random", epochs=1, input_size=None if architecture == "inception_v3" else 32)
@@ -259,26 +207,6 @@ def test_a_killed_cell_ends_as_if_it_had_not_been_killed(
     assert "resumed after epoch" in resumed.stderr
     assert hashes(job.out) == hashes(tmp_path / "whole")
     assert not (job.work).exists()
-
-
-SCHEDULED = Recipe(
-    **{
-        "weights": "random",
-        "input_size": 46,
-        "epochs": 4,
-        "learning_rate": 1e-2,
-        "batch_size": 8,
-        "decay": 0.1,
-    },
-    **{
-        "dropout": 0.4,
-        "flips": True,
-        "rotation": 90,
-        "plateau_patience": 1,
-        "tested": "best",
-        "output": "sigmoid",
-    },
-)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 
 import nullcrop
 from nullcrop.config.cell import Cell, unfold_cells
-from nullcrop.config.names import ALL_VIEWS, NETWORKS
+from nullcrop.config.names import ALL_VIEWS, ENGINES, NETWORKS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError, explained
 from nullcrop.progress import say
@@ -161,6 +161,7 @@ def train_cell(options: argparse.Namespace) -> None:
             split=options.split,
             weights=options.weights,
             device=options.device,
+            engine=options.engine,
             numerics=options.numerics,
             threads=options.threads,
             out=options.out,
@@ -170,7 +171,7 @@ def train_cell(options: argparse.Namespace) -> None:
 
 
 def train_batch(options: argparse.Namespace) -> None:
-    """Train several cells, one after the other."""
+    """Train several cells in one process."""
     from nullcrop.training.batch import train_batch
     from nullcrop.training.loop import CellJob
 
@@ -182,6 +183,7 @@ def train_batch(options: argparse.Namespace) -> None:
             split=split,
             weights=options.weights,
             device=options.device,
+            engine=options.engine,
             numerics=options.numerics,
             threads=options.threads,
             out=options.finished / cell.path,
@@ -189,7 +191,7 @@ def train_batch(options: argparse.Namespace) -> None:
         )
         for cell, view, split in zip(options.batch, options.view_files, options.splits, strict=True)
     ]
-    train_batch(jobs, options.logs, options.out)
+    train_batch(jobs, options.logs, options.out, options.in_flight)
 
 
 def collect_cell(options: argparse.Namespace) -> None:
@@ -503,6 +505,7 @@ def _parser() -> argparse.ArgumentParser:
             "--weights",
             "--recipe",
             "--device",
+            "--engine",
             "--numerics",
             "--threads",
             "--out",
@@ -519,8 +522,10 @@ def _parser() -> argparse.ArgumentParser:
             "--weights",
             "--recipe",
             "--device",
+            "--engine",
             "--numerics",
             "--threads",
+            "--in-flight",
         ),
         *("--finished", "--logs", "--out", "--work"),
     )
@@ -621,6 +626,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--definition": _needed("the dataset's YAML file", type=Path),
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
+    "--engine": {
+        "default": "plain",
+        "choices": ENGINES,
+        "help": "how training steps are run, where the device can (plain)",
+    },
     "--file": _needed("the file"),
     "--field": _needed("what crops hold", choices=["whole", "tile"]),
     "--duplicates": {
@@ -631,6 +641,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "--finished": _needed("folder of all finished cells", type=Path),
     "--folders": _needed("folders of results of one dataset each", type=Path, nargs="+"),
+    "--in-flight": {"default": 1, "type": _positive, "help": "cells that take turns on the device (1)"},
     "--labels": _needed("label rule"),
     "--level": _needed("nominal error rate of a family of cells", type=float),
     "--logs": _needed("folder of the cells' logs", type=Path),

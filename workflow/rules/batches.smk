@@ -30,10 +30,12 @@ rule train_batch:
         gpu=resources.training_gpus(CONFIG.device),
     params:
         recipe=recipe_of,
-        numerics=CONFIG.device,
+        numerics=NUMERICS,
         cells=lambda wildcards: [cell.path for cell in cells_of_batch(wildcards)],
         weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
         demand=lambda wildcards, input: demand_of(cells_of_batch(wildcards)),
+        # Takes `input` too: however many take turns, the cells are the same.
+        in_flight=lambda wildcards, input: CONFIG.in_flight,
         batch=BATCH,
         finished=f"{RESULTS}/cells",
         logs=f"{RESULTS}/logs/train_cell",
@@ -43,7 +45,7 @@ rule train_batch:
     shell:
         "python -m nullcrop train-batch --batch {params.cells:q} --view-files {input.view:q} --splits {input.split:q} "
         "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.demand:q} "
-        "--threads {threads} --finished {params.finished:q} --logs {params.logs:q} --out {output:q} "
+        "--threads {threads} --in-flight {params.in_flight} --finished {params.finished:q} --logs {params.logs:q} --out {output:q} "
         "--work {params.work:q} > {log:q} 2>&1"
 
 
@@ -68,7 +70,7 @@ rule collect_cell:
         runtime=resources.growing(10),
     params:
         recipe=recipe_of,
-        numerics=CONFIG.device,
+        numerics=NUMERICS,
         cell=CELL,
         out=subpath(output[0], parent=True),
         work=f"{WORK}/cells/{CELL}",

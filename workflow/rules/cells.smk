@@ -20,7 +20,7 @@ rule train_cell:
         gpu=resources.training_gpus(CONFIG.device),
     params:
         recipe=recipe_of,
-        numerics=CONFIG.device,
+        numerics=NUMERICS,
         cell=CELL,
         weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
         # Takes `input`, so that a new demand trains nothing again; `status` names what differs from it.

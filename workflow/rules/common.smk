@@ -44,6 +44,8 @@ RESOURCES = CONFIG.paths.resources
 STORE = CONFIG.paths.store
 WORK = CONFIG.paths.work
 ENVIRONMENT = "../../envs/nullcrop.yaml"
+# One param of the rules; with the plain engine it reads as it did before there was a choice, so that nothing is trained again.
+NUMERICS = CONFIG.device if CONFIG.engine == "plain" else f"{CONFIG.device} --engine {CONFIG.engine}"
 BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
 BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"

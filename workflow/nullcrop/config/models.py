@@ -14,6 +14,7 @@ from nullcrop.config.names import (
     ALL_VIEWS,
     BASELINE_RECIPE,
     BASELINES,
+    ENGINES,
     FIGURES,
     NETWORKS,
     SPLIT_PATTERN,
@@ -199,8 +200,12 @@ class Config(Model):
     """Size of the five crops, of datasets whose definition names none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
+    engine: Literal[*ENGINES] = "plain"  # type: ignore[valid-type]
+    """How training steps are run. `captured_fp32` and `captured_bf16` keep the pixels on the GPU and replay one recorded step; without a GPU that can do so the plain loop trains. Part of the numerics' name, so another engine trains anew."""
     cells_per_job: Annotated[int, Field(ge=1)] = 1
     """Cells of one dataset and network that share a job of a cluster, fewer where they take hours; 1: each has its own."""
+    in_flight: Annotated[int, Field(ge=1)] = 1
+    """Cells of a shared job that take turns on the GPU, a step each; their results are the same. Networks with dropout are trained one at a time."""
     paths: Paths = Paths()
     """Where things lie."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02

@@ -1,9 +1,10 @@
 """Train one cell, from the store and a split to predictions; interrupted at will, resumed bit for bit."""
 
 import time
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -35,12 +36,18 @@ from nullcrop.training.cells import (
 )
 from nullcrop.training.checkpoint import resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
+from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.energy import EnergyMeter
-from nullcrop.training.numerics import Numerics, check_demand, device_name, set_numerics
+from nullcrop.training.engine import CapturedTraining, Slot, Stepper
+from nullcrop.training.numerics import Engine, Numerics, check_demand, device_name, set_numerics
+from nullcrop.training.out_of_memory import free_memory, smaller_batch
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
+from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
 from nullcrop.training.timm_networks import timm_versions
 from nullcrop.training.weights import read_weights
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class CellJob:
     """Folder of predictions.csv, history.csv and cell.json."""
     work: Path
     """Folder of checkpoint and heartbeat; removed when the cell is done."""
+    engine: Engine = "plain"
+    """How steps are run, where the device can."""
 
 
 def train_cell(job: CellJob) -> None:
@@ -78,37 +87,74 @@ def train_cell(job: CellJob) -> None:
 
 def keep_cell(job: CellJob) -> str:
     """Do all that :func:`train_cell` does but write ``job.out``; return the identity of the kept cell."""
+    return to_its_end(cell_steps(job, Slot()))
+
+
+def cell_steps(job: CellJob, slot: Slot) -> Generator[None, None, str]:
+    """:func:`keep_cell` one training step at a time, so that several cells can take turns."""
     with working(job.work):
         split = read_split(job.split)
         view = open_view(job.view, split, job.split)
-        numerics = set_numerics(job.device, job.threads)
+        numerics = set_numerics(job.device, job.threads, job.engine)
         identity = _identity(job, view, numerics)
         if not is_kept(job.out, job.work, identity):
             check_demand(numerics, job.numerics)
-            _train(job, view, split, numerics, identity)
+            yield from _train_in_memory(job, view, split, numerics, identity, slot)
     return identity
 
 
-def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, identity: str) -> None:
+def to_its_end(steps: Generator[None, None, Result]) -> Result:
+    """Run ``steps`` and return what they return."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def _train_in_memory(
+    job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, identity: str, slot: Slot
+) -> Generator[None, None, None]:
+    """Train the cell; where the device's memory does not suffice, in smaller parts of each batch."""
+    micro_batch = None
+    while True:
+        try:
+            yield from _train(job, view, split, numerics, identity, slot, micro_batch)
+            return
+        except torch.cuda.OutOfMemoryError as error:
+            slot.clear()
+            size = input_size(job.cell.architecture, job.recipe.input_size)
+            micro_batch = smaller_batch(job.cell, job.recipe, size, micro_batch, numerics.device, error)
+        # Here the failed step's tensors are gone; while the error was at hand, it held them.
+        free_memory(numerics.device)
+        say(
+            f"out of memory: gradients of each batch of {job.recipe.batch_size} images are added up from {micro_batch} at a time"
+        )
+
+
+def _train(
+    job: CellJob,
+    view: View,
+    split: pd.DataFrame,
+    numerics: Numerics,
+    identity: str,
+    slot: Slot,
+    micro_batch: int | None,
+) -> Generator[None, None, None]:
     started = time.monotonic()
     size = input_size(job.cell.architecture, job.recipe.input_size)
-    images = InputImages(view, size, numerics.device, job.cell.architecture)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
     rows = rows_of_parts(split)
-    n_targets = int(split["target"].max()) + 1
-
-    pretrained = read_weights(job.cell.architecture, job.weights) if job.weights else None
-    network, optimizer = new_network(job.cell, job.recipe, n_targets, size, numerics.device, pretrained)
+    training = _training(job, view, targets, size, numerics, slot, micro_batch)
+    network, optimizer = training.network, training.optimizer
     history, best = resume(job.work / CHECKPOINT, identity, network, optimizer)
 
     while not is_over(job.recipe, history):
         epoch, epoch_started, meter = len(history) + 1, time.monotonic(), EnergyMeter(numerics.device)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(job.recipe, history)
-        train_loss, train_accuracy = train_epoch(
-            job.cell, job.recipe, epoch, network, optimizer, images, targets, rows["train"]
-        )
-        logits = predict(network, images, rows["val"], job.recipe.batch_size)
+        training.set_rate(learning_rate(job.recipe, history))
+        train_loss, train_accuracy = yield from training.epoch(epoch, rows["train"])
+        logits = training.predict(rows["val"])
         truth = targets[torch.from_numpy(rows["val"]).to(targets.device)]
         history.append(
             {
@@ -118,7 +164,8 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
                 "val_loss": functional.cross_entropy(logits, truth).item(),
                 "val_accuracy": (logits.argmax(1) == truth).double().mean().item(),
                 "seconds": time.monotonic() - epoch_started,
-                "energy_kwh": meter.kwh(),
+                "energy_kwh": _share(meter.kwh(), slot.in_flight),
+                **({"micro_batch": micro_batch} if micro_batch else {}),
             }
         )
         if job.recipe.tested == "best" and best_epoch(history) == epoch:
@@ -135,7 +182,7 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
 
     if best is not None:
         network.load_state_dict(best)
-    logits = predict(network, images, rows["test"], job.recipe.batch_size)
+    logits = training.predict(rows["test"])
     if not torch.isfinite(logits).all():
         raise NullcropError(
             f"the trained network answers with values that are no numbers ({job.out}): "
@@ -157,6 +204,7 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
             "seconds": sum(row["seconds"] for row in history),
             "energy_kwh": _energy_of(history),
             "seconds_of_this_run": time.monotonic() - started,
+            **_unusual(history, slot),
             "hardware": device_name(numerics.device),
             "versions": versions(
                 torch=torch.__version__,
@@ -179,15 +227,76 @@ def new_network(
 
     Raises NullcropError when the recipe asks for dropout or a frozen encoder that the network does not have.
     """
+    network = initial_network(cell, recipe, n_targets, size, pretrained).to(device)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return network, torch.optim.Adam(trained, lr=recipe.learning_rate, fused=True)
+
+
+def initial_network(
+    cell: Cell, recipe: Recipe, n_targets: int, size: int, pretrained: dict[str, Tensor] | None = None
+) -> nn.Module:
+    """The network of ``cell`` before its first step, in host memory; raises as :func:`new_network` does."""
     seed = stream_seed(cell.seed, cell.architecture, "weights")
     outputs = 1 if recipe.output == "sigmoid" and n_targets == 2 else n_targets
-    network = build(cell.architecture, outputs, size, seed, pretrained).to(device)
+    network = build(cell.architecture, outputs, size, seed, pretrained)
     if recipe.dropout is not None:
         set_dropout(network, recipe.dropout, cell.architecture)
     if recipe.train == "head":
         freeze_encoder(network, cell.architecture)
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return network, torch.optim.Adam(trained, lr=recipe.learning_rate, fused=True)
+    return network
+
+
+@dataclass
+class PlainTraining:
+    """One cell that is trained by the plain loop: eager steps, images from the host; everything else is measured by it."""
+
+    cell: Cell
+    recipe: Recipe
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    images: InputImages
+    targets: Tensor
+    micro_batch: int | None = None
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of the next epoch."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def epoch(self, epoch: int, rows: NDArray[np.int64]) -> Generator[None, None, tuple[float, float]]:
+        """:func:`train_epoch`, one step at a time."""
+        return _epoch_steps(self, epoch, rows)
+
+    def predict(self, rows: NDArray[np.int64]) -> Tensor:
+        """Logits of the given rows, shape (rows, targets), in evaluation mode."""
+        return predict(self.network, self.images, rows, self.micro_batch or self.recipe.batch_size)
+
+
+def _training(
+    job: CellJob,
+    view: View,
+    targets: Tensor,
+    size: int,
+    numerics: Numerics,
+    slot: Slot,
+    micro_batch: int | None,
+) -> PlainTraining | CapturedTraining:
+    """The cell before its first step, trained as ``numerics`` says."""
+    cell, recipe, device = job.cell, job.recipe, numerics.device
+    n_targets = int(targets.max()) + 1
+    pretrained = read_weights(cell.architecture, job.weights) if job.weights else None
+    if numerics.engine == "plain":
+        images = InputImages(view, size, device, cell.architecture)
+        network, optimizer = new_network(cell, recipe, n_targets, size, device, pretrained)
+        return PlainTraining(cell, recipe, network, optimizer, images, targets, micro_batch)
+    stepper = slot.stepper(
+        (cell.architecture, recipe, n_targets, size, numerics, micro_batch),
+        initial_network(cell, recipe, n_targets, size, pretrained),
+        lambda network: Stepper(network, recipe, size, numerics, micro_batch),
+    )
+    return CapturedTraining(
+        cell, recipe, stepper, DeviceImages(view, size, device, cell.architecture), targets
+    )
 
 
 def train_epoch(
@@ -205,44 +314,48 @@ def train_epoch(
     ``targets`` has one entry an image; ``rows`` are those that are trained on. Raises NullcropError
     when the loss is no longer a number.
     """
+    return to_its_end(
+        _epoch_steps(PlainTraining(cell, recipe, network, optimizer, images, targets), epoch, rows)
+    )
+
+
+def _epoch_steps(
+    training: PlainTraining, epoch: int, rows: NDArray[np.int64]
+) -> Generator[None, None, tuple[float, float]]:
+    cell, recipe, network, targets = training.cell, training.recipe, training.network, training.targets
     # A frozen encoder's batch statistics are frozen too.
     network.train(recipe.train == "all")
-    order = np.random.default_rng(stream_seed(cell.seed, cell.architecture, "order", epoch)).permutation(rows)
+    order = epoch_order(cell, epoch, rows)
     loss_sum = torch.zeros((), dtype=torch.float64, device=targets.device)
     correct = torch.zeros((), dtype=torch.int64, device=targets.device)
     steps = list(batches(order, recipe.batch_size))
     for step, batch in enumerate(tracked(steps, len(steps), f"epoch {epoch}/{recipe.epochs}, steps"), 1):
         # Dropout of each step has a seed of its own, so that a resumed run draws the same masks.
-        _seed(stream_seed(cell.seed, cell.architecture, "dropout", epoch, step), targets.device)
+        seed_generator(stream_seed(cell.seed, cell.architecture, "dropout", epoch, step), targets.device)
         truth = targets[batch]
-        inputs = images.batch(batch)
+        inputs = training.images.batch(batch)
         if recipe.flips or recipe.rotation:
             drawn = stream_seed(cell.seed, cell.architecture, "augmentation", epoch, step)
             inputs = augmented(inputs, recipe, drawn)
-        output = network(inputs)
-        logits = _logits(output if isinstance(output, Tensor) else output.logits)
-        loss = main_loss = functional.cross_entropy(logits, truth)
-        if not isinstance(output, Tensor):  # InceptionV3 in training has a second, auxiliary answer
-            loss = loss + recipe.auxiliary_weight * functional.cross_entropy(
-                _logits(output.aux_logits), truth
-            )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        loss_sum += main_loss.detach().double() * len(batch)
-        correct += (logits.argmax(1) == truth).sum()
+        training.optimizer.zero_grad(set_to_none=True)
+        for part in parts_of(len(batch), training.micro_batch):
+            output = network(inputs[part])
+            logits = class_logits(output if isinstance(output, Tensor) else output.logits)
+            loss = main_loss = functional.cross_entropy(logits, truth[part])
+            if not isinstance(output, Tensor):  # InceptionV3 in training has a second, auxiliary answer
+                loss = loss + recipe.auxiliary_weight * functional.cross_entropy(
+                    class_logits(output.aux_logits), truth[part]
+                )
+            if training.micro_batch:
+                loss = loss * (len(logits) / len(batch))  # the mean over the batch, of which this is a part
+            loss.backward()  # type: ignore[no-untyped-call]
+            loss_sum += main_loss.detach().double() * len(logits)
+            correct += (logits.argmax(1) == truth[part]).sum()
+        training.optimizer.step()
+        yield
     mean_loss = loss_sum.item() / len(order)
-    if not np.isfinite(mean_loss):
-        raise NullcropError(
-            f"the training loss became {mean_loss} in epoch {epoch} of {cell.path}: "
-            f"try a learning rate below {recipe.learning_rate:g}; nothing was written"
-        )
+    check_loss(mean_loss, cell, recipe, epoch)
     return mean_loss, correct.item() / len(order)
-
-
-def _logits(output: Tensor) -> Tensor:
-    """A logit a target. One output is the log-odds of target 1: beside a zero, its cross-entropy is the binary one."""
-    return functional.pad(output, (1, 0)) if output.shape[1] == 1 else output
 
 
 def _energy_of(history: list[dict[str, Any]]) -> float | None:
@@ -251,23 +364,25 @@ def _energy_of(history: list[dict[str, Any]]) -> float | None:
     return sum(measured) if measured and len(measured) == len(history) else None
 
 
-def _seed(seed: int, device: torch.device) -> None:
-    """Seed torch's generator on ``device`` as torch.manual_seed does.
+def _share(energy: float | None, cells: int) -> float | None:
+    """Of the energy that ``cells`` took together the part that one of them answers for."""
+    return None if energy is None else energy / cells
 
-    On a CPU that one also formats a traceback for each kind of accelerator that is not in use: a tenth
-    of a small network's step.
-    """
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
+
+def _unusual(history: list[dict[str, Any]], slot: Slot) -> dict[str, int]:
+    """For cell.json: that batches went through the device in parts, or that other cells were trained beside it."""
+    parts = [row["micro_batch"] for row in history if "micro_batch" in row]
+    return {
+        **({"micro_batch": min(parts)} if parts else {}),
+        **({"in_flight": slot.in_flight} if slot.in_flight > 1 else {}),
+    }
 
 
 @torch.inference_mode()
 def predict(network: nn.Module, images: InputImages, rows: NDArray[np.int64], batch_size: int) -> Tensor:
     """Logits of the given rows, shape (rows, targets), in evaluation mode."""
     network.eval()
-    return torch.cat([_logits(network(images.batch(batch))) for batch in batches(rows, batch_size)])
+    return torch.cat([class_logits(network(images.batch(batch))) for batch in batches(rows, batch_size)])
 
 
 def _identity(job: CellJob, view: View, numerics: Numerics) -> str:

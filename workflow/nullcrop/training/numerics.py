@@ -2,10 +2,17 @@
 
 import os
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from nullcrop.errors import NullcropError
+from nullcrop.progress import say
+
+Engine = Literal["plain", "captured_fp32", "captured_bf16"]
+"""config/names.py says what they are."""
+
+CAPTURED_NAMES = {"captured_fp32": "cuda_fp32_captured", "captured_bf16": "cuda_bf16_channels_last_captured"}
 
 
 @dataclass(frozen=True)
@@ -14,10 +21,24 @@ class Numerics:
 
     device: torch.device
     name: str
+    engine: Engine = "plain"
+    """What really runs, whatever was asked for."""
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether convolutions and matrix products are rounded to bfloat16; weights and sums stay float32."""
+        return self.engine == "captured_bf16"
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether weights lie in memory with the channels last, as a GPU's units for bfloat16 take them."""
+        return self.engine == "captured_bf16"
 
 
-def set_numerics(device: str, threads: int) -> Numerics:
+def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numerics:
     """Make torch deterministic on ``device`` (auto, cpu or cuda) and name its arithmetic.
+
+    An ``engine`` that cannot run there gives way to the plain loop, which is said and named.
 
     On a CPU the instruction set and the number of threads change the order of additions and thus
     the bits; both are part of the name. Raises NullcropError when a GPU is asked for and none is
@@ -27,6 +48,7 @@ def set_numerics(device: str, threads: int) -> Numerics:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.use_deterministic_algorithms(True)
     if device == "cpu":
+        engine_that_runs(engine, None)
         torch.set_num_threads(threads)
         instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "")
         return Numerics(torch.device("cpu"), f"cpu_{instructions}_fp32_{threads}threads")
@@ -42,7 +64,25 @@ def set_numerics(device: str, threads: int) -> Numerics:
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    return Numerics(torch.device("cuda"), "cuda_fp32")
+    engine = engine_that_runs(engine, torch.cuda.get_device_capability())
+    # Filling new memory with NaN finds defects but is a kernel for each tensor; results are the same.
+    torch.utils.deterministic.fill_uninitialized_memory = engine == "plain"  # type: ignore[attr-defined]
+    return Numerics(torch.device("cuda"), CAPTURED_NAMES.get(engine, "cuda_fp32"), engine)
+
+
+def engine_that_runs(wanted: Engine, capability: tuple[int, int] | None) -> Engine:
+    """``wanted``, or the plain loop where it cannot run, which is said in one line; ``capability`` None: no GPU."""
+    missing = None
+    if wanted != "plain" and capability is None:
+        missing = "a GPU"
+    elif wanted == "captured_bf16" and capability is not None and capability < (8, 0):
+        missing = f"a GPU of compute capability 8.0 or above, this one has {capability[0]}.{capability[1]}"
+    elif wanted != "plain" and not hasattr(torch.cuda, "CUDAGraph"):
+        missing = f"CUDA graphs, which torch {torch.__version__} lacks"
+    if missing is None:
+        return wanted
+    say(f"`engine: {wanted}` needs {missing}; the plain loop trains instead, and the result is named by it")
+    return "plain"
 
 
 def check_gpu(name: str, capability: tuple[int, int], built_for: list[str]) -> None:
