@@ -29,3 +29,36 @@ def test_a_benchmark_prints_its_table_and_leaves_nothing(name: str, table: str, 
     assert run.returncode == 0, run.stderr
     assert re.search(table, run.stdout, flags=re.MULTILINE), run.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_engines_benchmark_prints_its_tables_and_writes_its_section(tmp_path: Path) -> None:
+    page, data = tmp_path / "page.md", tmp_path / "data"
+    data.mkdir()
+    page.write_text(
+        "Before.\n\n<!-- engine.py on cpu: begin -->\nold\n<!-- engine.py on cpu: end -->\n\nAfter.\n"
+    )
+    run = subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "benchmarks" / "engine.py"), "--quick", "--device", "cpu"),
+            *("--folder", str(data), "--out", str(page)),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"^ +together( +[\d.]+ \([\d.]+\)){3}\n\Z", run.stdout, flags=re.MULTILINE), run.stdout
+    written = page.read_text()
+    assert written.startswith("Before.")
+    assert written.endswith("After.\n")
+    assert "old" not in written
+    for network in ("lenet5", "shufflenet_v2"):
+        assert (
+            len(
+                re.findall(rf"^\| {network} \| (center|original) \|( [\d.]+ \|){{5}}$", written, re.MULTILINE)
+            )
+            == 2
+        )
+    assert "TFLOP" not in written  # its limit is known of one GPU alone
+    assert list(data.iterdir()) == []

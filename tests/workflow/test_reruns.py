@@ -101,6 +101,20 @@ def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> 
     assert "train_cell" not in done.plan()
 
 
+def test_another_engine_trains_anew_and_the_plain_one_is_what_it_was(done: Checkout) -> None:
+    done.write_config(engine="plain", in_flight=2)
+    assert done.plan() == Counter(["resolve_config", "write_report", "all"])
+    done.write_config(engine="captured_bf16")
+    assert done.plan()["train_cell"] == 4
+    # Without a GPU the plain loop trains, and what it has made is kept.
+    before = done.predictions()
+    done.snakemake("--until", "train_cell")
+    assert done.predictions() == before
+    logs = [path.read_text() for path in (done.folder / "results" / "logs" / "train_cell").rglob("*.log")]
+    assert all("the plain loop trains instead" in log and "kept" in log for log in logs)
+    assert len(logs) == 4
+
+
 def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> None:
     done.write_config(crop={"width": 16, "height": 16})
     plan = done.plan()
