@@ -21,8 +21,10 @@ from nullcrop.config.names import (
     ALL_VIEWS,
     BASELINE_RECIPE,
     BASELINES,
+    VIEW_LABELS,
     WITHOUT_PIXELS,
     base_split,
+    label_of,
     place_of_split,
     protocol_of,
 )
@@ -33,11 +35,9 @@ from nullcrop.figures.style import (
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    VIEW_LABELS,
     colour_of,
     figure_style,
     in_order,
-    label_of,
     save_figure,
     wrapped,
 )

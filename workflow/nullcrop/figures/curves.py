@@ -13,8 +13,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nullcrop.config.names import (
     ALL_VIEWS,
+    VIEW_LABELS,
     base_split,
     is_network,
+    label_of,
     place_of_architecture,
     place_of_split,
 )
@@ -24,10 +26,8 @@ from nullcrop.figures.style import (
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    VIEW_LABELS,
     colour_of,
     figure_style,
-    label_of,
     save_figure,
     wrapped,
 )
