@@ -144,6 +144,6 @@ def _caption(histories: pd.DataFrame, bottom: float) -> str:
         f"Split: {listed(sorted(histories['split'].unique()))}; label rule: "
         f"{listed(sorted(histories['labels'].unique()))}. Line: "
         + (f"mean over {seeds} seeds. " if seeds > 1 else "one run. ")
-        + "Colour: architecture. The accuracy on training images is counted while the weights change. "
-        "The vertical axis does not start at zero."
+        + "Colour: architecture. The accuracy on training images is counted while the weights change."
+        + (" The vertical axis does not start at zero." if bottom > 0 else "")
     )
