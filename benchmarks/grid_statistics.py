@@ -9,7 +9,6 @@ peak memory, and the same of all.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys

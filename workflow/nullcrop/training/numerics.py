@@ -25,7 +25,8 @@ def set_numerics(device: str, threads: int) -> Numerics:
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.use_deterministic_algorithms(True)
+    # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler as well, for two seconds.
+    torch.set_deterministic_debug_mode("error")
     if device == "cpu":
         torch.set_num_threads(threads)
         instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "")
