@@ -176,6 +176,42 @@ def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: P
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_speed_and_memory_are_recorded_and_belong_to_no_identity(job: CellJob, tmp_path: Path) -> None:
+    ballast = """
+import sys
+from nullcrop.cli import main
+
+held = b"x" * 400_000_000
+sys.exit(main(sys.argv[1:]))
+"""
+    twice = replace(job, out=tmp_path / "other", work=tmp_path / "other_work")
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    for one, start in ((job, ["-m", "nullcrop"]), (twice, ["-c", ballast])):
+        subprocess.run([sys.executable, *start, *arguments(one)], env=environment, check=True)
+    light, heavy = (json.loads((one.out / "cell.json").read_text()) for one in (job, twice))
+    seconds = pd.read_csv(job.out / "history.csv")["seconds"].sum()
+    assert light["images_a_second"] == pytest.approx(light["images"]["train"] * SCRATCH.epochs / seconds)
+    assert light["peak_device_mb"] is None
+    assert heavy["peak_host_mb"] - light["peak_host_mb"] == pytest.approx(400, abs=60)
+    assert heavy["identity"] == light["identity"]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_peak_on_a_gpu_is_the_cells_own(job: CellJob, tmp_path: Path) -> None:
+    """ResNet50 and then LeNet-5 in one process; the second's peak is not the first's."""
+    large = replace(
+        job, cell=replace(job.cell, architecture="resnet50"), recipe=replace(SCRATCH, input_size=64)
+    )
+    peaks = []
+    for name, one in (("large", large), ("small", job)):
+        train_cell(replace(one, device="cuda", out=tmp_path / name, work=tmp_path / f"{name}_work"))
+        peaks.append(json.loads((tmp_path / name / "cell.json").read_text())["peak_device_mb"])
+    parameters = 25e6
+    assert peaks[0] > 4 * 4 * parameters / 1e6  # weights, gradients and Adam's two moments
+    assert peaks[1] < 100
+
+
 @pytest.fixture
 def small_split(inputs: Path, tmp_path: Path) -> Path:
     """Eight training images, for networks that take long on a CPU."""

@@ -45,6 +45,7 @@ from nullcrop.training.numerics import Numerics, check_demand, device_name, set_
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 from nullcrop.training.streams import stream_seed
+from nullcrop.training.usage import begin_usage, usage_of
 from nullcrop.training.weights import read_weights
 
 
@@ -96,6 +97,7 @@ def keep_cell(job: CellJob) -> str:
 
 def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, identity: str) -> None:
     started = time.monotonic()
+    begin_usage(numerics.device)
     size = input_size(job.cell.architecture, job.recipe.input_size)
     images = InputImages(view, size, numerics.device, job.cell.architecture)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
@@ -161,6 +163,7 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
             "tested_epoch": best_epoch(history) if best is not None else len(history),
             "seconds": sum(row["seconds"] for row in history),
             "energy_kwh": _energy_of(history),
+            **usage_of(history, len(rows["train"]), numerics.device),
             "seconds_of_this_run": time.monotonic() - started,
             "hardware": device_name(numerics.device),
             "versions": versions(torch=torch.__version__, **network_versions(job.cell.architecture)),
