@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +18,13 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
 from nullcrop.images.store import View
 from nullcrop.progress import duration, say, tracked
-from nullcrop.training.architectures import build, freeze_encoder, input_size, set_dropout
+from nullcrop.training.architectures import (
+    build,
+    freeze_encoder,
+    input_size,
+    network_versions,
+    set_dropout,
+)
 from nullcrop.training.augmentation import augmented
 from nullcrop.training.cells import (
     CHECKPOINT,
@@ -37,9 +42,10 @@ from nullcrop.training.checkpoint import resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.energy import EnergyMeter
 from nullcrop.training.numerics import Numerics, check_demand, device_name, set_numerics
+from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 from nullcrop.training.streams import stream_seed
-from nullcrop.training.timm_networks import timm_versions
+from nullcrop.training.usage import begin_usage, usage_of
 from nullcrop.training.weights import read_weights
 
 
@@ -91,6 +97,7 @@ def keep_cell(job: CellJob) -> str:
 
 def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, identity: str) -> None:
     started = time.monotonic()
+    begin_usage(numerics.device)
     size = input_size(job.cell.architecture, job.recipe.input_size)
     images = InputImages(view, size, numerics.device, job.cell.architecture)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
@@ -156,13 +163,10 @@ def _train(job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, id
             "tested_epoch": best_epoch(history) if best is not None else len(history),
             "seconds": sum(row["seconds"] for row in history),
             "energy_kwh": _energy_of(history),
+            **usage_of(history, len(rows["train"]), numerics.device),
             "seconds_of_this_run": time.monotonic() - started,
             "hardware": device_name(numerics.device),
-            "versions": versions(
-                torch=torch.__version__,
-                torchvision=torchvision.__version__,
-                **timm_versions(job.cell.architecture),
-            ),
+            "versions": versions(torch=torch.__version__, **network_versions(job.cell.architecture)),
         },
     )
 
@@ -187,7 +191,7 @@ def new_network(
     if recipe.train == "head":
         freeze_encoder(network, cell.architecture)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return network, torch.optim.Adam(trained, lr=recipe.learning_rate, fused=True)
+    return network, EagerAdam(trained, lr=recipe.learning_rate, fused=True)
 
 
 def train_epoch(

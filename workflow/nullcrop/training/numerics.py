@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from nullcrop.errors import NullcropError
+from nullcrop.training.gpus import take_gpu
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,15 @@ def set_numerics(device: str, threads: int) -> Numerics:
     """Make torch deterministic on ``device`` (auto, cpu or cuda) and name its arithmetic.
 
     On a CPU the instruction set and the number of threads change the order of additions and thus
-    the bits; both are part of the name. Raises NullcropError when a GPU is asked for and none is
+    the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). Raises NullcropError when a GPU is asked for and none is
     usable.
     """
+    if device != "cpu":
+        take_gpu()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.use_deterministic_algorithms(True)
+    # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler as well, for two seconds.
+    torch.set_deterministic_debug_mode("error")
     if device == "cpu":
         torch.set_num_threads(threads)
         instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "")
