@@ -219,9 +219,7 @@ def main() -> None:
         bench = Bench(Path(folder), options.device, options.images, options.size, options.threads)
         first_step(bench, way, architecture, view)
         return
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = set_numerics(options.device, options.threads).device.type
     images = options.images or (64 if options.quick else 3200 if device == "cuda" else 192)
     architectures = options.architectures or (
         ["lenet5", "shufflenet_v2"] if options.quick else list(TRAIN_GFLOP)

@@ -36,6 +36,7 @@ def point(page: Page, target: Locator) -> None:
 
 def unfold_everything(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach((details) => (details.open = true))")
+    expect(page.locator("noscript")).to_have_count(0)
     for figure in page.locator("figure.chart").all():
         live(page, str(figure.get_attribute("id")))
 
@@ -238,4 +239,11 @@ def test_without_scripts_charts_and_tables_stand(browser: Browser, report: Path)
     expect(page.locator("#grid-chart svg")).to_be_visible()
     expect(page.locator("#dataset-complete figure svg").first).to_be_visible()
     expect(page.locator("#methods-studies table")).to_be_visible()
+    page.locator("#complete-every summary").click()
+    expect(page.locator("#complete-cells table")).to_be_visible()
     context.close()
+
+
+def test_what_is_folded_is_soon_part_of_the_page_and_can_be_searched(page: Page) -> None:
+    expect(page.locator("noscript")).to_have_count(0)
+    assert page.locator("details:not([open]) td").count() > 100

@@ -26,6 +26,7 @@ from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.engine import CapturedTraining, Stepper
 from nullcrop.training.loop import CellJob, PlainTraining, new_network, to_its_end, train_cell
 from nullcrop.training.numerics import Engine, Numerics, engine_that_runs, set_numerics
+from nullcrop.training.optimizer import EagerAdam
 from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
 
 CPU = torch.device("cpu")
@@ -444,13 +445,13 @@ def test_a_frozen_encoder_is_split_though_it_has_batch_normalisation(
     job: CellJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fails = iter([True, False])
-    step = torch.optim.Adam.step
+    step = EagerAdam.step
 
     def once(self: Any, *arguments: Any) -> Any:
         if next(fails, False):
             raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
         return step(self, *arguments)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", once)
+    monkeypatch.setattr(EagerAdam, "step", once)
     train_cell(small(job, "shufflenet_v2", input_size=32, train="head"))
     assert json.loads((job.out / "cell.json").read_text())["micro_batch"] == 8

@@ -23,7 +23,8 @@ from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.names import ARCHITECTURES
-from nullcrop.report import frames
+from nullcrop.figures.style import label_of
+from nullcrop.report import frames, sections
 from nullcrop.report.facts import CURVE_POINTS, Facts, collect, roc_points
 from nullcrop.report.page import page_of
 from nullcrop.report.tables import Column, table_of
@@ -328,6 +329,44 @@ def test_missing_values_are_dashes_that_sort_as_nothing() -> None:
         [("–", ""), ("x", "x")],
         [("–", ""), ("–", "")],
     ]
+
+
+def test_the_cost_tells_speed_and_memory_old_cells_included(copy: Project) -> None:
+    done = [one.cell for one in collect(copy, "complete").cells if one.state == "done"]
+    cells = [cell for cell in done if not cell.is_baseline]
+    # The first is faster and larger in memory, the second of a version that recorded neither.
+    alike = [cell for cell in cells if cell.architecture == cells[0].architecture]
+    for cell in cells:
+        path = folder_of(copy, cell) / "cell.json"
+        measured = {
+            "seconds": 10.0,
+            "images_a_second": 50.0,
+            "peak_device_mb": 2000.0,
+            "peak_host_mb": 3000.0,
+        }
+        if cell == alike[0]:
+            measured = {
+                "seconds": 30.0,
+                "images_a_second": 250.0,
+                "peak_device_mb": 1000.0,
+                "peak_host_mb": 4000.0,
+            }
+        record = {**json.loads(path.read_text()), **measured}
+        if cell == alike[1]:
+            for key in ("images_a_second", "peak_device_mb", "peak_host_mb"):
+                del record[key]
+        path.write_text(json.dumps(record))
+    block = next(block for block in sections.closing(collect(copy, "complete")) if block.name == "cost")
+    (table,) = block.tables
+    headings = [column.heading for column in table.columns]
+    row = next(row for row in table.rows if row[1].text == label_of(alike[0].architecture))
+    shown = dict(zip(headings, (field.text for field in row), strict=True))
+    rest = len(alike) - 2
+    assert shown["cells"] == str(len(alike))
+    assert float(shown["images a second"]) == round((30 * 250 + rest * 500) / (30 + 10 * rest) - 0.5)
+    assert shown["peak on the GPU, MB"] == ("2,000" if rest else "1,000")
+    assert shown["peak in memory, MB"] == "4,000"
+    assert shown["kWh"] == "–"
 
 
 def test_every_cell_of_every_study_is_in_its_table(facts: Facts) -> None:

@@ -47,10 +47,10 @@ def test_each_draw_of_folds_and_each_other_cell_keeps_its_own_rate():
         ("random", 0): [0, 0, 1],
         ("random", 1): [1, 1, 1],
     }
-    rows = [
-        cell_of(np.array(target), 2, split=split, seed=seed) for (split, seed), target in targets.items()
-    ]
-    assert no_information_rates(pd.DataFrame(rows)).to_list() == pytest.approx([1 / 2, 1 / 2, 3 / 4, 2 / 3, 1])
+    rows = [cell_of(np.array(target), 2, split=split, seed=seed) for (split, seed), target in targets.items()]
+    assert no_information_rates(pd.DataFrame(rows)).to_list() == pytest.approx(
+        [1 / 2, 1 / 2, 3 / 4, 2 / 3, 1]
+    )
 
 
 def test_rows_without_a_result_stay_empty():

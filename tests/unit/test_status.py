@@ -158,6 +158,20 @@ def test_the_time_left_stands_below_the_table_until_all_is_done(project: Project
     assert "Left:" not in shown(project)
 
 
+def test_what_cells_took_is_summed_by_hardware_old_cells_included(project: Project) -> None:
+    gpu = {"hardware": "GPU-9000", "peak_host_mb": 3000.0}
+    finish(project, 0, 30.0, **gpu, images_a_second=100.0, peak_device_mb=1500.0, energy_kwh=0.25)
+    finish(project, 1, 90.0, **gpu, images_a_second=200.0, peak_device_mb=1200.0, energy_kwh=0.5)
+    finish(project, 2, 60.0, hardware="CPU", images_a_second=10.0, peak_device_mb=None, peak_host_mb=800.0)
+    finish(project, 3, 40.0, hardware="CPU")  # of a version that recorded no speed
+    finish(project, 4, 5.0)
+    rows = shown(project)
+    # (30 · 100 + 90 · 200) images in 120 seconds
+    assert rows["GPU-9000"] == ["2", "2", "min", "00", "s", "175", "1.5", "GB", "3.0", "GB", "0.75"]
+    assert rows["CPU"] == ["2", "1", "min", "40", "s", "10", "-", "0.8", "GB", "-"]
+    assert rows["unnamed"] == ["hardware", "1", "5.0", "s", "-", "-", "-", "-"]
+
+
 def test_watching_shows_the_table_anew_until_interrupted(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ from nullcrop.training.cells import collect_cell, forget_failures
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
 from nullcrop.training.numerics import check_gpu
+from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.streams import stream_seed
 from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
 
@@ -130,6 +131,42 @@ def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: P
             expected = network(images.batch(np.flatnonzero(split["part"] == "test").tolist()))
         found = pd.read_csv(one.out / "predictions.csv")[["logit_0", "logit_1"]]
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_speed_and_memory_are_recorded_and_belong_to_no_identity(job: CellJob, tmp_path: Path) -> None:
+    ballast = """
+import sys
+from nullcrop.cli import main
+
+held = b"x" * 400_000_000
+sys.exit(main(sys.argv[1:]))
+"""
+    twice = replace(job, out=tmp_path / "other", work=tmp_path / "other_work")
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    for one, start in ((job, ["-m", "nullcrop"]), (twice, ["-c", ballast])):
+        subprocess.run([sys.executable, *start, *arguments(one)], env=environment, check=True)
+    light, heavy = (json.loads((one.out / "cell.json").read_text()) for one in (job, twice))
+    seconds = pd.read_csv(job.out / "history.csv")["seconds"].sum()
+    assert light["images_a_second"] == pytest.approx(light["images"]["train"] * SCRATCH.epochs / seconds)
+    assert light["peak_device_mb"] is None
+    assert heavy["peak_host_mb"] - light["peak_host_mb"] == pytest.approx(400, abs=60)
+    assert heavy["identity"] == light["identity"]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_peak_on_a_gpu_is_the_cells_own(job: CellJob, tmp_path: Path) -> None:
+    """ResNet50 and then LeNet-5 in one process; the second's peak is not the first's."""
+    large = replace(
+        job, cell=replace(job.cell, architecture="resnet50"), recipe=replace(SCRATCH, input_size=64)
+    )
+    peaks = []
+    for name, one in (("large", large), ("small", job)):
+        train_cell(replace(one, device="cuda", out=tmp_path / name, work=tmp_path / f"{name}_work"))
+        peaks.append(json.loads((tmp_path / name / "cell.json").read_text())["peak_device_mb"])
+    parameters = 25e6
+    assert peaks[0] > 4 * 4 * parameters / 1e6  # weights, gradients and Adam's two moments
+    assert peaks[1] < 100
 
 
 @pytest.mark.parametrize("architecture", ["resnet50", "densenet121", "vgg16", "inception_v3"])
@@ -486,7 +523,7 @@ def test_on_a_gpu_a_cell_is_deterministic(job: CellJob, tmp_path: Path, architec
 WITHOUT_THE_REST = """
 import sys
 
-absent = ["pydantic", "yaml", "sklearn", "scipy", "statsmodels", "matplotlib", "rich", "snakemake"]
+absent = ["pydantic", "yaml", "sklearn", "scipy", "statsmodels", "matplotlib", "rich", "snakemake", "torchvision"]
 sys.modules.update(dict.fromkeys(absent))  # None: importing one raises ImportError
 from nullcrop.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -497,3 +534,44 @@ def test_training_runs_where_only_torch_numpy_pandas_and_pillow_are_installed(jo
     command = [sys.executable, "-c", WITHOUT_THE_REST, *arguments(job)]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PACKAGE)}, check=True)
     assert (job.out / "cell.json").is_file()
+
+
+WHAT_IS_LOADED = """
+import sys
+from nullcrop.cli import main
+
+status = main(sys.argv[1:])
+loaded = {"torch._dynamo", "torch._inductor", "sympy", "torchvision", "timm"} & set(sys.modules)
+sys.exit(status or (f"loaded: {loaded}" if loaded else 0))
+"""
+
+
+def test_a_small_network_waits_neither_for_torchs_compiler_nor_for_torchvision(job: CellJob) -> None:
+    """Two epochs, killed between them: optimiser, checkpoint and resumption included."""
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    killed = [sys.executable, "-c", KILLED.format(patch=BETWEEN_EPOCHS), *arguments(job)]
+    assert subprocess.run(killed, env=environment, check=False).returncode == -signal.SIGKILL
+    subprocess.run([sys.executable, "-c", WHAT_IS_LOADED, *arguments(job)], env=environment, check=True)
+    assert (job.out / "cell.json").is_file()
+
+
+def test_the_optimiser_is_torchs_adam_bit_for_bit() -> None:
+    """Six steps, after three of which both go on from the other's state."""
+    theirs, ours = (build("lenet5", 2, 20, seed=3) for _ in range(2))
+    optimizers = [
+        torch.optim.Adam(theirs.parameters(), lr=1e-2, fused=True),
+        EagerAdam(ours.parameters(), lr=1e-2, fused=True),
+    ]
+    images = torch.randn(6, 8, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    for step, batch in enumerate(images):
+        if step == 3:
+            states = [optimizer.state_dict() for optimizer in optimizers]
+            for optimizer, state in zip(optimizers, reversed(states), strict=True):
+                optimizer.load_state_dict(state)
+        for network, optimizer in zip((theirs, ours), optimizers, strict=True):
+            optimizer.zero_grad(set_to_none=True)
+            functional.cross_entropy(network(batch), torch.arange(8) % 2).backward()
+            optimizer.step()
+    for name, values in theirs.state_dict().items():
+        assert torch.equal(values, ours.state_dict()[name]), name
+    assert all(parameter.requires_grad for parameter in ours.parameters())

@@ -17,6 +17,7 @@ from nullcrop.config.cell import Cell, unfold_cells
 from nullcrop.config.names import ALL_VIEWS, ENGINES, NETWORKS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError, explained
+from nullcrop.imports import uncollected
 from nullcrop.progress import say
 
 
@@ -151,7 +152,8 @@ def fetch_checkpoint(options: argparse.Namespace) -> None:
 
 def train_cell(options: argparse.Namespace) -> None:
     """Train one cell."""
-    from nullcrop.training.loop import CellJob, train_cell
+    with uncollected("torch"):
+        from nullcrop.training.loop import CellJob, train_cell
 
     train_cell(
         CellJob(
@@ -172,8 +174,9 @@ def train_cell(options: argparse.Namespace) -> None:
 
 def train_batch(options: argparse.Namespace) -> None:
     """Train several cells in one process."""
-    from nullcrop.training.batch import train_batch
-    from nullcrop.training.loop import CellJob
+    with uncollected("torch"):
+        from nullcrop.training.batch import train_batch
+        from nullcrop.training.loop import CellJob
 
     jobs = [
         CellJob(

@@ -1,10 +1,13 @@
-"""How much of each study is done: n of N cells, by dataset, and what leaks; from the files alone."""
+"""How much of each study is done: n of N cells by dataset, what they took, and what leaks; from the files alone."""
 
 import io
+import math
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE
@@ -22,6 +25,7 @@ from nullcrop.errors import NullcropError, listed
 from nullcrop.progress import duration
 from nullcrop.statistics.leaks import AS_RELEASED, read_leaks
 from nullcrop.time_left import time_left
+from nullcrop.usage import summed_usage, usage_rows
 
 BAR_WIDTH = 6
 
@@ -50,12 +54,14 @@ def print_status(project: Project, study: str | None = None, console: Console | 
 
     Below the table cells that run, have failed or were stopped are named, with what
     :func:`~nullcrop.cell_facts.cell_facts` says of them, those made under another arithmetic than
-    the study demands, and the time left; in the end what leaks. Works on half-finished results.
+    the study demands, and the time left; in the end what the finished cells took of each kind of hardware,
+    and what leaks. Works on half-finished results.
     """
     console = console or Console()
     grid = Grid(project)
     if study is not None and study not in grid.studies:
         raise NullcropError(f"unknown study '{study}', {meant(study, grid.studies)}")
+    records: dict[str, dict[str, Any]] = {}
     for name in [study] if study else grid.studies:
         cells = [cell_facts(project, cell) for cell in grid.cells(name)]
         console.print(_study_table(f"{name}: {project.config.studies[name].title}", cells))
@@ -63,6 +69,9 @@ def print_status(project: Project, study: str | None = None, console: Console | 
             console.print(line, highlight=False, soft_wrap=True, markup=False)
         if any(one.state not in FINISHED for one in cells):
             console.print(f"Left: {time_left(cells, project.definition)}", highlight=False, soft_wrap=True)
+        records |= {one.cell.path: one.record for one in cells if one.state in FINISHED}
+    if records:
+        console.print(_usage_table(records.values()))
     counted = {
         dataset: path
         for dataset in (grid.datasets(study) if study else grid.values("dataset"))
@@ -112,6 +121,29 @@ def _study_table(title: str, cells: list[CellFacts]) -> Table:
     table.add_section()
     table.add_row(*_row("all", cells))
     return table
+
+
+def _usage_table(records: Iterable[dict[str, Any]]) -> Table:
+    """Finished cells by hardware: number, time, speed, largest peaks of memory, energy."""
+    table = Table(title="Hardware of finished cells", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("hardware")
+    for heading in ("cells", "time", "images/s", "peak GPU", "peak RAM", "kWh"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in summed_usage(usage_rows(records), ["hardware"]).to_dict("records"):
+        table.add_row(
+            row["hardware"],
+            str(row["cells"]),
+            duration(row["seconds"]),
+            _measured(row["images_a_second"], "{:,.0f}"),
+            _measured(row["peak_device_mb"] / 1000, "{:.1f} GB"),
+            _measured(row["peak_host_mb"] / 1000, "{:.1f} GB"),
+            _measured(row["energy_kwh"], "{:.2f}"),
+        )
+    return table
+
+
+def _measured(value: float, pattern: str) -> str:
+    return "-" if math.isnan(value) else pattern.format(value)
 
 
 def _leaks_table(leaks: dict[str, pd.DataFrame]) -> Table:

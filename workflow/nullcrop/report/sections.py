@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -15,9 +14,9 @@ from PIL import Image
 
 from nullcrop.cell_facts import BEGUN, CellFacts, made_otherwise
 from nullcrop.config.definitions import LabelRule
+from nullcrop.config.names import label_of
 from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
-from nullcrop.figures.style import label_of
 from nullcrop.files import sha256_of
 from nullcrop.progress import duration
 from nullcrop.report import charts, frames, tables
@@ -28,6 +27,7 @@ from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
 from nullcrop.statistics.metrics import CONSTANT_ABOVE
 from nullcrop.statistics.verdicts import NO_EVIDENCE, STRONG, WEAK
+from nullcrop.usage import summed_usage, usage_rows
 
 PICTURE_WIDTH = 1100
 """Pixels in width to which a figure is reduced."""
@@ -575,39 +575,31 @@ def _calibration(facts: Facts) -> Block:
 
 
 def _cost(facts: Facts) -> Block:
-    """Training time by dataset, network and hardware; energy where a cell recorded it."""
+    """Training time, speed and memory by dataset, network and hardware; energy where a cell recorded it."""
     done = [state for state in facts.cells if state.state == "done"]
     if not done:
         return Block("cost", "Cost")
-    rows = pd.DataFrame(
-        [
-            {
-                "dataset": state.cell.dataset,
-                "architecture": label_of(state.cell.architecture),
-                "hardware": state.record.get("hardware", ""),
-                "seconds": state.record["seconds"],
-                "energy": state.record.get("energy_kwh", math.nan),
-            }
-            for state in done
-        ]
+    rows = usage_rows(state.record for state in done).assign(
+        dataset=[state.cell.dataset for state in done],
+        architecture=[label_of(state.cell.architecture) for state in done],
     )
-    summed = rows.groupby(["dataset", "architecture", "hardware"], sort=False, as_index=False).agg(
-        cells=("seconds", "size"),
-        seconds=("seconds", "sum"),
-        energy=("energy", lambda each: each.sum(min_count=1)),
-    )
-    hours = rows.groupby("hardware", sort=False)["seconds"].sum()
+    summed = summed_usage(rows, ["dataset", "architecture", "hardware"])
     sentence = "Training of the finished cells took " + "; ".join(
-        f"{duration(seconds)} on {name or 'unnamed hardware'}" for name, seconds in hours.items()
+        f"{duration(row['seconds'])} on {row['hardware']}"
+        for row in summed_usage(rows, ["hardware"]).to_dict("records")
     )
-    energy = rows["energy"].sum(min_count=1)
-    recorded = int(rows["energy"].notna().sum())
+    energy = rows["energy_kwh"].sum(min_count=1)
+    recorded = int(rows["energy_kwh"].notna().sum())
     words = (
         "No cell recorded its energy."
         if pd.isna(energy)
         else f"{energy:.2f} kWh, recorded by {recorded} cells."
     )
-    table = table_of(summed, "cost-table", "Training time of finished cells.", tables.COST_TABLE)
+    caption = (
+        "Training of finished cells: time, training images a second, the largest peaks of memory of a single cell (on the GPU, "
+        "and in the memory of its process), energy."
+    )
+    table = table_of(summed, "cost-table", caption, tables.COST_TABLE)
     return Block("cost", "Cost", [f"{sentence}. {words}"], tables=[table])
 
 

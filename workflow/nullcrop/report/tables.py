@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from nullcrop.figures.style import VIEW_LABELS, label_of
+from nullcrop.config.names import VIEW_LABELS, label_of
 from nullcrop.progress import duration
 
 
@@ -268,7 +268,10 @@ COST_TABLE = {
     "hardware": Column("hardware"),
     "cells": count("cells"),
     "seconds": Column("training", lambda value: duration(float(value)), numeric=True),
-    "energy": number("kWh"),
+    "images_a_second": count("images a second"),
+    "peak_device_mb": count("peak on the GPU, MB"),
+    "peak_host_mb": count("peak in memory, MB"),
+    "energy_kwh": number("kWh"),
 }
 
 VERSION_TABLE = {

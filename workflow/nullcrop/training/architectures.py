@@ -1,12 +1,16 @@
-"""The networks. A new one is one line in ARCHITECTURES and one name in config/names.py; those of timm need neither."""
+"""The networks. A new one is one line in ARCHITECTURES and one name in config/names.py; those of timm need neither.
+
+torchvision is imported where one of its networks is built: with it comes torch's compiler, and a process that
+trains another network would wait two seconds for both.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
 from nullcrop.errors import NullcropError
 from nullcrop.training.timm_networks import build_timm, timm_config
@@ -88,7 +92,21 @@ class FixedAdaptivePool(nn.Module):
         return self.weights @ maps @ self.weights.T
 
 
+def _torchvision(builder: str) -> Callable[..., nn.Module]:
+    """torchvision's network of that name, whatever the input's size."""
+
+    def build(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+        from torchvision import models
+
+        network: nn.Module = getattr(models, builder)(num_classes=num_classes)
+        return network
+
+    return build
+
+
 def _vgg16(num_classes: int, size: int, **options: Any) -> nn.Module:
+    from torchvision import models
+
     network: nn.Module = models.vgg16(num_classes=num_classes)
     side = size // 32
     # At 224 pixels the maps already measure 7×7 and the pooling is the identity.
@@ -97,6 +115,8 @@ def _vgg16(num_classes: int, size: int, **options: Any) -> nn.Module:
 
 
 def _alexnet(num_classes: int, size: int, **options: Any) -> nn.Module:
+    from torchvision import models
+
     network: nn.Module = models.alexnet(num_classes=num_classes)
     # Side of the maps: the first convolution, then three poolings of 3 by steps of 2.
     side = (size - 7) // 4 + 1
@@ -107,6 +127,8 @@ def _alexnet(num_classes: int, size: int, **options: Any) -> nn.Module:
 
 
 def _inception_v3(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    from torchvision import models
+
     # The published checkpoint was trained on inputs scaled to [-1, 1]; `transform_input` turns
     # ImageNet normalisation into that scale, as torchvision does when it loads the weights itself.
     network: nn.Module = models.inception_v3(
@@ -124,34 +146,24 @@ class Architecture:
     input_size: int
     heads: tuple[str, ...]
     """Names of the last layers, which are replaced when ImageNet weights are loaded."""
-    weights: models.WeightsEnum | None
-    """torchvision's first ImageNet checkpoint, the one in use when the networks were published."""
-
-
-def _plain(builder: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-    return lambda num_classes, size, imagenet: builder(num_classes=num_classes)
+    weights: str | None
+    """torchvision's name of its first ImageNet checkpoint, the one in use when the networks were published."""
 
 
 ARCHITECTURES = {
-    "resnet50": Architecture(_plain(models.resnet50), 224, ("fc",), models.ResNet50_Weights.IMAGENET1K_V1),
+    "resnet50": Architecture(_torchvision("resnet50"), 224, ("fc",), "ResNet50_Weights.IMAGENET1K_V1"),
     "densenet121": Architecture(
-        _plain(models.densenet121),
-        224,
-        ("classifier",),
-        models.DenseNet121_Weights.IMAGENET1K_V1,
+        _torchvision("densenet121"), 224, ("classifier",), "DenseNet121_Weights.IMAGENET1K_V1"
     ),
     "inception_v3": Architecture(
-        _inception_v3, 299, ("fc", "AuxLogits.fc"), models.Inception_V3_Weights.IMAGENET1K_V1
+        _inception_v3, 299, ("fc", "AuxLogits.fc"), "Inception_V3_Weights.IMAGENET1K_V1"
     ),
-    "vgg16": Architecture(_vgg16, 224, ("classifier.6",), models.VGG16_Weights.IMAGENET1K_V1),
+    "vgg16": Architecture(_vgg16, 224, ("classifier.6",), "VGG16_Weights.IMAGENET1K_V1"),
     "shufflenet_v2": Architecture(
-        _plain(models.shufflenet_v2_x0_5),
-        224,
-        ("fc",),
-        models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1,
+        _torchvision("shufflenet_v2_x0_5"), 224, ("fc",), "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"
     ),
     "lenet5": Architecture(lambda num_classes, size, imagenet: LeNet5(num_classes, size), 20, (), None),
-    "alexnet": Architecture(_alexnet, 224, ("classifier.6",), models.AlexNet_Weights.IMAGENET1K_V1),
+    "alexnet": Architecture(_alexnet, 224, ("classifier.6",), "AlexNet_Weights.IMAGENET1K_V1"),
     "pcam_cnn": Architecture(lambda num_classes, size, imagenet: PcamCNN(num_classes, size), 96, (), None),
 }
 
@@ -162,6 +174,13 @@ Triple = tuple[float, ...]
 
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+
+
+def network_versions(name: str) -> dict[str, str]:
+    """Version of the package from which the network comes, by the package's name; none of the project's own."""
+    if name in ARCHITECTURES:
+        return {"torchvision": version("torchvision")} if ARCHITECTURES[name].weights else {}
+    return {"timm": version("timm")}
 
 
 def input_size(name: str, wanted: int | None) -> int:

@@ -11,6 +11,7 @@ from nullcrop.errors import NullcropError, explained
 from nullcrop.files import write_json
 from nullcrop.progress import say
 from nullcrop.training.engine import Slot
+from nullcrop.training.gpus import take_gpu
 from nullcrop.training.loop import CellJob, cell_steps
 from nullcrop.training.out_of_memory import draws_in_training
 
@@ -26,7 +27,10 @@ def train_batch(jobs: Sequence[CellJob], logs: Path, report: Path, in_flight: in
     failed: dict[str, str] = {}
     waiting = deque(enumerate(jobs, 1))
     lanes = _lanes(jobs, in_flight)
-    on_gpu = lanes > 1 and jobs[0].device != "cpu" and torch.cuda.is_available()
+    on_gpu = lanes > 1 and jobs[0].device != "cpu"
+    if on_gpu:
+        take_gpu()  # before the streams, which wake CUDA
+        on_gpu = torch.cuda.is_available()
     free = [_Lane(on_gpu) for _ in range(lanes)]
     running: deque[_Flight] = deque()
     with ExitStack() as open_ones:

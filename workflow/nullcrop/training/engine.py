@@ -23,6 +23,7 @@ from nullcrop.training.augmentation import augmented
 from nullcrop.training.data import batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.numerics import Numerics
+from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
 
@@ -30,7 +31,7 @@ WARM_UP_STEPS = 3
 """Eager steps before the capture, in which libraries choose their kernels and make their workspaces."""
 
 
-class InPlaceAdam(torch.optim.Adam):
+class InPlaceAdam(EagerAdam):
     """Adam whose state is made at once and never moves, so that a captured step finds it in every cell.
 
     Its state dict is the plain loop's; loading one copies into what is there.

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,7 +19,13 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
 from nullcrop.images.store import View
 from nullcrop.progress import duration, say, tracked
-from nullcrop.training.architectures import build, freeze_encoder, input_size, set_dropout
+from nullcrop.training.architectures import (
+    build,
+    freeze_encoder,
+    input_size,
+    network_versions,
+    set_dropout,
+)
 from nullcrop.training.augmentation import augmented
 from nullcrop.training.cells import (
     CHECKPOINT,
@@ -40,11 +45,12 @@ from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.energy import EnergyMeter
 from nullcrop.training.engine import CapturedTraining, Slot, Stepper
 from nullcrop.training.numerics import Engine, Numerics, check_demand, device_name, set_numerics
+from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.out_of_memory import free_memory, smaller_batch
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
-from nullcrop.training.timm_networks import timm_versions
+from nullcrop.training.usage import begin_usage, usage_of
 from nullcrop.training.weights import read_weights
 
 Result = TypeVar("Result")
@@ -143,6 +149,7 @@ def _train(
     micro_batch: int | None,
 ) -> Generator[None, None, None]:
     started = time.monotonic()
+    begin_usage(numerics.device)
     size = input_size(job.cell.architecture, job.recipe.input_size)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
     rows = rows_of_parts(split)
@@ -203,14 +210,11 @@ def _train(
             "tested_epoch": best_epoch(history) if best is not None else len(history),
             "seconds": sum(row["seconds"] for row in history),
             "energy_kwh": _energy_of(history),
+            **usage_of(history, len(rows["train"]), numerics.device),
             "seconds_of_this_run": time.monotonic() - started,
             **_unusual(history, slot),
             "hardware": device_name(numerics.device),
-            "versions": versions(
-                torch=torch.__version__,
-                torchvision=torchvision.__version__,
-                **timm_versions(job.cell.architecture),
-            ),
+            "versions": versions(torch=torch.__version__, **network_versions(job.cell.architecture)),
         },
     )
 
@@ -229,7 +233,7 @@ def new_network(
     """
     network = initial_network(cell, recipe, n_targets, size, pretrained).to(device)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return network, torch.optim.Adam(trained, lr=recipe.learning_rate, fused=True)
+    return network, EagerAdam(trained, lr=recipe.learning_rate, fused=True)
 
 
 def initial_network(

@@ -8,6 +8,7 @@ import torch
 
 from nullcrop.errors import NullcropError
 from nullcrop.progress import say
+from nullcrop.training.gpus import take_gpu
 
 Engine = Literal["plain", "captured_fp32", "captured_bf16"]
 """config/names.py says what they are."""
@@ -41,12 +42,15 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numeric
     An ``engine`` that cannot run there gives way to the plain loop, which is said and named.
 
     On a CPU the instruction set and the number of threads change the order of additions and thus
-    the bits; both are part of the name. Raises NullcropError when a GPU is asked for and none is
+    the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). Raises NullcropError when a GPU is asked for and none is
     usable.
     """
+    if device != "cpu":
+        take_gpu()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.use_deterministic_algorithms(True)
+    # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler as well, for two seconds.
+    torch.set_deterministic_debug_mode("error")
     if device == "cpu":
         engine_that_runs(engine, None)
         torch.set_num_threads(threads)

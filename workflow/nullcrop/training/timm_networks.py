@@ -3,7 +3,6 @@
 timm is imported where it is asked: that takes longer than importing torch, and no other cell waits for it.
 """
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,6 @@ from nullcrop.errors import NullcropError
 
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg
-
-
-def timm_versions(architecture: str) -> dict[str, str]:
-    """timm's version, where ``architecture`` is one of its networks."""
-    return {"timm": version("timm")} if architecture.startswith("timm:") else {}
 
 
 def timm_config(name: str) -> "PretrainedCfg":

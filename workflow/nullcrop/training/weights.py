@@ -25,7 +25,9 @@ def checkpoint_url(architecture: str) -> str:
         raise NullcropError(
             f"there are no ImageNet weights for {architecture}: use a recipe with `weights: random`"
         )
-    return str(weights.url)
+    from torchvision.models import get_weight
+
+    return str(get_weight(weights).url)
 
 
 def fetch_weights(architecture: str, out: Path, url: str | None = None) -> None:

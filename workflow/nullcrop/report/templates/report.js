@@ -78,7 +78,11 @@ function sort(head, body, column) {
 
 // Charts
 
+const brought = new WeakSet();
+
 async function bring(drawing) {
+  if (brought.has(drawing)) return;
+  brought.add(drawing);
   const spec = JSON.parse(document.getElementById(drawing.dataset.spec).textContent);
   const controls = drawing.closest("figure").querySelector(".controls");
   const stage = document.createElement("div");
@@ -115,10 +119,43 @@ const scrolls = new ResizeObserver((entries) => {
   }
 });
 
+// What is folded stands in a <noscript>: without scripts it is part of the page as it is; with them it is mere text,
+// which costs the browser little, until it is unfolded, printed or linked to, or there is time for it.
+
+function fill(folded) {
+  const parts = document.createElement("template");
+  parts.innerHTML = folded.textContent;
+  const within = [...parts.content.children];
+  folded.replaceWith(parts.content);
+  within.forEach(enliven);
+}
+
+const fillAll = (root) => root.querySelectorAll("noscript").forEach(fill);
+
+addEventListener("toggle", (event) => fillAll(event.target), true);
+
+const later = window.requestIdleCallback ?? ((work) => setTimeout(work, 100));
+
+function fillNext() {
+  const next = document.querySelector("noscript");
+  if (!next) return;
+  fill(next);
+  later(fillNext);
+}
+
+addEventListener("load", () => later(fillNext));
+
+function enliven(root) {
+  root.querySelectorAll("table").forEach(enhance);
+  root.querySelectorAll(".drawing").forEach((drawing) => near.observe(drawing));
+  root.querySelectorAll(".scroll").forEach((box) => scrolls.observe(box));
+}
+
 // Print shows what is folded.
 
 let folded = [];
 addEventListener("beforeprint", () => {
+  fillAll(document);
   folded = [...document.querySelectorAll("details:not([open])")];
   for (const details of folded) details.open = true;
 });
@@ -129,13 +166,19 @@ addEventListener("afterprint", () => {
 // A link into something folded opens it.
 
 function unfold() {
-  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const name = decodeURIComponent(location.hash.slice(1));
+  if (!name) return;
+  if (!document.getElementById(name)) fillAll(document);
+  const target = document.getElementById(name);
   for (let at = target; at; at = at.parentElement) if (at instanceof HTMLDetailsElement) at.open = true;
+  target?.scrollIntoView();
 }
 
 addEventListener("hashchange", unfold);
-unfold();
-document.querySelectorAll("table").forEach(enhance);
-document.querySelectorAll(".drawing").forEach((drawing) => near.observe(drawing));
-document.querySelectorAll(".scroll").forEach((box) => scrolls.observe(box));
+addEventListener("DOMContentLoaded", () => {
+  enliven(document.body);
+  unfold();
+});
 if (matchMedia("(max-width: 62rem)").matches) document.querySelector("nav details").open = false;
+// What is there already is the grid, the first to be asked.
+document.querySelectorAll(".drawing").forEach(bring);

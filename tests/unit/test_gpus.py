@@ -1,0 +1,162 @@
+"""Several jobs on one machine and its GPUs, which are pretended: real processes that take them at the same time."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from nullcrop.training import gpus
+from nullcrop.training.gpus import reserve, take_gpu, visible_gpus
+
+PACKAGE = Path(__file__).parents[2] / "workflow"
+NAMES = ["0", "1", "2"]
+
+JOB = """
+import sys
+from pathlib import Path
+from nullcrop.training.gpus import reserve
+
+sys.stdin.readline()  # all begin at once
+taken = reserve(sys.argv[2:], sys.argv[2:], Path(sys.argv[1]))
+print(taken.name, taken.sharing, flush=True)
+sys.stdin.read()
+"""
+
+
+class Jobs:
+    """Processes that each take one of three GPUs, and hold it until they are killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: list[subprocess.Popen[str]] = []
+
+    def start(self, number: int) -> list[tuple[str, int]]:
+        """Start so many at once; the GPU of each, and with how many others it is shared."""
+        environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+        command = [sys.executable, "-c", JOB, str(self.folder), *NAMES]
+        started = [
+            subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(number)
+        ]
+        self.running += started
+        for job in started:
+            assert job.stdin is not None
+            job.stdin.write("go\n")
+            job.stdin.flush()
+        words = [job.stdout.readline().split() for job in started if job.stdout is not None]
+        return [(name, int(sharing)) for name, sharing in words]
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    jobs = Jobs(tmp_path / "locks")
+    yield jobs
+    for job in jobs.running:
+        job.kill()
+        job.communicate()
+
+
+def test_jobs_that_race_get_a_gpu_each_then_share_and_a_killed_one_leaves_its_own(jobs: Jobs) -> None:
+    first = jobs.start(3)
+    assert sorted(first) == [("0", 0), ("1", 0), ("2", 0)]
+    second = jobs.start(2)
+    assert len({name for name, _ in second}) == 2
+    assert {sharing for _, sharing in second} == {1}
+    # Both jobs of one GPU are killed, without a chance to clean up: the next two find it free, then least used.
+    (lonely,) = set(NAMES) - {name for name, _ in second}
+    emptied = second[0][0]
+    for job, (name, _) in zip(list(jobs.running), first + second, strict=True):
+        if name == emptied:
+            job.kill()
+            job.wait()
+    assert jobs.start(1) == [(emptied, 0)]
+    assert sorted(jobs.start(2)) == sorted([(emptied, 1), (lonely, 1)])
+
+
+def test_another_run_that_sees_fewer_gpus_knows_which_are_taken(tmp_path: Path) -> None:
+    first = reserve(["0", "1"], ["GPU-a", "GPU-b"], tmp_path)
+    assert first.name == "0"
+    other = reserve(["GPU-a", "GPU-b"], ["GPU-a", "GPU-b"], tmp_path)
+    assert (other.name, other.sharing) == ("GPU-b", 0)
+
+
+def test_where_files_cannot_be_locked_one_is_taken_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    taken = reserve(NAMES, NAMES, tmp_path / "file" / "below")
+    assert taken.name in NAMES
+    assert "cannot be reserved" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        (None, ["0", "1", "2", "3"]),
+        ("", []),
+        ("-1", []),
+        ("2", ["2"]),
+        ("3, 1", ["3", "1"]),
+        ("0,-1,2", ["0"]),
+        ("1,1", []),
+        ("NoDevFiles", []),
+        ("GPU-8932f937-d72c,GPU-4f0", ["GPU-8932f937-d72c", "GPU-4f0"]),
+        ("MIG-GPU-8932f937/1/2", ["MIG-GPU-8932f937/1/2"]),
+    ],
+)
+def test_visible_gpus_are_those_of_cuda(visible: str | None, names: list[str]) -> None:
+    assert visible_gpus(visible, 4) == names
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine of two GPUs, outside Slurm."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(
+        torch.cuda, "device_count", lambda: len(visible_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), 2))
+    )
+    monkeypatch.setattr(gpus, "_lasting_name", lambda name: f"GPU-{name}")
+    take_gpu.cache_clear()
+    yield
+    take_gpu.cache_clear()
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_process_keeps_its_gpu_and_hides_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    take_gpu()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    assert "GPU 0 of 0, 1" in capsys.readouterr().err
+    assert take_gpu() is take_gpu()  # a batch trains many cells
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize(
+    ("visible", "taken"),
+    [("1", None), ("0,1", "0"), (None, "0"), ("", None)],
+    ids=["1", "2", "unset", "none"],
+)
+def test_a_slurm_job_shares_out_its_gpus_only_where_it_has_several(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, taken: str | None
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    reserved = take_gpu()
+    assert (reserved and reserved.name) == taken
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == (taken or visible)
+
+
+def test_locks_are_counted_by_gpu_and_not_by_the_beginning_of_its_name(tmp_path: Path) -> None:
+    names = ["1", "11"]
+    taken = [reserve(names, names, tmp_path) for _ in range(4)]
+    assert Counter(one.name for one in taken) == {"1": 2, "11": 2}
