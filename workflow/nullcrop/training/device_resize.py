@@ -23,8 +23,8 @@ PROBES = 8
 class Resizer:
     """Resizes images of ``height``×``width`` pixels to squares of ``size``, as images/resize.py does one by one.
 
-    Which pass comes first is Pillow's choice and differs between its versions: since the one of 2026 tall
-    images are shrunk vertically first. Pillow itself is asked, with images of noise. Raises NullcropError when
+    Which pass comes first is Pillow's choice and has changed between its versions: 13 shrinks tall images
+    vertically first. Pillow itself is asked, with images of noise. Raises NullcropError when
     neither order gives its pixels.
     """
 

@@ -187,11 +187,14 @@ class Stepper:
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=side):
+            # What another thread does meanwhile (streaming another cell's images) is its own.
+            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
                 self._step(self._inputs, self._truth)
-        except torch.cuda.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            # Ending a capture that ran out of memory fails in turn, and says less.
+            for cause in (error, error.__context__):
+                if isinstance(cause, torch.cuda.OutOfMemoryError):
+                    raise cause from None
             raise NullcropError(
                 f"a step of {type(self.network).__name__} cannot be captured as a CUDA graph ({error}): "
                 "train it with `engine: plain`"
