@@ -186,7 +186,8 @@ def seconds_of(cell):
 
 def memory_of(wildcards, attempt):
     recipe, definition = CONFIG.all_recipes[wildcards.recipe], PROJECT.definition(wildcards.dataset)
-    return resources.training_memory_mb(wildcards.architecture, recipe, definition, attempt)
+    in_flight = min(CONFIG.in_flight, CONFIG.cells_per_job)
+    return resources.training_memory_mb(wildcards.architecture, recipe, definition, attempt, in_flight)
 
 
 def cells_of(wildcards):

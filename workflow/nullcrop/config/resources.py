@@ -82,11 +82,13 @@ def minutes(seconds: Iterable[float], attempt: int) -> int:
     return math.ceil((START_SECONDS + MARGIN * sum(seconds)) / 60) * attempt
 
 
-def training_memory_mb(architecture: str, recipe: Recipe, definition: Definition, attempt: int) -> int:
-    """Host memory to ask for, in MB: the libraries and the cache of resized images, times the attempt."""
+def training_memory_mb(
+    architecture: str, recipe: Recipe, definition: Definition, attempt: int, in_flight: int = 1
+) -> int:
+    """Host memory to ask for, in MB: the libraries and each cell's cache of resized images, times the attempt."""
     side = recipe.input_size or INPUT_SIDE.get(architecture, 224)
     cache = (definition.expected.images or USUAL_IMAGES) * side**2 * 3 / 2**20
-    return int(LIBRARIES_MB + min(cache, CACHE_MB)) * attempt
+    return int(LIBRARIES_MB + min(cache, CACHE_MB) * in_flight) * attempt
 
 
 def baselines_minutes(definition: Definition, attempt: int) -> int:

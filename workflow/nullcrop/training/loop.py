@@ -156,11 +156,13 @@ def _train(
     training = _training(job, view, targets, size, numerics, slot, micro_batch)
     network, optimizer = training.network, training.optimizer
     history, best = resume(job.work / CHECKPOINT, identity, network, optimizer)
+    in_flight = 1
 
     while not is_over(job.recipe, history):
         epoch, epoch_started, meter = len(history) + 1, time.monotonic(), EnergyMeter(numerics.device)
         training.set_rate(learning_rate(job.recipe, history))
         train_loss, train_accuracy = yield from training.epoch(epoch, rows["train"])
+        in_flight = max(in_flight, slot.in_flight)
         logits = training.predict(rows["val"])
         truth = targets[torch.from_numpy(rows["val"]).to(targets.device)]
         history.append(
@@ -212,7 +214,7 @@ def _train(
             "energy_kwh": _energy_of(history),
             **usage_of(history, len(rows["train"]), numerics.device),
             "seconds_of_this_run": time.monotonic() - started,
-            **_unusual(history, slot),
+            **_unusual(history, in_flight),
             "hardware": device_name(numerics.device),
             "versions": versions(torch=torch.__version__, **network_versions(job.cell.architecture)),
         },
@@ -373,12 +375,12 @@ def _share(energy: float | None, cells: int) -> float | None:
     return None if energy is None else energy / cells
 
 
-def _unusual(history: list[dict[str, Any]], slot: Slot) -> dict[str, int]:
+def _unusual(history: list[dict[str, Any]], in_flight: int) -> dict[str, int]:
     """For cell.json: that batches went through the device in parts, or that other cells were trained beside it."""
     parts = [row["micro_batch"] for row in history if "micro_batch" in row]
     return {
         **({"micro_batch": min(parts)} if parts else {}),
-        **({"in_flight": slot.in_flight} if slot.in_flight > 1 else {}),
+        **({"in_flight": in_flight} if in_flight > 1 else {}),
     }
 
 

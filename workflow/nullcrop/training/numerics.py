@@ -39,11 +39,10 @@ class Numerics:
 def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numerics:
     """Make torch deterministic on ``device`` (auto, cpu or cuda) and name its arithmetic.
 
-    An ``engine`` that cannot run there gives way to the plain loop, which is said and named.
-
     On a CPU the instruction set and the number of threads change the order of additions and thus
-    the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). Raises NullcropError when a GPU is asked for and none is
-    usable.
+    the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). An ``engine`` that
+    cannot run there gives way to the plain loop, which is said and named. Raises NullcropError when a GPU is asked for and
+    none is usable.
     """
     if device != "cpu":
         take_gpu()
