@@ -30,8 +30,10 @@ def set_numerics(device: str, threads: int) -> Numerics:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler as well, for two seconds.
     torch.set_deterministic_debug_mode("error")
+    # With it torch writes every new tensor twice, for programs that read what they never wrote; no network here does.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.set_num_threads(threads)
     if device == "cpu":
-        torch.set_num_threads(threads)
         instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "")
         return Numerics(torch.device("cpu"), f"cpu_{instructions}_fp32_{threads}threads")
     if not torch.cuda.is_available():
