@@ -13,11 +13,21 @@ from matplotlib.patches import Rectangle
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.definitions import Definition
-from nullcrop.config.names import ALL_VIEWS, ARCHITECTURES, BASELINES, CROPS, NETWORKS, VIEWS, WITHOUT_PIXELS
+from nullcrop.config.names import (
+    ALL_VIEWS,
+    ARCHITECTURE_LABELS,
+    ARCHITECTURES,
+    BASELINES,
+    CROPS,
+    NETWORKS,
+    VIEW_LABELS,
+    VIEWS,
+    WITHOUT_PIXELS,
+)
 from nullcrop.errors import NullcropError
 from nullcrop.figures.accuracy import HATCH, plot_accuracy
 from nullcrop.figures.samples import MOST_CLASSES, plot_dataset_samples, plot_samples
-from nullcrop.figures.style import ARCHITECTURE_LABELS, COLOURS, MARKERS, VIEW_LABELS, wrapped
+from nullcrop.figures.style import COLOURS, MARKERS, wrapped
 from nullcrop.images.store import write_store
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -14,7 +14,16 @@ from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
 from nullcrop.config.grid import Grid, any_of, batch_path, split_path
 from nullcrop.config.models import Project, read_project
-from nullcrop.config.names import ANY_SPLIT_PATTERN, ARCHITECTURES, BASELINES, CROPS, NETWORKS, SPLITS, VIEWS
+from nullcrop.config.names import (
+    ANY_SPLIT_PATTERN,
+    ARCHITECTURES,
+    BASELINES,
+    CROPS,
+    FURTHER_VIEWS,
+    NETWORKS,
+    SPLITS,
+    VIEWS,
+)
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.resources import (
     INPUT_SIDE,
@@ -492,6 +501,17 @@ def test_every_cell_is_in_one_batch_and_another_seed_or_study_moves_none(make_pr
     after = Grid(make_project({"one": {**one, "seeds": [1, 0, 7]}, "two": one}, cells_per_job=6))
     for path, cells in before.batches.items():
         assert set(after.batches[path]) == set(cells)
+
+
+@given(cell=CELLS, size=st.integers(1, 40))
+def test_further_views_share_jobs_among_themselves_and_move_no_other_cell(cell: Cell, size: int) -> None:
+    further = [
+        batch_path(replace(cell, view=view, seed=seed), size)
+        for seed in range(2 * size)
+        for view in FURTHER_VIEWS
+    ]
+    assert set(map(further.count, further)) == {size}
+    assert not {batch_path(replace(cell, view=view), size) for view in VIEWS} & set(further)
 
 
 def test_long_cells_share_no_job_with_many(make_project: MakeProject) -> None:

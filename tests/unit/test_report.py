@@ -22,8 +22,7 @@ from nullcrop.cli import main
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
-from nullcrop.config.names import ARCHITECTURES
-from nullcrop.figures.style import label_of
+from nullcrop.config.names import ARCHITECTURES, label_of
 from nullcrop.report import frames, sections
 from nullcrop.report.facts import CURVE_POINTS, Facts, collect, roc_points
 from nullcrop.report.page import page_of

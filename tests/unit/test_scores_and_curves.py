@@ -160,3 +160,13 @@ def test_curves_that_cannot_be_drawn_are_refused(tmp_path):
     with pytest.raises(NullcropError, match="this figure shows one dataset"):
         plot_curves(table, "Dataset", tmp_path / "curves")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_caption_speaks_of_the_axis_where_it_does_not_start_at_zero(tmp_path):
+    def caption_of(lift: float) -> str:
+        table = histories()
+        table[["train_accuracy", "val_accuracy"]] = table[["train_accuracy", "val_accuracy"]] * 0 + lift
+        return plot_curves(table, "title", tmp_path / "curves").get_supxlabel()
+
+    assert "does not start at zero" in caption_of(0.75)
+    assert "does not start at zero" not in caption_of(0.05)

@@ -111,9 +111,9 @@ def with_baselines(network, **baselines):
 def test_baselines_that_reach_the_score_are_named():
     row = with_baselines(0.8, majority=None, mean_rgb=0.82, color_histogram=0.68, file_facts=0.85)
     assert row["baselines"] == "mean_rgb, file_facts"
-    assert "Mean rgb or file facts alone would earn the same verdict." in row["details"]
+    assert "Mean colour or file facts alone would earn the same verdict." in row["details"]
     assert row["cells"] == 1
-    assert "the one network (vgg16 on the upper left)" in row["sentence"]
+    assert "the one network (VGG16 on the upper left)" in row["sentence"]
 
 
 def test_a_baseline_that_scores_lower_explains_nothing():
@@ -127,7 +127,7 @@ def test_what_a_baseline_finds_where_networks_do_not_is_told():
     row = with_baselines(0.45, majority=None, mean_rgb=0.8)
     assert row["verdict"] == "no evidence"
     assert row["baselines"] == "mean_rgb"
-    assert "Without a network, though, something is found by: mean rgb." in row["details"]
+    assert "Without a network, though, something is found by: mean colour." in row["details"]
 
 
 def test_an_unfinished_grid_says_so():

@@ -1,4 +1,4 @@
-"""The names that stand in paths and configs: the words of the registries.
+"""The names that stand in paths and configs, the words of the registries, and what a reader sees in their place.
 
 Kept apart from the code behind them so that a dry run of the workflow loads no torch.
 """
@@ -38,6 +38,42 @@ WITHOUT_PIXELS = ("majority", "file_facts")
 
 ARCHITECTURES = (*NETWORKS, *BASELINES)
 """All architectures but timm's, in the order of every figure and table."""
+
+
+ARCHITECTURE_LABELS = {
+    "resnet50": "ResNet50",
+    "densenet121": "DenseNet121",
+    "inception_v3": "InceptionV3",
+    "vgg16": "VGG16",
+    "shufflenet_v2": "ShuffleNetV2",
+    "lenet5": "LeNet-5",
+    "alexnet": "AlexNet",
+    "pcam_cnn": "PCam CNN",
+    "majority": "largest class",
+    "mean_rgb": "mean colour",
+    "color_histogram": "colour histogram",
+    "raw_pixels": "raw pixels",
+    "file_facts": "file facts",
+}
+"""Names of architectures as a reader sees them; see label_of."""
+
+VIEW_LABELS = {
+    "original": "original",
+    "upper_left": "upper left",
+    "upper_right": "upper right",
+    "center": "centre",
+    "bottom_left": "bottom left",
+    "bottom_right": "bottom right",
+    "forehead": "forehead",
+    "otsu_foreground": "foreground",
+    "otsu_background": "background",
+}
+"""Names of views as a reader sees them."""
+
+
+def label_of(architecture: str) -> str:
+    """Name of ``architecture`` as a reader sees it."""
+    return ARCHITECTURE_LABELS.get(architecture, architecture.removeprefix("timm:"))
 
 
 def is_network(architecture: str) -> bool:

@@ -21,8 +21,10 @@ from nullcrop.config.names import (
     ALL_VIEWS,
     BASELINE_RECIPE,
     BASELINES,
+    VIEW_LABELS,
     WITHOUT_PIXELS,
     base_split,
+    label_of,
     place_of_split,
     protocol_of,
 )
@@ -33,11 +35,9 @@ from nullcrop.figures.style import (
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    VIEW_LABELS,
     colour_of,
     figure_style,
     in_order,
-    label_of,
     save_figure,
     wrapped,
 )
@@ -260,7 +260,9 @@ def _draw_blind_answers(ax: Axes, panel: pd.DataFrame) -> None:
     halo = [withStroke(linewidth=2.4, foreground="white", alpha=0.8)]
     ax.axhline(rate, color=INK, linewidth=1.1, linestyle=(0, (5, 2)), path_effects=halo, zorder=2.5)
     lines = [(rate, f"no-information\nrate {rate:.1%}")]
-    if chance < 0.5:
+    if np.isclose(chance, rate):
+        lines = [(rate, f"no-information\nrate {rate:.1%},\nwhich is chance")]
+    elif chance < 0.5:
         ax.axhline(chance, color=INK, linewidth=1.1, linestyle=":", path_effects=halo, zorder=2.5)
         lines.append((chance, f"chance 1/{round(1 / chance)}\n= {chance:.1%}"))
     close = len(lines) == 2 and rate - chance < 0.14
@@ -307,7 +309,7 @@ def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
     recipes = sorted(set(panel["recipe"]) - {BASELINE_RECIPE})
     facts = [
         f"n = {_range(panel['n'])} test images",
-        f"{len(seeds)} seeds ({listed(seeds)})" if len(seeds) > 1 else f"seed {seeds[0]}",
+        _repeats(panel["split"].iloc[0], seeds),
         f"split: {panel['split'].iloc[0]}",
         f"label rule: {panel['labels'].iloc[0]}",
     ]
@@ -318,6 +320,13 @@ def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
         f"\n{len(panel)} of {planned} cells have a result; what is missing is left blank and is not zero."
     )
     return "; ".join(facts) + (missing if len(panel) < planned else "")
+
+
+def _repeats(split: str, seeds: list[int]) -> str:
+    """How often each cell was trained: `3 seeds (0, 1, 2)`, or `10 folds`."""
+    if protocol_of(split) == "tenfold":
+        return f"{len(seeds)} folds"
+    return f"{len(seeds)} seeds ({listed(seeds)})" if len(seeds) > 1 else f"seed {seeds[0]}"
 
 
 def _recipes(panel: pd.DataFrame, series: list[Series]) -> str:
@@ -347,7 +356,8 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
             "Seeds of tenfold are the folds of a cross-validation: its error bars and its no-information rate are "
             "those of all folds' images."
         )
-    if metrics["chance"].iloc[0] < 0.5:
+    chance = metrics["chance"].iloc[0]
+    if chance < 0.5 and not np.isclose(metrics["no_information_rate"], chance).all():
         sentences.append("Dotted line: chance, one over the number of classes.")
     if constant["any"].any():
         sentences.append(

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom
 
+from nullcrop.config.names import label_of
 from nullcrop.errors import NullcropError
 from nullcrop.figures.style import (
     INK,
@@ -20,7 +21,6 @@ from nullcrop.figures.style import (
     colour_of,
     figure_style,
     in_order,
-    label_of,
     save_figure,
     wrapped,
 )

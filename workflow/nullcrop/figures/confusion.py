@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from nullcrop.config.names import ALL_VIEWS, base_split, is_network, place_of_architecture, place_of_split
+from nullcrop.config.names import (
+    ALL_VIEWS,
+    VIEW_LABELS,
+    base_split,
+    is_network,
+    label_of,
+    place_of_architecture,
+    place_of_split,
+)
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
     INK,
@@ -18,9 +26,7 @@ from nullcrop.figures.style import (
     SMALL_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
-    VIEW_LABELS,
     figure_style,
-    label_of,
     save_figure,
     wrapped,
 )

@@ -13,8 +13,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nullcrop.config.names import (
     ALL_VIEWS,
+    VIEW_LABELS,
     base_split,
     is_network,
+    label_of,
     place_of_architecture,
     place_of_split,
 )
@@ -24,10 +26,8 @@ from nullcrop.figures.style import (
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    VIEW_LABELS,
     colour_of,
     figure_style,
-    label_of,
     save_figure,
     wrapped,
 )
@@ -144,6 +144,6 @@ def _caption(histories: pd.DataFrame, bottom: float) -> str:
         f"Split: {listed(sorted(histories['split'].unique()))}; label rule: "
         f"{listed(sorted(histories['labels'].unique()))}. Line: "
         + (f"mean over {seeds} seeds. " if seeds > 1 else "one run. ")
-        + "Colour: architecture. The accuracy on training images is counted while the weights change. "
-        "The vertical axis does not start at zero."
+        + "Colour: architecture. The accuracy on training images is counted while the weights change."
+        + (" The vertical axis does not start at zero." if bottom > 0 else "")
     )

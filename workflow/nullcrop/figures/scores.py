@@ -11,18 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
-from nullcrop.config.names import ALL_VIEWS, base_split, is_network, place_of_split
+from nullcrop.config.names import ALL_VIEWS, VIEW_LABELS, base_split, is_network, label_of, place_of_split
 from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.style import (
     INK,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    VIEW_LABELS,
     colour_of,
     figure_style,
     in_order,
-    label_of,
     save_figure,
     wrapped,
 )

@@ -1,4 +1,4 @@
-"""The one visual language of all figures: colours, type, names as a reader sees them, and saving."""
+"""The one visual language of all figures: colours, type, and saving."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -45,34 +45,6 @@ MARKERS = {
 INK = "#222222"
 MUTED = "#6E6E6E"
 
-ARCHITECTURE_LABELS = {
-    "resnet50": "ResNet50",
-    "densenet121": "DenseNet121",
-    "inception_v3": "InceptionV3",
-    "vgg16": "VGG16",
-    "shufflenet_v2": "ShuffleNetV2",
-    "lenet5": "LeNet-5",
-    "alexnet": "AlexNet",
-    "pcam_cnn": "PCam CNN",
-    "majority": "largest class",
-    "mean_rgb": "mean colour",
-    "color_histogram": "colour histogram",
-    "raw_pixels": "raw pixels",
-    "file_facts": "file facts",
-}
-
-VIEW_LABELS = {
-    "original": "original",
-    "upper_left": "upper left",
-    "upper_right": "upper right",
-    "center": "centre",
-    "bottom_left": "bottom left",
-    "bottom_right": "bottom right",
-    "forehead": "forehead",
-    "otsu_foreground": "foreground",
-    "otsu_background": "background",
-}
-
 TIMM_COLOURS = ("#CC79A7", "#8A5A2B", "#B7A2E0", "#5F8A3A")
 """Fill of timm's networks, by a hash of their names: the same network has the same colour in every figure."""
 
@@ -80,11 +52,6 @@ TIMM_COLOURS = ("#CC79A7", "#8A5A2B", "#B7A2E0", "#5F8A3A")
 def colour_of(architecture: str) -> str:
     """Fill of ``architecture``."""
     return COLOURS.get(architecture) or TIMM_COLOURS[crc32(architecture.encode()) % len(TIMM_COLOURS)]
-
-
-def label_of(architecture: str) -> str:
-    """Name of ``architecture`` as a reader sees it."""
-    return ARCHITECTURE_LABELS.get(architecture, architecture.removeprefix("timm:"))
 
 
 def in_order(architectures: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from nullcrop.config.names import BASELINES, WITHOUT_PIXELS
+from nullcrop.config.names import BASELINES, WITHOUT_PIXELS, label_of
 from nullcrop.figures.style import (
     INK,
     MARKERS,
@@ -22,7 +22,6 @@ from nullcrop.figures.style import (
     colour_of,
     figure_style,
     in_order,
-    label_of,
     save_figure,
     wrapped,
 )

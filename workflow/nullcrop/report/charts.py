@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from nullcrop.config.names import ALL_VIEWS, ARCHITECTURES
+from nullcrop.config.names import ALL_VIEWS, ARCHITECTURES, VIEW_LABELS, label_of
 from nullcrop.figures.accuracy import NO_PIXELS
-from nullcrop.figures.style import VIEW_LABELS, colour_of, in_order, label_of
+from nullcrop.figures.style import colour_of, in_order
 
 Spec = dict[str, Any]
 

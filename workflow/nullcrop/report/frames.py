@@ -9,9 +9,8 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
-from nullcrop.config.names import BASELINES, WITHOUT_PIXELS, base_split
+from nullcrop.config.names import BASELINES, VIEW_LABELS, WITHOUT_PIXELS, base_split, label_of
 from nullcrop.figures.accuracy import NO_PIXELS
-from nullcrop.figures.style import VIEW_LABELS, label_of
 from nullcrop.report.charts import looks_of
 from nullcrop.report.facts import DatasetFacts, Facts
 from nullcrop.statistics.auroc import LEVEL

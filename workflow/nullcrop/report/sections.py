@@ -14,9 +14,9 @@ from PIL import Image
 
 from nullcrop.cell_facts import BEGUN, CellFacts, made_otherwise
 from nullcrop.config.definitions import LabelRule
+from nullcrop.config.names import label_of
 from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
-from nullcrop.figures.style import label_of
 from nullcrop.files import sha256_of
 from nullcrop.progress import duration
 from nullcrop.report import charts, frames, tables

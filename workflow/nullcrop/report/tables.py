@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from nullcrop.figures.style import VIEW_LABELS, label_of
+from nullcrop.config.names import VIEW_LABELS, label_of
 from nullcrop.progress import duration
 
 

@@ -13,8 +13,10 @@ from nullcrop.config.models import Thresholds
 from nullcrop.config.names import (
     BASELINES,
     BY_GROUP,
+    VIEW_LABELS,
     WITHOUT_PIXELS,
     base_split,
+    label_of,
     place_of_split,
     protocol_of,
 )
@@ -333,7 +335,7 @@ def _split_words(facts: Mapping[str, Any]) -> str:
 def _baseline_words(facts: Mapping[str, Any], here: pd.DataFrame) -> list[str]:
     if not (here["role"] == "baseline").any():
         return []
-    names = [f"{_spoken(name)}" for name in facts["baselines"].split(", ") if name]
+    names = [label_of(name) for name in facts["baselines"].split(", ") if name]
     if facts["strength"] == NO_EVIDENCE:
         if not names:
             return []
@@ -344,7 +346,7 @@ def _baseline_words(facts: Mapping[str, Any], here: pd.DataFrame) -> list[str]:
 
 
 def _cell_words(facts: Mapping[str, Any]) -> str:
-    where = f"{facts['architecture']} on the {_spoken(facts['view'])}"
+    where = f"{label_of(facts['architecture'])} on the {VIEW_LABELS[facts['view']]}"
     return where + (f", seed {facts['seed']}" if facts["seeds"] > 1 else "")
 
 
