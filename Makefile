@@ -78,6 +78,7 @@ bench: $(ENV)
 	PYTHONPATH=workflow $(BIN)/python benchmarks/out_of_core.py
 	PYTHONPATH=workflow $(BIN)/python benchmarks/six_views.py
 	PYTHONPATH=workflow $(BIN)/python benchmarks/report.py
+	PYTHONPATH=workflow $(BIN)/python benchmarks/cpu_training.py
 
 # Apart from `make test`, because it installs Debian's packages and needs root for it.
 .PHONY: test-slurm

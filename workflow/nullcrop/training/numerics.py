@@ -50,9 +50,11 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numeric
         device = "cuda" if torch.cuda.is_available() else "cpu"
     # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler as well, for two seconds.
     torch.set_deterministic_debug_mode("error")
+    # With it torch writes every new tensor twice, for programs that read what they never wrote; no network here does.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.set_num_threads(threads)
     if device == "cpu":
         engine_that_runs(engine, None)
-        torch.set_num_threads(threads)
         instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "")
         return Numerics(torch.device("cpu"), f"cpu_{instructions}_fp32_{threads}threads")
     if not torch.cuda.is_available():
@@ -68,8 +70,6 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numeric
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     engine = engine_that_runs(engine, torch.cuda.get_device_capability())
-    # Filling new memory with NaN finds defects but is a kernel for each tensor; results are the same.
-    torch.utils.deterministic.fill_uninitialized_memory = engine == "plain"  # type: ignore[attr-defined]
     return Numerics(torch.device("cuda"), CAPTURED_NAMES.get(engine, "cuda_fp32"), engine)
 
 
