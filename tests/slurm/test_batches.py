@@ -29,7 +29,7 @@ def batched(fresh: Callable[[], Checkout], elsewhere: Path) -> Checkout:
     """
     checkout = fresh()
     paths = {name: str(elsewhere / name) for name in ("resources", "store", "work")}
-    checkout.write_config(cells_per_job=6, studies=SEEDS, paths=paths)
+    checkout.write_config(cells_per_job=6, in_flight=2, studies=SEEDS, paths=paths)
     plan = checkout.plan()
     assert (plan["train_batch"], plan["collect_cell"], plan["fit_baselines"]) == (2, 4, 2)
     checkout.snakemake()
@@ -43,6 +43,20 @@ def test_a_finished_batch_has_nothing_to_do_and_keeps_only_copies(batched: Check
     assert (elsewhere / "store/one/views/original.npy").is_file()
     assert not (batched.folder / "resources/archives").exists()
     assert not (batched.folder / "results/datasets/one/views").exists()
+
+
+def test_cells_that_took_turns_are_the_same_cells(batched: Checkout) -> None:
+    took_turns = [
+        path.read_text() for path in (batched.folder / "results/cells").rglob("lenet5/**/cell.json")
+    ]
+    assert len(took_turns) == 4
+    assert all('"in_flight": 2' in facts for facts in took_turns)
+    config = batched.folder / "toy.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("in_flight: 2", "in_flight: 1"))
+    plan = batched.plan()
+    config.write_text(text)
+    assert plan.keys() == {"resolve_config", "write_report", "all"}
 
 
 def test_a_missing_cell_is_brought_back_and_its_neighbour_is_not_touched(batched: Checkout) -> None:
