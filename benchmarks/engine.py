@@ -28,18 +28,17 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import PIL
 import torch
-import torchvision
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
-from torchvision import datasets, transforms
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
@@ -74,6 +73,9 @@ class UsualTraining:
     """ImageFolder, DataLoader, eager fp32 steps."""
 
     def __init__(self, folder: Path, network: nn.Module, size: int, device: torch.device, batch: int) -> None:
+        # Imported here, because a process of nullcrop's loads torchvision only where its network needs it.
+        from torchvision import datasets, transforms
+
         to_input = transforms.Compose(
             [
                 transforms.Resize((size, size)),
@@ -232,7 +234,7 @@ def main() -> None:
         generate(bench.folder, images, (80, 60) if options.quick else (600, 450))
         machine = f"{device_name(bench.numerics('plain').device)}; {CORES} cores, {_processor()}"
         versions = (
-            f"torch {torch.__version__}, torchvision {torchvision.__version__}, Pillow {PIL.__version__}"
+            f"torch {torch.__version__}, torchvision {version('torchvision')}, Pillow {PIL.__version__}"
         )
         print(f"{machine}; {versions}; {images} images an epoch, batch 32")
         tables = measure(bench, architectures)
