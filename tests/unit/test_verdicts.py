@@ -111,7 +111,7 @@ def with_baselines(network, **baselines):
 def test_baselines_that_reach_the_score_are_named():
     row = with_baselines(0.8, majority=None, mean_rgb=0.82, color_histogram=0.68, file_facts=0.85)
     assert row["baselines"] == "mean_rgb, file_facts"
-    assert "Mean colour or file facts alone would earn the same verdict." in row["details"]
+    assert "Mean colour or file facts of the whole image alone would earn the same verdict." in row["details"]
     assert row["cells"] == 1
     assert "the one network (VGG16 on the upper left)" in row["sentence"]
 
@@ -128,6 +128,19 @@ def test_what_a_baseline_finds_where_networks_do_not_is_told():
     assert row["verdict"] == "no evidence"
     assert row["baselines"] == "mean_rgb"
     assert "Without a network, though, something is found by: mean colour." in row["details"]
+
+
+@pytest.mark.parametrize(("field", "named"), [("whole", ""), ("tile", "mean_rgb")])
+def test_what_a_baseline_finds_where_a_lesion_may_be_says_nothing_of_the_rest(field, named):
+    test = a_test_set(400, 150)
+    cells = [finished(test, scores(test, 0.45, 0), architecture="vgg16")]
+    for view in ("original", "center"):
+        colour = scores(test, 0.9, 1)
+        cells.append(finished(test, colour, architecture="mean_rgb", recipe="baseline", view=view))
+    row = verdict_of(cells, field=field)
+    assert row["strength"] == "no evidence"
+    assert row["baselines"] == named
+    assert ("Without a network" in row["details"]) == bool(named)
 
 
 def test_an_unfinished_grid_says_so():

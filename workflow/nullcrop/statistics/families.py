@@ -22,11 +22,15 @@ ROLES = ("crop", "view", "baseline", "shuffled")
 """What a cell is to the audit, see :func:`role_of`."""
 
 
+def views_without_lesion(field: Field) -> tuple[str, ...]:
+    """Views on which a verdict rests: the corners; of a dataset of tiles, where no crop is without tissue, all crops."""
+    return CROPS if field == "tile" else CORNERS
+
+
 def role_of(cell: Cell, field: Field) -> str:
     """What ``cell`` is to the audit.
 
-    - `crop`: a network on a crop that holds no lesion by construction (the corners; of a dataset of tiles all
-      crops, which hold tissue): the verdict rests on these alone;
+    - `crop`: a network on one of :func:`views_without_lesion`: the verdict rests on these alone;
     - `view`: a network on any other view;
     - `baseline`: an answer without a network;
     - `shuffled`: a control trained on shuffled targets.
@@ -35,7 +39,7 @@ def role_of(cell: Cell, field: Field) -> str:
         return "shuffled"
     if cell.architecture in BASELINES:
         return "baseline"
-    return "crop" if cell.view in (CROPS if field == "tile" else CORNERS) else "view"
+    return "crop" if cell.view in views_without_lesion(field) else "view"
 
 
 def add_families(

@@ -21,7 +21,7 @@ from nullcrop.config.names import (
     protocol_of,
 )
 from nullcrop.statistics.comparisons import BASELINE, LEAK, over_seeds
-from nullcrop.statistics.families import Field, role_of
+from nullcrop.statistics.families import Field, role_of, views_without_lesion
 
 NO_EVIDENCE, WEAK, STRONG = "no evidence", "weak", "strong"
 TISSUE = "crops carry tissue"
@@ -78,7 +78,7 @@ class Verdict:
     """Whether the split keeps groups apart."""
     baselines: str
     """Baselines that would earn the same strength on the best cell's view and are not shown to score lower; for
-    `no evidence`, those that find something on any crop where no network does."""
+    `no evidence`, those that find something on any crop without a lesion, where no network does, or in the file's facts."""
     shuffled_cells: int
     shuffled_rejecting: int
     """Controls on shuffled targets with p_auroc at most the level."""
@@ -190,7 +190,7 @@ def _verdict(
         "units": round(family["units"].mean()),
         "group": group,
         "group_aware": protocol_of(str(best["split"])) in BY_GROUP,
-        "baselines": ", ".join(_baselines(best, here, comparisons, strength, threshold)),
+        "baselines": ", ".join(_baselines(best, here, comparisons, strength, threshold, field)),
         "shuffled_cells": len(shuffled),
         "shuffled_rejecting": int((shuffled["p_auroc"] <= thresholds.level).sum()),
         **dict(zip(("leak", "leak_low", "leak_high"), leak, strict=True)),
@@ -215,7 +215,12 @@ def _can_tell(family: pd.DataFrame, level: float) -> bool:
 
 
 def _baselines(
-    best: "pd.Series[Any]", here: pd.DataFrame, comparisons: pd.DataFrame, strength: str, threshold: float
+    best: "pd.Series[Any]",
+    here: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    strength: str,
+    threshold: float,
+    field: Field,
 ) -> list[str]:
     """Names of the baselines that explain the verdict, or contradict its `no evidence`; see Verdict."""
     found = here[(here["role"] == "baseline") & (here["auroc_bound"] > threshold)]
@@ -227,7 +232,8 @@ def _baselines(
             rows = rows[rows[name] == best[name]]
         found = found[~found["architecture"].isin(rows["other"])]
     else:
-        found = found[(found["view"] != "original") | found["architecture"].isin(WITHOUT_PIXELS)]
+        without_lesion = found["view"].isin(views_without_lesion(field))
+        found = found[without_lesion | found["architecture"].isin(WITHOUT_PIXELS)]
     return [name for name in BASELINES if name in set(found["architecture"])]
 
 
@@ -335,7 +341,12 @@ def _split_words(facts: Mapping[str, Any]) -> str:
 def _baseline_words(facts: Mapping[str, Any], here: pd.DataFrame) -> list[str]:
     if not (here["role"] == "baseline").any():
         return []
-    names = [label_of(name) for name in facts["baselines"].split(", ") if name]
+    # The bytes of a compressed file depend on the lesion, too.
+    names = [
+        "file facts of the whole image" if name == "file_facts" else label_of(name)
+        for name in facts["baselines"].split(", ")
+        if name
+    ]
     if facts["strength"] == NO_EVIDENCE:
         if not names:
             return []
