@@ -27,6 +27,7 @@ from nullcrop.report import frames, sections
 from nullcrop.report.facts import CURVE_POINTS, Facts, collect, roc_points
 from nullcrop.report.page import page_of
 from nullcrop.report.tables import Column, table_of
+from nullcrop.statistics.comparisons import ORIGINAL
 
 from ..generated_results import half_finished, write_cell
 from ..hostile import CLASSES, HOSTILE, TITLE
@@ -186,6 +187,12 @@ def test_the_grid_has_a_row_for_every_planned_network_of_every_study(facts: Fact
     assert missing[["auroc", "accuracy", "n"]].isna().all(axis=None)
     means = rows[rows["row"] == "Complete · random"].groupby("study")["auroc"].count()
     assert means.to_dict() == {"first": 12, "second": 6}
+
+
+def test_comparisons_name_their_seeds_and_how_many_a_mean_is_of(facts: Facts) -> None:
+    named = [set(frames.compared(dataset, ORIGINAL).get("seed", ())) for dataset in facts.datasets]
+    assert {"0", "1", "mean of 2"} in named
+    assert set().union(*named) <= {"0", "1", "mean of 2"}
 
 
 def test_means_over_seeds_keep_the_interval_of_one_test_set(facts: Facts) -> None:

@@ -382,7 +382,8 @@ def confusion_chart(counts: pd.DataFrame, looks: Sequence[Look], targets: Sequen
                 title="answer",
                 axis=alt.Axis(labelAngle=-40, labelLimit=80),
             ),
-            y=alt.Y("true:N", sort=list(targets), title="truth", axis=alt.Axis(labelLimit=80)),
+            # Without a title, which Vega would draw across the names; the caption tells rows from columns.
+            y=alt.Y("true:N", sort=list(targets), title=None, axis=alt.Axis(labelLimit=80)),
             tooltip=[
                 alt.Tooltip("series:N", title="network"),
                 alt.Tooltip("view:N"),

@@ -78,7 +78,7 @@ def compared(dataset: DatasetFacts, comparison: str) -> pd.DataFrame:
     if table.empty:
         return table
     seeds = [
-        f"mean of {n}" if pd.isna(seed) else str(seed)
+        f"mean of {n}" if pd.isna(seed) else str(int(seed))
         for seed, n in zip(table["seed"], table["seeds"], strict=True)
     ]
     return described(table).assign(seed=seeds, other=table["other"].map(label_of))
