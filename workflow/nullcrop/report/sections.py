@@ -489,7 +489,10 @@ def _methods(facts: Facts) -> Block:
     config = facts.project.config
     pairs: Pairs = [
         ("Crops", _crop_sizes(facts)),
-        ("Device", config.device),
+        (
+            "Device and engine",
+            f"{config.device}, {config.engine}; what each cell was really computed with stands under Provenance",
+        ),
         (
             "Accuracy",
             "beside the no-information rate, the share of the largest class among the test images; exact one-sided "
