@@ -1,4 +1,4 @@
-# From a fresh clone: `make demo` runs the audit on generated images, `make test` every check.
+# From a fresh clone: `make demo` runs the audit on generated images, `make test` the checks.
 # Both make the environment they need (.venv, exact pins in envs/constraints.txt).
 
 PYTHON ?= python3
@@ -13,7 +13,8 @@ export OMP_NUM_THREADS ?= 1
 help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
 	@echo "make calibration  count the audit's false alarms and its power on some 740 generated datasets"
-	@echo "make test    every check: format, lint, types, unit, workflow and browser tests"
+	@echo "make test    every quick check: format, lint, types, unit, workflow and browser tests (a quarter of an hour)"
+	@echo "make test-long  whole audits: the demo's verdicts, controls, a calibration, the benchmarks in their small size"
 	@echo "make test-slurm  what a cluster may do to a run, on a real Slurm that it installs and starts (Debian, root)"
 	@echo "make lint    the quick checks alone"
 	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"
@@ -72,6 +73,11 @@ lint: $(ENV)
 .PHONY: test
 test: lint
 	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations 20
+
+# Apart from `make test`, which is run often.
+.PHONY: test-long
+test-long: $(ENV)
+	$(BIN)/pytest tests/long --numprocesses $(CORES) --dist loadfile
 
 .PHONY: bench
 bench: $(ENV)

@@ -11,7 +11,9 @@ from sklearn.metrics import roc_auc_score
 from nullcrop.statistics.auroc import TestSet, bootstrap_auroc, delong, estimate_auroc, jackknife_error
 from nullcrop.statistics.comparisons import paired_auroc
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error", "default::ResourceWarning"
+)  # what earlier tests left open is not theirs
 
 
 def grouped(target, group, name=""):

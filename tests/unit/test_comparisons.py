@@ -19,7 +19,9 @@ from nullcrop.statistics.comparisons import (
 
 from .finished_cells import a_study, a_test_set, answers, finished, scores
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error", "default::ResourceWarning"
+)  # what earlier tests left open is not theirs
 
 
 def of_correct(first, second, group=""):

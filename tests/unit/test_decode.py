@@ -42,7 +42,7 @@ def test_a_transparent_palette_entry_keeps_its_colour(tmp_path: Path) -> None:
     assert read_rgb(tmp_path / "palette.png").tolist() == [[[10, 20, 30], [40, 50, 60]]]
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default::ResourceWarning")
 def test_dropping_transparency_warns_of_nothing(tmp_path: Path) -> None:
     path = write_image("palette with alpha", tmp_path, 20, 20)
     with Image.open(path) as image:

@@ -30,7 +30,9 @@ from nullcrop.figures.samples import MOST_CLASSES, plot_dataset_samples, plot_sa
 from nullcrop.figures.style import COLOURS, MARKERS, wrapped
 from nullcrop.images.store import write_store
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error", "default::ResourceWarning"
+)  # what earlier tests left open is not theirs
 
 FOUR = ["resnet50", "densenet121", "inception_v3", "vgg16"]
 

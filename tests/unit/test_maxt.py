@@ -16,7 +16,9 @@ from nullcrop.statistics.maxt import Draws, drawn_aurocs, drawn_labels, maxt
 
 from .finished_cells import a_test_set, scores
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error", "default::ResourceWarning"
+)  # what earlier tests left open is not theirs
 
 PATIENTS = np.repeat(np.arange(14), 4).astype(str)
 

@@ -14,7 +14,9 @@ from nullcrop.errors import NullcropError
 from nullcrop.statistics.auroc import delong
 from nullcrop.statistics.metrics import answers_of, cell_metrics, log_odds
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error", "default::ResourceWarning"
+)  # what earlier tests left open is not theirs
 
 
 def predictions(target, predicted=None, score=None, logits=None):

@@ -13,7 +13,9 @@ from nullcrop.figures.scores import plot_scores
 from nullcrop.statistics.metrics import answers_of, cell_metrics
 from nullcrop.statistics.shares import SHARES
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error", "default::ResourceWarning"
+)  # what earlier tests left open is not theirs
 
 VIEWS = ["original", "upper_left", "center"]
 RECIPES = ["paper", "scratch"]

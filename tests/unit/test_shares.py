@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
@@ -25,6 +25,7 @@ def blind_accuracy(target: np.ndarray) -> float:
     return blind.score(np.zeros((len(target), 1)), target)
 
 
+@settings(max_examples=20)
 @given(st.integers(2, 5), st.integers(0, 2**32 - 1), st.lists(st.integers(1, 12), min_size=2, max_size=10))
 def test_folds_of_one_draw_share_the_rate_of_all_their_images(n_targets, seed, sizes):
     rng = np.random.default_rng(seed)
