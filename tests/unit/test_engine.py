@@ -1,4 +1,4 @@
-"""The captured engine, uncaptured on a CPU: the plain loop's bits, whoever was before or beside a cell."""
+"""The captured engine on a CPU, its steps eager or replayed: the plain loop's bits, whoever was before or beside a cell."""
 
 import json
 from collections.abc import Callable
@@ -27,21 +27,25 @@ from nullcrop.training.engine import CapturedTraining, Stepper
 from nullcrop.training.loop import CellJob, PlainTraining, new_network, to_its_end, train_cell
 from nullcrop.training.numerics import Engine, Numerics, engine_that_runs, set_numerics
 from nullcrop.training.optimizer import EagerAdam
+from tests.unit.pretended_cuda import PretendedCuda
 from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
 
 CPU = torch.device("cpu")
 needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-@pytest.fixture
-def stepped(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Call it, and from then on cells are trained by the engine's steps, uncaptured, on the CPU."""
+@pytest.fixture(params=["eager", "replayed"])
+def stepped(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Call it, and from then on cells are trained by the engine's steps, on the CPU."""
 
     def patch() -> None:
         def numerics(device: str, threads: int, wanted: Engine) -> Numerics:
             return replace(set_numerics(device, threads), engine="captured_fp32", name="stepped")
 
         monkeypatch.setattr(loop, "set_numerics", numerics)
+        if request.param == "replayed":
+            PretendedCuda(monkeypatch)
+            monkeypatch.setattr(Numerics, "captured", property(lambda numerics: numerics.engine != "plain"))
 
     return patch
 

@@ -328,6 +328,22 @@ def test_what_a_network_does_not_have_is_said(job: CellJob) -> None:
             train_cell(replace(job, recipe=replace(SCRATCH, **changes)))
 
 
+def test_an_operation_that_is_not_deterministic_is_named(
+    job: CellJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = LeNet5.forward
+
+    def unpooled(network: LeNet5, images: torch.Tensor) -> torch.Tensor:
+        maps, places = functional.max_pool2d_with_indices(images, 2)
+        return forward(network, functional.max_unpool2d(maps, places, 2))
+
+    monkeypatch.setattr(LeNet5, "forward", unpooled)
+    with pytest.raises(
+        NullcropError, match=r"^lenet5 needs max_unpooling2d\w*, which gives other bits .*`device: cpu`"
+    ):
+        train_cell(job)
+
+
 def test_a_checkpoint_of_another_recipe_is_not_resumed(
     job: CellJob, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from .conftest import TOY_CONFIG, TOY_PHANTOM, Checkout
 
@@ -78,20 +77,6 @@ def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout
     assert done.plan()["train_cell"] == 4
 
 
-def test_a_cell_that_failed_under_a_new_recipe_is_planned_again(done: Checkout) -> None:
-    """Its old files must not be taken for the new recipe's; the old recipe brings them back."""
-    before = done.predictions()
-    done.write_config(recipes={"toy": {"weights": "random", "epochs": 3, "learning_rate": 1e18}})
-    done.snakemake(fails=True)
-    assert done.plan()["train_cell"] == 4
-    assert done.predictions() == {}
-    done.write_config()
-    done.snakemake()
-    assert done.predictions() == before
-    log = done.folder / "results/logs/train_cell" / CELL.relative_to("results/cells").parent / "seed0.log"
-    assert "kept" in log.read_text()
-
-
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
     done.write_config(verdict={"strong": 0.7})
     after = ["join_verdicts", "plot_verdicts", "resolve_config", "write_report", "all"]
@@ -101,36 +86,10 @@ def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> 
     assert "train_cell" not in done.plan()
 
 
-def test_another_engine_trains_anew_and_the_plain_one_is_what_it_was(done: Checkout) -> None:
-    done.write_config(engine="plain", in_flight=2)
-    assert done.plan() == Counter(["resolve_config", "write_report", "all"])
-    done.write_config(engine="captured_bf16")
-    assert done.plan()["train_cell"] == 4
-    # Without a GPU the plain loop trains, and what it has made is kept.
-    before = done.predictions()
-    done.snakemake("--until", "train_cell")
-    assert done.predictions() == before
-    logs = [path.read_text() for path in (done.folder / "results" / "logs" / "train_cell").rglob("*.log")]
-    assert all("the plain loop trains instead" in log and "kept" in log for log in logs)
-    assert len(logs) == 4
-
-
 def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> None:
     done.write_config(crop={"width": 16, "height": 16})
     plan = done.plan()
     assert (plan["crop_views"], plan["train_cell"], plan["list_samples"]) == (2, 4, 0)
-
-
-def test_datasets_listed_again_with_the_same_content_keep_their_cells(done: Checkout) -> None:
-    """Snakemake cannot know beforehand that nothing will change; each cell finds out and is kept."""
-    before = done.predictions()
-    spent = (done.folder / CELL / "history.csv").read_text()
-    done.snakemake("--forcerun", "list_samples")
-    log = done.folder / "results/logs/train_cell" / CELL.relative_to("results/cells").parent / "seed0.log"
-    assert "kept" in log.read_text()
-    assert done.predictions() == before
-    assert (done.folder / CELL / "history.csv").read_text() == spent
-    assert done.plan() == {}
 
 
 def test_one_datasets_figure_touches_no_other_dataset(fresh: Callable[[], Checkout]) -> None:
@@ -140,24 +99,6 @@ def test_one_datasets_figure_touches_no_other_dataset(fresh: Callable[[], Checko
     assert checkout.plan(target)["list_samples"] == 1
     assert checkout.plan("--config", "datasets=[two]")["train_cell"] == 2
     assert {dataset for dataset, _ in checkout.planned_cells("--config", "datasets=[two]")} == {"two"}
-
-
-def test_a_users_own_folder_is_listed_again_when_its_table_changes(done: Checkout) -> None:
-    shutil.copytree(done.folder / "resources/archives/one", done.folder / "mine")
-    definition = {
-        **TOY_PHANTOM,
-        "source": {"kind": "folder", "path": "mine/images", "table": "mine/samples.csv"},
-    }
-    (done.folder / "definitions/mine.yaml").write_text(yaml.safe_dump(definition))
-    done.write_study(datasets=["mine"])
-    done.snakemake()
-    assert done.plan() == {}
-    table = done.folder / "mine/samples.csv"
-    os.utime(table)
-    assert done.plan() == {}
-    lines = table.read_text().splitlines()
-    table.write_text("\n".join(lines[:-1]) + "\n")
-    assert done.plan()["list_samples"] == 1
 
 
 def test_duplicates_that_are_groups_are_looked_for_before_the_images_are_split(

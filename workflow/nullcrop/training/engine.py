@@ -17,18 +17,15 @@ from torch.nn import functional
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
 from nullcrop.progress import tracked
 from nullcrop.training.augmentation import augmented
+from nullcrop.training.capture import captured
 from nullcrop.training.data import batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.numerics import Numerics
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
-
-WARM_UP_STEPS = 3
-"""Eager steps before the capture, in which libraries choose their kernels and make their workspaces."""
 
 
 class InPlaceAdam(EagerAdam):
@@ -44,6 +41,8 @@ class InPlaceAdam(EagerAdam):
         precision = torch.float32 if device.type == "cuda" else torch.float64
         rate = torch.tensor(learning_rate, dtype=precision, device=device)
         super().__init__(parameters, lr=rate, fused=True, capturable=True)
+        # torch would warn of steps that are not captured: the first ones, and the last one of each epoch.
+        self._warned_capturable_if_run_uncaptured = True
         for parameter in self._trained():
             self.state[parameter] = {
                 "step": torch.zeros((), dtype=torch.float32, device=device),
@@ -107,9 +106,11 @@ class Stepper:
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
-        if device.type == "cuda":
-            shape = (recipe.batch_size, size, size, 3)
-            self._inputs = torch.zeros(shape, device=device).permute(0, 3, 1, 2)
+        if numerics.captured:
+            # In memory as the images come: with the channels last, unless they were turned. It decides the kernels.
+            layout = torch.contiguous_format if recipe.rotation else torch.channels_last
+            shape = (recipe.batch_size, 3, size, size)
+            self._inputs = torch.zeros(shape, device=device).contiguous(memory_format=layout)
             self._truth = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
             self._capture()
 
@@ -179,28 +180,7 @@ class Stepper:
         """Record one step; weights, buffers and Adam's state are afterwards what they were before."""
         before = {name: values.clone() for name, values in self.network.state_dict().items()}
         self.begin_epoch()
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP_STEPS):
-                self._step(self._inputs, self._truth)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        try:
-            # What another thread does meanwhile (streaming another cell's images) is its own.
-            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
-                self._step(self._inputs, self._truth)
-        except RuntimeError as error:
-            # Ending a capture that ran out of memory fails in turn, and says less.
-            for cause in (error, error.__context__):
-                if isinstance(cause, torch.cuda.OutOfMemoryError):
-                    raise cause from None
-            raise NullcropError(
-                f"a step of {type(self.network).__name__} cannot be captured as a CUDA graph ({error}): "
-                "train it with `engine: plain`"
-            ) from error
-        torch.cuda.synchronize()
-        self._graph = graph
+        self._graph = captured(lambda: self._step(self._inputs, self._truth), type(self.network).__name__)
         self.network.load_state_dict(before)
         self.optimizer.restart()
 

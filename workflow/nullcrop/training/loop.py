@@ -44,7 +44,14 @@ from nullcrop.training.data import InputImages, batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.energy import EnergyMeter
 from nullcrop.training.engine import CapturedTraining, Slot, Stepper
-from nullcrop.training.numerics import Engine, Numerics, check_demand, device_name, set_numerics
+from nullcrop.training.numerics import (
+    Engine,
+    Numerics,
+    check_demand,
+    check_deterministic,
+    device_name,
+    set_numerics,
+)
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.out_of_memory import free_memory, smaller_batch
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
@@ -132,6 +139,9 @@ def _train_in_memory(
             slot.clear()
             size = input_size(job.cell.architecture, job.recipe.input_size)
             micro_batch = smaller_batch(job.cell, job.recipe, size, micro_batch, numerics.device, error)
+        except RuntimeError as error:
+            check_deterministic(error, job.cell.architecture)
+            raise
         # Here the failed step's tensors are gone; while the error was at hand, it held them.
         free_memory(numerics.device)
         say(

@@ -26,6 +26,11 @@ class Numerics:
     """What really runs, whatever was asked for."""
 
     @property
+    def captured(self) -> bool:
+        """Whether a training step is recorded as a CUDA graph and replayed."""
+        return self.engine != "plain" and self.device.type == "cuda"
+
+    @property
     def bfloat16(self) -> bool:
         """Whether convolutions and matrix products are rounded to bfloat16; weights and sums stay float32."""
         return self.engine == "captured_bf16"
@@ -115,6 +120,16 @@ def check_demand(numerics: Numerics, demanded: str | None) -> None:
             f"the study demands the numerics {demanded} (`numerics` in the config), but this cell would be "
             f"trained under {numerics.name}: run it on such a machine, or take the demand back"
         )
+
+
+def check_deterministic(error: RuntimeError, architecture: str) -> None:
+    """Raise NullcropError when ``error`` is torch's refusal of an operation that no two runs would do alike."""
+    operation, refused, _ = str(error).partition(" does not have a deterministic implementation")
+    if refused:
+        raise NullcropError(
+            f"{architecture} needs {operation.split()[-1]}, which gives other bits in each run on this device: train another network, "
+            "or this one with `device: cpu`"
+        ) from error
 
 
 def device_name(device: torch.device) -> str:

@@ -1,0 +1,43 @@
+"""A step of training as a CUDA graph: recorded once, replayed at will."""
+
+from collections.abc import Callable
+
+import torch
+
+from nullcrop.errors import NullcropError
+
+WARM_UP_STEPS = 3
+"""Eager steps before the capture, in which libraries choose their kernels and make their workspaces."""
+
+
+def captured(step: Callable[[], None], name: str) -> torch.cuda.CUDAGraph:
+    """The graph of what ``step`` does on the GPU; ``name``: the network, for the error.
+
+    ``step`` runs eagerly some times before; what it changed then is the caller's to set back. A replay does to the same memory what
+    the recorded step did, and nothing that Python did around it. Raises NullcropError when ``step`` does something
+    that cannot be recorded, and torch.cuda.OutOfMemoryError.
+    """
+    current = torch.cuda.current_stream()
+    # The default stream cannot be captured. Any other is captured itself: a graph keeps the cuBLAS workspace of its
+    # stream, and two that are replayed at the same time must not share one.
+    stream = torch.cuda.Stream() if current == torch.cuda.default_stream() else current  # type: ignore[no-untyped-call]
+    stream.wait_stream(current)
+    graph = torch.cuda.CUDAGraph()
+    # Of a capture that could not be ended torch keeps the stream; this block gives it back.
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP_STEPS):
+            step()
+        try:
+            # What another thread does meanwhile (streaming another cell's images) is its own.
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                step()
+        except RuntimeError as error:
+            # Ending a capture that ran out of memory fails in turn, and says less.
+            for cause in (error, error.__context__):
+                if isinstance(cause, torch.cuda.OutOfMemoryError):
+                    raise cause from None
+            raise NullcropError(
+                f"a step of {name} cannot be captured as a CUDA graph ({error}): train it with `engine: plain`"
+            ) from error
+    current.wait_stream(stream)
+    return graph
