@@ -14,7 +14,7 @@ help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
 	@echo "make calibration  count the audit's false alarms and its power on some 740 generated datasets"
 	@echo "make test    every quick check: format, lint, types, unit, workflow and browser tests (a quarter of an hour)"
-	@echo "make test-long  whole audits: the demo, every study at toy size, controls, a calibration, small benchmarks"
+	@echo "make test-long  whole audits: the demo, every study at toy size, controls, reruns, a calibration, small benchmarks"
 	@echo "make test-slurm  what a cluster may do to a run, on a real Slurm that it installs and starts (Debian, root)"
 	@echo "make lint    the quick checks alone"
 	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"

@@ -10,7 +10,7 @@ and trains each network on them, from random weights, in these ways:
 - *plain*: nullcrop's plain loop, from the packed store.
 - *captured_fp32*, *captured_bf16*: the engine on a GPU. On a CPU *steps* runs the engine's step without capture.
 
-An epoch that is not counted comes before the one that is. Tables: images trained a second, and as ratios to *usual*; on
+An epoch that is not counted comes before those that are, of three seconds or more. Tables: images trained a second, and as ratios to *usual*; on
 an H200 the share of 790 TFLOP/s; cells in flight (networks without dropout); deterministic algorithms on and off; seconds
 from the start of Python to the end of the first step; hours of the published grid that follow from these rates and the
 numbers of images in config/datasets. `--out` also writes them as Markdown into that file, in place of what an earlier run on
@@ -65,6 +65,9 @@ VIEWS = {"center": 5, "original": 1}
 
 TRAIN, PREDICTED, EPOCHS = 0.8, 0.1, 5
 """Shares of a dataset's images that are trained on, and that are watched and tested each, and the study's epochs."""
+
+COUNTED_SECONDS = 3.0
+"""Epochs are counted until they have taken so long: one of a small network is over in a moment."""
 
 Epoch = Generator[None, None, tuple[float, float]]
 
@@ -300,9 +303,10 @@ def rates_of(bench: Bench, way: str, architecture: str, view: str) -> tuple[floa
 def rate(
     bench: Bench, trainings: Sequence[Training], streams: Sequence["torch.cuda.Stream | None"] = (None,)
 ) -> float:
-    """Images a second that all ``trainings`` take together, step by step in turns, in their second epoch."""
-    seconds = 0.0
-    for epoch in (1, 2):
+    """Images a second that all ``trainings`` take together, step by step in turns, from their second epoch on."""
+    seconds, epoch = 0.0, 0
+    while epoch < 2 or (seconds < COUNTED_SECONDS and not bench.quick):
+        epoch += 1
         _synchronise(bench)
         started = time.perf_counter()
         running = [
@@ -312,8 +316,9 @@ def rate(
         while running:
             running = [turn for turn in running if _stepped(*turn)]
         _synchronise(bench)
-        seconds = time.perf_counter() - started
-    return bench.images * len(trainings) / seconds
+        if epoch > 1:
+            seconds += time.perf_counter() - started
+    return bench.images * len(trainings) * (epoch - 1) / seconds
 
 
 def _stepped(epoch: Epoch, stream: "torch.cuda.Stream | None") -> bool:

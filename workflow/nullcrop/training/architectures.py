@@ -82,7 +82,8 @@ class FixedAdaptivePool(nn.Module):
 
     def __init__(self, side: int, out: int) -> None:
         super().__init__()
-        weights = torch.zeros(out, side)
+        # Made whatever the rest is made on: no checkpoint holds it.
+        weights = torch.zeros(out, side, device="cpu")
         for row in range(out):
             start, end = row * side // out, -(-(row + 1) * side // out)
             weights[row, start:end] = 1 / (end - start)
@@ -215,8 +216,10 @@ def build(
     torch.manual_seed(seed)
     if state is None:
         return architecture.build(num_classes=n_targets, size=size, imagenet=False)
-    network = architecture.build(num_classes=IMAGENET_CLASSES, size=size, imagenet=True)
-    network.load_state_dict(state)
+    # Without weights of its own: drawing VGG16's takes longer than reading the checkpoint that would replace them.
+    with torch.device("meta"):
+        network = architecture.build(num_classes=IMAGENET_CLASSES, size=size, imagenet=True)
+    network.load_state_dict({name: values.clone() for name, values in state.items()}, assign=True)
     # Seeded again, so that the new heads do not depend on what building the rest has drawn.
     torch.manual_seed(seed)
     for head in architecture.heads:
