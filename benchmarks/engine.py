@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -225,7 +225,7 @@ def main() -> None:
         first_step(bench, way, architecture, view)
         return
     device = set_numerics(options.device, options.threads).device.type
-    images = options.images or (64 if options.quick else 3200 if device == "cuda" else 192)
+    images = options.images or (64 if options.quick else 1600 if device == "cuda" else 192)
     architectures = options.architectures or (
         ["lenet5", "shufflenet_v2"] if options.quick else list(TRAIN_GFLOP)
     )
@@ -240,9 +240,13 @@ def main() -> None:
             f"torch {torch.__version__}, torchvision {version('torchvision')}, Pillow {PIL.__version__}"
         )
         print(f"{machine}; {versions}; {images} images an epoch, batch 32")
-        tables = measure(bench, architectures)
-    if options.out:
-        write_section(options.out, device, [f"{machine}; {versions}; {images} images an epoch.", "", *tables])
+
+        def save(tables: list[str]) -> None:
+            if options.out:
+                head = f"{machine}; {versions}; {images} images an epoch."
+                write_section(options.out, device, [head, "", *tables])
+
+        measure(bench, architectures, save)
 
 
 def _options() -> argparse.Namespace:
@@ -252,7 +256,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two small networks, few small images")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--architectures", nargs="+", help="networks (the study's four)")
-    parser.add_argument("--images", type=int, help="images an epoch (3200 on a GPU, 192 on a CPU)")
+    parser.add_argument("--images", type=int, help="images an epoch (1600 on a GPU, 192 on a CPU)")
     parser.add_argument("--threads", type=int, default=CORES, help="of torch, on a CPU (all cores)")
     parser.add_argument("--size", type=int, help="side of the inputs (each network's own)")
     parser.add_argument("--folder", type=Path, help="where data is made (the system's temporary folder)")
@@ -261,8 +265,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(bench: Bench, architectures: Sequence[str]) -> list[str]:
-    """All tables, as lines of Markdown."""
+def measure(bench: Bench, architectures: Sequence[str], save: Callable[[list[str]], None]) -> None:
+    """All tables; ``save`` is called with their Markdown after each, so that an interrupted run leaves what it has."""
     ways = bench.ways()
     rates: Rates = {}
     table = Table("Images trained a second", ["network", "view", *ways, *(f"{way} ×" for way in ways[1:])])
@@ -274,22 +278,26 @@ def measure(bench: Bench, architectures: Sequence[str]) -> list[str]:
             ratios = [f"{rate / trained[0]:.2f}" for rate in trained[1:]]
             table.add(architecture, view, *(f"{rate:.1f}" for rate in trained), *ratios)
     lines = table.markdown
+    save(lines)
     if "H200" in device_name(bench.numerics("plain").device):
         lines += ["", *roofline(rates, ways)]
     lines += ["", *in_flight(bench, architectures)]
+    save(lines)
     lines += ["", *determinism(bench, architectures)]
+    save(lines)
     if bench.quick:  # starting Python takes longest
         architectures = architectures[:1]
     shown, starts = starting(bench, architectures)
     lines += ["", *shown]
     lines += ["", *projection(architectures, ways, rates, starts)]
-    return lines
+    save(lines)
 
 
 def rates_of(bench: Bench, way: str, architecture: str, view: str) -> tuple[float, float]:
     """Images trained and images predicted a second."""
     training = bench.training(way, architecture, view)
     trained = rate(bench, [training])
+    training.predict(bench.rows)  # starts workers and chooses kernels
     _synchronise(bench)
     started = time.perf_counter()
     training.predict(bench.rows)
@@ -405,7 +413,6 @@ def starting(bench: Bench, architectures: Sequence[str]) -> tuple[list[str], dic
                     *(("--size", str(bench.size)) if bench.size else ()),
                 ],
                 check=True,
-                stderr=subprocess.DEVNULL,
             )
             found[architecture, way] = time.perf_counter() - started
         table.add(architecture, *(f"{found[architecture, way]:.1f}" for way in ways))

@@ -142,7 +142,7 @@ def test_an_eager_step_that_fails_is_not_said_to_be_uncapturable(cuda: Pretended
         raise RuntimeError("no deterministic implementation")
 
     with pytest.raises(RuntimeError, match="no deterministic implementation"):
-        captured(step, "Odd")
+        captured(step, "Odd", clear=lambda: None)
     assert cuda.current is DEFAULT
 
 
@@ -150,9 +150,9 @@ def test_each_lane_is_captured_on_its_own_stream(cuda: PretendedCuda) -> None:
     seen = []
     lane = Stream()
     with torch.cuda.stream(lane):  # type: ignore[arg-type]
-        captured(lambda: seen.append(cuda.current), "one")
+        captured(lambda: seen.append(cuda.current), "one", clear=lambda: None)
         assert cuda.current is lane
-    captured(lambda: seen.append(cuda.current), "two")
+    captured(lambda: seen.append(cuda.current), "two", clear=lambda: None)
     assert cuda.captured_on[0] is lane
     assert cuda.captured_on[1] not in (lane, DEFAULT)
     assert seen == [each for each in cuda.captured_on for _ in range(WARM_UP_STEPS + 1)]

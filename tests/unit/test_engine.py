@@ -15,7 +15,7 @@ from torchvision.models.inception import InceptionOutputs
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
+from nullcrop.errors import NullcropError, explained
 from nullcrop.images.store import View
 from nullcrop.training import loop
 from nullcrop.training.batch import train_batch
@@ -27,6 +27,7 @@ from nullcrop.training.engine import CapturedTraining, Stepper
 from nullcrop.training.loop import CellJob, PlainTraining, new_network, to_its_end, train_cell
 from nullcrop.training.numerics import Engine, Numerics, engine_that_runs, set_numerics
 from nullcrop.training.optimizer import EagerAdam
+from nullcrop.training.out_of_memory import is_out_of_memory
 from tests.unit.pretended_cuda import PretendedCuda
 from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
 
@@ -308,16 +309,17 @@ def test_on_a_gpu_a_captured_cell_in_fp32_is_the_plain_one(
     job: CellJob, tmp_path: Path, architecture: str
 ) -> None:
     """Same kernels on the same numbers; a fused Adam with its rate in memory rounds that to float32."""
-    job = replace(
-        small(job, architecture, input_size=None if architecture == "lenet5" else 64), device="cuda"
-    )
+    size = None if architecture == "lenet5" else 64
+    # 48 images: two replayed batches and an eager one.
+    changes = {"input_size": size, "batch_size": 20, "learning_rate": 1e-4}
+    job = replace(small(job, architecture, **changes), device="cuda")
     for way in ("plain", "captured_fp32"):
         train_cell(replace(job, engine=way, out=tmp_path / way, work=tmp_path / f"{way}_work"))
     plain, captured = (pd.read_csv(tmp_path / way / "history.csv") for way in ("plain", "captured_fp32"))
     np.testing.assert_allclose(captured["train_loss"], plain["train_loss"], rtol=1e-3)
     plain, captured = (pd.read_csv(tmp_path / way / "predictions.csv") for way in ("plain", "captured_fp32"))
-    ranks = [(table["logit_1"] - table["logit_0"]).rank() for table in (plain, captured)]
-    assert np.corrcoef(*ranks)[0, 1] > 0.99
+    margins = [table["logit_1"] - table["logit_0"] for table in (plain, captured)]
+    np.testing.assert_allclose(margins[1], margins[0], rtol=1e-2, atol=1e-3)
     facts = json.loads((tmp_path / "captured_fp32" / "cell.json").read_text())
     assert facts["numerics"] == "cuda_fp32_captured"
 
@@ -329,7 +331,7 @@ def test_on_a_gpu_a_captured_cell_in_fp32_is_the_plain_one(
 def test_on_a_gpu_captured_cells_in_one_process_end_as_alone(
     job: CellJob, inputs: Path, tmp_path: Path, in_flight: int, way: Engine
 ) -> None:
-    job = replace(small(job, "shufflenet_v2", input_size=64), device="cuda", engine=way)
+    job = replace(small(job, "shufflenet_v2", input_size=64, batch_size=20), device="cuda", engine=way)
     jobs = of_views(job, inputs, tmp_path)
     train_batch(jobs, tmp_path / "logs", tmp_path / "report.json", in_flight)
     for one in jobs:
@@ -378,6 +380,23 @@ class OutOfMemory:
             return forward(module, *arguments)
 
         monkeypatch.setattr(nn.Module, "__call__", limited)
+
+
+@pytest.mark.parametrize(
+    ("error", "smaller", "words"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate"), True, "out of memory"),
+        (RuntimeError("CUDA error: out of memory"), True, "out of memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), True, None),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), False, "out of memory"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False, None),
+    ],
+)
+def test_a_shortage_of_memory_is_told_from_a_defect(
+    error: RuntimeError, smaller: bool, words: str | None
+) -> None:
+    assert is_out_of_memory(error) == smaller
+    assert explained(error) is None if words is None else str(explained(error)).startswith(words)
 
 
 @pytest.mark.parametrize("way", ["plain", "stepped"])

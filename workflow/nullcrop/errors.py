@@ -24,7 +24,11 @@ def explained(error: Exception) -> str | None:
     if isinstance(error, OSError):
         # A full disk or a forbidden folder names its file; the user can act on that alone.
         return f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
-    # torch says both "out of memory" (CUDA) and "can't allocate memory" (CPU) as RuntimeError.
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
+    # torch says both "out of memory" (CUDA) and "can't allocate memory" (CPU) as RuntimeError; "an illegal memory
+    # access" is a defect.
+    short = isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("out of memory", "allocate memory")
+    )
+    if isinstance(error, MemoryError) or short:
         return "out of memory; give the job more, or a smaller batch or input"
     return None

@@ -29,7 +29,9 @@ class InputImages:
     def batch(self, rows: Sequence[int]) -> Tensor:
         """Images of the given rows, shape (rows, 3, size, size), float32."""
         pixels = torch.from_numpy(np.stack([self._image(row) for row in rows])).to(self._device)
-        return normalised(pixels, self._mean, self._std)
+        inputs = normalised(pixels, self._mean, self._std)
+        # A GPU's float32 kernels take the channels first; given last, cuDNN would take all layers so.
+        return inputs.contiguous() if self._device.type == "cuda" else inputs
 
     def _image(self, row: int) -> NDArray[np.uint8]:
         if row in self._resized:

@@ -110,7 +110,8 @@ class DeviceImages:
 class _HostStream:
     """Pixels of batch after batch, through two buffers: one is filled while the device reads the other.
 
-    On a GPU the buffers are pinned and the copies run on a stream of their own, beside the training.
+    On a GPU the buffers are pinned, there are two on the device as well, and the copies run on a stream of their own,
+    beside the training.
     """
 
     def __init__(
@@ -123,7 +124,11 @@ class _HostStream:
         self._buffers: list[Tensor] = []
         self._on_gpu = device.type == "cuda"
         self._side = torch.cuda.Stream(device) if self._on_gpu else None  # type: ignore[no-untyped-call]
-        self._copied = [torch.cuda.Event() for _ in range(2)] if self._on_gpu else []  # type: ignore[no-untyped-call]
+        self._on_device: list[Tensor] = []
+        self._copied, self._used = (
+            [torch.cuda.Event() for _ in range(2)] if self._on_gpu else []  # type: ignore[no-untyped-call]
+            for _ in range(2)
+        )
 
     def batches(self, steps: Sequence[list[int]]) -> Iterator[Tensor]:
         """The uint8 pixels of each step, on the device; those of the next are fetched while one is worked on."""
@@ -135,7 +140,12 @@ class _HostStream:
                 torch.empty((largest, *self._shape), dtype=torch.uint8, pin_memory=self._on_gpu)
                 for _ in range(2)
             ]
-        copied, side = self._copied, self._side
+            if self._on_gpu:
+                self._on_device = [buffer.to(self._device) for buffer in self._buffers]
+        copied, used, side = self._copied, self._used, self._side
+        if side is not None:
+            # The memory may have been another tensor's, with which this stream is not done yet.
+            side.wait_stream(torch.cuda.current_stream(self._device))
         # One thread: while the device trains and Python starts its work, it fills the next buffer.
         with ThreadPoolExecutor(1) as filler:
 
@@ -153,16 +163,20 @@ class _HostStream:
                     pixels = buffer.clone()
                 else:
                     with torch.cuda.stream(side):
-                        pixels = buffer.to(self._device, non_blocking=True)
+                        side.wait_event(used[number % 2])
+                        pixels = self._on_device[number % 2][: len(buffer)]
+                        pixels.copy_(buffer, non_blocking=True)
                         copied[number % 2].record(side)
-                    pixels.record_stream(torch.cuda.current_stream(self._device))
                     torch.cuda.current_stream(self._device).wait_event(copied[number % 2])
                 if number + 1 < len(steps):
                     coming = filler.submit(filled, number + 1)
                 yield pixels
+                if used:
+                    used[number % 2].record(torch.cuda.current_stream(self._device))
 
 
 def _room(device: torch.device) -> int:
     if device.type != "cuda":
         return CACHE_BYTES
+    torch.cuda.empty_cache()  # else what an earlier cell gave back to torch would count as taken
     return int(torch.cuda.mem_get_info(device)[0] * SHARE_OF_FREE_MEMORY)

@@ -26,6 +26,7 @@ from nullcrop.training.numerics import Numerics
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
+from nullcrop.training.usage import peak_bytes
 
 
 class InPlaceAdam(EagerAdam):
@@ -106,11 +107,12 @@ class Stepper:
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
+        self.captured_bytes = 0
+        """Most memory that was allocated on the GPU until the capture ended: replays allocate nothing that torch would count."""
+        self._layout = _layout(numerics, turned=recipe.rotation > 0)
         if numerics.captured:
-            # In memory as the images come: with the channels last, unless they were turned. It decides the kernels.
-            layout = torch.contiguous_format if recipe.rotation else torch.channels_last
             shape = (recipe.batch_size, 3, size, size)
-            self._inputs = torch.zeros(shape, device=device).contiguous(memory_format=layout)
+            self._inputs = torch.zeros(shape, device=device).contiguous(memory_format=self._layout)
             self._truth = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
             self._capture()
 
@@ -131,7 +133,7 @@ class Stepper:
         # Reaches a graph as well: a replay reads the default generator's seed from memory.
         seed_generator(seed, self._numerics.device)
         if self._graph is None or len(truth) != self._recipe.batch_size:
-            self._step(inputs, truth)
+            self._step(inputs.contiguous(memory_format=self._layout), truth)
         else:
             self._inputs.copy_(inputs)
             self._truth.copy_(truth)
@@ -146,7 +148,7 @@ class Stepper:
         """The network's answers in evaluation mode, shape (images, targets), float32."""
         self.network.eval()
         with self._precision():
-            output = self.network(inputs)
+            output = self.network(inputs.contiguous(memory_format=_layout(self._numerics)))
         return class_logits(output.float())
 
     def _step(self, inputs: Tensor, truth: Tensor) -> None:
@@ -180,9 +182,22 @@ class Stepper:
         """Record one step; weights, buffers and Adam's state are afterwards what they were before."""
         before = {name: values.clone() for name, values in self.network.state_dict().items()}
         self.begin_epoch()
-        self._graph = captured(lambda: self._step(self._inputs, self._truth), type(self.network).__name__)
+        self._graph = captured(
+            lambda: self._step(self._inputs, self._truth),
+            type(self.network).__name__,
+            clear=lambda: self.optimizer.zero_grad(set_to_none=True),
+        )
+        self.captured_bytes = peak_bytes(self._numerics.device)
         self.network.load_state_dict(before)
         self.optimizer.restart()
+
+
+def _layout(numerics: Numerics, turned: bool = False) -> torch.memory_format:
+    """How a batch lies in memory, which decides the kernels of all layers: as in the plain loop, but for bfloat16."""
+    if numerics.channels_last:
+        return torch.channels_last
+    # On a CPU images come with the channels last, unless they were turned.
+    return torch.contiguous_format if turned or numerics.device.type == "cuda" else torch.channels_last
 
 
 class Slot:
@@ -222,6 +237,11 @@ class CapturedTraining:
     def network(self) -> nn.Module:
         """The network that is trained."""
         return self.stepper.network
+
+    @property
+    def captured_bytes(self) -> int:
+        """Most memory that was allocated on the GPU until its step was captured."""
+        return self.stepper.captured_bytes
 
     @property
     def optimizer(self) -> InPlaceAdam:

@@ -53,7 +53,7 @@ from nullcrop.training.numerics import (
     set_numerics,
 )
 from nullcrop.training.optimizer import EagerAdam
-from nullcrop.training.out_of_memory import free_memory, smaller_batch
+from nullcrop.training.out_of_memory import free_memory, is_out_of_memory, smaller_batch
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
@@ -135,13 +135,13 @@ def _train_in_memory(
         try:
             yield from _train(job, view, split, numerics, identity, slot, micro_batch)
             return
-        except torch.cuda.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                check_deterministic(error, job.cell.architecture)
+                raise
             slot.clear()
             size = input_size(job.cell.architecture, job.recipe.input_size)
             micro_batch = smaller_batch(job.cell, job.recipe, size, micro_batch, numerics.device, error)
-        except RuntimeError as error:
-            check_deterministic(error, job.cell.architecture)
-            raise
         # Here the failed step's tensors are gone; while the error was at hand, it held them.
         free_memory(numerics.device)
         say(
@@ -222,7 +222,7 @@ def _train(
             "tested_epoch": best_epoch(history) if best is not None else len(history),
             "seconds": sum(row["seconds"] for row in history),
             "energy_kwh": _energy_of(history),
-            **usage_of(history, len(rows["train"]), numerics.device),
+            **usage_of(history, len(rows["train"]), numerics.device, training.captured_bytes),
             "seconds_of_this_run": time.monotonic() - started,
             **_unusual(history, in_flight),
             "hardware": device_name(numerics.device),
@@ -273,6 +273,7 @@ class PlainTraining:
     images: InputImages
     targets: Tensor
     micro_batch: int | None = None
+    captured_bytes: int = 0
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of the next epoch."""

@@ -74,6 +74,7 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numeric
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     engine = engine_that_runs(engine, torch.cuda.get_device_capability())
     return Numerics(torch.device("cuda"), CAPTURED_NAMES.get(engine, "cuda_fp32"), engine)
 

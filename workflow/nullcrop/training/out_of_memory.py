@@ -13,6 +13,13 @@ from nullcrop.training.architectures import ARCHITECTURES, build
 from nullcrop.training.numerics import device_name
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether ``error`` says that the device's memory is short, in torch's words or in those of CUDA's libraries."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(
+        words in str(error) for words in ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    )
+
+
 def smaller_batch(
     cell: Cell, recipe: Recipe, size: int, micro_batch: int | None, device: torch.device, error: Exception
 ) -> int:

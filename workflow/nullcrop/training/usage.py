@@ -18,8 +18,17 @@ def begin_usage(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def usage_of(history: Sequence[Mapping[str, Any]], images: int, device: torch.device) -> dict[str, Any]:
+def peak_bytes(device: torch.device) -> int:
+    """Most that torch had allocated on ``device`` at once since a cell was last begun; 0 on a CPU."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+
+
+def usage_of(
+    history: Sequence[Mapping[str, Any]], images: int, device: torch.device, captured_bytes: int
+) -> dict[str, Any]:
     """Speed and peaks of memory of a cell that trained on ``images`` images in each epoch of ``history``.
+
+    ``captured_bytes``: the peak until its step was captured, maybe for an earlier cell, 0 if it was not captured.
 
     images_a_second   training images a second of the epochs; these hold the validation, not start-up and checkpoints
     peak_device_mb    most that torch had allocated on the device at once, in 10⁶ bytes, since a cell was last begun
@@ -31,7 +40,7 @@ def usage_of(history: Sequence[Mapping[str, Any]], images: int, device: torch.de
     seconds = sum(row["seconds"] for row in history)
     return {
         "images_a_second": images * len(history) / seconds if seconds else None,
-        "peak_device_mb": torch.cuda.max_memory_allocated(device) / MB if device.type == "cuda" else None,
+        "peak_device_mb": max(peak_bytes(device), captured_bytes) / MB if device.type == "cuda" else None,
         "peak_host_mb": _peak_resident() / MB,
     }
 
