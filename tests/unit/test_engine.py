@@ -36,15 +36,24 @@ needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a 
 
 
 @pytest.fixture(params=["eager", "replayed"])
-def stepped(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[], None]:
-    """Call it, and from then on cells are trained by the engine's steps, on the CPU."""
+def way(request: pytest.FixtureRequest) -> str:
+    """How the engine's steps are run on the CPU; a test may add the plain loop."""
+    return str(request.param)
+
+
+@pytest.fixture
+def stepped(monkeypatch: pytest.MonkeyPatch, way: str) -> Callable[[], None]:
+    """Call it, and from then on cells are trained in that way."""
 
     def patch() -> None:
+        if way == "plain":
+            return
+
         def numerics(device: str, threads: int, wanted: Engine) -> Numerics:
             return replace(set_numerics(device, threads), engine="captured_fp32", name="stepped")
 
         monkeypatch.setattr(loop, "set_numerics", numerics)
-        if request.param == "replayed":
+        if way == "replayed":
             PretendedCuda(monkeypatch)
             monkeypatch.setattr(Numerics, "captured", property(lambda numerics: numerics.engine != "plain"))
 
@@ -210,7 +219,7 @@ def of_views(job: CellJob, inputs: Path, folder: Path) -> list[CellJob]:
     ]
 
 
-@pytest.mark.parametrize("way", ["plain", "stepped"])
+@pytest.mark.parametrize("way", ["plain", "eager", "replayed"])
 @pytest.mark.parametrize("in_flight", [1, 2, 4])
 def test_cells_that_take_turns_end_as_alone_and_fail_alone(
     job: CellJob,
@@ -221,8 +230,7 @@ def test_cells_that_take_turns_end_as_alone_and_fail_alone(
     in_flight: int,
     way: str,
 ) -> None:
-    if way == "stepped":
-        stepped()
+    stepped()
     made: list[Stepper] = []
 
     class Counted(Stepper):
@@ -238,7 +246,7 @@ def test_cells_that_take_turns_end_as_alone_and_fail_alone(
     torch.manual_seed(5)  # what was drawn before a cell must not count
     report = tmp_path / "report.json"
     train_batch(jobs, tmp_path / "logs", report, in_flight)
-    if way == "stepped" and in_flight == 1:
+    if way != "plain" and in_flight == 1:
         # One for the first three cells, one for another recipe, one for those after it.
         assert len(made) == 3
     failed = json.loads(report.read_text())["failed"]
@@ -399,12 +407,11 @@ def test_a_shortage_of_memory_is_told_from_a_defect(
     assert explained(error) is None if words is None else str(explained(error)).startswith(words)
 
 
-@pytest.mark.parametrize("way", ["plain", "stepped"])
+@pytest.mark.parametrize("way", ["plain", "eager", "replayed"])
 def test_what_does_not_fit_is_trained_in_parts_of_a_batch(
     job: CellJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stepped: Callable[[], None], way: str
 ) -> None:
-    if way == "stepped":
-        stepped()
+    stepped()
     train_cell(replace(job, out=tmp_path / "whole", work=tmp_path / "whole_work"))
     device = OutOfMemory(monkeypatch, fits=5)
     train_cell(job)
