@@ -13,6 +13,7 @@ from nullcrop.progress import say
 from nullcrop.training.engine import Slot
 from nullcrop.training.gpus import take_gpu
 from nullcrop.training.loop import CellJob, cell_steps
+from nullcrop.training.numerics import NoGpuError
 from nullcrop.training.out_of_memory import draws_in_training
 
 
@@ -22,7 +23,7 @@ def train_batch(jobs: Sequence[CellJob], logs: Path, report: Path, in_flight: in
     Finished cells lie beside their working folders until they are collected. What a cell says goes
     to its own log below ``logs``. A failed cell does not stop the others; a killed batch goes on
     where it was. ``in_flight`` cells take turns, a step each, which fills a GPU that the small steps of one
-    leave idle; each ends as if it had been alone.
+    leave idle; each ends as if it had been alone. Raises NoGpuError, and writes no report, where a GPU is missing.
     """
     failed: dict[str, str] = {}
     waiting = deque(enumerate(jobs, 1))
@@ -92,6 +93,9 @@ class _Flight:
             except Exception as error:
                 self.failed = explained(error) or f"{type(error).__name__}: {error}"
                 say(f"error: {self.failed}")
+                # No other cell of the job would fare better here; tried again, the job may meet another node.
+                if isinstance(error, NoGpuError):
+                    raise
                 # What is explained left the stepper as the next cell can restart it.
                 if not isinstance(error, NullcropError):
                     self.lane.slot.clear()
