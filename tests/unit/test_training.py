@@ -24,13 +24,14 @@ from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
+from nullcrop.heartbeat import HEARTBEAT, read_state
 from nullcrop.images.store import View
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import collect_cell, forget_failures
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
-from nullcrop.training.numerics import check_gpu
+from nullcrop.training.numerics import NoGpuError, check_gpu
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.streams import stream_seed
 from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
@@ -523,6 +524,32 @@ def test_a_split_of_other_images_is_refused(job: CellJob, inputs: Path, tmp_path
 def test_without_a_gpu_a_cell_that_demands_one_says_so(job: CellJob) -> None:
     with pytest.raises(NullcropError, match="asks for a GPU, but torch sees none"):
         train_cell(replace(job, device="cuda"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_without_its_gpu_a_batch_fails_as_a_whole_and_each_cell_says_why(
+    job: CellJob, tmp_path: Path, in_flight: int
+) -> None:
+    jobs = [
+        replace(
+            job, cell=replace(job.cell, seed=seed), work=tmp_path / f"{seed}", device="auto", granted_gpus=1
+        )
+        for seed in range(3)
+    ]
+    with pytest.raises(NoGpuError, match="but torch sees none there"):
+        train_batch(jobs, tmp_path / "logs", tmp_path / "report.json", in_flight)
+    assert not (tmp_path / "report.json").exists()  # a report would be a batch that is done
+    for one in jobs:
+        assert "torch sees none" in (tmp_path / "logs" / f"{one.cell.path}.log").read_text()
+        assert read_state(one.work / HEARTBEAT)[0] == "failed"
+
+
+def test_a_granted_gpu_is_no_part_of_a_cells_identity(job: CellJob) -> None:
+    train_cell(job)
+    before = (job.out / "history.csv").read_bytes()  # with the epochs' durations
+    train_cell(replace(job, granted_gpus=1))
+    assert (job.out / "history.csv").read_bytes() == before
 
 
 @pytest.mark.cuda

@@ -179,6 +179,15 @@ def demand_of(cells):
     return ["--numerics", *demanded] if demanded else []
 
 
+def granted_of(wildcards, input, resources):
+    """The flag for the GPUs that were counted for a job: by `--resources gpu=N`, or by the executor that sent it to its node.
+
+    A job may ask for one where nobody counts, as on a laptop. Takes `input`, so that it trains nothing again.
+    """
+    counted = workflow.remote_exec or "gpu" in workflow.global_resources
+    return ["--granted-gpus", resources.gpu] if counted and resources.gpu else []
+
+
 def seconds_of(cell):
     recipe, definition = CONFIG.all_recipes[cell.recipe], PROJECT.definition(cell.dataset)
     return resources.training_seconds(cell, recipe, definition, CONFIG.device)

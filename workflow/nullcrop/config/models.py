@@ -199,7 +199,7 @@ class Config(Model):
     crop: CropSize = CropSize()
     """Size of the five crops, of datasets whose definition names none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
+    """`cuda` refuses to train without a GPU; `auto` takes one where there is one, and refuses too in a job that was granted one."""
     engine: Literal[*ENGINES] = "plain"  # type: ignore[valid-type]
     """How training steps are run. `captured_fp32` and `captured_bf16` keep the pixels on the GPU and replay one recorded step; without a GPU that can do so the plain loop trains. Part of the numerics' name, so another engine trains anew."""
     cells_per_job: Annotated[int, Field(ge=1)] = 1

@@ -85,6 +85,8 @@ class CellJob:
     """Folder of checkpoint and heartbeat; removed when the cell is done."""
     engine: Engine = "plain"
     """How steps are run, where the device can."""
+    granted_gpus: int = 0
+    """How many GPUs the workflow counted for the job, which then does not train without one."""
 
 
 def train_cell(job: CellJob) -> None:
@@ -106,9 +108,9 @@ def keep_cell(job: CellJob) -> str:
 def cell_steps(job: CellJob, slot: Slot) -> Generator[None, None, str]:
     """:func:`keep_cell` one training step at a time, so that several cells can take turns."""
     with working(job.work):
+        numerics = set_numerics(job.device, job.threads, job.engine, job.granted_gpus)
         split = read_split(job.split)
         view = open_view(job.view, split, job.split)
-        numerics = set_numerics(job.device, job.threads, job.engine)
         identity = _identity(job, view, numerics)
         if not is_kept(job.out, job.work, identity):
             check_demand(numerics, job.numerics)
