@@ -128,7 +128,9 @@ def test_bfloat16_is_rounded_once_at_the_end() -> None:
     out = FusedNorm(norm, True, [])(x, residual)
     wanted = functional.relu(copy.deepcopy(norm).double()(x.double()) + residual.double())
     assert out.dtype == torch.bfloat16
-    torch.testing.assert_close(out.double(), wanted, rtol=2**-8, atol=1e-6)
+    # The interpreter cuts off where a GPU rounds to the nearest.
+    precision = 2**-8 if DEVICE.type == "cuda" else 2**-7
+    torch.testing.assert_close(out.double(), wanted, rtol=precision, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_the_studys_networks_are_fused_throughout(architecture: str, used: dict[
 BLOCKS = {
     "residual": lambda: nn.Sequential(Bottleneck(8, 8, downsample=expanded(8, 32)), Bottleneck(32, 8)),
     "dense": lambda: _DenseBlock(3, 8, bn_size=2, growth_rate=8, drop_rate=0.0),
-    "inception": lambda: nn.Sequential(InceptionA(8, pool_features=4), InceptionB(232)),
+    "inception": lambda: nn.Sequential(InceptionA(8, pool_features=4), InceptionB(228)),
     "vgg": lambda: nn.Sequential(nn.Conv2d(8, 9, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
 }
 

@@ -29,6 +29,10 @@ from nullcrop.training.streams import stream_seed
 from nullcrop.training.usage import peak_bytes
 
 
+PREDICTED_AT_A_TIME = 256
+"""Images of a prediction on a GPU, whose steps are not captured: of fewer the GPU would wait for the CPU."""
+
+
 class InPlaceAdam(EagerAdam):
     """Adam whose state is made at once and never moves, so that a captured step finds it in every cell.
 
@@ -102,6 +106,12 @@ class Stepper:
         self.network = network.to(device)
         if numerics.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._forward: Callable[[Tensor], Any] = self.network
+        # A frozen encoder is not in training: its batch normalisation is another one.
+        if numerics.fused and recipe.train == "all":
+            from nullcrop.training.fused import fused
+
+            self._forward = fused(self.network)
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimizer = InPlaceAdam(trained, recipe.learning_rate, device)
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -115,6 +125,13 @@ class Stepper:
             self._inputs = torch.zeros(shape, device=device).contiguous(memory_format=self._layout)
             self._truth = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
             self._capture()
+
+    @property
+    def predicted_at_a_time(self) -> int:
+        """Images to predict at a time; nothing but the device's memory asks for the batches of the training."""
+        if self._numerics.device.type != "cuda" or self._micro_batch:
+            return self._micro_batch or self._recipe.batch_size
+        return max(PREDICTED_AT_A_TIME, self._recipe.batch_size)
 
     def restart(self, network: nn.Module) -> None:
         """Begin another cell with the weights and buffers of ``network``, in place."""
@@ -155,7 +172,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         for part in parts_of(len(truth), self._micro_batch):
             with self._precision():
-                output = self.network(inputs[part])
+                output = self._forward(inputs[part])
             main = output if isinstance(output, Tensor) else output.logits
             logits = class_logits(main.float())
             loss = main_loss = functional.cross_entropy(logits, truth[part])
@@ -272,5 +289,5 @@ class CapturedTraining:
 
     def predict(self, rows: NDArray[np.int64]) -> Tensor:
         """Logits of the given rows, shape (rows, targets), in evaluation mode."""
-        steps = list(batches(rows, self.recipe.batch_size))
+        steps = list(batches(rows, self.stepper.predicted_at_a_time))
         return torch.cat([self.stepper.logits(inputs) for _, inputs in self.images.inputs(steps)])

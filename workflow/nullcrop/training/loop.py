@@ -39,7 +39,7 @@ from nullcrop.training.cells import (
     working,
     write_cell,
 )
-from nullcrop.training.checkpoint import resume, save_checkpoint
+from nullcrop.training.checkpoint import CheckpointPace, resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.energy import EnergyMeter
@@ -94,7 +94,8 @@ def train_cell(job: CellJob) -> None:
 
     A cell that was finished from the same inputs, parameters and numerics is kept as it is; a copy
     beside ``work`` brings it back when its files are gone, because a workflow deletes the outputs of
-    a job before it runs and after it fails. A checkpoint after each epoch lets a killed cell go on; it ends as if it had not been killed.
+    a job before it runs and after it fails. A checkpoint after an epoch lets a killed cell go on; it ends as if it had not
+    been killed. Epochs that are over sooner than a checkpoint is written share one.
     Raises NullcropError when inputs do not fit together or the loss is no longer a number.
     """
     bring_out(job.out, job.work, keep_cell(job))
@@ -168,6 +169,7 @@ def _train(
     training = _training(job, view, targets, size, numerics, slot, micro_batch)
     network, optimizer = training.network, training.optimizer
     history, best = resume(job.work / CHECKPOINT, identity, network, optimizer)
+    pace = CheckpointPace(network)
     in_flight = 1
 
     while not is_over(job.recipe, history):
@@ -191,8 +193,9 @@ def _train(
         )
         if job.recipe.tested == "best" and best_epoch(history) == epoch:
             best = {name: values.clone() for name, values in network.state_dict().items()}
-        if epoch < job.recipe.epochs:
-            save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history, best)
+        if epoch < job.recipe.epochs and pace.is_due():
+            with pace.writing():
+                save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history, best)
         last = history[-1]
         left = sum(row["seconds"] for row in history) / epoch * (job.recipe.epochs - epoch)
         say(

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import torch
@@ -14,6 +15,8 @@ Engine = Literal["plain", "captured_fp32", "captured_bf16"]
 """config/names.py says what they are."""
 
 CAPTURED_NAMES = {"captured_fp32": "cuda_fp32_captured", "captured_bf16": "cuda_bf16_channels_last_captured"}
+
+FUSED_NAME = "cuda_bf16_channels_last_fused_captured"
 
 
 class NoGpuError(NullcropError):
@@ -28,6 +31,8 @@ class Numerics:
     name: str
     engine: Engine = "plain"
     """What really runs, whatever was asked for."""
+    fused: bool = False
+    """Whether Triton's kernels do what stands between two convolutions (fused.py)."""
 
     @property
     def captured(self) -> bool:
@@ -82,7 +87,26 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gp
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     engine = engine_that_runs(engine, torch.cuda.get_device_capability())
+    if engine == "captured_bf16" and triton_runs():
+        return Numerics(torch.device("cuda"), FUSED_NAME, engine, fused=True)
     return Numerics(torch.device("cuda"), CAPTURED_NAMES.get(engine, "cuda_fp32"), engine)
+
+
+@cache
+def triton_runs() -> bool:
+    """Whether Triton can make its kernels here, for which it needs a C compiler and a folder of its own; if not, says so."""
+    try:
+        from nullcrop.training.fused_kernels import box
+
+        box(torch.ones((1, 1, 2, 2), device="cuda"))
+    except Exception as error:  # Triton's own errors, the compiler's, the file system's
+        say(
+            f"Triton cannot make kernels here ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); torch's own "
+            "are used, and the result is named by them. Triton needs a C compiler, Python's headers and a folder "
+            "that it may write to (TRITON_CACHE_DIR)"
+        )
+        return False
+    return True
 
 
 def engine_that_runs(wanted: Engine, capability: tuple[int, int] | None) -> Engine:
