@@ -13,7 +13,8 @@ from PIL import Image
 
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of_lines
-from nullcrop.images.store import View
+from nullcrop.images.extracts import Extract
+from nullcrop.images.store import View, extracted
 from nullcrop.progress import tracked
 
 COLUMNS = ["id", "pixels_sha256", "phash", "contrast"]
@@ -41,6 +42,14 @@ def hash_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     }
 
 
+_RECORD = [("pixels_sha256", "S64"), ("phash", "S16"), ("contrast", "<f8")]
+
+HASHES = Extract(
+    "hashes", (), _RECORD, lambda pixels: np.array(tuple(hash_pixels(pixels).values()), dtype=_RECORD)
+)
+""":func:`hash_pixels` as a record."""
+
+
 def hash_images(samples: pd.DataFrame, view: View, threads: int) -> pd.DataFrame:
     """Hashes of every image of ``view``, one row an image (columns: COLUMNS), in the order of ``samples``.
 
@@ -52,9 +61,10 @@ def hash_images(samples: pd.DataFrame, view: View, threads: int) -> pd.DataFrame
         )
     # Pillow and hashlib work outside Python's lock.
     with ThreadPoolExecutor(threads) as pool:
-        hashed = pool.map(lambda row: hash_pixels(view[row]), range(len(view)))
-        rows = list(tracked(hashed, len(view), "hashing"))
-    return pd.DataFrame(rows).assign(id=samples["id"].to_numpy())[COLUMNS]
+        hashed = pool.map(lambda row: extracted(view, HASHES, row), range(len(view)))
+        rows = np.array(list(tracked(hashed, len(view), "hashing")), dtype=HASHES.dtype)
+    text = {name: rows[name].astype(str) for name in ("pixels_sha256", "phash")}
+    return pd.DataFrame({"id": samples["id"].to_numpy(), **text, "contrast": rows["contrast"]})[COLUMNS]
 
 
 def read_hashes(path: Path) -> pd.DataFrame:
