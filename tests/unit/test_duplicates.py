@@ -28,7 +28,8 @@ from nullcrop.images.duplicates import (
     write_pairs_between,
 )
 from nullcrop.images.hashes import hash_numbers, hash_pixels
-from nullcrop.images.likeness import detail_of, likeness, thumbnail_of
+from nullcrop.images.extracts import FullImage
+from nullcrop.images.likeness import THUMBNAIL, Detail, detail_of, likeness
 from nullcrop.images.store import View, write_store
 
 Pixels = NDArray[np.uint8]
@@ -71,6 +72,10 @@ def pixels(image: Image.Image) -> Pixels:
     return np.asarray(image.convert("RGB"))
 
 
+def detail(image: Image.Image) -> Detail:
+    return detail_of(THUMBNAIL.of(FullImage(pixels(image))))
+
+
 def tables(
     images: Sequence[Pixels], **columns: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, Callable[[int], Pixels]]:
@@ -78,7 +83,7 @@ def tables(
     ids = [chr(ord("a") + number) for number in range(len(images))]
     samples = pd.DataFrame({"id": ids, "class": "benign", "group": "", "official_split": ""})
     hashes = pd.DataFrame([hash_pixels(image) for image in images]).assign(id=ids)
-    return samples.assign(**columns), hashes, lambda row: thumbnail_of(images[row])
+    return samples.assign(**columns), hashes, lambda row: THUMBNAIL.of(FullImage(images[row]))
 
 
 # Hashes
@@ -213,7 +218,7 @@ def test_a_cluster_may_hold_equal_and_like_images_of_several_classes_and_parts()
 
 
 def test_likeness_is_one_for_an_image_and_itself_and_symmetric_enough() -> None:
-    first, second = detail_of(thumbnail_of(pixels(scene(1)))), detail_of(thumbnail_of(pixels(jpeg(scene(1), 30))))
+    first, second = detail(scene(1)), detail(jpeg(scene(1), 30))
     assert likeness(first, first) == pytest.approx(1, abs=1e-5)
     assert likeness(first, second) == pytest.approx(likeness(second, first), abs=0.02)
     assert likeness(first, np.zeros_like(first)) == 0
@@ -222,9 +227,9 @@ def test_likeness_is_one_for_an_image_and_itself_and_symmetric_enough() -> None:
 def test_every_quarter_may_have_moved_a_little() -> None:
     image = scene(2)
     moved = image.crop((4, 3, image.width - 2, image.height))
-    assert likeness(detail_of(thumbnail_of(pixels(image))), detail_of(thumbnail_of(pixels(moved)))) > 0.7
+    assert likeness(detail(image), detail(moved)) > 0.7
     far = image.crop((40, 30, image.width, image.height))
-    assert likeness(detail_of(thumbnail_of(pixels(image))), detail_of(thumbnail_of(pixels(far)))) < 0.5
+    assert likeness(detail(image), detail(far)) < 0.5
 
 
 # Groups of duplicates

@@ -1,6 +1,6 @@
 """Originals stored as networks take them: all that reads a store is given what the full pixels give, to the bit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +17,17 @@ import nullcrop.images.store as store_module
 from nullcrop.cli import main
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition
+from nullcrop.config.grid import Grid
+from nullcrop.config.models import Project
 from nullcrop.config.names import VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.datasets.samples import list_samples
 from nullcrop.errors import NullcropError
 from nullcrop.figures.samples import plot_dataset_samples
-from nullcrop.files import read_json
+from nullcrop.files import read_json, write_json
 from nullcrop.images.duplicates import write_duplicates, write_pairs_between
 from nullcrop.images.store import View, full_pixels, write_store
+from nullcrop.packing import packed_sides
 from nullcrop.splits import write_split
 from nullcrop.threads import Turns, mapped
 from nullcrop.training.baselines import BaselinesJob, fit_baselines, pixel_features
@@ -205,7 +208,7 @@ def test_baselines_and_duplicates_are_the_same(folder: Path, tmp_path: Path) -> 
         if name.endswith("cell.json"):
             identities = [read_json(tmp_path / where / name)["identity"] for where in ("full", "input")]
             assert identities[0] == identities[1]
-    duplicates = pd.read_csv(tmp_path / "input" / "duplicates.csv", dtype={"id": str})
+    duplicates = pd.read_csv(tmp_path / "input" / "toy" / "duplicates.csv", dtype={"id": str})
     assert {"benign/04.jpg", "benign/30.jpg"} <= set(duplicates.query("kind == 'exact'")["id"])
 
 
@@ -277,6 +280,36 @@ def test_the_command_takes_sides_in_pixels_and_by_timms_name(folder: Path, tmp_p
     assert facts["sides"] == ["20", "timm:test_resnet"]
     main([*common, "--out", str(tmp_path / "none"), "--crop", "20x20", "--sides"])
     assert View(tmp_path / "none" / "original.json").at(20).shape == (31, 20, 20, 3)
+
+
+def test_a_store_is_asked_for_what_it_lacks_and_nothing_else(
+    make_project: Callable[..., Project], tmp_path: Path
+) -> None:
+    facts = tmp_path / "store" / "first" / "views" / "original.json"
+
+    def asked(stored: dict[str, object] | None, originals: str, *sides: int) -> list[str] | None:
+        facts.unlink(missing_ok=True)
+        if stored is not None:
+            write_json(facts, stored)
+        recipes = {f"r{side}": {"weights": "random", "input_size": side} for side in sides}
+        study = {"datasets": ["first"], "architectures": ["resnet50"], "recipes": list(recipes)}
+        project = make_project(
+            {"one": study}, recipes=recipes, originals=originals, paths={"store": str(tmp_path / "store")}
+        )
+        return packed_sides(Grid(project), "first")
+
+    assert asked(None, "input", 64, 32) == ["32", "64"]
+    assert asked(None, "full", 64, 32) is None
+    # A full store of before there was a choice, and one that was asked for sides: both serve every side.
+    assert asked({"view": "original"}, "input", 64) is None
+    assert asked({"sides": ["32"]}, "input", 64) == asked({"sides": ["32"]}, "full", 64) == ["32"]
+    # One of squares keeps what another config asked for, and gets what it lacks.
+    squares = {"sides": ["32", "64"], "extracts": {"32": 3072, "64": 12288}}
+    assert asked(squares, "input", 64) == ["32", "64"]
+    assert asked(squares, "input", 96) == ["32", "64", "96"]
+    assert asked(squares, "full", 64) is None
+    facts.write_text("[")
+    assert packed_sides(Grid(make_project({"one": {"datasets": ["first"]}})), "first") == ["224", "299"]
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.sets(st.integers(0, 39)))

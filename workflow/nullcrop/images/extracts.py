@@ -6,6 +6,7 @@ image is decoded. A further one is one record here, or beside its function, and 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -14,10 +15,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nullcrop.config.recipe import BaselineRecipe
-from nullcrop.images.resize import resize
+from nullcrop.images.resize import resized
 
 LEVELS = 256
 """Levels of a channel."""
+
+
+class FullImage:
+    """An image at full size, and what several extracts are computed from: each made once."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.pixels = pixels
+        """Shape (height, width, 3)."""
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """As Pillow holds it."""
+        return Image.fromarray(self.pixels)
+
+    @cached_property
+    def gray(self) -> Image.Image:
+        """Its gray levels."""
+        return self.image.convert("L")
 
 
 @dataclass(frozen=True)
@@ -28,8 +47,7 @@ class Extract:
     shape: tuple[int, ...]
     dtype: Any
     """As NumPy takes it, with the order of the bytes."""
-    of: Callable[[NDArray[np.uint8]], NDArray[Any]]
-    """From the full pixels, shape (height, width, 3), to an array of the shape."""
+    of: Callable[[FullImage], NDArray[Any]]
 
     @property
     def nbytes(self) -> int:
@@ -39,11 +57,15 @@ class Extract:
 
 def square(side: int) -> Extract:
     """The whole image as a network of the input ``side`` takes it (images/resize.py)."""
-    return Extract(str(side), (side, side, 3), "|u1", lambda pixels: resize(pixels, side))
+
+    def of(full: FullImage) -> NDArray[np.uint8]:
+        return full.pixels if full.pixels.shape[:2] == (side, side) else resized(full.image, side)
+
+    return Extract(str(side), (side, side, 3), "|u1", of)
 
 
-def _level_counts(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    return np.array(Image.fromarray(pixels).histogram(), dtype="<u4").reshape(3, LEVELS)
+def _level_counts(full: FullImage) -> NDArray[np.uint32]:
+    return np.array(full.image.histogram(), dtype="<u4").reshape(3, LEVELS)
 
 
 LEVEL_COUNTS = Extract("level_counts", (3, LEVELS), "<u4", _level_counts)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from nullcrop.images.extracts import Extract
+from nullcrop.images.extracts import Extract, FullImage
 
 Detail = NDArray[np.float32]
 
@@ -25,16 +25,16 @@ REACH = 4
 """Pixels by which a quarter may have moved."""
 
 
-def thumbnail_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Gray thumbnail of one RGB image, shape (height, width, 3), as SIDE × SIDE uint8."""
-    return np.asarray(Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+def _thumbnail(full: FullImage) -> NDArray[np.uint8]:
+    return np.asarray(full.gray.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
-THUMBNAIL = Extract("thumbnail", (SIDE, SIDE), "|u1", thumbnail_of)
+THUMBNAIL = Extract("thumbnail", (SIDE, SIDE), "|u1", _thumbnail)
+"""A gray thumbnail."""
 
 
 def detail_of(thumbnail: NDArray[np.uint8]) -> Detail:
-    """Detail of one image: its ``thumbnail`` (:func:`thumbnail_of`) less that blurred."""
+    """Detail of one image: its THUMBNAIL less that blurred, SIDE × SIDE."""
     gray = thumbnail.astype(np.float32)
     detail: Detail = gray - gaussian_filter(gray, BLUR, mode="nearest")
     return detail

@@ -27,7 +27,7 @@ from PIL import features
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json, sha256_of_lines, write_json, written_whole
 from nullcrop.images.decode import read_rgb
-from nullcrop.images.extracts import Extract, kept_extracts, square
+from nullcrop.images.extracts import Extract, FullImage, kept_extracts, square
 from nullcrop.images.views import VIEW_FUNCTIONS
 from nullcrop.progress import say, tracked
 from nullcrop.threads import LARGEST_BLOCK, Turns, mapped
@@ -118,7 +118,7 @@ _CURE = (
 def extracted(images: Images, extract: Extract, row: int) -> NDArray[Any]:
     """``extract`` of the image in ``row``: as the store holds it, or else computed from the full pixels."""
     block = images.extract(extract) if isinstance(images, View) else None
-    found: NDArray[Any] = extract.of(images[row]) if block is None else block[row]
+    found: NDArray[Any] = extract.of(FullImage(images[row])) if block is None else block[row]
     return found
 
 
@@ -132,7 +132,7 @@ def full_pixels(view: View, row: int, path: str) -> NDArray[np.uint8]:
     if view.full:
         return view[row]
     pixels = read_rgb(path)
-    if HASHES.of(pixels)["pixels_sha256"] != extracted(view, HASHES, row)["pixels_sha256"]:
+    if HASHES.of(FullImage(pixels))["pixels_sha256"] != extracted(view, HASHES, row)["pixels_sha256"]:
         raise NullcropError(
             f"{path} holds other pixels than when {view.facts_path} was packed: delete samples.csv and run again"
         )
@@ -284,8 +284,9 @@ class _ExtractsFile:
 
     def write(self, row: int, pixels: NDArray[np.uint8]) -> None:
         """Write the extracts of the image ``row`` and take its ``pixels`` into the checksum."""
+        full = FullImage(pixels)
         for extract, start in zip(self._extracts, self._starts, strict=False):
-            content = np.ascontiguousarray(extract.of(pixels)).tobytes()
+            content = np.ascontiguousarray(extract.of(full)).tobytes()
             os.pwrite(self._stream.fileno(), content, start + row * extract.nbytes)
         with self._turns.of(row):
             self.sha256.update(np.ascontiguousarray(pixels).data)
