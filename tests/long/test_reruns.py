@@ -50,47 +50,55 @@ def test_another_side_or_full_originals_pack_the_store_again_and_train_nothing_t
     checkout = fresh()
     checkout.write_definition("one", source={**TOY_PHANTOM["source"], "width": 160, "height": 160})  # type: ignore[dict-item]
     store = checkout.folder / "results/datasets/one/views"
+    cells = {
+        recipe: [
+            f"results/cells/one/printed/grouped/{view}/lenet5/{recipe}/seed0/predictions.csv"
+            for view in ("original", "upper_left")
+        ]
+        for recipe in ("toy", "larger")
+    }
 
     def facts() -> Any:
         return json.loads((store / "original.json").read_text())
 
-    def ask(recipes: list[str], **keys: str) -> None:
+    def ask(recipes: list[str], **keys: str) -> list[str]:
         larger = {"weights": "random", "epochs": 1, "input_size": 32}
         checkout.write_config(
             recipes={**TOY_CONFIG["recipes"], "larger": larger},  # type: ignore[dict-item]
             studies={"toy": {**TOY_STUDY, "datasets": ["one"], "recipes": recipes}},
             **keys,
         )
+        return [path for recipe in recipes for path in cells[recipe]]
 
-    ask(["toy"])
-    checkout.snakemake()
+    asked = ask(["toy"])
+    checkout.snakemake(*asked)
     assert list(facts()["extracts"])[:2] == ["20", "level_counts"]
     before, checksum = checkout.predictions(), facts()["pixels_sha256"]
     assert len(before) == 2
 
-    ask(["toy", "larger"])
-    assert checkout.plan()["crop_views"] == 1
-    checkout.snakemake()
+    asked = ask(["toy", "larger"])
+    assert checkout.plan(*asked) == Counter(crop_views=1, train_cell=4)
+    checkout.snakemake(*asked)
     assert list(facts()["extracts"])[:2] == ["20", "32"]
     assert facts()["pixels_sha256"] == checksum
     with_larger = checkout.predictions()
     assert len(with_larger) == 4
     assert {path: with_larger[path] for path in before} == before
-    log = (checkout.folder / "results/logs/train_cell" / CELL.relative_to("results/cells")).with_suffix(".log")
+    log = (checkout.folder / "results/logs/train_cell" / CELL.relative_to("results/cells")).with_suffix(
+        ".log"
+    )
     assert "kept" in log.read_text()
-    assert checkout.plan() == {}
-    # Without it the store stays what it is.
-    ask(["toy"])
-    assert "crop_views" not in checkout.plan()
+    assert checkout.plan(*asked) == {}
+    # Without that recipe the store stays what it is.
+    assert checkout.plan(*ask(["toy"])) == {}
 
-    ask(["toy", "larger"], originals="full")
-    assert checkout.plan()["crop_views"] == 1
-    checkout.snakemake()
+    asked = ask(["toy", "larger"], originals="full")
+    assert checkout.plan(*asked) == Counter(crop_views=1, train_cell=4)
+    checkout.snakemake(*asked)
     assert "extracts" not in facts()
     assert facts()["pixels_sha256"] == checksum
     assert checkout.predictions() == with_larger
-    ask(["toy", "larger"])
-    assert set(checkout.plan()) == {"resolve_config", "write_report", "all"}
+    assert checkout.plan(*ask(["toy", "larger"])) == {}
 
 
 def test_datasets_listed_again_with_the_same_content_keep_their_cells(done: Checkout) -> None:

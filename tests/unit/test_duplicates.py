@@ -27,8 +27,8 @@ from nullcrop.images.duplicates import (
     write_duplicates,
     write_pairs_between,
 )
-from nullcrop.images.hashes import hash_numbers, hash_pixels
 from nullcrop.images.extracts import FullImage
+from nullcrop.images.hashes import hash_numbers, hash_pixels
 from nullcrop.images.likeness import THUMBNAIL, Detail, detail_of, likeness
 from nullcrop.images.store import View, write_store
 

@@ -162,7 +162,9 @@ def write_store(
         else np.full((len(samples), 2), (crop_height, crop_width), dtype=np.int64)
         for view in views
     }
-    extracts = [] if sides is None or "original" not in views else _extracts_in_place(own_sizes, sides.values())
+    extracts = (
+        [] if sides is None or "original" not in views else _extracts_in_place(own_sizes, sides.values())
+    )
     paths, ids_sha256 = samples["path"].tolist(), sha256_of_lines(samples["id"].tolist())
     listed_sizes = list(map(tuple, own_sizes.tolist()))
     turns = Turns()
@@ -227,7 +229,9 @@ def _extracts_in_place(sizes: NDArray[np.int64], sides: Iterable[int]) -> list[E
     in_place, whole = len(sizes) * sum(extract.nbytes for extract in extracts), int(_starts(sizes)[-1])
     if whole <= MUCH_LARGER * in_place:
         return []
-    say(f"originals: {in_place / 1e9:.2f} GB at the sides that networks take, in place of {whole / 1e9:.2f} GB")
+    say(
+        f"originals: {in_place / 1e9:.2f} GB at the sides that networks take, in place of {whole / 1e9:.2f} GB"
+    )
     return extracts
 
 
@@ -297,9 +301,7 @@ class _ExtractsFile:
 
 def _header(sizes: NDArray[np.int64]) -> bytes:
     """What an .npy with images of these ``sizes`` begins with."""
-    return _npy_header(
-        (len(sizes), *sizes[0].tolist(), 3) if _uniform(sizes) else (int(_starts(sizes)[-1]),)
-    )
+    return _npy_header((len(sizes), *sizes[0].tolist(), 3) if _uniform(sizes) else (int(_starts(sizes)[-1]),))
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:
