@@ -448,6 +448,21 @@ def test_gpus_are_asked_for_unless_the_config_says_cpu() -> None:
     assert [training_gpus(device) for device in ("cpu", "auto", "cuda")] == [0, 1, 1]
 
 
+def test_input_sides_are_those_of_the_networks_that_see_whole_images(make_project: MakeProject) -> None:
+    recipes = {name: {"weights": "random", "input_size": side} for name, side in (("a", 320), ("b", 64))}
+    parts = [
+        {"architectures": ["resnet50", "inception_v3", "lenet5"], "recipes": ["scratch"]},
+        {"architectures": ["resnet50"], "recipes": ["a"]},
+        {"architectures": ["resnet50"], "recipes": ["b"], "views": ["center"]},
+        {"architectures": ["timm:test_vit"], "recipes": ["a", "scratch"]},
+    ]
+    study = {"datasets": ["first"], "parts": parts, "baselines": ["raw_pixels"]}
+    crops = {"datasets": ["second"], "recipes": ["a"], "views": ["center"], "architectures": ["vgg16"]}
+    grid = Grid(make_project({"whole": study, "crops": crops}, recipes=recipes))
+    assert grid.input_sides("first") == ["20", "224", "299", "320", "timm:test_vit"]
+    assert grid.input_sides("second") == []
+
+
 def test_a_network_of_timm_reads_the_weights_that_the_config_pins(make_project: MakeProject) -> None:
     study = {"datasets": ["first"], "architectures": ["timm:vit_tiny_patch16_224"], "views": ["center"]}
     message = refusal(lambda: Grid(make_project({"main": study})))

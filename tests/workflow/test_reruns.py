@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .conftest import TOY_CONFIG, TOY_PHANTOM, Checkout
+from .conftest import TOY_CONFIG, TOY_PHANTOM, TOY_STUDY, Checkout
 
 CELL = Path("results/cells/one/printed/grouped/upper_left/lenet5/toy/seed0")
 
@@ -84,6 +84,16 @@ def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> 
     done.write_config(verdict={"level": 0.01})
     assert done.plan()["compute_metrics"] == 2
     assert "train_cell" not in done.plan()
+
+
+def test_how_originals_are_stored_concerns_no_full_store(done: Checkout) -> None:
+    after = Counter(["resolve_config", "write_report", "all"])
+    done.write_config(originals="full")
+    assert done.plan() == after
+    recipes = {**TOY_CONFIG["recipes"], "larger": {"weights": "random", "input_size": 40}}  # type: ignore[dict-item]
+    done.write_config(recipes=recipes, studies={"toy": {**TOY_STUDY, "recipes": ["toy", "larger"]}})
+    plan = done.plan()
+    assert (plan["crop_views"], plan["train_cell"]) == (0, 4)
 
 
 def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> None:

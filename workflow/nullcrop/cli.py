@@ -88,7 +88,18 @@ def crop_views(options: argparse.Namespace) -> None:
 
     samples = read_samples(options.samples)
     width, height = options.crop
-    write_store(samples, options.out, options.views, width, height, options.threads)
+    sides = None if options.sides is None else {asked: _side(asked) for asked in options.sides}
+    write_store(samples, options.out, options.views, width, height, options.threads, sides)
+
+
+def _side(asked: str) -> int:
+    """An input side in pixels: a number, or the own one of a network of timm."""
+    if asked.isdecimal():
+        return int(asked)
+    with uncollected("torch"):
+        from nullcrop.training.architectures import input_size
+
+    return input_size(asked, None)
 
 
 def find_duplicates(options: argparse.Namespace) -> None:
@@ -481,7 +492,7 @@ def _parser() -> argparse.ArgumentParser:
     command("generate-phantom", generate_phantom, "--definition", "--out")
     command("fetch-archive", fetch_archive, "--definition", "--out")
     command("list-samples", list_samples, "--dataset", "--definition", "--archive", "--out", "--threads")
-    command("crop-views", crop_views, "--samples", "--out", "--views", "--crop", "--threads")
+    command("crop-views", crop_views, "--samples", "--out", "--views", "--crop", "--sides", "--threads")
     command("find-duplicates", find_duplicates, "--samples", "--view", "--out", "--threads")
     command(
         "compare-datasets", compare_datasets, "--folders", "--view-files", "--out", "--pairs", "--threads"
@@ -673,6 +684,12 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--revision": _needed("the commit"),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
+    "--sides": {
+        "default": None,
+        "nargs": "*",
+        "help": "store much larger originals as networks of these input sides take them (pixels, or timm:NAME); none "
+        "named, for no network; left out: at full size",
+    },
     "--split": _needed("CSV of the split", type=Path),
     "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},

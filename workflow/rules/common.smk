@@ -27,6 +27,7 @@ from nullcrop.config.names import (
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.datasets.kaggle_credentials import check_credentials
 from nullcrop.errors import NullcropError
+from nullcrop.packing import packed_sides
 
 try:
     PROJECT = Project(config, ", ".join(map(str, workflow.configfiles)))
@@ -46,6 +47,8 @@ WORK = CONFIG.paths.work
 ENVIRONMENT = "../../envs/nullcrop.yaml"
 # One param of the rules; with the plain engine it reads as it did before there was a choice, so that nothing is trained again.
 NUMERICS = CONFIG.device if CONFIG.engine == "plain" else f"{CONFIG.device} --engine {CONFIG.engine}"
+# Read before any job deletes what it will write again, so that a job on a node is told what was planned.
+PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
 BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
 BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"
@@ -224,6 +227,12 @@ def field_of(wildcards):
 def crop_of(wildcards):
     size = PROJECT.crop(wildcards.dataset)
     return f"{size.width}x{size.height}"
+
+
+def packing_of(wildcards):
+    """Crop size and, unless originals are stored at full size, their sides; one param, which then reads as it always did."""
+    sides = PACKED_SIDES[wildcards.dataset]
+    return crop_of(wildcards) if sides is None else " ".join([crop_of(wildcards), "--sides", *sides])
 
 
 def words_of(wildcards):

@@ -24,7 +24,7 @@ rule crop_views:
     params:
         folder=subpath(output[0], parent=True),
         views=" ".join(VIEWS),
-        crop=crop_of,
+        crop=packing_of,
     message:
         "cropping and packing the views of {wildcards.dataset}"
     shell:

@@ -27,7 +27,7 @@ from nullcrop.config.names import (
     protocol_of,
     shuffled_split,
 )
-from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
+from nullcrop.config.resources import INPUT_SIDE, LONGEST_BATCH_SECONDS, training_seconds
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 
@@ -173,6 +173,19 @@ class Grid:
                 else f"{paths.resources}/weights/{cell.architecture}.pth"
             )
         return inputs
+
+    def input_sides(self, dataset: str) -> list[str]:
+        """Input sides in pixels of the networks that are trained on the whole images of ``dataset``, in order.
+
+        A network of timm whose recipe names no side stands for its own: timm alone knows it.
+        """
+        sides = set()
+        for cell in self.all_cells:
+            if cell.dataset == dataset and cell.view == "original" and not cell.is_baseline:
+                named = self.project.config.all_recipes[cell.recipe].input_size
+                own = INPUT_SIDE.get(cell.architecture, 224) if cell.architecture in NETWORKS else None
+                sides.add(str(named or own or cell.architecture))
+        return sorted(sides)
 
     def batch_path(self, cell: Cell) -> str:
         """The batch in which ``cell`` is trained: `cells_per_job` cells, fewer where they are long ones."""

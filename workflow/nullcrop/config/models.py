@@ -198,6 +198,8 @@ class Config(Model):
     """In place of every study's own seeds, usually on the command line: `seeds=[0,1,2,3,4]` repeats each cell five times."""
     crop: CropSize = CropSize()
     """Size of the five crops, of datasets whose definition names none."""
+    originals: Literal["full", "input"] = "input"
+    """How the store keeps whole images. `input`: images much larger than what the networks of the studies take are stored as these take them, at each input side that a recipe or architecture asks for; smaller ones as they are. `full`: all as they are. Results are the same."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one, and refuses too in a job that was granted one."""
     engine: Literal[*ENGINES] = "plain"  # type: ignore[valid-type]

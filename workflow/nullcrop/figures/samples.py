@@ -24,7 +24,7 @@ from nullcrop.figures.style import (
     save_figure,
     wrapped,
 )
-from nullcrop.images.store import View
+from nullcrop.images.store import View, full_pixels
 from nullcrop.images.views import Box, Pixels, crop_box
 
 PER_CLASS = 3
@@ -146,7 +146,7 @@ def plot_dataset_samples(
     rows = [int(row) for target in shown for row in _evenly_spaced(np.flatnonzero(targets == target), each)]
     originals = View(views / "original.json")
     packed = {view: View(views / f"{view}.json") for view in CROPS}
-    images = [originals[row] for row in rows]
+    images = [full_pixels(originals, row, table["path"].iloc[row]) for row in rows]
     return plot_samples(
         images,
         [names[targets[row]] for row in rows],

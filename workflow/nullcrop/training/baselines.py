@@ -14,7 +14,7 @@ Malivenko 2024, arXiv:2409.11546).
 import hashlib
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,6 @@ import pandas as pd
 import scipy
 import sklearn
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -38,8 +37,8 @@ from nullcrop.datasets.file_facts import file_facts
 from nullcrop.datasets.samples import read_samples
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
-from nullcrop.images.resize import resize
-from nullcrop.images.store import View
+from nullcrop.images.extracts import LEVEL_COUNTS, LEVELS, square
+from nullcrop.images.store import Images, View, extracted
 from nullcrop.progress import duration, say, tracked
 from nullcrop.training.cells import (
     bring_out,
@@ -57,8 +56,6 @@ RECIPE = BaselineRecipe()
 
 ROWS_AT_ONCE = 4096
 """Rows that are standardised together, so that a large training part is never in memory twice."""
-
-LEVELS = 256
 
 
 @dataclass(frozen=True)
@@ -191,7 +188,7 @@ def fit_baseline(features: NDArray[Any], targets: NDArray[np.int64], train: NDAr
     return Fit(logits, len(varying), int(model.n_iter_.max()), converged)
 
 
-def pixel_features(view: Sequence[NDArray[np.uint8]] | View) -> dict[str, NDArray[Any]]:
+def pixel_features(view: Images) -> dict[str, NDArray[Any]]:
     """Features of a view's images by baseline, in one pass.
 
     ``mean_rgb``: means of the channels, shape (images, 3); ``color_histogram``: shares of the pixels
@@ -201,11 +198,11 @@ def pixel_features(view: Sequence[NDArray[np.uint8]] | View) -> dict[str, NDArra
     means, shares = np.empty((len(view), 3)), np.empty((len(view), 3 * bins), np.float32)
     pixels = np.empty((len(view), side * side * 3), np.uint8)
     for row in tracked(range(len(view)), len(view), "counting colours"):
-        image = view[row]
-        counts = np.array(Image.fromarray(image).histogram()).reshape(3, LEVELS) / (image.size // 3)
-        means[row] = counts @ np.arange(LEVELS)
-        shares[row] = counts.reshape(3 * bins, LEVELS // bins).sum(axis=1)
-        pixels[row] = resize(image, side).reshape(-1)
+        counts = extracted(view, LEVEL_COUNTS, row)
+        of_pixels = counts / counts[0].sum()
+        means[row] = of_pixels @ np.arange(LEVELS)
+        shares[row] = of_pixels.reshape(3 * bins, LEVELS // bins).sum(axis=1)
+        pixels[row] = extracted(view, square(side), row).reshape(-1)
     return {"mean_rgb": means, "color_histogram": shares, "raw_pixels": pixels}
 
 

@@ -19,7 +19,11 @@ class InputImages:
     """A view's images, resized to ``size`` pixels, normalised as the network ``architecture`` takes them, on ``device``."""
 
     def __init__(
-        self, view: View | Sequence[NDArray[np.uint8]], size: int, device: torch.device, architecture: str
+        self,
+        view: View | NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+        size: int,
+        device: torch.device,
+        architecture: str,
     ) -> None:
         self._view, self._size, self._device = view, size, device
         self._mean, self._std = channels(architecture, device)

@@ -307,8 +307,9 @@ def _training(
     cell, recipe, device = job.cell, job.recipe, numerics.device
     n_targets = int(targets.max()) + 1
     pretrained = read_weights(cell.architecture, job.weights) if job.weights else None
+    pixels = view.at(size)
     if numerics.engine == "plain":
-        images = InputImages(view, size, device, cell.architecture)
+        images = InputImages(pixels, size, device, cell.architecture)
         network, optimizer = new_network(cell, recipe, n_targets, size, device, pretrained)
         return PlainTraining(cell, recipe, network, optimizer, images, targets, micro_batch)
     stepper = slot.stepper(
@@ -317,7 +318,7 @@ def _training(
         lambda network: Stepper(network, recipe, size, numerics, micro_batch),
     )
     return CapturedTraining(
-        cell, recipe, stepper, DeviceImages(view, size, device, cell.architecture), targets
+        cell, recipe, stepper, DeviceImages(pixels, size, device, cell.architecture), targets
     )
 
 
