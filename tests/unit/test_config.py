@@ -235,7 +235,9 @@ def test_a_wrong_config_is_refused_in_the_users_words(
 
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     message = refusal(lambda: project(tmp_path, crops={}, devices="cpu"))
-    assert message == "my.yaml: unknown key 'crops'; unknown key 'devices'"
+    assert message == (
+        "my.yaml: unknown key 'crops', did you mean 'crop'?; unknown key 'devices', did you mean 'device'?"
+    )
 
 
 def test_one_dataset_on_the_command_line_is_a_list_of_one(tmp_path: Path) -> None:
