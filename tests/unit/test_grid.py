@@ -477,6 +477,30 @@ def test_a_network_of_timm_reads_the_weights_that_the_config_pins(make_project: 
         make_project({"main": study}, weights={"timm:x": {**pin, "revision": "main"}})
 
 
+def test_pins_that_no_study_needs_are_refused(make_project: MakeProject) -> None:
+    pin = {"repository": "timm/vit", "revision": "a" * 40, "sha256": "b" * 64}
+    study = {"datasets": ["first"], "architectures": ["timm:resnet18", "resnet50"], "recipes": ["scratch"]}
+    for name, hint in {
+        "timm:resnet81": "did you mean 'timm:resnet18'?",
+        "resnet18": "did you mean 'timm:resnet18'?",
+        "resnet50": "known are: timm:resnet18",  # has torchvision's weights, which no pin replaces
+        "timm:vit_tiny": "known are: timm:resnet18",
+    }.items():
+        with pytest.raises(NullcropError) as caught:
+            make_project({"main": study}, weights={"timm:resnet18": pin, name: pin})
+        assert f"weights: no study names a network of timm '{name}', {hint}" in str(caught.value)
+    make_project({"main": study}, weights={"timm:resnet18": pin})
+
+
+def test_a_study_has_its_baselines_on_the_further_views_that_it_names(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "architectures": ["lenet5"], "recipes": ["scratch"], "seeds": [0, 1]}
+    views = ["original", "forehead", "otsu_background"]
+    grid = Grid(make_project({"main": {**study, "views": views, "baselines": ["mean_rgb", "file_facts"]}}))
+    made = [(cell.view, cell.architecture, cell.seed) for cell in grid.cells("main") if cell.is_baseline]
+    expected = [(view, "mean_rgb") for view in views] + [("original", "file_facts")]
+    assert sorted(made) == sorted((*pair, seed) for pair in expected for seed in (0, 1))
+
+
 def test_random_weights_of_a_network_of_timm_need_no_pin(make_project: MakeProject) -> None:
     study = {"datasets": ["first"], "architectures": ["timm:resnet18"], "recipes": ["scratch"]}
     assert len(Grid(make_project({"main": study})).all_cells) == 6

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from nullcrop.heartbeat import HEARTBEAT, read_state
 from nullcrop.images.store import View
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
 from nullcrop.training.batch import train_batch
-from nullcrop.training.cells import collect_cell, forget_failures
+from nullcrop.training.cells import bring_out, collect_cell, forget_failures, is_kept, kept_folder
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
 from nullcrop.training.numerics import NoGpuError, check_gpu
@@ -392,6 +393,53 @@ def test_a_finished_cell_is_kept_until_something_that_decides_it_changes(
     train_cell(changes[-1](job))
     assert "kept" in capsys.readouterr().err
     assert hashes(job.out) == whole
+
+
+def test_a_cell_of_before_is_kept_as_it_is(job: CellJob, capsys: pytest.CaptureFixture[str]) -> None:
+    """The processor's type was called `host`, which is a machine's name elsewhere; the history had no checksum."""
+    train_cell(job)
+    shutil.rmtree(kept_folder(job.work))
+    path = job.out / "cell.json"
+    record = json.loads(path.read_text())
+    assert "host" not in record
+    record["host"] = record.pop("cpu_type")
+    del record["history_sha256"]
+    path.write_text(json.dumps(record))
+    before = {name: (job.out / name).read_bytes() for name in CELL_FILES}
+    train_cell(job)
+    assert "kept" in capsys.readouterr().err
+    assert {name: (job.out / name).read_bytes() for name in CELL_FILES} == before
+
+
+@pytest.mark.parametrize("name", CELL_FILES)
+def test_what_a_crash_left_empty_is_neither_kept_nor_brought_out(
+    job: CellJob, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    train_cell(job)
+    identity = json.loads((job.out / "cell.json").read_text())["identity"]
+    whole = hashes(job.out)
+    (job.out / name).write_bytes(b"")
+    assert is_kept(job.out, job.work, identity)  # by its copy
+    bring_out(job.out, job.work, identity)
+    assert hashes(job.out) == whole
+    for folder in (job.out, kept_folder(job.work)):
+        (folder / name).write_bytes(b"")
+    assert not is_kept(job.out, job.work, identity)
+    with pytest.raises(NullcropError, match=rf"{name} is damaged or half-written"):
+        bring_out(job.out, job.work, identity)
+    assert (job.out / name).read_bytes() == b""
+    train_cell(job)
+    assert hashes(job.out) == whole
+
+
+def test_a_report_of_a_batch_that_is_cut_short_is_forgotten(job: CellJob, tmp_path: Path) -> None:
+    report = tmp_path / "batches" / "batch0.json"
+    report.parent.mkdir()
+    report.write_text("")
+    with pytest.raises(NullcropError, match=r"batch0\.json is empty or cut short; run again"):
+        collect_cell(job.cell, report, job.work, job.out)
+    forget_failures(report.parent)
+    assert not report.exists()
 
 
 def test_two_processes_may_train_the_same_cell_at_once(job: CellJob, tmp_path: Path) -> None:

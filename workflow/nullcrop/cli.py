@@ -14,7 +14,7 @@ from typing import Any
 
 import nullcrop
 from nullcrop.config.cell import Cell, unfold_cells
-from nullcrop.config.names import ALL_VIEWS, ENGINES, NETWORKS
+from nullcrop.config.names import ALL_VIEWS, ENGINES, NETWORKS, VIEWS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError, explained
 from nullcrop.imports import uncollected
@@ -218,7 +218,7 @@ def collect_cell(options: argparse.Namespace) -> None:
 
 
 def fit_baselines(options: argparse.Namespace) -> None:
-    """Fit every baseline of one test set."""
+    """Fit the baselines of one test set."""
     from nullcrop.training.baselines import BaselinesJob, fit_baselines
 
     fit_baselines(
@@ -232,6 +232,7 @@ def fit_baselines(options: argparse.Namespace) -> None:
             views=options.views,
             out=options.out,
             work=options.work,
+            on=tuple(options.on),
         )
     )
 
@@ -559,6 +560,7 @@ def _parser() -> argparse.ArgumentParser:
             "--samples",
             "--split",
             "--views-folder",
+            "--on",
             "--out",
             "--work",
         ),
@@ -703,6 +705,12 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--view": _needed("the store's {view}.json", type=Path),
     "--view-files": _needed("the store's {view}.json of each, in their order", type=Path, nargs="+"),
     "--views": _needed("names of the views", nargs="+", choices=ALL_VIEWS),
+    "--on": {
+        "nargs": "+",
+        "choices": ALL_VIEWS,
+        "default": VIEWS,
+        "help": "names of the views; without it the six that every dataset has",
+    },
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
     "--watch": {"action": "store_true", "help": "go on showing it, until Ctrl-C"},
     "--weights": {

@@ -32,7 +32,7 @@ rule fit_baselines:
     params:
         recipe=json.dumps(asdict(BaselineRecipe())),
         views=lambda wildcards, input: str(Path(input.views[0]).parent),
-        cells=subpath(output[0], ancestor=8),
+        cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
         work=f"{WORK}/cells",
     message:
         "fitting the baselines of {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
@@ -41,3 +41,50 @@ rule fit_baselines:
         "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "
         "--split {input.split:q} --views-folder {params.views:q} --out {params.cells:q} --work {params.work:q} "
         "> {log:q} 2>&1"
+
+
+# As above, on a view that is made where a study names it.
+rule fit_further_baselines:
+    input:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        split=f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
+        views=f"{STORE}/{{dataset}}/views/{{view}}.json",
+        pixels=ancient(f"{STORE}/{{dataset}}/views/{{view}}.npy"),
+    output:
+        expand(
+            "{folder}/{cell}/{name}",
+            folder=f"{RESULTS}/cells",
+            cell=[
+                cell.path
+                for cell in baseline_cells("{dataset}", "{labels}", "{split}", "{seed}", ["{view}"])
+            ],
+            name=CELL_FILES,
+        ),
+    log:
+        f"{RESULTS}/logs/fit_further_baselines/{{dataset}}/{{labels}}/{{split}}/{{view}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit_further_baselines/{{dataset}}/{{labels}}/{{split}}/{{view}}/seed{{seed}}.tsv"
+    wildcard_constraints:
+        view=any_of(FURTHER_VIEWS),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: resources.baselines_memory_mb(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
+        runtime=lambda wildcards, attempt: resources.baselines_minutes(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
+    params:
+        recipe=json.dumps(asdict(BaselineRecipe())),
+        views=subpath(input.views, parent=True),
+        cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
+        work=f"{WORK}/cells",
+    message:
+        "fitting the baselines of {wildcards.dataset} on {wildcards.view}: {wildcards.split}, seed {wildcards.seed}"
+    shell:
+        "python -m nullcrop fit-baselines --dataset {wildcards.dataset:q} --labels {wildcards.labels:q} "
+        "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "
+        "--split {input.split:q} --views-folder {params.views:q} --on {wildcards.view} --out {params.cells:q} "
+        "--work {params.work:q} > {log:q} 2>&1"

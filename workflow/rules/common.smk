@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
 from nullcrop.config.calibration import batches
-from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells, fold_cells
+from nullcrop.config.cell import CELL_COLUMNS, CELL_FILES, Cell, baseline_cells, fold_cells
 from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
 from nullcrop.config.models import Project
 from nullcrop.config.names import (
@@ -27,7 +27,9 @@ from nullcrop.config.names import (
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.datasets.kaggle_credentials import check_credentials
 from nullcrop.errors import NullcropError
+from nullcrop.finished import damage
 from nullcrop.packing import packed_sides
+from snakemake.persistence import PersistenceBase
 
 try:
     PROJECT = Project(config, ", ".join(map(str, workflow.configfiles)))
@@ -51,11 +53,31 @@ NUMERICS = CONFIG.device if CONFIG.engine == "plain" else f"{CONFIG.device} --en
 PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
 BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
+# Folders from a cell's file up to where all cells lie: one a coordinate, and that one.
+ABOVE_A_CELLS_FILE = len(CELL_COLUMNS) + 1
 BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"
 
 
 # For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
 container: str(Path(workflow.basedir, "envs", "nullcrop.sif"))
+
+
+# Snakemake takes a file that is there for done, unless it knows that a job was killed while it wrote it. To these
+# "incomplete" files are added finished cells that a crash left empty or cut short, so that --rerun-incomplete, which
+# profiles/default sets, makes them again.
+def with_damaged_cells(incomplete):
+    async def found(persistence, job):
+        files = await incomplete(persistence, job)
+        for path in job.output:
+            if Path(path).name == "cell.json" and (words := damage(Path(path).parent)):
+                print(f"nullcrop: {words}", file=sys.stderr)
+                files.append(path)
+        return files
+
+    return found
+
+
+PersistenceBase.incomplete = with_damaged_cells(PersistenceBase.incomplete)
 
 
 # The package is found by path. With --sdm conda `python` is the environment's; without, the one

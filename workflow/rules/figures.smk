@@ -96,8 +96,8 @@ rule plot_confusion:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
     params:
         definition=definition_of,
         words=named_targets_of,

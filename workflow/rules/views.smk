@@ -49,8 +49,8 @@ rule crop_further_view:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),
         crop=crop_of,

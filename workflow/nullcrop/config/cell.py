@@ -43,11 +43,17 @@ class Cell:
         return cls(dataset, labels, split, view, architecture, recipe, int(seed.removeprefix("seed")))
 
 
-def baseline_cells(dataset: str, labels: str, split: str, seed: int) -> list[Cell]:
-    """All baselines of one test set: fitted together, because starting a process takes longer than fitting them."""
+def baseline_cells(
+    dataset: str, labels: str, split: str, seed: int, views: Iterable[str] = VIEWS
+) -> list[Cell]:
+    """All baselines of one test set on ``views``, those that see no pixel at the view `original`.
+
+    They are fitted together, because starting a process takes longer than fitting them: those on the six views that
+    every dataset has in one job, those on a further view, where a study names it, in another.
+    """
     return [
         Cell(dataset, labels, split, view, baseline, BASELINE_RECIPE, seed)
-        for view in VIEWS
+        for view in views
         for baseline in BASELINES
         if view == "original" or baseline not in WITHOUT_PIXELS
     ]

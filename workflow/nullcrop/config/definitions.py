@@ -407,7 +407,7 @@ def read_definition(path: Path | str) -> Definition:
     try:
         return Definition.model_validate(content)
     except pydantic.ValidationError as error:
-        raise NullcropError(explain(error, path)) from None
+        raise NullcropError(explain(error, path, Definition)) from None
 
 
 def find_definitions(folders: Iterable[str]) -> dict[str, Path]:

@@ -85,7 +85,8 @@ class Grid:
                 cells.update(
                     (cell, None)
                     for labels, split, seed in product(rules, splits, seeds)
-                    for cell in baseline_cells(dataset, labels, split, seed)
+                    for views in [VIEWS, *([view] for view in FURTHER_VIEWS)]
+                    for cell in baseline_cells(dataset, labels, split, seed, views)
                     if cell.architecture in (part.baselines or [])
                     and (cell.view in (part.views or []) or cell.architecture in WITHOUT_PIXELS)
                 )
@@ -231,7 +232,7 @@ class Grid:
                     figures = self.figure_paths(study, name)
                     inputs += [path for path in figures if path.endswith("/samples.png")]
                     inputs.append(f"{results}/datasets/{name}/dataset.json")
-        if set(PUBLISHED) & set(self.values("dataset") if dataset is None else [dataset]):
+        if {*PUBLISHED, *EARLIER} & set(self.values("dataset") if dataset is None else [dataset]):
             inputs.append(f"{results}/discrepancies.csv")
         return list(dict.fromkeys(inputs))
 
@@ -240,7 +241,7 @@ class Grid:
 
         Cells are named beside the figures they end in: Snakemake does not miss a deleted file
         that nothing still to be made needs. Duplicates between datasets need two of them; the
-        published study's discrepancies are of interest where one of its datasets is.
+        published discrepancies are of interest where a dataset of one of the two papers is.
         """
         results = self.project.config.paths.results
         made = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
@@ -261,7 +262,7 @@ class Grid:
             made.append(f"{results}/duplicates.csv")
         published = [dataset for dataset in PUBLISHED if dataset in datasets]
         made += [f"{results}/datasets/{dataset}/discrepancies.csv" for dataset in published]
-        if published:
+        if {*PUBLISHED, *EARLIER} & set(datasets):
             made.append(f"{results}/discrepancies.csv")
         return [*made, f"{results}/report/index.html"]
 

@@ -23,7 +23,7 @@ from nullcrop.config.names import (
     VIEWS,
 )
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
-from nullcrop.config.yaml_files import Model, Name, PathText, explain, meant, read_yaml
+from nullcrop.config.yaml_files import Model, Name, PathText, explain, matching, meant, read_yaml
 from nullcrop.errors import NullcropError
 
 View = Literal[*ALL_VIEWS]  # type: ignore[valid-type]
@@ -131,13 +131,20 @@ class Study(Model):
 class Checkpoint(Model):
     """Published weights of a network of timm: one file of a Hugging Face repository, at one revision."""
 
-    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    repository: Annotated[str, matching(r"^[\w.-]+/[\w.-]+$", "must be owner/name, as on huggingface.co")]
     """Owner and name on huggingface.co, such as timm/resnet18.a1_in1k."""
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    revision: Annotated[
+        str,
+        matching(
+            r"^[0-9a-f]{40}$", "must be a commit: 40 hexadecimal digits in lower case, no branch or tag"
+        ),
+    ]
     """The commit, as the repository's page shows it; a branch is none, because it moves."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, matching(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case")]
     """SHA-256 of the file, as its page shows it."""
-    file: Annotated[str, Field(pattern=r"^[\w.-]+$")] = "model.safetensors"
+    file: Annotated[str, matching(r"^[\w.-]+$", "must be the name of a file, without folders")] = (
+        "model.safetensors"
+    )
     """The file."""
 
 
@@ -236,6 +243,7 @@ class Config(Model):
             raise ValueError("studies: name at least one")
         if self.calibration is not None:
             self._check_calibration(self.calibration.recipe)
+        self._check_pins()
         for name, study in self.studies.items():
             for part in study.cross_products():
                 for recipe in part.recipes or []:
@@ -244,6 +252,15 @@ class Config(Model):
                             f"studies.{name}.recipes: unknown recipe '{recipe}', {meant(recipe, self.all_recipes)}"
                         )
         return self
+
+    def _check_pins(self) -> None:
+        parts = [part for study in self.studies.values() for part in study.cross_products()]
+        networks = {name for part in parts for name in part.architectures or [] if name not in NETWORKS}
+        for name in self.weights:
+            if name not in networks:
+                raise ValueError(
+                    f"weights: no study names a network of timm '{name}', {meant(name, sorted(networks))}"
+                )
 
     def _check_calibration(self, recipe: str) -> None:
         if recipe not in self.all_recipes:
@@ -274,7 +291,7 @@ class Project:
         try:
             self.config = Config.model_validate(content)
         except pydantic.ValidationError as error:
-            raise NullcropError(explain(error, where)) from None
+            raise NullcropError(explain(error, where, Config)) from None
         self.definition_paths = find_definitions(self.config.definitions)
         self._definitions: dict[str, Definition] = {}
         for name in self.config.datasets or []:

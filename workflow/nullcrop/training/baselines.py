@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nullcrop.config.cell import Cell, baseline_cells
+from nullcrop.config.names import VIEWS
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.datasets.file_facts import file_facts
 from nullcrop.datasets.samples import read_samples
@@ -75,6 +76,8 @@ class BaselinesJob:
     """Folder below which cells lie."""
     work: Path
     """Folder below which working folders of cells lie."""
+    on: tuple[str, ...] = VIEWS
+    """Names of the views whose baselines are fitted."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Fit:
 
 
 def fit_baselines(job: BaselinesJob) -> None:
-    """Fit every baseline of one test set and write each as a cell: predictions.csv, history.csv, cell.json.
+    """Fit the baselines of one test set on some views and write each as a cell: predictions.csv, history.csv, cell.json.
 
     A baseline that was finished from the same inputs is kept (:func:`~nullcrop.training.cells.is_kept`).
     Everything is fitted on the training images alone, on one thread, and is deterministic. Raises
@@ -99,7 +102,7 @@ def fit_baselines(job: BaselinesJob) -> None:
     split = read_split(job.split)
     with threadpool_limits(1):
         inputs = _Inputs(job, split)
-        for cell in baseline_cells(job.dataset, job.labels, job.protocol, job.seed):
+        for cell in baseline_cells(job.dataset, job.labels, job.protocol, job.seed, job.on):
             out, work = job.out / cell.path, job.work / cell.path
             with working(work):
                 identity = _keep_cell(job, cell, split, inputs)
@@ -216,8 +219,13 @@ class _Inputs:
             raise NullcropError(
                 f"{job.split} and {job.samples} name different images: delete the split and run again"
             )
-        self._facts = file_facts(samples)
+        self._samples = samples
         self._of_view = lru_cache(maxsize=1)(lambda view: pixel_features(self._view(view)))
+
+    @cached_property
+    def _facts(self) -> pd.DataFrame:
+        """File facts, read where a baseline asks for them."""
+        return file_facts(self._samples)
 
     def sha256(self, cell: Cell) -> str | None:
         """Hash of what the features are computed from."""
