@@ -30,6 +30,7 @@ SHAPES = st.tuples(st.integers(2, 3), st.integers(1, 20), st.integers(2, 7), st.
 def small_blocks() -> Any:
     """Tiles so small, and splits so few, that a small map has several of them, and some that are not full."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.backends.cudnn, "allow_tf32", False)
         patch.setitem(kernels.BLOCKS, "ROWS", 16)
         patch.setitem(kernels.BLOCKS, "COLUMNS", 16)
         patch.setitem(kernels.SUM_BLOCKS, "SPLITS", 2)

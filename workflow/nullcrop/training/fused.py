@@ -106,16 +106,16 @@ class _DenseBlock(Function):
         maps = torch.empty(
             (images, channels, height, width), dtype=x.dtype, device=x.device, memory_format=torch.channels_last
         )
-        mean, inverse, variance = torch.empty((3, channels), dtype=torch.float32, device=x.device)
+        statistics = torch.empty((3, channels), dtype=torch.float32, device=x.device)
+        mean, inverse, variance = statistics
+        epsilon = float(layers[0].norm1.eps)  # type: ignore[union-attr, arg-type]
         saved = []
 
         def write(new: Tensor, start: int) -> None:
             place = slice(start, start + new.shape[1])
             maps[:, place] = new
-            for whole, part in zip((mean, inverse, variance), kernels.channel_statistics(new, epsilon), strict=True):
-                whole[place] = part
+            kernels.channel_statistics(new, epsilon, statistics[:, place])
 
-        epsilon = float(layers[0].norm1.eps)  # type: ignore[union-attr, arg-type]
         write(x, 0)
         for number, layer in enumerate(layers):
             at = first + growth * number

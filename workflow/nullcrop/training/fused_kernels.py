@@ -416,19 +416,24 @@ BLOCKS = {"ROWS": BLOCK_ROWS, "COLUMNS": BLOCK_CHANNELS, "num_warps": WARPS}
 SUM_BLOCKS = {"SPLITS": BLOCK_SPLITS, "COLUMNS": 16, "num_warps": 4}
 
 
-def channel_statistics(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each channel of ``x`` mean, inverse standard deviation (biased, with ``epsilon``) and unbiased variance, float32."""
+def channel_statistics(x: Tensor, epsilon: float, out: Tensor | None = None) -> Tensor:
+    """Of each channel of ``x`` mean, inverse standard deviation (biased, with ``epsilon``) and unbiased variance.
+
+    Shape (3, channels), float32; written into ``out`` where it is given.
+    """
     x, stride = as_matrix(x)
     rows, channels = _shape(x)
     splits, split_rows = _splits(rows, channels)
     partial = torch.empty((splits, 2, channels), dtype=torch.float32, device=x.device)
-    mean, inverse, unbiased = torch.empty((3, channels), dtype=torch.float32, device=x.device)
+    if out is None:
+        out = torch.empty((3, channels), dtype=torch.float32, device=x.device)
+    mean, inverse, unbiased = out
     grid = (triton.cdiv(channels, BLOCK_CHANNELS), splits)
     _moments[grid](x, partial, rows, channels, stride, split_rows, **BLOCKS)
     _statistics[(triton.cdiv(channels, 16),)](
         x, partial, mean, inverse, unbiased, rows, channels, splits, epsilon, **SUM_BLOCKS
     )
-    return mean, inverse, unbiased
+    return out
 
 
 def normalise(
