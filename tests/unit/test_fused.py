@@ -19,7 +19,9 @@ pytest.importorskip("triton", reason="there is no Triton here")
 from nullcrop.training import fused_kernels as kernels  # noqa: E402
 from nullcrop.training.architectures import build  # noqa: E402
 from nullcrop.training.fused import FusedConv, FusedNorm, box_pool, fused, max_pool  # noqa: E402
+from nullcrop.training.pooling import PaddedPooling  # noqa: E402
 
+CPU = torch.device("cpu")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 SHAPES = st.tuples(st.integers(2, 3), st.integers(1, 20), st.integers(2, 7), st.integers(2, 7))
@@ -48,16 +50,26 @@ def random_maps(seed: int, *shape: int) -> Tensor:
 def same(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], *inputs: Tensor) -> None:
     """Results and gradients are those of torch in float64, but for float32's rounding."""
     found = []
-    for function, dtype in ((ours, torch.float32), (theirs, torch.float64)):
-        leaves = [values.detach().to(dtype).requires_grad_() for values in inputs]
+    for function, dtype, device in ((ours, torch.float32, DEVICE), (theirs, torch.float64, CPU)):
+        leaves = [values.detach().to(device, dtype).requires_grad_() for values in inputs]
         out = function(*leaves)
         # The gradient of a slice of channels, as a concatenation passes it on.
         wide = torch.cat([out, out.detach()], 1)
-        weights = random_maps(9, *wide.shape).to(dtype)
-        (wide * weights).sum().backward()
+        (wide * random_maps(9, *wide.shape).to(device, dtype)).sum().backward()
         found.append([out, *(leaf.grad for leaf in leaves)])
     for mine, other in zip(*found, strict=True):
-        torch.testing.assert_close(mine.double(), other, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(on_cpu(mine), other, rtol=1e-3, atol=1e-3)
+
+
+def on_cpu(values: Any) -> Tensor:
+    """``values`` to be compared with torch's on a CPU, which are right: on a GPU padded average pooling was not."""
+    converted: Tensor = values.detach().cpu().double()
+    return converted
+
+
+def in_float64(network: Any) -> Any:
+    """A copy of ``network`` that torch runs as it is, on a CPU."""
+    return copy.deepcopy(network).cpu().double()
 
 
 @settings(max_examples=12)
@@ -69,7 +81,7 @@ def test_normalisation_residual_and_relu(shape: tuple[int, ...], relu: bool, res
     torch.manual_seed(0)
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
-    reference = copy.deepcopy(norm).double()
+    reference = in_float64(norm)
     seen: Any = []
     layer = FusedNorm(norm, relu, seen)
 
@@ -80,11 +92,11 @@ def test_normalisation_residual_and_relu(shape: tuple[int, ...], relu: bool, res
     maps = [random_maps(seed, *shape) for seed in range(1 + residual)]
     same(layer, theirs, *maps)
     for name in ("weight", "bias"):
-        mine, other = getattr(norm, name).grad.double(), getattr(reference, name).grad
+        mine, other = on_cpu(getattr(norm, name).grad), getattr(reference, name).grad
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-3)
     (_, mean, variance), *_ = seen
-    torch.testing.assert_close(0.1 * mean.double(), reference.running_mean, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(0.9 + 0.1 * variance.double(), reference.running_var, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(0.1 * on_cpu(mean), reference.running_mean, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(0.9 + 0.1 * on_cpu(variance), reference.running_var, rtol=1e-5, atol=1e-5)
 
 
 def test_a_large_mean_drowns_no_small_variance() -> None:
@@ -98,9 +110,9 @@ def test_a_large_mean_drowns_no_small_variance() -> None:
 @given(shape=SHAPES)
 def test_a_convolution_with_bias_and_relu(shape: tuple[int, ...]) -> None:
     conv = nn.Conv2d(shape[1], 18, 3, padding=1).to(DEVICE)
-    reference = copy.deepcopy(conv).double()
+    reference = in_float64(conv)
     same(FusedConv(conv), lambda x: functional.relu(reference(x)), random_maps(0, *shape))
-    torch.testing.assert_close(conv.bias.grad.double(), reference.bias.grad, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(on_cpu(conv.bias.grad), reference.bias.grad, rtol=1e-4, atol=1e-3)
 
 
 @settings(max_examples=10)
@@ -127,11 +139,11 @@ def test_bfloat16_is_rounded_once_at_the_end() -> None:
     norm = nn.BatchNorm2d(5).to(DEVICE)
     x, residual = (random_maps(seed, 2, 5, 6, 6).bfloat16() for seed in range(2))
     out = FusedNorm(norm, True, [])(x, residual)
-    wanted = functional.relu(copy.deepcopy(norm).double()(x.double()) + residual.double())
+    wanted = functional.relu(in_float64(norm)(on_cpu(x)) + on_cpu(residual))
     assert out.dtype == torch.bfloat16
     # The interpreter cuts off where a GPU rounds to the nearest.
     precision = 2**-8 if DEVICE.type == "cuda" else 2**-7
-    torch.testing.assert_close(out.double(), wanted, rtol=precision, atol=1e-6)
+    torch.testing.assert_close(on_cpu(out), wanted, rtol=precision, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -172,17 +184,17 @@ def test_a_block_trains_as_without_fusing(monkeypatch: pytest.MonkeyPatch, kind:
     for values in network.parameters():
         if values.dim() == 1:  # of normalisation: else all channels would be alike
             nn.init.uniform_(values, 0.5, 1.5)
-    reference = copy.deepcopy(network).double()
+    reference = in_float64(network)
     forward = fused(network)
     assert forward is not network
     for seed in range(2):
         same(forward, reference, random_maps(seed, 3, 8, 6, 6))
     theirs = dict(reference.named_parameters())
     for name, values in network.named_parameters():
-        apart = (values.grad.double() - theirs[name].grad).norm() / theirs[name].grad.norm()
+        apart = (on_cpu(values.grad) - theirs[name].grad).norm() / theirs[name].grad.norm()
         assert apart < 1e-3, name
     for name, values in network.named_buffers():
-        torch.testing.assert_close(values.double(), reference.get_buffer(name).double(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(on_cpu(values), reference.get_buffer(name).double(), rtol=1e-4, atol=1e-5)
 
 
 def kernels_of(forward: Any, names: dict[str, int]) -> dict[str, int]:
@@ -222,5 +234,18 @@ class Shared(nn.Module):
 
 def test_maps_that_are_used_twice_are_kept() -> None:
     network = Shared().to(DEVICE)
-    reference = copy.deepcopy(network).double()
+    reference = in_float64(network)
     same(fused(network), reference, random_maps(0, 2, 3, 4, 4))
+
+
+@pytest.mark.parametrize("windows", [(3, 1, 1), (2, 2, 0), (5, 3, 2)])
+def test_padded_averages_have_torchs_gradient_on_a_cpu(windows: tuple[int, ...]) -> None:
+    """On a GPU torch's own is another one when the channels come last."""
+
+    def ours(x: Tensor) -> Tensor:
+        with PaddedPooling():
+            return nn.AvgPool2d(*windows)(x)
+
+    same(ours, nn.AvgPool2d(*windows), random_maps(0, 2, 3, 7, 7))
+    channels_last = ours(random_maps(0, 2, 3, 7, 7)).is_contiguous(memory_format=torch.channels_last)
+    assert channels_last == (windows[2] == 0)

@@ -6,6 +6,7 @@ The plain loop (loop.py) is the oracle: without capture, as on a CPU in the test
 """
 
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from nullcrop.training.data import batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.numerics import Numerics
 from nullcrop.training.optimizer import EagerAdam
+from nullcrop.training.pooling import PaddedPooling
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
 from nullcrop.training.usage import peak_bytes
@@ -186,14 +188,16 @@ class Stepper:
             self._correct += (logits.argmax(1) == truth[part]).sum()
         self.optimizer.step()
 
-    def _precision(self) -> torch.autocast:
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        """Operations in the numerics' precision, and none whose gradient torch gets wrong in its layout."""
+        if not self._numerics.bfloat16:
+            yield
+            return
         # Without a cache of rounded weights: a graph would keep the one of its capture.
-        return torch.autocast(
-            self._numerics.device.type,
-            torch.bfloat16,
-            enabled=self._numerics.bfloat16,
-            cache_enabled=False,
-        )
+        kind = self._numerics.device.type
+        with torch.autocast(kind, torch.bfloat16, cache_enabled=False), PaddedPooling():
+            yield
 
     def _capture(self) -> None:
         """Record one step; weights, buffers and Adam's state are afterwards what they were before."""
