@@ -258,8 +258,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two small networks, few small images")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--architectures", nargs="+", help="networks (the study's four)")
-    parser.add_argument("--varied", nargs="+", help="of them, those measured in flight and not deterministic (all)")
-    parser.add_argument("--seconds", type=float, default=COUNTED_SECONDS, help="that are counted at least (3)")
+    parser.add_argument(
+        "--varied", nargs="+", help="of them, those measured in flight and not deterministic (all)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=COUNTED_SECONDS, help="that are counted at least (3)"
+    )
     parser.add_argument("--images", type=int, help="images an epoch (1600 on a GPU, 192 on a CPU)")
     parser.add_argument("--threads", type=int, default=CORES, help="of torch, on a CPU (all cores)")
     parser.add_argument("--size", type=int, help="side of the inputs (each network's own)")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,22 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError, explained
 from nullcrop.images.store import View
-from nullcrop.training import loop
+from nullcrop.training import checkpoint, loop
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import collect_cell
-from nullcrop.training.checkpoint import resume, save_checkpoint
+from nullcrop.training.checkpoint import CheckpointPace, resume, save_checkpoint
 from nullcrop.training.data import InputImages
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.engine import CapturedTraining, Stepper
 from nullcrop.training.loop import CellJob, PlainTraining, new_network, to_its_end, train_cell
-from nullcrop.training.numerics import Engine, Numerics, engine_that_runs, set_numerics
+from nullcrop.training.numerics import (
+    ENGINE_OF_NAME,
+    Engine,
+    EngineError,
+    Numerics,
+    engine_that_runs,
+    set_numerics,
+)
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.out_of_memory import is_out_of_memory
 from tests.unit.pretended_cuda import PretendedCuda
@@ -49,7 +57,7 @@ def stepped(monkeypatch: pytest.MonkeyPatch, way: str) -> Callable[[], None]:
         if way == "plain":
             return
 
-        def numerics(device: str, threads: int, wanted: Engine) -> Numerics:
+        def numerics(device: str, threads: int, *_: Any) -> Numerics:
             return replace(set_numerics(device, threads), engine="captured_fp32", name="stepped")
 
         monkeypatch.setattr(loop, "set_numerics", numerics)
@@ -143,6 +151,7 @@ def test_a_stepped_cell_that_was_interrupted_ends_as_if_it_had_not_been(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "WRITING_SHARE", 1e9)
         patched.setattr(loop, "save_checkpoint", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train_cell(job)
@@ -284,6 +293,9 @@ def test_a_network_with_dropout_is_trained_one_at_a_time(
         ("captured_fp32", (7, 0), "captured_fp32", None),
         ("captured_bf16", (7, 5), "plain", "compute capability 8.0 or above, this one has 7.5"),
         ("captured_bf16", (9, 0), "captured_bf16", None),
+        ("auto", None, "plain", None),
+        ("auto", (7, 5), "plain", None),
+        ("auto", (8, 0), "captured_bf16", None),
     ],
 )
 def test_an_engine_that_cannot_run_gives_way_and_says_so(
@@ -308,6 +320,91 @@ def test_on_a_cpu_a_captured_cell_is_the_plain_one_and_bears_its_name(
     said = capsys.readouterr().err
     assert "the plain loop trains instead" in said
     assert "kept" in said
+
+
+class Machine:
+    """Stands for a GPU's engines: each trains on the CPU, eagerly, and bears its own name; remembers what was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[Engine] = []
+        monkeypatch.setattr(loop, "set_numerics", self.set_numerics)
+
+    def set_numerics(self, device: str, threads: int, engine: Engine, granted_gpus: int = 0) -> Numerics:
+        self.asked.append(engine)
+        runs: Engine = "captured_bf16" if engine == "auto" else engine
+        name = next(name for name, of in ENGINE_OF_NAME.items() if of == runs)
+        plain: Engine = "plain"  # the arithmetic is the CPU's
+        return replace(
+            set_numerics(device, threads, plain),
+            name=name,
+            engine="plain" if runs == "plain" else "captured_fp32",
+            taken_too=tuple(ENGINE_OF_NAME) if engine == "auto" else (),
+        )
+
+
+def numerics_of(job: CellJob) -> str:
+    """The name that the finished cell bears."""
+    return str(json.loads((job.out / "cell.json").read_text())["numerics"])
+
+
+@pytest.mark.parametrize("finished_by", ["plain", "captured_fp32", "captured_bf16"])
+def test_auto_keeps_what_any_engine_finished_and_a_named_one_does_not(
+    job: CellJob, monkeypatch: pytest.MonkeyPatch, finished_by: Engine
+) -> None:
+    Machine(monkeypatch)
+    train_cell(replace(job, engine=finished_by))
+    before = (job.out / "cell.json").read_bytes()
+    train_cell(replace(job, engine="auto"))
+    assert (job.out / "cell.json").read_bytes() == before
+    other: Engine = "captured_fp32" if finished_by == "plain" else "plain"
+    train_cell(replace(job, engine=other))
+    assert ENGINE_OF_NAME[numerics_of(job)] == other
+
+
+@pytest.mark.parametrize(("demanded", "asked"), [(None, "auto"), *ENGINE_OF_NAME.items()])
+def test_auto_runs_the_engine_of_the_numerics_that_a_study_demands(
+    job: CellJob, monkeypatch: pytest.MonkeyPatch, demanded: str | None, asked: Engine
+) -> None:
+    machine = Machine(monkeypatch)
+    with suppress(NullcropError):  # of one engine's two names the machine bears the first
+        train_cell(replace(job, engine="auto", numerics=demanded))
+    assert machine.asked == [asked]
+
+
+@pytest.mark.parametrize("engine", ["auto", "captured_bf16"])
+def test_what_cannot_be_captured_is_trained_by_the_plain_loop_under_auto_alone(
+    job: CellJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], engine: Engine
+) -> None:
+    Machine(monkeypatch)
+
+    def refusing(*_: Any) -> Stepper:
+        raise EngineError("a step of Odd cannot be captured: train it with `engine: plain`")
+
+    monkeypatch.setattr(loop, "Stepper", refusing)
+    if engine == "auto":
+        train_cell(replace(job, engine=engine))
+        assert numerics_of(job) == "cuda_fp32"
+        assert "a step of Odd cannot be captured" in capsys.readouterr().err
+    else:
+        with pytest.raises(EngineError, match="engine: plain"):
+            train_cell(replace(job, engine=engine))
+
+
+def test_checkpoints_take_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of 10⁹ bytes with its moments takes two seconds as assumed, and four as measured."""
+    now = [100.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    network = nn.Linear(1, 1, bias=False, device="meta")
+    network.weight = nn.Parameter(torch.empty(10**9 // 12, device="meta"))
+    pace = CheckpointPace(network)
+    due = []
+    for _ in range(8):
+        now[0] += 10.0
+        due.append(pace.is_due())
+        if due[-1]:
+            with pace.writing():
+                now[0] += 4.0
+    assert due == [False, True, False, False, False, True, False, False]
 
 
 @pytest.mark.cuda

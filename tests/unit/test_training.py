@@ -196,7 +196,9 @@ def test_the_auxiliary_loss_of_inception_counts_with_its_weight(job: CellJob, sm
 KILLED = """
 import os, signal, sys
 from nullcrop.cli import main
-from nullcrop.training import data, loop
+from nullcrop.training import checkpoint, data, loop
+
+checkpoint.WRITING_SHARE = 1e9  # a checkpoint after each epoch, however long writing takes
 
 def dying(function, calls):
     def wrapper(*args):

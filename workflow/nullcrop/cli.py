@@ -647,9 +647,9 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--definitions": _needed("folders of the datasets' YAML files", nargs="+"),
     "--device": _needed("where to train", choices=["auto", "cpu", "cuda"]),
     "--engine": {
-        "default": "plain",
+        "default": "auto",
         "choices": ENGINES,
-        "help": "how training steps are run, where the device can (plain)",
+        "help": "how training steps are run, where the device can (auto)",
     },
     "--file": _needed("the file"),
     "--field": _needed("what crops hold", choices=["whole", "tile"]),

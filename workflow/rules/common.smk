@@ -47,8 +47,9 @@ RESOURCES = CONFIG.paths.resources
 STORE = CONFIG.paths.store
 WORK = CONFIG.paths.work
 ENVIRONMENT = "../../envs/nullcrop.yaml"
-# One param of the rules; with the plain engine it reads as it did before there was a choice, so that nothing is trained again.
-NUMERICS = CONFIG.device if CONFIG.engine == "plain" else f"{CONFIG.device} --engine {CONFIG.engine}"
+# One param of the rules; it names captured engines alone and else reads as it did before there was a choice, so that
+# nothing is trained again.
+NUMERICS = f"{CONFIG.device} --engine {CONFIG.engine}" if "captured" in CONFIG.engine else CONFIG.device
 # Read before any job deletes what it will write again, so that a job on a node is told what was planned.
 PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
 BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
@@ -202,6 +203,11 @@ def demand_of(cells):
     """The flag for the arithmetic that a study demands of these cells."""
     demanded = {GRID.demanded_numerics(cell) for cell in cells} - {None}
     return ["--numerics", *demanded] if demanded else []
+
+
+def plain_of(wildcards, input):
+    """The flag of the plain engine, which `auto` takes as well. Takes `input`, so that the choice trains nothing again."""
+    return ["--engine", "plain"] if CONFIG.engine == "plain" else []
 
 
 def granted_of(wildcards, input, resources):

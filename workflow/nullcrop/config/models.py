@@ -209,8 +209,8 @@ class Config(Model):
     """How the store keeps whole images. `input`: images much larger than what the networks of the studies take are stored as these take them, at each input side that a recipe or architecture asks for; smaller ones as they are. `full`: all as they are. Results are the same."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses to train without a GPU; `auto` takes one where there is one, and refuses too in a job that was granted one."""
-    engine: Literal[*ENGINES] = "plain"  # type: ignore[valid-type]
-    """How training steps are run. `captured_fp32` and `captured_bf16` keep the pixels on the GPU and replay one recorded step; without a GPU that can do so the plain loop trains. Part of the numerics' name, so another engine trains anew."""
+    engine: Literal[*ENGINES] = "auto"  # type: ignore[valid-type]
+    """How training steps are run. `captured_fp32` and `captured_bf16` keep the pixels on the GPU and replay one recorded step; without a GPU that can do so the plain loop trains. `auto`: `captured_bf16` on a GPU of compute capability 8.0 or above, `plain` elsewhere, and cells that any engine finished on a GPU are kept. Part of the numerics' name, so another engine that is named trains anew."""
     cells_per_job: Annotated[int, Field(ge=1)] = 1
     """Cells of one dataset and network that share a job of a cluster, fewer where they take hours; 1: each has its own."""
     in_flight: Annotated[int, Field(ge=1)] = 1

@@ -36,8 +36,9 @@ BASELINES = ("majority", "mean_rgb", "color_histogram", "raw_pixels", "file_fact
 WITHOUT_PIXELS = ("majority", "file_facts")
 """Baselines that see no pixel, hence are the same for every view; their cells stand at the view `original`."""
 
-ENGINES = ("plain", "captured_fp32", "captured_bf16")
-"""How training steps are run: eagerly, or replayed from a CUDA graph, in fp32 or in mixed bf16 and fp32."""
+ENGINES = ("auto", "plain", "captured_fp32", "captured_bf16")
+"""How training steps are run: eagerly, or replayed from a CUDA graph, in fp32 or in mixed bf16 and fp32; `auto`: as is
+fastest on the device."""
 
 ARCHITECTURES = (*NETWORKS, *BASELINES)
 """All architectures but timm's, in the order of every figure and table."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from nullcrop.errors import NullcropError
+from nullcrop.training.numerics import EngineError
 
 WARM_UP_STEPS = 3
 """Eager steps before the capture, in which libraries choose their kernels and make their workspaces."""
@@ -16,7 +16,7 @@ def captured(step: Callable[[], None], name: str, clear: Callable[[], None]) -> 
 
     ``step`` runs eagerly some times before; ``clear`` gives back the memory it then keeps, which the capture has no use
     for. What it changed is the caller's to set back. A replay does to the same memory what
-    the recorded step did, and nothing that Python did around it. Raises NullcropError when ``step`` does something
+    the recorded step did, and nothing that Python did around it. Raises EngineError when ``step`` does something
     that cannot be recorded, and torch.cuda.OutOfMemoryError.
     """
     # What an earlier failure left: a graph that is freed during a capture, or after it, takes memory from under the new one.
@@ -42,7 +42,7 @@ def captured(step: Callable[[], None], name: str, clear: Callable[[], None]) -> 
             # Ending a capture that ran out of memory fails in turn, and says less.
             if isinstance(error.__context__, torch.cuda.OutOfMemoryError):
                 raise error.__context__ from None
-            raise NullcropError(
+            raise EngineError(
                 f"a step of {name} cannot be captured as a CUDA graph ({error}): train it with `engine: plain`"
             ) from error
     current.wait_stream(stream)

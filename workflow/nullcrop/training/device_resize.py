@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nullcrop.errors import NullcropError
 from nullcrop.images.resize import resize
+from nullcrop.training.numerics import EngineError
 
 FRACTION_BITS = 22
 
@@ -24,7 +24,7 @@ class Resizer:
     """Resizes images of ``height``×``width`` pixels to squares of ``size``, as images/resize.py does one by one.
 
     Which pass comes first is Pillow's choice and has changed between its versions: 13 shrinks tall images
-    vertically first. Pillow itself is asked, with images of noise. Raises NullcropError when
+    vertically first. Pillow itself is asked, with images of noise. Raises EngineError when
     neither order gives its pixels.
     """
 
@@ -42,9 +42,9 @@ class Resizer:
             pixels = torch.from_numpy(noise).to(device)
             orders = [order for order in (1, -1) if torch.equal(self._in_order(order, pixels), expected)]
             if not orders:
-                raise NullcropError(
+                raise EngineError(
                     f"Pillow {PIL.__version__} resizes {width}×{height} pixels to {size}×{size} in a way that is not "
-                    "known here: take another version, or `engine: plain`"
+                    "known here: take another version, or train it with `engine: plain`"
                 )
             self._passes = self._passes[:: orders[0]]
 

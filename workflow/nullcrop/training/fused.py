@@ -99,16 +99,19 @@ class _DenseBlock(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, layers: Sequence[nn.Module], seen: Statistics, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, layers: Sequence[Any], seen: Statistics, *parameters: Tensor) -> Tensor:
         images, first, height, width = x.shape
-        growth = layers[0].conv2.out_channels  # type: ignore[union-attr]
+        growth = int(layers[0].conv2.out_channels)
         channels = first + growth * len(layers)
         maps = torch.empty(
-            (images, channels, height, width), dtype=x.dtype, device=x.device, memory_format=torch.channels_last
+            (images, channels, height, width),
+            dtype=x.dtype,
+            device=x.device,
+            memory_format=torch.channels_last,
         )
         statistics = torch.empty((3, channels), dtype=torch.float32, device=x.device)
         mean, inverse, variance = statistics
-        epsilon = float(layers[0].norm1.eps)  # type: ignore[union-attr, arg-type]
+        epsilon = float(layers[0].norm1.eps)
         saved = []
 
         def write(new: Tensor, start: int) -> None:
@@ -120,12 +123,12 @@ class _DenseBlock(Function):
         for number, layer in enumerate(layers):
             at = first + growth * number
             weight1, bias1, conv1, weight2, bias2, conv2 = parameters[6 * number : 6 * number + 6]
-            seen.append((layer.norm1, mean[:at], variance[:at]))  # type: ignore[arg-type]
+            seen.append((layer.norm1, mean[:at], variance[:at]))
             inner = kernels.normalise(maps[:, :at], mean[:at], inverse[:at], weight1, bias1, None, True)
             conv1, conv2 = conv1.to(inner.dtype), conv2.to(inner.dtype)
             narrow = functional.conv2d(inner, conv1)
-            mean2, inverse2, variance2 = kernels.channel_statistics(narrow, layer.norm2.eps)  # type: ignore[union-attr, arg-type]
-            seen.append((layer.norm2, mean2, variance2))  # type: ignore[arg-type]
+            mean2, inverse2, variance2 = kernels.channel_statistics(narrow, layer.norm2.eps)
+            seen.append((layer.norm2, mean2, variance2))
             outer = kernels.normalise(narrow, mean2, inverse2, weight2, bias2, None, True)
             write(functional.conv2d(outer, conv2, padding=1), at)
             saved += [inner, narrow, outer, conv1, conv2, mean2, inverse2]
@@ -160,7 +163,9 @@ class _DenseBlock(Function):
         return total[:, : ctx.first], None, None, *of_parameters
 
 
-def _convolution_gradients(gradient: Tensor, x: Tensor, weight: Tensor, padding: int) -> tuple[Tensor, Tensor]:
+def _convolution_gradients(
+    gradient: Tensor, x: Tensor, weight: Tensor, padding: int
+) -> tuple[Tensor, Tensor]:
     """Gradients of x and weight of a convolution in steps of one."""
     of_x, of_weight, _ = torch.ops.aten.convolution_backward(
         gradient, x, weight, None, [1, 1], [padding, padding], [1, 1], False, [0, 0], 1, [True, True, False]
@@ -265,12 +270,18 @@ def fused(network: nn.Module) -> Callable[[Tensor], Any]:
 
 def _move_statistics(seen: Statistics) -> None:
     """Move the layers' running statistics as batch normalisation does, all at once."""
-    for momentum in sorted({float(norm.momentum or 0.0) for norm, _, _ in seen}):
-        these = [each for each in seen if each[0].momentum == momentum]
-        means, variances = ([each[place] for each in these] for place in (1, 2))
-        torch._foreach_lerp_([norm.running_mean for norm, _, _ in these], means, momentum)
-        torch._foreach_lerp_([norm.running_var for norm, _, _ in these], variances, momentum)
-        torch._foreach_add_([norm.num_batches_tracked for norm, _, _ in these], 1)
+    for momentum in sorted({norm.momentum or 0.0 for norm, _, _ in seen}):
+        moved: tuple[list[Tensor], ...] = ([], [], [], [], [])
+        for norm, mean, variance in seen:
+            if norm.momentum == momentum:
+                buffers = (norm.running_mean, norm.running_var, norm.num_batches_tracked)
+                for values, tensor in zip(moved, (*buffers, mean, variance), strict=True):
+                    assert tensor is not None  # what has no statistics is not fused
+                    values.append(tensor)
+        means, variances, counters, of_batch, spread = moved
+        torch._foreach_lerp_(means, of_batch, momentum)
+        torch._foreach_lerp_(variances, spread, momentum)
+        torch._foreach_add_(counters, 1)
 
 
 class _Tracer(fx.Tracer):
@@ -336,7 +347,10 @@ def _adds(node: fx.Node, first: fx.Node) -> bool:
     """Whether ``node`` adds other maps to ``first``; where it adds in place, no others are changed."""
     return (
         node.op == "call_function"
-        and (node.target in (operator.add, torch.add) or (node.target is operator.iadd and node.args[0] is first))
+        and (
+            node.target in (operator.add, torch.add)
+            or (node.target is operator.iadd and node.args[0] is first)
+        )
         and len(node.all_input_nodes) == len(node.args) == 2
         and not node.kwargs
     )
@@ -367,7 +381,13 @@ def _max_window(layer: nn.Module | None, node: fx.Node) -> tuple[int, int, int] 
 def _is_box(node: fx.Node) -> bool:
     if node.op != "call_function" or node.target is not functional.avg_pool2d:
         return False
-    defaults = {"stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+    defaults = {
+        "stride": None,
+        "padding": 0,
+        "ceil_mode": False,
+        "count_include_pad": True,
+        "divisor_override": None,
+    }
     wanted = defaults | {"kernel_size": 3, "stride": 1, "padding": 1}
     return defaults | _options(node, "kernel_size", "stride", "padding") == wanted
 

@@ -45,7 +45,9 @@ from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.energy import EnergyMeter
 from nullcrop.training.engine import CapturedTraining, Slot, Stepper
 from nullcrop.training.numerics import (
+    ENGINE_OF_NAME,
     Engine,
+    EngineError,
     Numerics,
     check_demand,
     check_deterministic,
@@ -109,14 +111,27 @@ def keep_cell(job: CellJob) -> str:
 def cell_steps(job: CellJob, slot: Slot) -> Generator[None, None, str]:
     """:func:`keep_cell` one training step at a time, so that several cells can take turns."""
     with working(job.work):
-        numerics = set_numerics(job.device, job.threads, job.engine, job.granted_gpus)
+        # What a study demands is what `auto` runs.
+        engine = ENGINE_OF_NAME.get(job.numerics or "", "auto") if job.engine == "auto" else job.engine
+        numerics = set_numerics(job.device, job.threads, engine, job.granted_gpus)
         split = read_split(job.split)
         view = open_view(job.view, split, job.split)
-        identity = _identity(job, view, numerics)
-        if not is_kept(job.out, job.work, identity):
-            check_demand(numerics, job.numerics)
-            yield from _train_in_memory(job, view, split, numerics, identity, slot)
-    return identity
+        for name in (numerics.name, *numerics.taken_too):
+            if is_kept(job.out, job.work, _identity(job, view, name)):
+                return _identity(job, view, name)
+        check_demand(numerics, job.numerics)
+        refused = ""
+        try:
+            yield from _train_in_memory(job, view, split, numerics, slot)
+        except EngineError as error:
+            if engine != "auto":
+                raise
+            refused = str(error)
+        if refused:
+            say(f"{refused}; it is trained so")
+            numerics = set_numerics(job.device, job.threads, "plain")
+            yield from _train_in_memory(job, view, split, numerics, slot)
+    return _identity(job, view, numerics.name)
 
 
 def to_its_end(steps: Generator[None, None, Result]) -> Result:
@@ -130,13 +145,13 @@ def to_its_end(steps: Generator[None, None, Result]) -> Result:
 
 
 def _train_in_memory(
-    job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, identity: str, slot: Slot
+    job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, slot: Slot
 ) -> Generator[None, None, None]:
     """Train the cell; where the device's memory does not suffice, in smaller parts of each batch."""
     micro_batch = None
     while True:
         try:
-            yield from _train(job, view, split, numerics, identity, slot, micro_batch)
+            yield from _train(job, view, split, numerics, slot, micro_batch)
             return
         except RuntimeError as error:
             if not is_out_of_memory(error):
@@ -157,11 +172,10 @@ def _train(
     view: View,
     split: pd.DataFrame,
     numerics: Numerics,
-    identity: str,
     slot: Slot,
     micro_batch: int | None,
 ) -> Generator[None, None, None]:
-    started = time.monotonic()
+    started, identity = time.monotonic(), _identity(job, view, numerics.name)
     begin_usage(numerics.device)
     size = input_size(job.cell.architecture, job.recipe.input_size)
     targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
@@ -408,7 +422,7 @@ def predict(network: nn.Module, images: InputImages, rows: NDArray[np.int64], ba
     return torch.cat([class_logits(network(images.batch(batch))) for batch in batches(rows, batch_size)])
 
 
-def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
+def _identity(job: CellJob, view: View, numerics: str) -> str:
     content = {
         "architecture": job.cell.architecture,
         "recipe": job.recipe.differences(),
@@ -416,7 +430,7 @@ def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
         "pixels": view.facts["pixels_sha256"],
         "split": sha256_of(job.split),
         "imagenet": job.weights is not None,
-        "numerics": numerics.name,
+        "numerics": numerics,
     }
     if job.weights and job.cell.architecture.startswith("timm:"):
         content["weights"] = job.weights.name  # it ends in the file's hash

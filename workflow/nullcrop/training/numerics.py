@@ -11,16 +11,26 @@ from nullcrop.errors import NullcropError
 from nullcrop.progress import say
 from nullcrop.training.gpus import granted_gpu, missing_gpu, take_gpu
 
-Engine = Literal["plain", "captured_fp32", "captured_bf16"]
+Engine = Literal["auto", "plain", "captured_fp32", "captured_bf16"]
 """config/names.py says what they are."""
 
-CAPTURED_NAMES = {"captured_fp32": "cuda_fp32_captured", "captured_bf16": "cuda_bf16_channels_last_captured"}
-
 FUSED_NAME = "cuda_bf16_channels_last_fused_captured"
+
+ENGINE_OF_NAME: dict[str, Engine] = {
+    "cuda_fp32": "plain",
+    "cuda_fp32_captured": "captured_fp32",
+    "cuda_bf16_channels_last_captured": "captured_bf16",
+    FUSED_NAME: "captured_bf16",
+}
+"""The arithmetics of a GPU by name, and the engine that each is of; a name says all that changes bits."""
 
 
 class NoGpuError(NullcropError):
     """A GPU was granted or asked for, and torch sees none."""
+
+
+class EngineError(NullcropError):
+    """The captured engine cannot train a cell; the plain loop may."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class Numerics:
     """What really runs, whatever was asked for."""
     fused: bool = False
     """Whether Triton's kernels do what stands between two convolutions (fused.py)."""
+    taken_too: tuple[str, ...] = ()
+    """Names of other arithmetics whose finished cells are kept."""
 
     @property
     def captured(self) -> bool:
@@ -55,7 +67,8 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gp
 
     On a CPU the instruction set and the number of threads change the order of additions and thus
     the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). An ``engine`` that
-    cannot run there gives way to the plain loop, which is said and named.
+    cannot run there gives way to the plain loop, which is said and named; `auto` is the fastest that can, and takes
+    cells that another one finished on a GPU.
 
     ``granted_gpus``: how many the workflow counted for this job. Raises NoGpuError where torch sees none although
     ``device`` is cuda, or auto in a job that was granted one (gpus.py): it would train on the CPU for days, under
@@ -86,10 +99,12 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gp
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    taken_too = tuple(ENGINE_OF_NAME) if engine == "auto" else ()
     engine = engine_that_runs(engine, torch.cuda.get_device_capability())
-    if engine == "captured_bf16" and triton_runs():
-        return Numerics(torch.device("cuda"), FUSED_NAME, engine, fused=True)
-    return Numerics(torch.device("cuda"), CAPTURED_NAMES.get(engine, "cuda_fp32"), engine)
+    fused = engine == "captured_bf16" and triton_runs()
+    # Of each engine's names the first is the one without Triton.
+    name = FUSED_NAME if fused else next(name for name, of in ENGINE_OF_NAME.items() if of == engine)
+    return Numerics(torch.device("cuda"), name, engine, fused, taken_too)
 
 
 @cache
@@ -110,7 +125,13 @@ def triton_runs() -> bool:
 
 
 def engine_that_runs(wanted: Engine, capability: tuple[int, int] | None) -> Engine:
-    """``wanted``, or the plain loop where it cannot run, which is said in one line; ``capability`` None: no GPU."""
+    """``wanted``, or the plain loop where it cannot run, which is said in one line; ``capability`` None: no GPU.
+
+    `auto` becomes the one that was found fastest (docs/performance.md), and the plain loop without a word.
+    """
+    if wanted == "auto":
+        able = capability is not None and capability >= (8, 0) and hasattr(torch.cuda, "CUDAGraph")
+        return "captured_bf16" if able else "plain"
     missing = None
     if wanted != "plain" and capability is None:
         missing = "a GPU"
