@@ -72,7 +72,7 @@ def in_float64(network: Any) -> Any:
     return copy.deepcopy(network).cpu().double()
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(shape=SHAPES, relu=st.booleans(), residual=st.booleans())
 @example(shape=(2, 20, 7, 5), relu=True, residual=True)
 @example(shape=(2, 20, 7, 5), relu=True, residual=False)
@@ -106,7 +106,7 @@ def test_a_large_mean_drowns_no_small_variance() -> None:
     torch.testing.assert_close(inverse.double(), expected, rtol=1e-3, atol=0)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(shape=SHAPES)
 def test_a_convolution_with_bias_and_relu(shape: tuple[int, ...]) -> None:
     conv = nn.Conv2d(shape[1], 18, 3, padding=1).to(DEVICE)
@@ -115,13 +115,13 @@ def test_a_convolution_with_bias_and_relu(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(on_cpu(conv.bias.grad), reference.bias.grad, rtol=1e-4, atol=1e-3)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(shape=SHAPES)
 def test_average_pooling(shape: tuple[int, ...]) -> None:
     same(box_pool, lambda x: functional.avg_pool2d(x, 3, 1, 1), random_maps(0, *shape))
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(shape=SHAPES, kernel=st.sampled_from([2, 3]), step=st.integers(1, 3), padding=st.integers(0, 1))
 def test_max_pooling(shape: tuple[int, ...], kernel: int, step: int, padding: int) -> None:
     if min(shape[2:]) + 2 * padding < kernel:
