@@ -36,8 +36,7 @@ def small_blocks() -> Any:
         patch.setitem(kernels.BLOCKS, "ROWS", 16)
         patch.setitem(kernels.BLOCKS, "COLUMNS", 16)
         patch.setitem(kernels.SUM_BLOCKS, "SPLITS", 2)
-        for name, value in (("BLOCK_ROWS", 16), ("BLOCK_CHANNELS", 16), ("PROGRAMS", 7)):
-            patch.setattr(kernels, name, value)
+        patch.setattr(kernels, "PROGRAMS", 7)
         yield
 
 
@@ -198,8 +197,6 @@ def test_a_block_trains_as_without_fusing(monkeypatch: pytest.MonkeyPatch, kind:
     # The interpreter takes as long for a large tile as for a small one.
     for name, value in (("ROWS", 64), ("COLUMNS", 32)):
         monkeypatch.setitem(kernels.BLOCKS, name, value)
-    for name, value in (("BLOCK_ROWS", 64), ("BLOCK_CHANNELS", 32)):
-        monkeypatch.setattr(kernels, name, value)
     torch.manual_seed(0)
     network = BLOCKS[kind]().to(DEVICE, memory_format=torch.channels_last).train()
     for values in network.parameters():
@@ -244,16 +241,18 @@ def test_what_cannot_be_traced_stays_as_it_is() -> None:
 
 
 class Shared(nn.Module):
-    """What is normalised is used twice, and what is added to is used again: neither may be fused away."""
+    """What is normalised is used twice, and what is added to is used again: neither may be fused away. What is added
+    last is a value for each channel."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm, self.other = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+        self.norm, self.other, self.third = nn.BatchNorm2d(3), nn.BatchNorm2d(3), nn.BatchNorm2d(3)
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.norm(x)
         second = self.other(x)
-        return functional.relu(first) + functional.relu(first + second) + (second - 1)
+        narrow = functional.relu(self.third(x) + x.mean((2, 3), keepdim=True))
+        return functional.relu(first) + functional.relu(first + second) + (second - 1) + narrow
 
 
 def test_maps_that_are_used_twice_are_kept() -> None:

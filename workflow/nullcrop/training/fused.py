@@ -182,6 +182,8 @@ class FusedNorm(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         norm = self.norm
+        if residual is not None:
+            residual = residual.expand(x.shape)
         out: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
             x, residual, norm.weight, norm.bias, norm, self._relu, self._seen
         )
@@ -297,12 +299,15 @@ def _is_dense_block(module: nn.Module) -> bool:
 
 
 def _fuse(module: fx.GraphModule, node: fx.Node, seen: Statistics) -> None:
-    """Replace ``node``, and what its kernel does of the nodes behind it, if there is a kernel for it."""
+    """Replace ``node``, and what its kernel does of the nodes behind it, if there is a kernel for it.
+
+    Layers are known by their very type: one that was derived from it may do something else besides.
+    """
     layer = module.get_submodule(str(node.target)) if node.op == "call_module" else None
     behind = _only_user(node)
     if layer is not None and _is_dense_block(layer):
         _replace(module, node, FusedDenseBlock(layer, seen), [node.args[0]])
-    elif isinstance(layer, nn.BatchNorm2d) and layer.affine and layer.track_running_stats and layer.momentum:
+    elif type(layer) is nn.BatchNorm2d and layer.affine and layer.track_running_stats and layer.momentum:
         last, inputs = node, [node.args[0]]
         if behind is not None and _is_relu(module, behind):
             last = behind
@@ -312,7 +317,7 @@ def _fuse(module: fx.GraphModule, node: fx.Node, seen: Statistics) -> None:
                 last = relu
                 inputs += [each for each in behind.args if each is not node]
         _replace(module, last, FusedNorm(layer, last is not node, seen), inputs)
-    elif isinstance(layer, nn.Conv2d) and layer.bias is not None and layer.padding_mode == "zeros":
+    elif type(layer) is nn.Conv2d and layer.bias is not None and layer.padding_mode == "zeros":
         if behind is not None and _is_relu(module, behind):
             _replace(module, behind, FusedConv(layer), [node.args[0]])
     elif (window := _max_window(layer, node)) is not None:
@@ -358,14 +363,14 @@ def _adds(node: fx.Node, first: fx.Node) -> bool:
 
 def _is_relu(module: fx.GraphModule, node: fx.Node) -> bool:
     if node.op == "call_module":
-        return isinstance(module.get_submodule(str(node.target)), nn.ReLU)
+        return type(module.get_submodule(str(node.target))) is nn.ReLU
     return node.op == "call_function" and node.target in (functional.relu, torch.relu)
 
 
 def _max_window(layer: nn.Module | None, node: fx.Node) -> tuple[int, int, int] | None:
     """Kernel, step and padding of max pooling in square windows of up to 3×3 pixels."""
     defaults = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "return_indices": False}
-    if isinstance(layer, nn.MaxPool2d):
+    if type(layer) is nn.MaxPool2d:
         options = {name: getattr(layer, name) for name in ("kernel_size", *defaults)}
     elif node.op == "call_function" and node.target in (functional.max_pool2d, torch.max_pool2d):
         options = defaults | _options(node, "kernel_size", "stride", "padding")

@@ -11,10 +11,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK_ROWS = 64
-BLOCK_CHANNELS = 64
-BLOCK_SPLITS = 128
-WARPS = 8
+BLOCKS = {"ROWS": 64, "COLUMNS": 64, "num_warps": 8}
+"""Rows and columns that a program takes at a time, and its threads by 32."""
+
+SUM_BLOCKS = {"SPLITS": 128, "COLUMNS": 16, "num_warps": 4}
+"""The same of a program that adds up what splits have written."""
 
 PROGRAMS = 528
 """Programs among which a sum over all rows is split: four for each of an H100's 132 multiprocessors. It decides the
@@ -399,14 +400,19 @@ def _shape(maps: Tensor) -> tuple[int, int]:
 
 
 def _tiles(rows: int, channels: int) -> tuple[int, int]:
-    return triton.cdiv(rows, BLOCK_ROWS), triton.cdiv(channels, BLOCK_CHANNELS)
+    """Programs in both directions that take each tile of the matrix once."""
+    return triton.cdiv(rows, BLOCKS["ROWS"]), triton.cdiv(channels, BLOCKS["COLUMNS"])
 
 
 def _splits(rows: int, channels: int) -> tuple[int, int]:
     """Splits of a sum over all rows, and the rows in each."""
-    wanted = max(1, PROGRAMS // triton.cdiv(channels, BLOCK_CHANNELS))
-    split_rows = triton.cdiv(triton.cdiv(rows, wanted), BLOCK_ROWS) * BLOCK_ROWS
+    wanted = max(1, PROGRAMS // triton.cdiv(channels, BLOCKS["COLUMNS"]))
+    split_rows = triton.cdiv(triton.cdiv(rows, wanted), BLOCKS["ROWS"]) * BLOCKS["ROWS"]
     return triton.cdiv(rows, split_rows), split_rows
+
+
+def _sum_grid(channels: int) -> tuple[int]:
+    return (triton.cdiv(channels, SUM_BLOCKS["COLUMNS"]),)
 
 
 def _like(maps: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -414,10 +420,6 @@ def _like(maps: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     return torch.empty(
         maps.shape, dtype=dtype or maps.dtype, device=maps.device, memory_format=torch.channels_last
     )
-
-
-BLOCKS = {"ROWS": BLOCK_ROWS, "COLUMNS": BLOCK_CHANNELS, "num_warps": WARPS}
-SUM_BLOCKS = {"SPLITS": BLOCK_SPLITS, "COLUMNS": 16, "num_warps": 4}
 
 
 def channel_statistics(x: Tensor, epsilon: float, out: Tensor | None = None) -> Tensor:
@@ -432,9 +434,9 @@ def channel_statistics(x: Tensor, epsilon: float, out: Tensor | None = None) -> 
     if out is None:
         out = torch.empty((3, channels), dtype=torch.float32, device=x.device)
     mean, inverse, unbiased = out
-    grid = (triton.cdiv(channels, BLOCK_CHANNELS), splits)
+    grid = (triton.cdiv(channels, BLOCKS["COLUMNS"]), splits)
     _moments[grid](x, partial, rows, channels, stride, split_rows, **BLOCKS)
-    _statistics[(triton.cdiv(channels, 16),)](
+    _statistics[_sum_grid(channels)](
         x, partial, mean, inverse, unbiased, rows, channels, splits, epsilon, **SUM_BLOCKS
     )
     return out
@@ -486,14 +488,14 @@ def normalise_gradients(
     partial = torch.empty((splits, 2, channels), dtype=torch.float32, device=x.device)
     bias_gradient, weight_gradient = torch.empty_like(mean), torch.empty_like(mean)
     passed = _like(x) if out is not None else x
-    _gradient_sums[(triton.cdiv(channels, BLOCK_CHANNELS), splits)](
+    _gradient_sums[(triton.cdiv(channels, BLOCKS["COLUMNS"]), splits)](
         *(gradient, x, x if out is None else out, passed, partial, mean, inverse, weight, bias),
         *(rows, channels, stride, x_stride, split_rows),
         ADD=out is not None,
         RELU=relu,
         **BLOCKS,
     )
-    _column_sums[(triton.cdiv(channels, 16),)](
+    _column_sums[_sum_grid(channels)](
         partial, bias_gradient, weight_gradient, channels, splits, TWO=True, **SUM_BLOCKS
     )
     if out is not None:
@@ -526,10 +528,10 @@ def bias_relu_gradients(gradient: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
     partial = torch.empty((splits, channels), dtype=torch.float32, device=out.device)
     bias_gradient = torch.empty(channels, dtype=torch.float32, device=out.device)
     passed = _like(out)
-    _bias_relu_gradient[(triton.cdiv(channels, BLOCK_CHANNELS), splits)](
+    _bias_relu_gradient[(triton.cdiv(channels, BLOCKS["COLUMNS"]), splits)](
         *(gradient, out, passed, partial, rows, channels, stride, split_rows), **BLOCKS
     )
-    _column_sums[(triton.cdiv(channels, 16),)](
+    _column_sums[_sum_grid(channels)](
         partial, bias_gradient, bias_gradient, channels, splits, TWO=False, **SUM_BLOCKS
     )
     return passed, bias_gradient
