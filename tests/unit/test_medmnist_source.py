@@ -19,12 +19,14 @@ import pandas as pd
 import pytest
 
 from nullcrop.config.definitions import Definition, read_definition
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
 from nullcrop.datasets import medmnist_source as module
 from nullcrop.datasets.archive import fetch_archive
 from nullcrop.datasets.samples import list_images, list_samples, read_samples
 from nullcrop.errors import NullcropError
 from nullcrop.images.store import View, write_store
+
+VIEWS = tuple(views_made_always())
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
 from nullcrop.errors import NullcropError
 from nullcrop.images.store import View, write_store
 from tests.unit.image_kinds import KINDS, pillow_pixels, write_image
+
+VIEWS = tuple(views_made_always())
 
 CROP = (9, 7)
 

@@ -1,13 +1,15 @@
 """A cell: one trained network or baseline, named by its path. Plain Python, as the training package needs it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import astuple, dataclass, fields
 from itertools import product
 from pathlib import PurePosixPath
 from typing import Any
 
-from nullcrop.config.names import BASELINE_RECIPE, BASELINES, VIEWS, WITHOUT_PIXELS
+from nullcrop.config.names import BASELINE_RECIPE
+from nullcrop.config.readers import BASELINES, sees_pixels
+from nullcrop.config.views import views_in_order, views_made_always
 
 CELL_FILES = ("predictions.csv", "history.csv", "cell.json")
 """What a finished cell holds; `cell.json` is written last."""
@@ -43,13 +45,28 @@ class Cell:
         return cls(dataset, labels, split, view, architecture, recipe, int(seed.removeprefix("seed")))
 
 
-def baseline_cells(dataset: str, labels: str, split: str, seed: int) -> list[Cell]:
-    """All baselines of one test set: fitted together, because starting a process takes longer than fitting them."""
+def baseline_cells(
+    dataset: str,
+    labels: str,
+    split: str,
+    seed: int,
+    views: Iterable[str] | None = None,
+    baselines: Collection[str] | None = None,
+) -> list[Cell]:
+    """The cells of ``baselines`` on ``views`` of one test set; a baseline that sees no pixel stands at `original`.
+
+    Without ``views`` and ``baselines`` those that every test set has: they are fitted together, because starting a
+    process takes longer than fitting them.
+    """
+    seen = set(views_made_always() if views is None else views)
+    fitted = [
+        name for name in BASELINES if (BASELINES[name].always if baselines is None else name in baselines)
+    ]
     return [
-        Cell(dataset, labels, split, view, baseline, BASELINE_RECIPE, seed)
-        for view in VIEWS
-        for baseline in BASELINES
-        if view == "original" or baseline not in WITHOUT_PIXELS
+        Cell(dataset, labels, split, view, name, BASELINE_RECIPE, seed)
+        for view in views_in_order({"original", *seen})
+        for name in fitted
+        if (view in seen if sees_pixels(name) else view == "original")
     ]
 
 

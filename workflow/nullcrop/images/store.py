@@ -10,7 +10,7 @@ import hashlib
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,17 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
+from nullcrop.config.views import view_of
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json, sha256_of_lines, write_json, written_whole
 from nullcrop.images.decode import read_rgb
-from nullcrop.images.views import VIEW_FUNCTIONS
+from nullcrop.images.masks import mask_files, read_mask
+from nullcrop.images.views import view_function
 from nullcrop.progress import tracked
 from nullcrop.threads import mapped
+
+if TYPE_CHECKING:
+    from nullcrop.config.definitions import Masks
 
 
 class View:
@@ -62,21 +67,30 @@ class View:
 
 
 def write_store(
-    samples: pd.DataFrame, folder: Path, views: list[str], crop_width: int, crop_height: int, threads: int
+    samples: pd.DataFrame,
+    folder: Path,
+    views: list[str],
+    crop_width: int,
+    crop_height: int,
+    threads: int,
+    masks: "Masks | None" = None,
 ) -> None:
     """Decode every image of ``samples`` once and write ``views`` into ``folder``.
 
-    ``samples`` needs the columns id, path, width and height. Raises NullcropError when an image
-    is smaller than the crop or is no longer what samples.csv says.
+    ``samples`` needs the columns id, path, width and height; ``masks`` says where the masks of masked views are.
+    Raises NullcropError when an image is smaller than the crop or is no longer what samples.csv says, or when a view
+    asks for masks and one is missing or gives another size than it should.
     """
     _check_sizes(samples, crop_width, crop_height)
     sizes = {
         view: samples[["height", "width"]].to_numpy(np.int64)
-        if view == "original"
+        if view_of(view).size == "image"
         else np.full((len(samples), 2), (crop_height, crop_width), dtype=np.int64)
         for view in views
     }
     paths, ids_sha256 = samples["path"].tolist(), sha256_of_lines(samples["id"].tolist())
+    functions = {view: view_function(view) for view in views}
+    of_masks = mask_files(masks, paths) if any(view_of(view).masked for view in views) else None
     listed_sizes = list(zip(samples["height"].tolist(), samples["width"].tolist(), strict=True))
     with ExitStack() as writers:
         files = {
@@ -93,8 +107,11 @@ def write_store(
                     f"{paths[row]} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says otherwise: "
                     "the files changed since they were listed; delete samples.csv and run again"
                 )
+            mask = read_mask(of_masks[row], image.shape[:2]) if of_masks is not None else None
             for view in views:
-                files[view].write(row, VIEW_FUNCTIONS[view](image, crop_width, crop_height))
+                pixels = functions[view](image, mask, crop_width, crop_height)
+                _check_pixels(view, pixels, sizes[view][row], paths[row])
+                files[view].write(row, pixels)
             return row
 
         for row in tracked(mapped(store, range(len(samples)), threads), len(samples), "decoding"):
@@ -158,6 +175,15 @@ def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _uniform(sizes: NDArray[np.int64]) -> bool:
     return bool((sizes == sizes[0]).all())
+
+
+def _check_pixels(view: str, pixels: NDArray[Any], size: NDArray[np.int64], path: str) -> None:
+    """Whether a view gives what its record says; what it gives else would be written over its neighbours."""
+    if pixels.dtype != np.uint8 or pixels.shape != (*size, 3):
+        raise NullcropError(
+            f"the view '{view}' gives {pixels.dtype} of shape {pixels.shape} for {path}, but its record promises uint8 of "
+            f"shape {(*map(int, size), 3)}"
+        )
 
 
 def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> None:

@@ -1,12 +1,7 @@
 """Baselines: what is reached without a network, from the same split and with the same outputs as a cell's.
 
-majority          the largest class of the training images, whatever the image
-mean_rgb          logistic regression on the mean of each channel
-color_histogram   logistic regression on the histograms of the three channels
-raw_pixels        logistic regression on the 20×20 pixels (larger views are resized)
-file_facts        logistic regression on what the file tells without its pixels (datasets/file_facts.py)
-
-They say what a network's score is worth: colour alone tells over 50 % (three means) and over 80 %
+Each is a logistic regression on features, the largest class of the training images where it has none; their records:
+config/readers.py. They say what a network's score is worth: colour alone tells over 50 % (three means) and over 80 %
 (histograms) of the nine tissues of NCT-CRC-HE-100K, where deep networks stand at 97 % (Ignatov and
 Malivenko 2024, arXiv:2409.11546).
 """
@@ -33,8 +28,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nullcrop.config.cell import Cell, baseline_cells
+from nullcrop.config.readers import BASELINES
 from nullcrop.config.recipe import BaselineRecipe
-from nullcrop.datasets.file_facts import file_facts
+from nullcrop.config.registry import implementation
 from nullcrop.datasets.samples import read_samples
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
@@ -78,6 +74,10 @@ class BaselinesJob:
     """Folder below which cells lie."""
     work: Path
     """Folder below which working folders of cells lie."""
+    on: tuple[str, ...] | None = None
+    """Names of the views whose baselines are fitted; None: those that every dataset has."""
+    baselines: tuple[str, ...] | None = None
+    """Names of the baselines; None: those that every test set has."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Fit:
 
 
 def fit_baselines(job: BaselinesJob) -> None:
-    """Fit every baseline of one test set and write each as a cell: predictions.csv, history.csv, cell.json.
+    """Fit the baselines of one test set on some views and write each as a cell: predictions.csv, history.csv, cell.json.
 
     A baseline that was finished from the same inputs is kept (:func:`~nullcrop.training.cells.is_kept`).
     Everything is fitted on the training images alone, on one thread, and is deterministic. Raises
@@ -102,7 +102,7 @@ def fit_baselines(job: BaselinesJob) -> None:
     split = read_split(job.split)
     with threadpool_limits(1):
         inputs = _Inputs(job, split)
-        for cell in baseline_cells(job.dataset, job.labels, job.protocol, job.seed):
+        for cell in baseline_cells(job.dataset, job.labels, job.protocol, job.seed, job.on, job.baselines):
             out, work = job.out / cell.path, job.work / cell.path
             with working(work):
                 identity = _keep_cell(job, cell, split, inputs)
@@ -139,7 +139,7 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
     n_targets = fit.logits.shape[1]
     facts = {
         "recipe": asdict(RECIPE),
-        "input_size": RECIPE.pixels_side if cell.architecture == "raw_pixels" else None,
+        "input_size": RECIPE.pixels_side if BASELINES[cell.architecture].resized else None,
         "numerics": numerics,
         "identity": identity,
         "parameters": (fit.features + 1) * (1 if n_targets == 2 else n_targets),
@@ -191,22 +191,58 @@ def fit_baseline(features: NDArray[Any], targets: NDArray[np.int64], train: NDAr
     return Fit(logits, len(varying), int(model.n_iter_.max()), converged)
 
 
-def pixel_features(view: Sequence[NDArray[np.uint8]] | View) -> dict[str, NDArray[Any]]:
-    """Features of a view's images by baseline, in one pass.
+def pixel_features(
+    view: Sequence[NDArray[np.uint8]] | View, names: Sequence[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Features of a view's images by baseline, in one pass, one row an image.
 
-    ``mean_rgb``: means of the channels, shape (images, 3); ``color_histogram``: shares of the pixels
-    by level, bin by bin for red, green and blue; ``raw_pixels``: the pixels, uint8.
+    ``names``: baselines that see pixels; None: those that every test set has. Raises NullcropError when one gives
+    features of several lengths.
     """
-    bins, side = RECIPE.histogram_bins, RECIPE.pixels_side
-    means, shares = np.empty((len(view), 3)), np.empty((len(view), 3 * bins), np.float32)
-    pixels = np.empty((len(view), side * side * 3), np.uint8)
+    if names is None:
+        names = [name for name, one in BASELINES.items() if one.always and one.sees == "pixels"]
+    functions = {name: implementation(str(BASELINES[name].features)) for name in names}
+    side = RECIPE.pixels_side
+    found: dict[str, NDArray[Any]] = {}
     for row in tracked(range(len(view)), len(view), "counting colours"):
         image = view[row]
-        counts = np.array(Image.fromarray(image).histogram()).reshape(3, LEVELS) / (image.size // 3)
-        means[row] = counts @ np.arange(LEVELS)
-        shares[row] = counts.reshape(3 * bins, LEVELS // bins).sum(axis=1)
-        pixels[row] = resize(image, side).reshape(-1)
-    return {"mean_rgb": means, "color_histogram": shares, "raw_pixels": pixels}
+        for name, function in functions.items():
+            features = np.asarray(function(resize(image, side) if BASELINES[name].resized else image))
+            if name not in found:
+                found[name] = np.empty((len(view), *features.shape), features.dtype)
+            if features.ndim != 1 or features.shape != found[name].shape[1:]:
+                raise NullcropError(
+                    f"the baseline '{name}' gives features of shape {features.shape} for one image and of "
+                    f"{found[name].shape[1:]} for another; it must give one dimension of a fixed length"
+                )
+            found[name][row] = features
+    return found
+
+
+def mean_rgb(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean of each channel (3)."""
+    means: NDArray[np.float64] = _shares_of_levels(image) @ np.arange(LEVELS)
+    return means
+
+
+def color_histogram(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Shares of the pixels by level, bin by bin for red, green and blue (3 × histogram_bins)."""
+    bins = RECIPE.histogram_bins
+    shares = _shares_of_levels(image).reshape(3 * bins, LEVELS // bins).sum(axis=1)
+    rounded: NDArray[np.float32] = shares.astype(np.float32)
+    return rounded
+
+
+def raw_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The pixels themselves."""
+    return image.reshape(-1)
+
+
+def _shares_of_levels(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Shares of the pixels at each level by channel (3 × LEVELS)."""
+    counts = np.array(Image.fromarray(image).histogram()).reshape(3, LEVELS)
+    shares: NDArray[np.float64] = counts / (image.size // 3)
+    return shares
 
 
 class _Inputs:
@@ -214,28 +250,36 @@ class _Inputs:
 
     def __init__(self, job: BaselinesJob, split: pd.DataFrame) -> None:
         self._job, self._split = job, split
-        samples = read_samples(job.samples)
-        if list(samples["id"]) != list(split["id"]):
+        self._samples = read_samples(job.samples)
+        if list(self._samples["id"]) != list(split["id"]):
             raise NullcropError(
                 f"{job.split} and {job.samples} name different images: delete the split and run again"
             )
-        self._facts = file_facts(samples)
-        self._of_view = lru_cache(maxsize=1)(lambda view: pixel_features(self._view(view)))
+        fitted = job.baselines or [name for name, one in BASELINES.items() if one.always]
+        seeing = [name for name in fitted if BASELINES[name].sees == "pixels"]
+        self._of_view = lru_cache(maxsize=1)(lambda view: pixel_features(self._view(view), seeing))
+        self._of_files = lru_cache(maxsize=None)(
+            lambda name: implementation(str(BASELINES[name].features))(self._samples)
+        )
 
     def sha256(self, cell: Cell) -> str | None:
         """Hash of what the features are computed from."""
-        if cell.architecture == "majority":
-            return None
-        if cell.architecture == "file_facts":
-            return hashlib.sha256(self._facts.to_csv(index=False).encode()).hexdigest()
+        match BASELINES[cell.architecture].sees:
+            case "nothing":
+                return None
+            case "file":
+                table: pd.DataFrame = self._of_files(cell.architecture)
+                return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
         return str(self._view(cell.view).facts["pixels_sha256"])
 
     def features(self, cell: Cell) -> NDArray[Any]:
         """Features, one row an image of the split."""
-        if cell.architecture == "majority":
-            return np.empty((len(self._split), 0))
-        if cell.architecture == "file_facts":
-            return self._facts.to_numpy()
+        match BASELINES[cell.architecture].sees:
+            case "nothing":
+                return np.empty((len(self._split), 0))
+            case "file":
+                of_files: NDArray[Any] = self._of_files(cell.architecture).to_numpy()
+                return of_files
         return self._of_view(cell.view)[cell.architecture]
 
     def _view(self, view: str) -> View:
@@ -251,7 +295,7 @@ def _processor() -> str:
 
 def _summary(cell: Cell, fit: Fit, seconds: float) -> str:
     name = f"{cell.view}, {cell.architecture}"
-    if fit.features == 0 and cell.architecture != "majority":
+    if fit.features == 0 and BASELINES[cell.architecture].sees != "nothing":
         return f"{name}: no feature differs between the training images; the answer is the largest class"
     end = "" if fit.converged else f"; stopped after {fit.iterations} iterations before it had converged"
     return f"{name}: {fit.features} features, {duration(seconds)}{end}"
