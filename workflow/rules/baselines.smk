@@ -7,7 +7,9 @@ rule fit_baselines:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
         split=f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
         views=expand("{folder}/{view}.json", folder=f"{STORE}/{{dataset}}/views", view=views_made_always()),
-        pixels=ancient(expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=views_made_always())),
+        pixels=ancient(
+            expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=views_made_always())
+        ),
     output:
         expand(
             "{folder}/{cell}/{name}",

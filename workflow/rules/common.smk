@@ -244,7 +244,12 @@ def words_of(wildcards):
 
 def figure_folder(figure):
     """The folder of a dataset's or a study's figures and tables, with its wildcards."""
-    return f"{RESULTS}/studies/{{study}}" + ("/{dataset}" if figure.of == "dataset" else "")
+    return f"{RESULTS}/studies/{figure_axes(figure)}"
+
+
+def figure_axes(figure):
+    """What there is one such figure of, as a path of wildcards."""
+    return "{study}/{dataset}" if figure.of == "dataset" else "{study}"
 
 
 def figure_inputs(figure):
@@ -287,8 +292,8 @@ def figure_words(figure):
     def words(wildcards):
         if figure.of == "study":
             return []
-        definition = PROJECT.definition(wildcards.dataset)
-        return definition.model_dump_json(include={"title", "field", "group", "classes", "labels", "duplicates"})
+        keys = {"title", "field", "group", "classes", "labels", "duplicates"}
+        return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys)
 
     return words
 
@@ -342,6 +347,8 @@ def check_downloads():
         for job in workflow.dag.needrun_jobs():
             dataset = getattr(job.wildcards, "dataset", None)
             if job.rule.name == "fetch_archive" and (check := source_record(dataset).check):
-                implementation(check)(PROJECT.definition(dataset).source, Path(RESOURCES, "archives", dataset))
+                implementation(check)(
+                    PROJECT.definition(dataset).source, Path(RESOURCES, "archives", dataset)
+                )
     except NullcropError as error:
         sys.exit(f"nullcrop: error: {error}. Other datasets run without it: --config datasets=[…]")

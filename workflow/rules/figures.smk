@@ -11,13 +11,9 @@ for _figure in FIGURES.values():
         output:
             figure_files(_figure.name, f"{figure_folder(_figure)}/figures", "figure"),
         log:
-            f"{RESULTS}/logs/plot_{_figure.name}/{{study}}"
-            + ("/{dataset}.log" if _figure.of == "dataset" else ".log"),
+            f"{RESULTS}/logs/plot_{_figure.name}/{figure_axes(_figure)}.log",
         benchmark:
-            (
-                f"{RESULTS}/benchmarks/plot_{_figure.name}/{{study}}"
-                + ("/{dataset}.tsv" if _figure.of == "dataset" else ".tsv")
-            )
+            f"{RESULTS}/benchmarks/plot_{_figure.name}/{figure_axes(_figure)}.tsv"
         priority: _figure.priority
         conda:
             ENVIRONMENT
