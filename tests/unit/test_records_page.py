@@ -17,6 +17,6 @@ def test_the_page_is_fresh(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("page", ["docs/extending.md"])
+@pytest.mark.parametrize("page", ["docs/extending.md", "docs/networks-and-views.md"])
 def test_readers_find_it(page: str) -> None:
     assert "records.md" in (ROOT / page).read_text(encoding="utf-8")

@@ -43,9 +43,9 @@ def _figures() -> list[str]:
     return figures_of("dataset")
 
 
-View = Annotated[str, _one_of("view", view_names), _enum(view_names)]
-Baseline = Annotated[str, _one_of("baseline", _baselines), _enum(_baselines)]
-Figure = Annotated[str, _one_of("figure", _figures), _enum(_figures)]
+ViewName = Annotated[str, _one_of("view", view_names), _enum(view_names)]
+BaselineName = Annotated[str, _one_of("baseline", _baselines), _enum(_baselines)]
+FigureName = Annotated[str, _one_of("figure", _figures), _enum(_figures)]
 
 
 def _known_split(name: str) -> str:
@@ -62,7 +62,7 @@ def _known_network(name: str) -> str:
     return name
 
 
-Network = Annotated[
+NetworkName = Annotated[
     str,
     AfterValidator(_known_network),
     Field(json_schema_extra=lambda schema: schema.update(pattern=f"^({'|'.join(NETWORKS)}|{TIMM_PATTERN})$")),
@@ -86,15 +86,15 @@ class Part(Model):
     """Label rules; `default` is the first rule of each dataset."""
     splits: list[Split] | None = None
     """Split protocols."""
-    views: list[View] | None = None
+    views: list[ViewName] | None = None
     """Views of each image."""
-    architectures: list[Network] | None = None
+    architectures: list[NetworkName] | None = None
     """Networks; `timm:NAME` is any of timm's."""
     recipes: list[Name] | None = None
     """How they are trained."""
     seeds: list[Seed] | None = None
     """Seeds; each has a split and a training run of its own."""
-    baselines: list[Baseline] | None = None
+    baselines: list[BaselineName] | None = None
     """What is reached without a network; see the study's own key."""
     shuffles: Shuffles | None = None
     """Times everything is trained again on shuffled targets; see the study's own key."""
@@ -111,19 +111,19 @@ class Study(Model):
     """Label rules; `default` is the first rule of each dataset."""
     splits: list[Split] = ["random"]
     """Split protocols."""
-    views: list[View] = views_made_always()
+    views: list[ViewName] = views_made_always()
     """Views of each image."""
-    architectures: list[Network] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
+    architectures: list[NetworkName] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
     """Networks; `timm:NAME` is any of timm's."""
     recipes: list[Name] = ["paper"]
     """How they are trained."""
     seeds: list[Seed] = [0]
     """Seeds; each has a split and a training run of its own."""
-    baselines: list[Baseline] = []
+    baselines: list[BaselineName] = []
     """What is reached without a network, beside the networks: the largest class always (majority), and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the file alone. The last and majority see no pixel and count once, at the view `original`."""
     shuffles: Shuffles = 0
     """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
-    figures: list[Figure] = ["accuracy", "samples"]
+    figures: list[FigureName] = ["accuracy", "samples"]
     """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices (`confusion`)."""
     numerics: str | None = None
     """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
