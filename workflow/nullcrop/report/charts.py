@@ -325,15 +325,11 @@ def roc_chart(curves: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
         .mark_rule(strokeDash=[1, 3], stroke=_MUTED)
         .encode(x=alt.XDatum(0), y=alt.YDatum(0), x2=alt.X2Datum(1), y2=alt.Y2Datum(1))
     )
-    base = (
-        alt.Chart()
-        .transform_flatten(["x", "y"])
-        .encode(
-            x=alt.X("x:Q", title="false positive rate", scale=alt.Scale(domain=[0, 1])),
-            y=alt.Y("y:Q", title="true positive rate", scale=alt.Scale(domain=[0, 1])),
-            strokeDash=_dash(looks),
-            order=alt.Order("index:Q"),
-        )
+    base = alt.Chart().encode(
+        x=alt.X("x:Q", title="false positive rate", scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y("y:Q", title="true positive rate", scale=alt.Scale(domain=[0, 1])),
+        strokeDash=_dash(looks),
+        order=alt.Order("index:Q"),
     )
     lines = base.mark_line(strokeWidth=1.4, interpolate="linear", clip=True).encode(
         color=_colour(looks),
@@ -344,26 +340,23 @@ def roc_chart(curves: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
             alt.Tooltip("text:N", title="AUROC"),
         ],
     )
-    return _finished(_by_view([chance, _rim(base, ["seed"]), lines], curves))
+    # Flattened once for all: flattened twice, alike, Vega-Lite never ends.
+    drawn = alt.layer(chance, _rim(base), lines).transform_flatten(["x", "y"])
+    return _finished(_by_view(drawn, curves))
 
 
 def learning_chart(histories: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
     """Learning curves by view. Columns: panel, view, series, seed, part, epoch, loss and accuracy (lists)."""
     measure = _choice("measure", ["loss", "accuracy"], "show")
-    base = (
-        alt.Chart()
-        .transform_flatten(["epoch", "loss", "accuracy"])
-        .transform_calculate(value="measure == 'loss' ? datum.loss : datum.accuracy")
-        .encode(
-            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y("value:Q", title="loss, or accuracy", scale=alt.Scale(zero=False)),
-            strokeDash=alt.StrokeDash(
-                "part:N",
-                sort=["validation", "training"],
-                scale=alt.Scale(domain=["validation", "training"], range=[[1, 0], [3, 3]]),
-                legend=alt.Legend(title=None, symbolStrokeColor=_INK),
-            ),
-        )
+    base = alt.Chart().encode(
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
+        y=alt.Y("value:Q", title="loss, or accuracy", scale=alt.Scale(zero=False)),
+        strokeDash=alt.StrokeDash(
+            "part:N",
+            sort=["validation", "training"],
+            scale=alt.Scale(domain=["validation", "training"], range=[[1, 0], [3, 3]]),
+            legend=alt.Legend(title=None, symbolStrokeColor=_INK),
+        ),
     )
     lines = base.mark_line(strokeWidth=1.4).encode(
         color=_colour(looks),
@@ -377,7 +370,12 @@ def learning_chart(histories: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec
             alt.Tooltip("accuracy:Q", format=".3f"),
         ],
     )
-    return _finished(_by_view([_rim(base, ["seed"]), lines], histories).add_params(measure))
+    drawn = (
+        alt.layer(_rim(base), lines)
+        .transform_flatten(["epoch", "loss", "accuracy"])
+        .transform_calculate(value="measure == 'loss' ? datum.loss : datum.accuracy")
+    )
+    return _finished(_by_view(drawn, histories).add_params(measure))
 
 
 def confusion_chart(counts: pd.DataFrame, looks: Sequence[SeriesLook], targets: Sequence[str]) -> Spec:
@@ -429,10 +427,10 @@ def confusion_chart(counts: pd.DataFrame, looks: Sequence[SeriesLook], targets: 
     return _finished(chart.add_params(_panel_choice(counts)))
 
 
-def _rim(lines: alt.Chart, apart: Sequence[str]) -> alt.Chart:
-    """What is drawn beneath ``lines`` so that light ones stand out from the paper, one line a series and ``apart``."""
+def _rim(lines: alt.Chart) -> alt.Chart:
+    """What is drawn beneath ``lines``, one a series and seed, so that light ones stand out from the paper."""
     rim: alt.Chart = lines.mark_line(strokeWidth=2.4, stroke=_MUTED, clip=True).encode(
-        detail=["series:N", *(f"{name}:N" for name in apart)]
+        detail=["series:N", "seed:N"]
     )
     return rim
 
@@ -461,8 +459,8 @@ def _panel_choice(table: pd.DataFrame) -> alt.Parameter:
     return _choice("panel", _panels(table), "split and label rule")
 
 
-def _by_view(layers: list[alt.Chart], table: pd.DataFrame) -> alt.FacetChart:
-    shown = alt.LayerChart(layer=layers, data=_data(table), width=190, height=190)
+def _by_view(layers: alt.LayerChart, table: pd.DataFrame) -> alt.FacetChart:
+    shown = alt.LayerChart(layer=[layers], data=_data(table), width=190, height=190)
     return (
         shown.transform_filter("datum.panel == panel")
         .facet(alt.Facet("view:N", sort=_view_order(), title=None), columns=3, spacing=18)
