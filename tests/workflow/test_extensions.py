@@ -102,7 +102,7 @@ def test_a_masked_view_is_given_the_mask_of_its_image(extended: Checkout) -> Non
 
 def test_an_own_baseline_stands_on_every_view_of_the_study(extended: Checkout) -> None:
     cells = extended.folder / "results/cells/stripes/printed/random"
-    views = {path.parts[-4] for path in cells.glob("*/steps/baseline/seed0/cell.json")}
+    views = {path.parts[-5] for path in cells.glob("*/steps/baseline/seed0/cell.json")}
     assert views == {"upper_left", "inverted", "inverted.upper_left", "lesion_hidden"}
     record = json.loads((cells / "inverted/steps/baseline/seed0/cell.json").read_text())
     assert record["features"] == 6

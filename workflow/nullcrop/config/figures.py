@@ -4,8 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nullcrop.config.registry import Registry
+from nullcrop.errors import NullcropError
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
+
+
+OTHER_INPUTS = ("cells", "samples", "views")
+"""What a figure may read besides tables in the folder of a dataset or study."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,13 @@ class Figure:
     """Whether the report shows it; for the others it has charts of its own."""
     priority: int = 0
     """How early it is drawn: those of 1 go before cells of other datasets."""
+
+    def __post_init__(self) -> None:
+        if self.of == "study" and (self.in_page or set(self.reads) & set(OTHER_INPUTS)):
+            raise NullcropError(
+                f"the figure '{self.name}' is one of a study: it reads the study's tables alone, and the report, which "
+                "goes by dataset, does not show it"
+            )
 
 
 FIGURES: Registry[Figure] = Registry("figure")
@@ -106,9 +118,6 @@ FIGURES.register(
         of="study",
     )
 )
-
-OTHER_INPUTS = ("cells", "samples", "views")
-"""What a figure may read besides tables in the folder of a dataset or study."""
 
 
 def figures_of(kind: Literal["dataset", "study"]) -> list[str]:

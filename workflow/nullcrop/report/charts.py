@@ -341,7 +341,7 @@ def roc_chart(curves: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
         ],
     )
     # Flattened once for all: flattened twice, alike, Vega-Lite never ends.
-    drawn = alt.layer(chance, _rim(base), lines).transform_flatten(["x", "y"])
+    drawn = alt.LayerChart(layer=[chance, _rim(base), lines]).transform_flatten(["x", "y"])
     return _finished(_by_view(drawn, curves))
 
 
@@ -371,7 +371,7 @@ def learning_chart(histories: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec
         ],
     )
     drawn = (
-        alt.layer(_rim(base), lines)
+        alt.LayerChart(layer=[_rim(base), lines])
         .transform_flatten(["epoch", "loss", "accuracy"])
         .transform_calculate(value="measure == 'loss' ? datum.loss : datum.accuracy")
     )
