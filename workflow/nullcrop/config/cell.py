@@ -1,4 +1,5 @@
-"""A cell: one trained network or baseline, named by its path. Plain Python, as the training package needs it."""
+"""A cell: one trained network or baseline, named by its path. Plain Python, as the training package needs
+it."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -53,10 +54,11 @@ def baseline_cells(
     views: Iterable[str] | None = None,
     baselines: Collection[str] | None = None,
 ) -> list[Cell]:
-    """The cells of ``baselines`` on ``views`` of one test set; a baseline that sees no pixel stands at `original`.
+    """The cells of ``baselines`` on ``views`` of one test set; a baseline that sees no pixel stands at
+    `original`.
 
-    Without ``views`` and ``baselines`` those that every test set has: they are fitted together, because starting a
-    process takes longer than fitting them.
+    Without ``views`` and ``baselines`` those that every test set has: they are fitted together, because
+    starting a process takes longer than fitting them.
     """
     seen = set(views_made_always() if views is None else views)
     fitted = [

@@ -23,11 +23,12 @@ class Figure:
     caption: str
     """What its marks mean, in whole sentences, for the reports."""
     plot: str
-    """`module:function` called with a :class:`~nullcrop.figures.job.FigureJob`; it writes the files of `job.stem`."""
+    """`module:function` called with a :class:`~nullcrop.figures.job.FigureJob`; it writes the files of
+    `job.stem`."""
     reads: tuple[str, ...]
     """What it is drawn from: names of tables in the study's folder of the dataset (`metrics`, `comparisons`,
-    `verdicts`), `cells` (the finished cells' own files), `samples` (samples.csv), `views` (the packed views that every
-    dataset has). It is drawn again when one of these changes."""
+    `verdicts`), `cells` (the finished cells' own files), `samples` (samples.csv), `views` (the packed views
+    that every dataset has). It is drawn again when one of these changes."""
     of: Literal["dataset", "study"] = "dataset"
     """Whether there is one for each dataset of a study that names it, or one for each study."""
     in_page: bool = False

@@ -1,8 +1,9 @@
-"""The names that stand in paths and configs and have no record: splits, datasets, tables, engines. And how names compose.
+"""The names that stand in paths and configs and have no record: splits, datasets, tables, engines. And how
+names compose.
 
-What has a record is named there: config/views.py, readers.py, figures.py and sources.py. A view made of two is
-`{view}.{view}` (views.py), a treated dataset `{dataset}+{treatment}`, a split in which an attribute tells nothing of the
-class `{split}_match_{attribute}`.
+What has a record is named there: config/views.py, readers.py, figures.py and sources.py. A view made of two
+is `{view}.{view}` (views.py), a treated dataset `{dataset}+{treatment}`, a split in which an attribute tells
+nothing of the class `{split}_match_{attribute}`.
 """
 
 import re
@@ -80,12 +81,14 @@ def split_name(name: str) -> SplitName:
 
 
 def shuffled_split(split: str, number: int) -> str:
-    """Name of the ``number``-th (1, 2, …) negative control of ``split``: its parts, its training targets shuffled."""
+    """Name of the ``number``-th (1, 2, …) negative control of ``split``: its parts, its training targets
+    shuffled."""
     return f"{split}_shuffle{number}"
 
 
 def base_split(name: str) -> tuple[str, int]:
-    """The split behind a negative control's name, and the number of its shuffle: 0 when the targets are the true ones."""
+    """The split behind a negative control's name, and the number of its shuffle: 0 when the targets are the
+    true ones."""
     split, _, number = name.rpartition("_shuffle")
     return (split, int(number)) if split else (name, 0)
 
@@ -96,7 +99,8 @@ def protocol_of(name: str) -> str:
 
 
 def place_of_split(name: str) -> int:
-    """Order of splits in every figure and table: true targets first, then by protocol, attribute and balance."""
+    """Order of splits in every figure and table: true targets first, then by protocol, attribute and
+    balance."""
     split = split_name(name)
     kept = 0 if split.balanced is None else split.balanced + 1
     # By a hash, because attributes have no order.
@@ -114,7 +118,8 @@ TREATED_PATTERN = rf"{DATASET_PATTERN}(?:\+[a-z][a-z0-9_]*)?"
 def untreated(name: str) -> tuple[str, str]:
     """The dataset behind the name of a treated one, and its treatment: empty when it has none.
 
-    ValueError when ``name`` is neither. A treated dataset is the same dataset: it shares definition, samples and splits.
+    ValueError when ``name`` is neither. A treated dataset is the same dataset: it shares definition, samples
+    and splits.
     """
     if not re.fullmatch(TREATED_PATTERN, name):
         raise ValueError(f"'{name}' names no dataset")

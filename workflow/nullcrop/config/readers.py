@@ -1,7 +1,7 @@
 """What answers from an image: the networks, and the baselines that are no networks. A new one is one record.
 
-docs/extending.md shows how to add one. The two share the axis `architecture` of the grid. A reader has one colour and
-one mark in every figure and on the page.
+docs/extending.md shows how to add one. The two share the axis `architecture` of the grid. A reader has one
+colour and one mark in every figure and on the page.
 """
 
 import re
@@ -44,8 +44,9 @@ class Network:
     label: str
     look: Look
     build: str
-    """`module:function` called with num_classes, size (input side in pixels) and imagenet (whether ImageNet weights
-    will be loaded); gives a torch module from float images N × 3 × size × size to logits N × num_classes."""
+    """`module:function` called with num_classes, size (input side in pixels) and imagenet (whether ImageNet
+    weights will be loaded); gives a torch module from float images N × 3 × size × size to logits N ×
+    num_classes."""
     input_side: int
     """Its own input side in pixels."""
     smallest_input: int
@@ -53,12 +54,13 @@ class Network:
     heads: tuple[str, ...] = ()
     """Names of the last layers, which are replaced when ImageNet weights are loaded."""
     checkpoint: str | None = None
-    """torchvision's name of its first ImageNet checkpoint, the one in use when the networks were published; None:
-    there is none."""
+    """torchvision's name of its first ImageNet checkpoint, the one in use when the networks were published;
+    None: there is none."""
     package: str | None = None
     """The package that brings it, whose version a cell records."""
     trained_a_second: int = 100
-    """Training images a second at its own input size: a careful guess for a GPU of 2017 in fp32, for requests."""
+    """Training images a second at its own input size: a careful guess for a GPU of 2017 in fp32, for
+    requests."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,14 @@ class Baseline:
     sees: Literal["nothing", "file", "pixels"]
     """`pixels`: those of a view. What sees none is the same for every view and stands once, at `original`."""
     features: str | None = None
-    """`module:function` from what it sees to numbers: of `pixels` from one image (uint8, height × width × 3) to one
-    dimension of a fixed length; of `file` from samples.csv as a table to a table of numbers, a row an image."""
+    """`module:function` from what it sees to numbers: of `pixels` from one image (uint8, height × width × 3)
+    to one dimension of a fixed length; of `file` from samples.csv as a table to a table of numbers, a row an
+    image."""
     resized: bool = False
     """Whether each image is resized to the side that BaselineRecipe names before it is looked at."""
     always: bool = False
-    """Whether it is fitted for every test set that has baselines, at the views that every dataset has; else where
-    a study names it."""
+    """Whether it is fitted for every test set that has baselines, at the views that every dataset has; else
+    where a study names it."""
 
 
 Reader = Network | Baseline
@@ -301,7 +304,8 @@ def is_known_network(name: str) -> bool:
 
 
 def sees_pixels(architecture: str) -> bool:
-    """Whether ``architecture`` sees the pixels of a view; what sees none counts once, at the view `original`."""
+    """Whether ``architecture`` sees the pixels of a view; what sees none counts once, at the view
+    `original`."""
     return architecture not in BASELINES or BASELINES[architecture].sees == "pixels"
 
 
@@ -321,7 +325,8 @@ def trained_a_second(architecture: str) -> int:
 
 
 def place_of_architecture(name: str) -> tuple[int, str]:
-    """Order of readers in every figure and table: the registries', timm's by name between networks and baselines."""
+    """Order of readers in every figure and table: the registries', timm's by name between networks and
+    baselines."""
     if name in BASELINES:
         return len(NETWORKS) + 1 + list(BASELINES).index(name), ""
     return (list(NETWORKS).index(name), "") if name in NETWORKS else (len(NETWORKS), name)

@@ -1,7 +1,7 @@
 """Registries: one record a thing, with everything anybody asks of it; and the files that add to them.
 
-A record is plain text and numbers. What it does is bound by name (`package.module:function`) and imported where it
-is used, so that planning a run loads neither torch nor Matplotlib nor the networks of anybody.
+A record is plain text and numbers. What it does is bound by name (`package.module:function`) and imported
+where it is used, so that planning a run loads neither torch nor Matplotlib nor the networks of anybody.
 """
 
 import importlib
@@ -35,7 +35,8 @@ R = TypeVar("R", bound=Record)
 
 
 class Registry(Mapping[str, R], Generic[R]):
-    """All records of one kind by name, in the order of their registration, which is that of figures and tables."""
+    """All records of one kind by name, in the order of their registration, which is that of figures and
+    tables."""
 
     def __init__(self, kind: str, *apart: "Registry[Any]") -> None:
         """``kind``: its name in messages. ``apart``: registries with which it must share no name."""
@@ -74,7 +75,8 @@ class Registry(Mapping[str, R], Generic[R]):
 
 
 def implementation(binding: str) -> Any:
-    """What ``binding`` names (`package.module:attribute`), imported now; NullcropError when there is no such thing."""
+    """What ``binding`` names (`package.module:attribute`), imported now; NullcropError when there is no such
+    thing."""
     module, _, attribute = binding.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -97,7 +99,8 @@ _loaded: dict[str, Path] = {}
 
 
 def load_extensions(paths: Iterable[str | Path]) -> None:
-    """Run each Python file of ``paths``, which registers records of its own; a file that was run is not run again.
+    """Run each Python file of ``paths``, which registers records of its own; a file that was run is not run
+    again.
 
     A file is a module named `nullcrop_extension_` and its name, so that records bind to what it defines by
     `f"{__name__}:function"`. Raises NullcropError when a file is missing or fails, with the line at fault.

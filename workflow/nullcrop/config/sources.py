@@ -1,4 +1,5 @@
-"""The sources: where the images of a dataset come from. A new one is one record; docs/extending.md shows how to add one."""
+"""The sources: where the images of a dataset come from. A new one is one record; docs/extending.md shows how
+to add one."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,23 +13,23 @@ class Source:
 
     name: str
     way: Literal["local", "fetched", "generated"]
-    """`local`: images stay where the user has them. `fetched`: a step on the machine that runs Snakemake brings them
-    into the archive, over a network. `generated`: a job of its own makes them there."""
+    """`local`: images stay where the user has them. `fetched`: a step on the machine that runs Snakemake
+    brings them into the archive, over a network. `generated`: a job of its own makes them there."""
     model: str
-    """`module:class`: a :class:`~nullcrop.config.definitions.SourceModel` of the keys under `source`, its `kind` the
-    record's name."""
+    """`module:class`: a :class:`~nullcrop.config.definitions.SourceModel` of the keys under `source`, its
+    `kind` the record's name."""
     list: str
-    """`module:function` from (source, archive, definition) to a table with the columns id, path, class, group and
-    official_split, all text, one row an image; an unknown group or part is empty."""
+    """`module:function` from (source, archive, definition) to a table with the columns id, path, class, group
+    and official_split, all text, one row an image; an unknown group or part is empty."""
     describe: str
-    """`module:function` from a definition to two texts in Markdown for docs/datasets.md: where the images come from,
-    and what getting them takes."""
+    """`module:function` from a definition to two texts in Markdown for docs/datasets.md: where the images
+    come from, and what getting them takes."""
     fetch: str | None = None
-    """`module:function` from (source, archive): brings what it names into that folder, and verifies and keeps what is
-    there. Gives facts of each file for archive.json: name, bytes, sha256. None for a local source."""
+    """`module:function` from (source, archive): brings what it names into that folder, and verifies and keeps
+    what is there. Gives facts of each file for archive.json: name, bytes, sha256. None for a local source."""
     check: str | None = None
-    """`module:function` from (source, archive), called before any job starts where a fetch is planned; it raises
-    NullcropError when that cannot succeed."""
+    """`module:function` from (source, archive), called before any job starts where a fetch is planned; it
+    raises NullcropError when that cannot succeed."""
 
 
 SOURCES: Registry[Source] = Registry("source")

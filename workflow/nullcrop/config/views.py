@@ -1,7 +1,7 @@
 """The views: what is cut from an image, or made of it, before a network sees it. A new one is one record.
 
-docs/extending.md shows how to add one. Two views make a further one: `low_pass.upper_left` is the upper left crop of
-what `low_pass` makes of the image.
+docs/extending.md shows how to add one. Two views make a further one: `low_pass.upper_left` is the upper left
+crop of what `low_pass` makes of the image.
 """
 
 from collections.abc import Iterable
@@ -39,13 +39,15 @@ class View:
     """What it shows, in a few words."""
     function: str
     """`module:function` from (image, crop width, crop height) to pixels, all uint8 height × width × 3; with
-    ``masked`` from (image, mask, crop width, crop height). Lengths are in pixels; the image is not to be changed."""
+    ``masked`` from (image, mask, crop width, crop height). Lengths are in pixels; the image is not to be
+    changed."""
     masked: bool = False
     """Whether it asks for the image's mask (bool, height × width): `masks:` in a dataset's file."""
     size: Literal["crop", "image"] = "crop"
     """Size of what it gives: the crop's, or that of the image itself."""
     filters: bool = False
-    """Whether another view may be cut from what it gives, as in `low_pass.upper_left`; its size is then the image's."""
+    """Whether another view may be cut from what it gives, as in `low_pass.upper_left`; its size is then the
+    image's."""
     lesion_free: tuple[Field, ...] = ()
     """Kinds of field on which it holds no lesion."""
     judges: tuple[Field, ...] = ()
@@ -76,7 +78,8 @@ class View:
     def batch(self, seed: int, size: int) -> int:
         """Number of the batch of its cell of ``seed`` where ``size`` cells share one.
 
-        A function of these and of the view's own record alone: neither another seed nor another view moves it.
+        A function of these and of the view's own record alone: neither another seed nor another view moves
+        it.
         """
         shelf = self.shelf or _shelf_of(self.name)
         return shelf.first + (seed * shelf.views + self.place) // size
@@ -195,7 +198,8 @@ def view_names() -> list[str]:
 
 
 def view_pattern(further: bool = False) -> str:
-    """A regular expression that matches the names of all views, or of those that are made where a study names them."""
+    """A regular expression that matches the names of all views, or of those that are made where a study names
+    them."""
     return any_of(name for name in view_names() if not (further and view_of(name).always))
 
 
@@ -215,12 +219,14 @@ def study_corners() -> list[str]:
 
 
 def judging_views(field: Field) -> list[str]:
-    """Views on which a verdict rests: the corners; of a dataset of tiles, where no crop is without tissue, all crops."""
+    """Views on which a verdict rests: the corners; of a dataset of tiles, where no crop is without tissue,
+    all crops."""
     return [name for name, view in VIEWS.items() if field in view.judges]
 
 
 def view_label(name: str) -> str:
-    """``name`` as a reader sees it; of a view that is not registered here, as in older results, its name in words."""
+    """``name`` as a reader sees it; of a view that is not registered here, as in older results, its name in
+    words."""
     try:
         return view_of(name).label
     except NullcropError:

@@ -24,7 +24,8 @@ def fetch_archive(source: SourceModel, folder: Path) -> list[dict[str, Any]]:
 
 
 def generate_archive(source: SourceModel, folder: Path) -> None:
-    """Generate the images of ``source`` in ``folder``; write ``folder``/archive.json with what is told of them."""
+    """Generate the images of ``source`` in ``folder``; write ``folder``/archive.json with what is told of
+    them."""
     facts: dict[str, Any] = _fetch(source, folder, "generated")
     write_json(folder / "archive.json", {"source": source.model_dump(), **facts})
 

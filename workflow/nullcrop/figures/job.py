@@ -14,7 +14,8 @@ from nullcrop.statistics.tables import read_metrics
 
 @dataclass(frozen=True)
 class FigureJob:
-    """The files behind one figure of a study, or of one dataset in it. What its record does not name is empty."""
+    """The files behind one figure of a study, or of one dataset in it. What its record does not name is
+    empty."""
 
     figure: str
     """Its name in the registry."""
@@ -37,7 +38,8 @@ class FigureJob:
     """Width and height of its crops in pixels."""
 
     def table(self, name: str) -> pd.DataFrame:
-        """The table ``name``; NullcropError when the figure's record does not name it, or when it cannot be read."""
+        """The table ``name``; NullcropError when the figure's record does not name it, or when it cannot be
+        read."""
         if name not in self.tables:
             raise NullcropError(
                 f"the figure '{self.figure}' asks for '{name}': name it under `reads` in its record"

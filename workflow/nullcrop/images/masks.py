@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # training, which reads stores, needs no pydantic
 def mask_files(masks: "Masks | None", images: Sequence[str]) -> list[list[str]]:
     """Files of the masks of each of ``images`` (paths), in order; none where ``masks`` allows that one lacks.
 
-    A mask belongs to the image whose file name without its ending is what the pattern's part (?P<image>…) is. Raises
-    NullcropError when an image lacks a mask, or when two images of one name would share one.
+    A mask belongs to the image whose file name without its ending is what the pattern's part (?P<image>…) is.
+    Raises NullcropError when an image lacks a mask, or when two images of one name would share one.
     """
     if masks is None:
         raise NullcropError(
@@ -52,7 +52,8 @@ def mask_files(masks: "Masks | None", images: Sequence[str]) -> list[list[str]]:
 def read_mask(paths: Sequence[str], size: tuple[int, ...]) -> NDArray[np.bool_]:
     """The union of the masks in ``paths``: bool of ``size`` (height, width), true where any is above black.
 
-    Without a path it is false everywhere. Raises NullcropError when a file cannot be read or has another size.
+    Without a path it is false everywhere. Raises NullcropError when a file cannot be read or has another
+    size.
     """
     union = np.zeros(size, bool)
     for path in paths:

@@ -1,4 +1,5 @@
-"""What views show: deterministic functions of one image, or of an image and its mask. Their records: config/views.py."""
+"""What views show: deterministic functions of one image, or of an image and its mask. Their records:
+config/views.py."""
 
 from collections.abc import Callable
 
@@ -12,7 +13,8 @@ Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 """Height × width, true where the lesion is."""
 ViewFunction = Callable[[Pixels, Mask | None, int, int], Pixels]
-"""From an image, its mask, and width and height of the crop to the view's pixels; a masked view alone asks for the mask."""
+"""From an image, its mask, and width and height of the crop to the view's pixels; a masked view alone asks
+for the mask."""
 Box = tuple[int, int, int, int]
 
 FOREHEAD = 0.28
@@ -35,7 +37,8 @@ def crop_box(view: str, width: int, height: int, crop_width: int, crop_height: i
 
 
 def view_function(name: str) -> ViewFunction:
-    """The function of the view ``name``, one made of two included; NullcropError when there is no such view."""
+    """The function of the view ``name``, one made of two included; NullcropError when there is no such
+    view."""
     view = view_of(name)
     if view.parts:
         first, second = map(view_function, view.parts)
@@ -106,7 +109,8 @@ def otsu_background(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
 
 
 def _bright(image: Pixels) -> NDArray[np.bool_]:
-    """Pixels above Otsu's threshold of their brightness, the sum of the channels; none of an image of one brightness."""
+    """Pixels above Otsu's threshold of their brightness, the sum of the channels; none of an image of one
+    brightness."""
     from skimage.filters import threshold_otsu
 
     brightness = image.sum(axis=2, dtype=np.int64)
