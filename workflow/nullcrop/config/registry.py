@@ -75,16 +75,17 @@ class Registry(Mapping[str, R], Generic[R]):
 
 
 def implementation(binding: str) -> Any:
-    """What ``binding`` names (`package.module:attribute`), imported now; NullcropError when there is no such
-    thing."""
+    """What ``binding`` names (`package.module:attribute`), imported now; NullcropError when there is none."""
     module, _, attribute = binding.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         # A module that the bound one imports, and that is not installed, is another story.
         if error.name != module:
             raise
         raise NullcropError(f"'{binding}' names no module: there is no {module}") from None
+    try:
+        return getattr(found, attribute)
     except AttributeError:
         raise NullcropError(f"'{binding}' names nothing: the module {module} has no '{attribute}'") from None
 
@@ -99,8 +100,7 @@ _loaded: dict[str, Path] = {}
 
 
 def load_extensions(paths: Iterable[str | Path]) -> None:
-    """Run each Python file of ``paths``, which registers records of its own; a file that was run is not run
-    again.
+    """Run each Python file of ``paths``, which registers records of its own; none is run twice.
 
     A file is a module named `nullcrop_extension_` and its name, so that records bind to what it defines by
     `f"{__name__}:function"`. Raises NullcropError when a file is missing or fails, with the line at fault.
