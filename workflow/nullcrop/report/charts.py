@@ -76,7 +76,7 @@ _CONSTANT: Spec = {
 }
 """The frame around a constant predictor."""
 
-DASHES = ([1, 0], [6, 2], [2, 2], [6, 2, 2, 2], [10, 3], [1, 3])
+DASHES = ([1, 0], [6, 2], [3, 2], [6, 2, 2, 2], [10, 3], [4, 1])
 
 
 @dataclass(frozen=True)
