@@ -83,6 +83,7 @@ test-long: $(ENV)
 bench: $(ENV)
 	PYTHONPATH=workflow $(BIN)/python benchmarks/out_of_core.py
 	PYTHONPATH=workflow $(BIN)/python benchmarks/six_views.py
+	PYTHONPATH=workflow $(BIN)/python benchmarks/originals.py
 	PYTHONPATH=workflow $(BIN)/python benchmarks/report.py
 	PYTHONPATH=workflow $(BIN)/python benchmarks/cpu_training.py
 

@@ -13,7 +13,7 @@ and trains each network on them, from random weights, in these ways:
 An epoch that is not counted comes before those that are, of three seconds or more. Tables: images trained a second, and as ratios to *usual*; on
 an H200 the share of 790 TFLOP/s; cells in flight (networks without dropout); deterministic algorithms on and off; seconds
 from the start of Python to the end of the first step; hours of the published grid that follow from these rates and the
-numbers of images in config/datasets. `--out` also writes them as Markdown into that file, in place of what an earlier run on
+numbers of images in config/datasets (on 16 cores and more, four start at a time). `--out` also writes them as Markdown into that file, in place of what an earlier run on
 the same kind of machine wrote. Needs torch, torchvision, NumPy, pandas and Pillow alone.
 """
 
@@ -42,7 +42,7 @@ from torch.utils.data import DataLoader, Subset
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.images.store import View, write_store
+from nullcrop.images.store import PackedView, write_store
 from nullcrop.threads import mapped
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, input_size
 from nullcrop.training.data import InputImages
@@ -153,6 +153,7 @@ class Bench:
     """Of torch, on a CPU."""
     quick: bool = False
     deterministic: bool = True
+    seconds: float = COUNTED_SECONDS
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -168,7 +169,7 @@ class Bench:
         if way == "usual":
             network = initial_network(cell, recipe, 2, size)
             return UsualTraining(self.folder / view, network, size, numerics.device, recipe.batch_size)
-        images = View(self.folder / "store" / f"{view}.json")
+        images = PackedView(self.folder / "store" / f"{view}.json")
         targets = torch.from_numpy(self.rows % 2).to(numerics.device)
         if way == "plain":
             network, optimizer = new_network(cell, recipe, 2, size, numerics.device)
@@ -232,7 +233,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         size = options.size or (32 if options.quick else None)
         bench = Bench(
-            Path(folder), device, images, size, 1 if options.quick else options.threads, options.quick
+            *(Path(folder), device, images, size, 1 if options.quick else options.threads, options.quick),
+            seconds=options.seconds,
         )
         generate(bench.folder, images, (80, 60) if options.quick else (600, 450))
         machine = f"{device_name(bench.numerics('plain').device)}; {CORES} cores, {_processor()}"
@@ -246,7 +248,7 @@ def main() -> None:
                 head = f"{machine}; {versions}; {images} images an epoch."
                 write_section(options.out, device, [head, "", *tables])
 
-        measure(bench, architectures, save)
+        measure(bench, architectures, options.varied or architectures, save)
 
 
 def _options() -> argparse.Namespace:
@@ -256,6 +258,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two small networks, few small images")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--architectures", nargs="+", help="networks (the study's four)")
+    parser.add_argument("--varied", nargs="+", help="of them, those measured in flight and not deterministic (all)")
+    parser.add_argument("--seconds", type=float, default=COUNTED_SECONDS, help="that are counted at least (3)")
     parser.add_argument("--images", type=int, help="images an epoch (1600 on a GPU, 192 on a CPU)")
     parser.add_argument("--threads", type=int, default=CORES, help="of torch, on a CPU (all cores)")
     parser.add_argument("--size", type=int, help="side of the inputs (each network's own)")
@@ -265,7 +269,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(bench: Bench, architectures: Sequence[str], save: Callable[[list[str]], None]) -> None:
+def measure(
+    bench: Bench, architectures: Sequence[str], varied: Sequence[str], save: Callable[[list[str]], None]
+) -> None:
     """All tables; ``save`` is called with their Markdown after each, so that an interrupted run leaves what it has."""
     ways = bench.ways()
     rates: Rates = {}
@@ -278,18 +284,17 @@ def measure(bench: Bench, architectures: Sequence[str], save: Callable[[list[str
             ratios = [f"{rate / trained[0]:.2f}" for rate in trained[1:]]
             table.add(architecture, view, *(f"{rate:.1f}" for rate in trained), *ratios)
     lines = table.markdown
-    save(lines)
     if "H200" in device_name(bench.numerics("plain").device):
         lines += ["", *roofline(rates, ways)]
-    lines += ["", *in_flight(bench, architectures)]
     save(lines)
-    lines += ["", *determinism(bench, architectures)]
-    save(lines)
-    if bench.quick:  # starting Python takes longest
-        architectures = architectures[:1]
-    shown, starts = starting(bench, architectures)
+    started = architectures[:1] if bench.quick else architectures  # starting Python takes longest
+    shown, starts = starting(bench, started)
     lines += ["", *shown]
-    lines += ["", *projection(architectures, ways, rates, starts)]
+    lines += ["", *projection(started, ways, rates, starts)]
+    save(lines)
+    lines += ["", *in_flight(bench, varied)]
+    save(lines)
+    lines += ["", *determinism(bench, varied)]
     save(lines)
 
 
@@ -313,7 +318,7 @@ def rate(
 ) -> float:
     """Images a second that all ``trainings`` take together, step by step in turns, from their second epoch on."""
     seconds, epoch = 0.0, 0
-    while epoch < 2 or (seconds < COUNTED_SECONDS and not bench.quick):
+    while epoch < 2 or (seconds < bench.seconds and not bench.quick):
         epoch += 1
         _synchronise(bench)
         started = time.perf_counter()
@@ -394,27 +399,20 @@ def starting(bench: Bench, architectures: Sequence[str]) -> tuple[list[str], dic
     ways = bench.ways()
     table = Table("Seconds from the start of Python to the end of the first step", ["network", *ways])
     found = {}
+
+    def start(architecture: str, way: str) -> float:
+        started = time.perf_counter()
+        command = [sys.executable, __file__, "--first-step", architecture, way, "center", str(bench.folder)]
+        command += ["--device", bench.device, "--images", str(bench.images), "--threads", str(bench.threads)]
+        subprocess.run([*command, *(("--size", str(bench.size)) if bench.size else ())], check=True)
+        return time.perf_counter() - started
+
+    # Where cores abound, four at a time: starting Python is work for one.
+    together = 4 if CORES >= 16 else 1
+    every = [(architecture, way) for architecture in architectures for way in ways]
+    for each, seconds in zip(every, mapped(lambda each: start(*each), every, together), strict=True):
+        found[each] = seconds
     for architecture in architectures:
-        for way in ways:
-            started = time.perf_counter()
-            subprocess.run(
-                [
-                    *(
-                        sys.executable,
-                        __file__,
-                        "--first-step",
-                        architecture,
-                        way,
-                        "center",
-                        str(bench.folder),
-                    ),
-                    *("--device", bench.device, "--images", str(bench.images)),
-                    *("--threads", str(bench.threads)),
-                    *(("--size", str(bench.size)) if bench.size else ()),
-                ],
-                check=True,
-            )
-            found[architecture, way] = time.perf_counter() - started
         table.add(architecture, *(f"{found[architecture, way]:.1f}" for way in ways))
     return table.markdown, found
 

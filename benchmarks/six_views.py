@@ -88,7 +88,7 @@ def main() -> None:
         count = 2 if options.quick else size.generated
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             images = Path(folder, "images")
-            kilobytes = _generate(images, size, count)
+            kilobytes = generate(images, size, count)
             best = _best(ways, images, 1 if options.quick else options.repeats)
         each = {way: Spent(spent.clock / count, spent.cpu / count) for way, spent in best.items()}
         _print_row(f"{size.width}×{size.height} ({count})", f"{kilobytes:.0f}", each, 1e3)
@@ -119,7 +119,7 @@ def _print_row(name: str, kilobytes: str, spent: dict[str, Spent], unit: float) 
     print(f"{name:22}{kilobytes:>6}" + "".join(f"{cell:>18}" for cell in cells) + f"{ratio:>15}", flush=True)
 
 
-def _generate(folder: Path, size: Size, count: int) -> float:
+def generate(folder: Path, size: Size, count: int) -> float:
     """JPEGs with colour, texture and grain, so that they take the bytes of dermatoscopic ones; mean KB."""
     folder.mkdir()
     rng = np.random.default_rng(0)

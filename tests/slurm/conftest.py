@@ -30,6 +30,7 @@ IMPATIENT = ("--latency-wait", "10", "--seconds-between-status-checks", "2")
 IMPATIENT_PLUGIN = ("--slurm-init-seconds-before-status-checks", "2")
 
 CELLS = ["original", "upper_left"]
+TRAINING = ["train_cell", "train_batch"]
 
 
 @dataclass
@@ -137,11 +138,11 @@ class SlurmCheckout(Checkout):
         return {path: path.read_bytes() for path in (self.folder / "results/cells").rglob("history.csv")}
 
     def write_slow(self, **changes: Any) -> None:
-        """The toy study of dataset one with cells that take a while."""
+        """The toy study of dataset one with cells that take a while, on CPUs: a GPU of this cluster is none."""
         recipe = {**TOY_CONFIG["recipes"]["toy"], "epochs": SLOW}  # type: ignore[index]
         study = {**TOY_STUDY, "datasets": ["one"]}
         self.write_config(
-            **{"recipes": {"toy": recipe}, "studies": {"toy": study}, "device": "auto", **changes}
+            **{"recipes": {"toy": recipe}, "studies": {"toy": study}, "device": "cpu", **changes}
         )
 
     def edit_profile(self, change: Callable[[dict[str, Any]], None]) -> None:
@@ -177,6 +178,10 @@ def prepared(fresh: Callable[[], Checkout]) -> SlurmCheckout:
     """A checkout with everything but the cells; copy it."""
     checkout = SlurmCheckout(fresh().folder)
     checkout.write_slow()
+    # With `device: cpu` the rules ask for no GPU; jobs are granted one all the same.
+    checkout.edit_profile(
+        lambda profile: profile.update({"set-resources": {rule: {"gpu": 1} for rule in TRAINING}})
+    )
     checkout.write_definition("one", expected={"images": 60})  # else Slurm is asked for days
     checkout.locally(
         "results/splits/one/printed/grouped/seed0.csv", "results/datasets/one/views/original.json"

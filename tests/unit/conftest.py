@@ -1,10 +1,12 @@
 """A small cell that several test modules train: its samples, store, split and job."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from nullcrop.config.cell import Cell
@@ -12,6 +14,10 @@ from nullcrop.images.store import write_store
 from nullcrop.splits import make_split
 from nullcrop.training.loop import CellJob
 from tests.unit.toy_cells import IMAGES, SCRATCH
+
+if not torch.cuda.is_available():
+    # Triton's interpreter runs its kernels then; it looks at this when it is imported, as torchvision does.
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -202,6 +203,37 @@ def test_an_image_inside_an_array_has_no_header(tmp_path: Path) -> None:
     assert not header_facts(f"{tmp_path}/train.npy::12").any()
     with pytest.raises(NullcropError, match=r"gone\.png cannot be read"):
         header_facts(str(tmp_path / "gone.png"))
+
+
+def test_a_file_in_a_folder_with_colons_has_a_header(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    for name in ("plain", "site::a", "images.npy::b"):
+        path = tmp_path / name / "scan.jpg"
+        path.parent.mkdir()
+        Image.fromarray(pixels).save(path, quality=61)
+    plain, *others = (
+        header_facts(str(tmp_path / name / "scan.jpg")) for name in ("plain", "site::a", "images.npy::b")
+    )
+    assert plain.any()
+    for other in others:
+        assert (other == plain).all()
+
+
+def test_baselines_on_a_further_view_are_those_on_any_view_of_the_same_pixels(
+    job: BaselinesJob, tmp_path: Path
+) -> None:
+    """A view is its pixels: given the upper left corner's, the baselines on `forehead` answer as those there."""
+    for suffix in ("npy", "json"):
+        shutil.copyfile(job.views / f"upper_left.{suffix}", tmp_path / f"forehead.{suffix}")
+    further = replace(job, views=tmp_path, out=tmp_path / "cells", work=tmp_path / "work", on=("forehead",))
+    fit_baselines(further)
+    made = {path.parent.relative_to(further.out) for path in further.out.rglob("cell.json")}
+    on_pixels = [name for name in BASELINES if name not in WITHOUT_PIXELS]
+    assert made == {Path("toy/printed/random/forehead", name, "baseline/seed0") for name in on_pixels}
+    for name in on_pixels:
+        pd.testing.assert_frame_equal(
+            predictions(further, name, "forehead"), predictions(job, name, "upper_left")
+        )
 
 
 def test_file_facts_are_numbers_of_what_samples_csv_says() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from nullcrop.config.recipe import BUILT_IN, Recipe
 from nullcrop.config.registry import implementation
 from nullcrop.config.schema import SCHEMA_FOLDER, SCHEMAS, schema_text, write_schemas
 from nullcrop.config.views import views_made_always
-from nullcrop.config.yaml_files import meant, read_yaml
+from nullcrop.config.yaml_files import RULES, meant, read_yaml
 from nullcrop.errors import NullcropError, listed
 from tests.conftest import definition_content
 
@@ -239,7 +239,9 @@ def test_a_wrong_config_is_refused_in_the_users_words(
 
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     message = refusal(lambda: project(tmp_path, crops={}, devices="cpu"))
-    assert message == "my.yaml: unknown key 'crops'; unknown key 'devices'"
+    assert message == (
+        "my.yaml: unknown key 'crops', did you mean 'crop'?; unknown key 'devices', did you mean 'device'?"
+    )
 
 
 def test_one_dataset_on_the_command_line_is_a_list_of_one(tmp_path: Path) -> None:
@@ -342,6 +344,70 @@ def test_the_json_of_a_recipe_names_what_differs_from_the_studys() -> None:
     assert json.loads(BUILT_IN["scratch"].to_json()) == {"weights": "random"}
 
 
+PIN = {"repository": "timm/vit_tiny.a1", "revision": "0" * 40, "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            {"studies": {"Main": STUDY}},
+            "studies.Main: 'Main' must be lower-case letters, digits and underscores",
+        ),
+        ({"paths": {"store": "a{b}"}}, "paths.store: 'a{b}' must not contain braces"),
+        (
+            {"weights": {"timm:x": {**PIN, "repository": "vit"}}},
+            "weights.timm:x.repository: 'vit' must be owner/name, as on huggingface.co",
+        ),
+        (
+            {"weights": {"timm:x": {**PIN, "revision": "main"}}},
+            "weights.timm:x.revision: 'main' must be a commit: 40 hexadecimal digits in lower case",
+        ),
+        (
+            {"weights": {"timm:x": {**PIN, "sha256": "ABC"}}},
+            "weights.timm:x.sha256: 'ABC' must be 64 hexadecimal digits in lower case",
+        ),
+        (
+            {"weights": {"timm:x": {**PIN, "file": "a/b.bin"}}},
+            "weights.timm:x.file: 'a/b.bin' must be the name of a file, without folders",
+        ),
+        (
+            {"weights": {"timm:x": {**PIN, "sha265": "0"}}},
+            "unknown key 'weights.timm:x.sha265', did you mean 'sha256'?",
+        ),
+        ({"devise": "cpu"}, "unknown key 'devise', did you mean 'device'?"),
+        (
+            {"studies": {"main": {**STUDY, "parts": [{"view": ["center"]}]}}},
+            "unknown key 'studies.main.parts.0.view', did you mean 'views'?",
+        ),
+        ({"crop": {"size": 3}}, "unknown key 'crop.size', known are: width, height"),
+        ({"recipes": {"mine": {"epoch": 3}}}, "unknown key 'recipes.mine.epoch', did you mean 'epochs'?"),
+        (
+            {"studies": {"main": {**STUDY, "views": ["uper_left"]}}},
+            "studies.main.views.0: unknown view 'uper_left', did you mean 'upper_left'?",
+        ),
+    ],
+)
+def test_an_error_says_which_key_what_it_holds_and_what_is_allowed(
+    content: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    assert words in refusal(lambda: project(tmp_path, **content))
+
+
+def test_every_pattern_of_the_models_has_words_of_its_own() -> None:
+    def patterns(part: Any) -> Iterator[str]:
+        if isinstance(part, dict):
+            yield from (value for key, value in part.items() if key == "pattern" and isinstance(value, str))
+        for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else []:
+            yield from patterns(one)
+
+    found = {pattern for name in SCHEMAS for pattern in patterns(schema(name))}
+    # Networks and splits are checked by functions of their own.
+    checked = {pattern for pattern in found if "timm" in pattern or "leave_one_group_out" in pattern}
+    assert found - checked == set(RULES)
+    assert len(set(RULES.values())) == len(RULES)
+
+
 # Dataset files
 
 
@@ -355,7 +421,10 @@ def definition_file(tmp_path: Path, **changes: Any) -> Path:
     ("changes", "words"),
     [
         ({"lables": {}}, "unknown key 'lables'"),
-        ({"source": {"kind": "folder", "path": "x", "tabel": "y"}}, "unknown key 'source.folder.tabel'"),
+        (
+            {"source": {"kind": "folder", "path": "x", "tabel": "y"}},
+            "unknown key 'source.folder.tabel', did you mean 'table'?",
+        ),
         ({"source": {"kind": "folder"}}, "key 'source.folder.path' is missing"),
         ({"source": {"kind": "disk"}}, "source: Input tag 'disk' found"),
         ({"classes": ["benign"]}, "classes: "),

@@ -27,9 +27,10 @@ from nullcrop.images.duplicates import (
     write_duplicates,
     write_pairs_between,
 )
+from nullcrop.images.extracts import FullImage
 from nullcrop.images.hashes import hash_numbers, hash_pixels
-from nullcrop.images.likeness import detail_of, likeness
-from nullcrop.images.store import View, write_store
+from nullcrop.images.likeness import THUMBNAIL, Detail, detail_of, likeness
+from nullcrop.images.store import PackedView, write_store
 
 Pixels = NDArray[np.uint8]
 
@@ -71,14 +72,18 @@ def pixels(image: Image.Image) -> Pixels:
     return np.asarray(image.convert("RGB"))
 
 
+def detail(image: Image.Image) -> Detail:
+    return detail_of(THUMBNAIL.of(FullImage(pixels(image))))
+
+
 def tables(
     images: Sequence[Pixels], **columns: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, Callable[[int], Pixels]]:
-    """Samples (ids a, b, c, …), hashes and pixels by row of ``images``."""
+    """Samples (ids a, b, c, …), hashes and thumbnails by row of ``images``."""
     ids = [chr(ord("a") + number) for number in range(len(images))]
     samples = pd.DataFrame({"id": ids, "class": "benign", "group": "", "official_split": ""})
     hashes = pd.DataFrame([hash_pixels(image) for image in images]).assign(id=ids)
-    return samples.assign(**columns), hashes, lambda row: images[row]
+    return samples.assign(**columns), hashes, lambda row: THUMBNAIL.of(FullImage(images[row]))
 
 
 # Hashes
@@ -157,16 +162,16 @@ def test_the_search_needs_two_images(count: int) -> None:
 @pytest.mark.parametrize("how", ALTERED)
 def test_an_altered_copy_is_a_near_duplicate(how: str) -> None:
     original = scene(7)
-    samples, hashes, pixels_of = tables([pixels(original), pixels(ALTERED[how](original)), pixels(scene(8))])
-    found = list_duplicates(samples, hashes, pixels_of, threads=2)
+    samples, hashes, thumbnails = tables([pixels(original), pixels(ALTERED[how](original)), pixels(scene(8))])
+    found = list_duplicates(samples, hashes, thumbnails, threads=2)
     assert found[["id", "kind", "nearest"]].to_numpy().tolist() == [["a", "near", "b"], ["b", "near", "a"]]
     assert found["likeness"].between(0.7, 1).all()
 
 
 def test_the_same_pixels_are_exact_whatever_the_file() -> None:
     image = pixels(scene(3))
-    samples, hashes, pixels_of = tables([image, pixels(scene(4)), image.copy(), image.copy()])
-    found = list_duplicates(samples, hashes, pixels_of, threads=1)
+    samples, hashes, thumbnails = tables([image, pixels(scene(4)), image.copy(), image.copy()])
+    found = list_duplicates(samples, hashes, thumbnails, threads=1)
     assert found["id"].tolist() == ["a", "c", "d"]
     assert (found["kind"] == "exact").all()
     assert (found["likeness"] == 1).all()
@@ -174,8 +179,8 @@ def test_the_same_pixels_are_exact_whatever_the_file() -> None:
 
 
 def test_different_images_are_no_duplicates_of_one_another() -> None:
-    samples, hashes, pixels_of = tables([pixels(scene(seed)) for seed in range(40)])
-    assert list_duplicates(samples, hashes, pixels_of, threads=1).empty
+    samples, hashes, thumbnails = tables([pixels(scene(seed)) for seed in range(40)])
+    assert list_duplicates(samples, hashes, thumbnails, threads=1).empty
 
 
 def test_the_same_large_shapes_with_other_detail_are_no_duplicates() -> None:
@@ -185,26 +190,26 @@ def test_the_same_large_shapes_with_other_detail_are_no_duplicates() -> None:
     scans = [np.clip(body + rng.normal(0, 8, (96, 96, 1)), 0, 255).astype(np.uint8) for _ in range(2)]
     first, second = (imagehash.phash(Image.fromarray(scan)) for scan in scans)
     assert first - second <= 8
-    samples, hashes, pixels_of = tables(scans)
-    assert list_duplicates(samples, hashes, pixels_of, threads=1).empty
+    samples, hashes, thumbnails = tables(scans)
+    assert list_duplicates(samples, hashes, thumbnails, threads=1).empty
 
 
 def test_images_that_show_nothing_are_duplicates_only_where_they_are_equal() -> None:
     blank = [np.full((40, 40, 3), level, dtype=np.uint8) for level in (0, 250, 250)]
-    samples, hashes, pixels_of = tables(blank)
-    found = list_duplicates(samples, hashes, pixels_of, threads=1)
+    samples, hashes, thumbnails = tables(blank)
+    found = list_duplicates(samples, hashes, thumbnails, threads=1)
     assert found[["id", "kind"]].to_numpy().tolist() == [["b", "exact"], ["c", "exact"]]
 
 
 def test_a_cluster_may_hold_equal_and_like_images_of_several_classes_and_parts() -> None:
     original = pixels(scene(5))
     images = [original, pixels(scene(6)), pixels(jpeg(scene(5), 60)), original.copy()]
-    samples, hashes, pixels_of = tables(
+    samples, hashes, thumbnails = tables(
         images,
         **{"class": ["benign", "benign", "malignant", "benign"]},
         official_split=["train", "", "test", "val"],
     )
-    found = list_duplicates(samples, hashes, pixels_of, threads=1).set_index("id")
+    found = list_duplicates(samples, hashes, thumbnails, threads=1).set_index("id")
     assert found["cluster"].to_dict() == {"a": 1, "c": 1, "d": 1}
     assert found["kind"].to_dict() == {"a": "exact", "c": "near", "d": "exact"}
     assert found["class"].tolist() == ["benign", "malignant", "benign"]
@@ -213,7 +218,7 @@ def test_a_cluster_may_hold_equal_and_like_images_of_several_classes_and_parts()
 
 
 def test_likeness_is_one_for_an_image_and_itself_and_symmetric_enough() -> None:
-    first, second = detail_of(pixels(scene(1))), detail_of(pixels(jpeg(scene(1), 30)))
+    first, second = detail(scene(1)), detail(jpeg(scene(1), 30))
     assert likeness(first, first) == pytest.approx(1, abs=1e-5)
     assert likeness(first, second) == pytest.approx(likeness(second, first), abs=0.02)
     assert likeness(first, np.zeros_like(first)) == 0
@@ -222,9 +227,9 @@ def test_likeness_is_one_for_an_image_and_itself_and_symmetric_enough() -> None:
 def test_every_quarter_may_have_moved_a_little() -> None:
     image = scene(2)
     moved = image.crop((4, 3, image.width - 2, image.height))
-    assert likeness(detail_of(pixels(image)), detail_of(pixels(moved))) > 0.7
+    assert likeness(detail(image), detail(moved)) > 0.7
     far = image.crop((40, 30, image.width, image.height))
-    assert likeness(detail_of(pixels(image)), detail_of(pixels(far))) < 0.5
+    assert likeness(detail(image), detail(far)) < 0.5
 
 
 # Groups of duplicates
@@ -313,7 +318,7 @@ def datasets(tmp_path: Path) -> list[Path]:
         )
         samples.to_csv(folder / "samples.csv", index=False)
         write_store(samples, folder / "views", ["original"], 20, 20, threads=1)
-        view = View(folder / "views" / "original.json")
+        view = PackedView(folder / "views" / "original.json")
         write_duplicates(read_samples(folder / "samples.csv"), view, folder, threads=2)
         folders.append(folder)
     return folders
@@ -375,12 +380,12 @@ def test_pairs_within_one_dataset_are_no_pairs_between(tmp_path: Path) -> None:
 
 def test_only_pictures_of_different_datasets_are_compared() -> None:
     images = [pixels(scene(1)), pixels(jpeg(scene(1), 60)), pixels(scene(9))]
-    _, hashes, pixels_of = tables(images)
+    _, hashes, thumbnails = tables(images)
     looked_at: list[int] = []
 
     def watched(row: int) -> Pixels:
         looked_at.append(row)
-        return pixels_of(row)
+        return thumbnails(row)
 
     assert len(find_alike(hashes, watched, 1, np.array([0, 0, 1])).pairs) == 0
     assert looked_at == []
@@ -388,7 +393,7 @@ def test_only_pictures_of_different_datasets_are_compared() -> None:
 
 
 def test_a_store_of_other_images_is_refused(datasets: list[Path], tmp_path: Path) -> None:
-    view = View(datasets[0] / "views" / "original.json")
+    view = PackedView(datasets[0] / "views" / "original.json")
     with pytest.raises(NullcropError, match="holds other images than"):
         write_duplicates(read_samples(datasets[1] / "samples.csv"), view, tmp_path, threads=1)
 

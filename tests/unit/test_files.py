@@ -1,5 +1,6 @@
 """Files written whole or not at all, and checksums."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -119,6 +120,54 @@ def test_of_writers_at_once_one_wins_and_no_reader_sees_half(tmp_path: Path) -> 
     assert path.read_text() in texts
     assert names(tmp_path) == ["shared.txt"]
     assert os.umask(umask) == umask
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is flushed, and how large it is then, in its order beside the renaming."""
+    done: list[tuple[str, int, int | None]] = []
+    flush, rename = os.fsync, os.replace
+
+    def noted_flush(handle: int) -> None:
+        facts = os.fstat(handle)
+        done.append(("flush", facts.st_ino, None if stat.S_ISDIR(facts.st_mode) else facts.st_size))
+        flush(handle)
+
+    def noted_rename(source: Path, target: Path) -> None:
+        done.append(("rename", source.stat().st_ino, None))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_flush)
+    monkeypatch.setattr(os, "replace", noted_rename)
+    write_json(tmp_path / "facts.json", {"a": 1})
+    facts = (tmp_path / "facts.json").stat()
+    assert done == [
+        ("flush", facts.st_ino, facts.st_size),
+        ("rename", facts.st_ino, None),
+        ("flush", tmp_path.stat().st_ino, None),
+    ]
+
+
+def test_a_folder_that_cannot_be_flushed_is_no_failure_and_a_file_that_cannot_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flush(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", flush)
+    write_json(tmp_path / "facts.json", 1)
+
+    def fail(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        write_json(tmp_path / "facts.json", 2)
+    assert caught.value.filename == str(tmp_path / "facts.json")
+    assert read_json(tmp_path / "facts.json") == 1
+    assert names(tmp_path) == ["facts.json"]
 
 
 def test_json_is_read_back_as_written_and_stays_readable(tmp_path: Path) -> None:

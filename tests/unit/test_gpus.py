@@ -1,6 +1,7 @@
 """Several jobs on one machine and its GPUs, which are pretended: real processes that take them at the same time."""
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -11,7 +12,8 @@ import pytest
 import torch
 
 from nullcrop.training import gpus
-from nullcrop.training.gpus import reserve, take_gpu, visible_gpus
+from nullcrop.training.gpus import granted_gpu, missing_gpu, reserve, take_gpu, visible_gpus
+from nullcrop.training.numerics import NoGpuError, set_numerics
 
 PACKAGE = Path(__file__).parents[2] / "workflow"
 NAMES = ["0", "1", "2"]
@@ -115,13 +117,18 @@ def test_visible_gpus_are_those_of_cuda(visible: str | None, names: list[str]) -
     assert visible_gpus(visible, 4) == names
 
 
+def outside_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Set first, so that what a test sets of them is undone.
+    for name in ("CUDA_VISIBLE_DEVICES", *(name for name in os.environ if name.startswith("SLURM"))):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine of two GPUs, outside Slurm."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
+    outside_slurm(monkeypatch)
     monkeypatch.setattr(
         torch.cuda, "device_count", lambda: len(visible_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), 2))
     )
@@ -160,3 +167,109 @@ def test_locks_are_counted_by_gpu_and_not_by_the_beginning_of_its_name(tmp_path:
     names = ["1", "11"]
     taken = [reserve(names, names, tmp_path) for _ in range(4)]
     assert Counter(one.name for one in taken) == {"1": 2, "11": 2}
+
+
+BATCH_SCRIPT = {
+    "CUDA_VISIBLE_DEVICES": "0",
+    "SLURMD_NODENAME": "n1",
+    "SLURM_JOB_ID": "7",
+    "SLURM_GPUS": "1",
+    "SLURM_GPUS_ON_NODE": "1",
+    "SLURM_JOB_GPUS": "0",
+}
+"""What Slurm 22.05 sets of GPUs for `sbatch --gpus=1`."""
+
+STEP = {**BATCH_SCRIPT, "SLURM_STEP_ID": "0", "SLURM_STEP_GPUS": "0"}
+
+
+def without(environment: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("environment", "grant"),
+    [
+        (BATCH_SCRIPT, "Slurm gave job 7 GPU 0 of node n1"),
+        (STEP, "Slurm gave job 7 GPU 0 of node n1"),
+        ({**STEP, "SLURM_JOB_GPUS": "0,1"}, "Slurm gave job 7 GPU 0 of node n1"),
+        ({**BATCH_SCRIPT, "SLURM_JOB_GPUS": "0,1"}, "Slurm gave job 7 GPU 0,1 of node n1"),
+        # Snakemake's plugin starts its step without the variables of the job.
+        (without(STEP, "SLURM_GPUS", "SLURM_JOB_GPUS"), "Slurm gave job 7 GPU 0 of node n1"),
+        (without(BATCH_SCRIPT, "CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"), "Slurm gave job 7 1 GPU(s) of node n1"),
+        # `srun --gres=none` in the same job.
+        (without(STEP, "CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE"), None),
+        ({"SLURMD_NODENAME": "n1", "SLURM_JOB_ID": "7"}, None),
+        ({"SLURM_JOB_ID": "7", "SLURM_JOB_GPUS": "NoDevFiles", "CUDA_VISIBLE_DEVICES": "NoDevFiles"}, None),
+        ({"SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "0"}, None),
+        # Set by hand, or where the job was submitted.
+        ({"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": "3"}, None),
+        ({"CUDA_VISIBLE_DEVICES": "0"}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_slurms_grant_is_read_from_its_own_variables(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], grant: str | None
+) -> None:
+    outside_slurm(monkeypatch)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert granted_gpu(0) == grant
+    counted = granted_gpu(2)
+    assert counted == grant or (counted or "").startswith("Snakemake counts 2 GPU(s) for this job on ")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "visible", "cure"),
+    [
+        (None, "0", r"\(torch \S+ is a CPU build\): install a torch that is built for CUDA"),
+        ("12.8", "", r"\(torch \S+ is built for CUDA 12.8\): unset CUDA_VISIBLE_DEVICES, which is ''"),
+        ("12.8", "0", r"\(torch \S+ is built for CUDA 12.8\): see whether `nvidia-smi` answers there"),
+        ("12.8", None, r"\(torch \S+ is built for CUDA 12.8\): see whether `nvidia-smi` answers there"),
+    ],
+)
+def test_a_missing_gpu_is_named_with_torchs_build_and_a_cure(
+    monkeypatch: pytest.MonkeyPatch, cuda: str | None, visible: str | None, cure: str
+) -> None:
+    outside_slurm(monkeypatch)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    said = missing_gpu("Slurm gave job 7 GPU 0 of node n1")
+    assert re.fullmatch(
+        rf"Slurm gave job 7 GPU 0 of node n1, but torch sees none there {cure}.*, or set `device: cpu` .*",
+        said,
+    )
+
+
+@pytest.fixture
+def no_gpu(machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a GPU that torch sees."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(
+    ("device", "granted", "trains"),
+    [
+        ("auto", False, True),
+        ("auto", True, False),
+        ("cuda", False, False),
+        ("cuda", True, False),
+        ("cpu", False, True),
+        ("cpu", True, True),
+    ],
+)
+@pytest.mark.parametrize("by", ["Slurm", "Snakemake"])
+def test_without_a_gpu_a_job_trains_only_where_none_was_granted_or_the_cpu_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, device: str, granted: bool, trains: bool, by: str
+) -> None:
+    if by == "Slurm" and granted:
+        for name, value in STEP.items():
+            monkeypatch.setenv(name, value)
+    counted = int(by == "Snakemake" and granted)
+    if trains:
+        assert set_numerics(device, 1, granted_gpus=counted) == set_numerics("cpu", 1)
+    else:
+        with pytest.raises(NoGpuError, match=by if granted else "`device: cuda` asks for a GPU"):
+            set_numerics(device, 1, granted_gpus=counted)

@@ -440,6 +440,21 @@ def test_gpus_are_asked_for_unless_the_config_says_cpu() -> None:
     assert [training_gpus(device) for device in ("cpu", "auto", "cuda")] == [0, 1, 1]
 
 
+def test_input_sides_are_those_of_the_networks_that_see_whole_images(make_project: MakeProject) -> None:
+    recipes = {name: {"weights": "random", "input_size": side} for name, side in (("a", 320), ("b", 64))}
+    parts = [
+        {"architectures": ["resnet50", "inception_v3", "lenet5"], "recipes": ["scratch"]},
+        {"architectures": ["resnet50"], "recipes": ["a"]},
+        {"architectures": ["resnet50"], "recipes": ["b"], "views": ["center"]},
+        {"architectures": ["timm:test_vit"], "recipes": ["a", "scratch"]},
+    ]
+    study = {"datasets": ["first"], "parts": parts, "baselines": ["raw_pixels"]}
+    crops = {"datasets": ["second"], "recipes": ["a"], "views": ["center"], "architectures": ["vgg16"]}
+    grid = Grid(make_project({"whole": study, "crops": crops}, recipes=recipes))
+    assert grid.input_sides("first") == ["20", "224", "299", "320", "timm:test_vit"]
+    assert grid.input_sides("second") == []
+
+
 def test_a_network_of_timm_reads_the_weights_that_the_config_pins(make_project: MakeProject) -> None:
     study = {"datasets": ["first"], "architectures": ["timm:vit_tiny_patch16_224"], "views": ["center"]}
     message = refusal(lambda: Grid(make_project({"main": study})))
@@ -452,6 +467,30 @@ def test_a_network_of_timm_reads_the_weights_that_the_config_pins(make_project: 
     grid.check_target(f"results/cells/{cell.path}/cell.json")
     with pytest.raises(NullcropError, match="revision"):
         make_project({"main": study}, weights={"timm:x": {**pin, "revision": "main"}})
+
+
+def test_pins_that_no_study_needs_are_refused(make_project: MakeProject) -> None:
+    pin = {"repository": "timm/vit", "revision": "a" * 40, "sha256": "b" * 64}
+    study = {"datasets": ["first"], "architectures": ["timm:resnet18", "resnet50"], "recipes": ["scratch"]}
+    for name, hint in {
+        "timm:resnet81": "did you mean 'timm:resnet18'?",
+        "resnet18": "did you mean 'timm:resnet18'?",
+        "resnet50": "known are: timm:resnet18",  # has torchvision's weights, which no pin replaces
+        "timm:vit_tiny": "known are: timm:resnet18",
+    }.items():
+        with pytest.raises(NullcropError) as caught:
+            make_project({"main": study}, weights={"timm:resnet18": pin, name: pin})
+        assert f"weights: no study names a network of timm '{name}', {hint}" in str(caught.value)
+    make_project({"main": study}, weights={"timm:resnet18": pin})
+
+
+def test_a_study_has_its_baselines_on_the_further_views_that_it_names(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "architectures": ["lenet5"], "recipes": ["scratch"], "seeds": [0, 1]}
+    views = ["original", "forehead", "otsu_background"]
+    grid = Grid(make_project({"main": {**study, "views": views, "baselines": ["mean_rgb", "file_facts"]}}))
+    made = [(cell.view, cell.architecture, cell.seed) for cell in grid.cells("main") if cell.is_baseline]
+    expected = [(view, "mean_rgb") for view in views] + [("original", "file_facts")]
+    assert sorted(made) == sorted((*pair, seed) for pair in expected for seed in (0, 1))
 
 
 def test_random_weights_of_a_network_of_timm_need_no_pin(make_project: MakeProject) -> None:

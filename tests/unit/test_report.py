@@ -102,7 +102,7 @@ def test_a_damaged_cell_is_told_and_the_others_are_reported(copy: Project) -> No
     (folder_of(copy, cells[2]) / "cell.json").write_text('{"recipe": ')
     complete = collect(copy, "complete").datasets[0]
     states = {one.cell: one for one in complete.cells}
-    assert [states[cell].state for cell in cells[:4]] == ["damaged", "damaged", "missing", "done"]
+    assert [states[cell].state for cell in cells[:4]] == ["damaged", "damaged", "damaged", "done"]
     assert str(predictions) in states[cells[0]].words
     assert len(complete.metrics) == 15
     assert not {cells[0], cells[1], cells[2]} & set(complete.curves)
@@ -325,6 +325,35 @@ def test_published_values_stand_beside_reproduced_ones(
     assert run["reproduced"] == pytest.approx(breast.metrics["accuracy"].item())
     assert np.isnan(table.loc[("resnet50", "upper_left", "accuracy", "value"), "reproduced"])
     assert "breastmnist" in set(breast.discrepancies["dataset"])
+
+
+def test_the_earlier_studys_values_stand_beside_reproduced_ones_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    study = {
+        "title": "Study",
+        "datasets": ["yale_a", "coil_20"],
+        "splits": ["random"],
+        "views": ["original", "forehead"],
+        "architectures": ["lenet5"],
+        "recipes": ["scratch"],
+    }
+    content = {"definitions": ["config/companions"], "studies": {"main": study}}
+    project = Project({**content, "paths": {"results": str(tmp_path)}})
+    assert any(path.endswith("discrepancies.csv") for path in Grid(project).report_inputs("yale_a"))
+    (cell,) = [one for one in Grid(project).all_cells if (one.dataset, one.view) == ("yale_a", "forehead")]
+    write_cell(project, cell, 33, 0.5)
+    facts = collect(project)
+    yale = next(one for one in facts.datasets if one.name == "yale_a")
+    table = yale.published.set_index("view")
+    assert table.loc["forehead", "printed"] == 0.546
+    assert table.loc["forehead", "reproduced"] == pytest.approx(yale.metrics["accuracy"].item())
+    assert np.isnan(table.loc["original", "reproduced"])
+    assert set(yale.discrepancies["dataset"]) == {"yale_a"}
+    page = page_of(facts)
+    assert "yale_a-published-table" in page
+    assert "coil_20-published-table" in page
 
 
 def test_missing_values_are_dashes_that_sort_as_nothing() -> None:

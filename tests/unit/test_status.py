@@ -4,8 +4,9 @@ import io
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from rich.console import Console
 
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
+from nullcrop.config.recipe import is_same_recipe
 from nullcrop.errors import NullcropError
-from nullcrop.files import write_json
+from nullcrop.files import read_json, sha256_of, write_json
 from nullcrop.heartbeat import HEARTBEAT, beating, read_state
 from nullcrop.statistics.leaks import write_leaks
 from nullcrop.status import print_status, watch_status
@@ -54,8 +56,13 @@ def shown(project: Project, **options: Any) -> dict[str, list[str]]:
 def finish(project: Project, place: int, seconds: float, **facts: Any) -> None:
     cell = Grid(project).cells("half")[place]
     recipe = asdict(project.config.all_recipes[cell.recipe])
-    path = Path(project.config.paths.results, "cells", cell.path, "cell.json")
-    write_json(path, {"recipe": recipe, "seconds": seconds, "images": {"train": 320}, **facts})
+    folder = Path(project.config.paths.results, "cells", cell.path)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("predictions.csv", "history.csv"):
+        (folder / name).write_text("id\n1\n")
+    checked = {"predictions_sha256": sha256_of(folder / "predictions.csv")}
+    record = {"recipe": recipe, "seconds": seconds, "images": {"train": 320}, **checked, **facts}
+    write_json(folder / "cell.json", record)
 
 
 def test_nothing_done(project: Project) -> None:
@@ -121,6 +128,35 @@ def test_a_cell_half_written_or_of_another_recipe_is_not_done(
     finish(project, 0, 30.0)
     (tmp_path / "cells" / Grid(project).cells("half")[0].path / "cell.json").write_text(content)
     assert shown(project)["all"][:3] == ["0", "of", "8"]
+
+
+@pytest.mark.parametrize("cut", [lambda text: "", lambda text: text[:-1], lambda text: "\0" * len(text)])
+@pytest.mark.parametrize("name", ["predictions.csv", "history.csv", "cell.json"])
+def test_a_cell_with_an_empty_or_cut_file_is_damaged_and_not_done(
+    project: Project, tmp_path: Path, name: str, cut: Callable[[str], str]
+) -> None:
+    finish(project, 0, 30.0)
+    path = tmp_path / "cells" / Grid(project).cells("half")[0].path / name
+    text = path.read_text().rstrip() if name == "cell.json" else path.read_text()
+    path.write_text(cut(text))
+    rows = shown(project)
+    assert rows["all"] == ["0", "of", "8", "0", "0", "0", "8", "0.0", "s"]
+    assert " ".join(rows["Damaged:"]).startswith(f"{Grid(project).cells('half')[0].path} ({path} is damaged")
+
+
+def test_a_cell_from_before_a_key_was_added_is_done_where_the_key_stands_at_its_default(
+    project: Project, tmp_path: Path
+) -> None:
+    finish(project, 0, 30.0)
+    finish(project, 1, 30.0)
+    for place, added in enumerate(({}, {"a_later_versions_key": 1})):
+        path = tmp_path / "cells" / Grid(project).cells("half")[place].path / "cell.json"
+        record = read_json(path)
+        assert record["recipe"].pop("rotation") == record["recipe"].pop("decay") == 0
+        write_json(path, {**record, "recipe": {**record["recipe"], **added}})
+    assert shown(project)["all"][:3] == ["1", "of", "8"]
+    turned = replace(project.config.all_recipes["scratch"], rotation=5)
+    assert not is_same_recipe(record["recipe"], turned)
 
 
 def test_leaks_are_shown_where_they_were_counted(project: Project, tmp_path: Path) -> None:

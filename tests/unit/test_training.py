@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,13 +25,14 @@ from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
-from nullcrop.images.store import View
+from nullcrop.heartbeat import HEARTBEAT, read_state
+from nullcrop.images.store import PackedView
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
 from nullcrop.training.batch import train_batch
-from nullcrop.training.cells import collect_cell, forget_failures
+from nullcrop.training.cells import bring_out, collect_cell, forget_failures, is_kept, kept_folder
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
-from nullcrop.training.numerics import check_gpu
+from nullcrop.training.numerics import NoGpuError, check_gpu
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.streams import stream_seed
 from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
@@ -95,9 +97,9 @@ def test_a_batch_is_what_torchvisions_transforms_make_of_a_pillow_image(inputs: 
             v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )
-    batch = InputImages(View(inputs / "views" / "original.json"), size, torch.device("cpu"), "lenet5").batch(
-        [3, 0]
-    )
+    batch = InputImages(
+        PackedView(inputs / "views" / "original.json"), size, torch.device("cpu"), "lenet5"
+    ).batch([3, 0])
     expected = torch.stack([to_input(Image.open(inputs / f"image{number:02d}.png")) for number in (3, 0)])
     torch.testing.assert_close(batch, expected, atol=1e-6, rtol=1e-5)
 
@@ -126,7 +128,7 @@ def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: P
     network = build("lenet5", 2, 20, stream_seed(0, "lenet5", "weights")).eval()
     for one in (job, other):
         split = pd.read_csv(one.split)
-        images = InputImages(View(one.view), 20, torch.device("cpu"), "lenet5")
+        images = InputImages(PackedView(one.view), 20, torch.device("cpu"), "lenet5")
         with torch.no_grad():
             expected = network(images.batch(np.flatnonzero(split["part"] == "test").tolist()))
         found = pd.read_csv(one.out / "predictions.csv")[["logit_0", "logit_1"]]
@@ -292,7 +294,7 @@ def test_one_sigmoid_output_is_trained_by_binary_cross_entropy(job: CellJob, inp
     network = LeNet5(1, 20)
     optimizer = torch.optim.Adam(network.parameters(), lr=SCRATCH.learning_rate)
     split = pd.read_csv(inputs / "split.csv")
-    images = InputImages(View(job.view), 20, torch.device("cpu"), "lenet5")
+    images = InputImages(PackedView(job.view), 20, torch.device("cpu"), "lenet5")
     targets = torch.tensor(split["target"]).double()
     train = np.flatnonzero(split["part"] == "train")
     order = np.random.default_rng(stream_seed(0, "lenet5", "order", 1)).permutation(train)
@@ -312,7 +314,7 @@ def test_one_sigmoid_output_is_trained_by_binary_cross_entropy(job: CellJob, inp
 def test_the_head_alone_is_trained_and_the_encoder_stays(job: CellJob) -> None:
     recipe = replace(SCRATCH, train="head", input_size=32)
     cell = replace(job.cell, architecture="shufflenet_v2")
-    images = InputImages(View(job.view), 32, torch.device("cpu"), "shufflenet_v2")
+    images = InputImages(PackedView(job.view), 32, torch.device("cpu"), "shufflenet_v2")
     split = pd.read_csv(job.split)
     targets, rows = torch.tensor(split["target"]), np.flatnonzero(split["part"] == "train")
     network, optimizer = new_network(cell, recipe, 2, 32, torch.device("cpu"))
@@ -391,6 +393,53 @@ def test_a_finished_cell_is_kept_until_something_that_decides_it_changes(
     train_cell(changes[-1](job))
     assert "kept" in capsys.readouterr().err
     assert hashes(job.out) == whole
+
+
+def test_a_cell_of_before_is_kept_as_it_is(job: CellJob, capsys: pytest.CaptureFixture[str]) -> None:
+    """The processor's type was called `host`, which is a machine's name elsewhere; the history had no checksum."""
+    train_cell(job)
+    shutil.rmtree(kept_folder(job.work))
+    path = job.out / "cell.json"
+    record = json.loads(path.read_text())
+    assert "host" not in record
+    record["host"] = record.pop("cpu_type")
+    del record["history_sha256"]
+    path.write_text(json.dumps(record))
+    before = {name: (job.out / name).read_bytes() for name in CELL_FILES}
+    train_cell(job)
+    assert "kept" in capsys.readouterr().err
+    assert {name: (job.out / name).read_bytes() for name in CELL_FILES} == before
+
+
+@pytest.mark.parametrize("name", CELL_FILES)
+def test_what_a_crash_left_empty_is_neither_kept_nor_brought_out(
+    job: CellJob, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    train_cell(job)
+    identity = json.loads((job.out / "cell.json").read_text())["identity"]
+    whole = hashes(job.out)
+    (job.out / name).write_bytes(b"")
+    assert is_kept(job.out, job.work, identity)  # by its copy
+    bring_out(job.out, job.work, identity)
+    assert hashes(job.out) == whole
+    for folder in (job.out, kept_folder(job.work)):
+        (folder / name).write_bytes(b"")
+    assert not is_kept(job.out, job.work, identity)
+    with pytest.raises(NullcropError, match=rf"{name} is damaged or half-written"):
+        bring_out(job.out, job.work, identity)
+    assert (job.out / name).read_bytes() == b""
+    train_cell(job)
+    assert hashes(job.out) == whole
+
+
+def test_a_report_of_a_batch_that_is_cut_short_is_forgotten(job: CellJob, tmp_path: Path) -> None:
+    report = tmp_path / "batches" / "batch0.json"
+    report.parent.mkdir()
+    report.write_text("")
+    with pytest.raises(NullcropError, match=r"batch0\.json is empty or cut short; run again"):
+        collect_cell(job.cell, report, job.work, job.out)
+    forget_failures(report.parent)
+    assert not report.exists()
 
 
 def test_two_processes_may_train_the_same_cell_at_once(job: CellJob, tmp_path: Path) -> None:
@@ -523,6 +572,32 @@ def test_a_split_of_other_images_is_refused(job: CellJob, inputs: Path, tmp_path
 def test_without_a_gpu_a_cell_that_demands_one_says_so(job: CellJob) -> None:
     with pytest.raises(NullcropError, match="asks for a GPU, but torch sees none"):
         train_cell(replace(job, device="cuda"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_without_its_gpu_a_batch_fails_as_a_whole_and_each_cell_says_why(
+    job: CellJob, tmp_path: Path, in_flight: int
+) -> None:
+    jobs = [
+        replace(
+            job, cell=replace(job.cell, seed=seed), work=tmp_path / f"{seed}", device="auto", granted_gpus=1
+        )
+        for seed in range(3)
+    ]
+    with pytest.raises(NoGpuError, match="but torch sees none there"):
+        train_batch(jobs, tmp_path / "logs", tmp_path / "report.json", in_flight)
+    assert not (tmp_path / "report.json").exists()  # a report would be a batch that is done
+    for one in jobs:
+        assert "torch sees none" in (tmp_path / "logs" / f"{one.cell.path}.log").read_text()
+        assert read_state(one.work / HEARTBEAT)[0] == "failed"
+
+
+def test_a_granted_gpu_is_no_part_of_a_cells_identity(job: CellJob) -> None:
+    train_cell(job)
+    before = (job.out / "history.csv").read_bytes()  # with the epochs' durations
+    train_cell(replace(job, granted_gpus=1))
+    assert (job.out / "history.csv").read_bytes() == before
 
 
 @pytest.mark.cuda

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 
 from .conftest import REPOSITORY, TOY_PHANTOM, TOY_STUDY, Checkout
 
@@ -67,8 +67,8 @@ def extended(fresh: Callable[[], Checkout]) -> Checkout:
     return checkout
 
 
-def store(checkout: Checkout, view: str) -> View:
-    return View(checkout.folder / f"results/datasets/stripes/views/{view}.json")
+def store(checkout: Checkout, view: str) -> PackedView:
+    return PackedView(checkout.folder / f"results/datasets/stripes/views/{view}.json")
 
 
 def test_everything_asked_for_is_made_once(extended: Checkout) -> None:

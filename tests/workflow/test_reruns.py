@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from .conftest import TOY_CONFIG, TOY_PHANTOM, Checkout
+from nullcrop.config.cell import CELL_FILES
+
+from .conftest import TOY_CONFIG, TOY_PHANTOM, TOY_STUDY, Checkout
 
 CELL = Path("results/cells/one/printed/grouped/upper_left/lenet5/toy/seed0")
 
@@ -31,6 +34,68 @@ def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkou
     assert done.planned_cells() == {("one", "upper_left")}
     done.snakemake()
     assert done.predictions() == before
+
+
+@pytest.mark.parametrize("name", CELL_FILES)
+def test_a_cell_that_a_crash_left_empty_is_made_again(done: Checkout, name: str) -> None:
+    before = done.predictions()
+    path = done.folder / CELL / name
+    path.write_bytes(b"")
+    said = done.snakemake("--dry-run")
+    assert f"{CELL / name} is damaged or half-written" in said
+    assert path.read_bytes() == b""  # a dry run changes nothing
+    done.snakemake(str(CELL / "cell.json"))
+    assert done.predictions() == before
+    assert path.stat().st_size
+    assert "damaged" not in done.snakemake("--dry-run")
+
+
+def test_a_cell_that_is_damaged_in_its_copy_too_is_trained_again(done: Checkout) -> None:
+    before = done.predictions()
+    kept = done.folder / "results/.work/cells" / CELL.relative_to("results/cells").with_name("seed0.kept")
+    for folder in (kept, done.folder / CELL):
+        table = folder / "predictions.csv"
+        table.write_bytes(table.read_bytes()[: table.stat().st_size // 2])
+    done.snakemake(str(CELL / "cell.json"))
+    assert done.predictions() == before
+
+
+def test_a_batch_whose_copies_are_damaged_is_trained_again(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    checkout.write_config(cells_per_job=2)
+    cell = str(CELL / "cell.json")
+    checkout.snakemake(cell)
+    before = checkout.predictions()
+    kept = checkout.folder / "results/.work/cells" / CELL.relative_to("results/cells").with_name("seed0.kept")
+    for folder in (kept, checkout.folder / CELL):
+        (folder / "predictions.csv").write_bytes(b"")
+    said = checkout.snakemake(cell, fails=True)
+    assert "what was trained is damaged or gone" in said
+    assert "Traceback" not in said
+    checkout.snakemake(cell)
+    assert checkout.predictions() == before
+
+
+def test_baselines_are_fitted_on_a_further_view_that_a_study_names(fresh: Callable[[], Checkout]) -> None:
+    """Beside the network there; nothing that was planned without the view is planned otherwise with it."""
+    checkout = fresh()
+    checkout.write_study(datasets=["one"], baselines=["majority", "mean_rgb", "file_facts"])
+    without = checkout.plan()
+    checkout.write_study(
+        datasets=["one"],
+        baselines=["majority", "mean_rgb", "file_facts"],
+        views=["original", "upper_left", "forehead"],
+    )
+    further = Counter(["crop_further_view", "train_cell", "fit_further_baselines"])
+    assert checkout.plan() == without + further
+    folder = CELL.parents[3] / "forehead"
+    target = str(folder / "mean_rgb/baseline/seed0/predictions.csv")
+    checkout.snakemake(target)
+    answers = pd.read_csv(checkout.folder / target)
+    split = pd.read_csv(checkout.folder / "results/splits/one/printed/grouped/seed0.csv")
+    assert len(answers) == (split["part"] == "test").sum()
+    made = {path.name for path in (checkout.folder / folder).iterdir()}
+    assert made == {"mean_rgb", "color_histogram", "raw_pixels"}
 
 
 def test_touching_every_source_file_reruns_nothing(done: Checkout) -> None:
@@ -84,6 +149,16 @@ def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> 
     done.write_config(verdict={"level": 0.01})
     assert done.plan()["compute_metrics"] == 2
     assert "train_cell" not in done.plan()
+
+
+def test_how_originals_are_stored_concerns_no_full_store(done: Checkout) -> None:
+    after = Counter(["resolve_config", "write_report", "all"])
+    done.write_config(originals="full")
+    assert done.plan() == after
+    recipes = {**TOY_CONFIG["recipes"], "larger": {"weights": "random", "input_size": 40}}  # type: ignore[dict-item]
+    done.write_config(recipes=recipes, studies={"toy": {**TOY_STUDY, "recipes": ["toy", "larger"]}})
+    plan = done.plan()
+    assert (plan["crop_views"], plan["train_cell"]) == (0, 4)
 
 
 def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> None:

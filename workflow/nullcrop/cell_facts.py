@@ -1,12 +1,14 @@
 """How far a planned cell is, from its files alone."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.models import Paths, Project
-from nullcrop.files import read_json
+from nullcrop.config.recipe import is_same_recipe
+from nullcrop.errors import NullcropError
+from nullcrop.finished import whole_record
 from nullcrop.heartbeat import HEARTBEAT, read_state
 from nullcrop.training.cells import kept_folder
 
@@ -29,13 +31,13 @@ class CellFacts:
     finished: float | None = None
     """When it was finished, in seconds since the epoch."""
     words: str = ""
-    """Where it runs, why it failed or cannot be read, or the last line of a stopped cell's log."""
+    """Where it runs, why it failed, which of its files is damaged, or the last line of a stopped cell's log."""
 
 
 def cell_facts(project: Project, cell: Cell) -> CellFacts:
-    """How far ``cell`` is: done when its cell.json is whole and its recipe is the config's.
+    """How far ``cell`` is: done when its files are whole and its recipe decides what the config's does.
 
-    Of the others those with a working folder have begun: they run while their heartbeat is fresh, have
+    A cell whose files a crash left empty or cut short is damaged. Of the others those with a working folder have begun: they run while their heartbeat is fresh, have
     failed when it holds an error, and else were stopped or killed and go on at their last epoch.
     """
     paths = project.config.paths
@@ -43,15 +45,20 @@ def cell_facts(project: Project, cell: Cell) -> CellFacts:
     places: list[tuple[State, Path]] = [("done", Path(paths.results, "cells", cell.path))]
     if project.config.cells_per_job > 1 and not cell.is_baseline:
         places.append(("trained", kept_folder(work)))
+    damage = ""
     for state, folder in places:
-        path = folder / "cell.json"
         try:
-            record = read_json(path)
-            if record["recipe"] == asdict(project.config.recipe_of(cell.recipe)):
-                return CellFacts(cell, state, record, path.stat().st_mtime)
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # not there, or not whole: not done
-    return _unfinished(cell, work, paths)
+            record = whole_record(folder)
+            if is_same_recipe(record["recipe"], project.config.recipe_of(cell.recipe)):
+                return CellFacts(cell, state, record, (folder / "cell.json").stat().st_mtime)
+        except NullcropError as error:
+            damage = damage or str(error)
+        except (OSError, KeyError, TypeError):
+            continue  # not there, or no record of a cell: not done
+    unfinished = _unfinished(cell, work, paths)
+    if damage and unfinished.state == "missing":
+        return CellFacts(cell, "damaged", words=damage)
+    return unfinished
 
 
 def made_otherwise(facts: CellFacts, demanded: str | None) -> bool:

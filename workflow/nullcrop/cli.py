@@ -87,16 +87,29 @@ def crop_views(options: argparse.Namespace) -> None:
     samples = read_samples(options.samples)
     width, height = options.crop
     masks = Masks.model_validate_json(options.masks) if options.masks else None
-    write_store(samples, options.out, options.views, width, height, options.threads, masks)
+    sides = None if options.sides is None else {asked: _side(asked) for asked in options.sides}
+    write_store(samples, options.out, options.views, width, height, options.threads, sides, masks)
+
+
+def _side(asked: str) -> int:
+    """An input side in pixels: a number, or the own one of a network of timm."""
+    if asked.isdecimal():
+        return int(asked)
+    with uncollected("torch"):
+        from nullcrop.training.architectures import input_size
+
+    return input_size(asked, None)
 
 
 def find_duplicates(options: argparse.Namespace) -> None:
     """Hash a dataset's images and list exact and near duplicates."""
     from nullcrop.datasets.samples import read_samples
     from nullcrop.images.duplicates import write_duplicates
-    from nullcrop.images.store import View
+    from nullcrop.images.store import PackedView
 
-    found = write_duplicates(read_samples(options.samples), View(options.view), options.out, options.threads)
+    found = write_duplicates(
+        read_samples(options.samples), PackedView(options.view), options.out, options.threads
+    )
     exact = int((found["kind"] == "exact").sum())
     say(
         f"{found['cluster'].nunique()} clusters: {exact} images with copies, {len(found) - exact} near duplicates"
@@ -163,6 +176,7 @@ def train_cell(options: argparse.Namespace) -> None:
             weights=options.weights,
             device=options.device,
             engine=options.engine,
+            granted_gpus=options.granted_gpus,
             numerics=options.numerics,
             threads=options.threads,
             out=options.out,
@@ -186,6 +200,7 @@ def train_batch(options: argparse.Namespace) -> None:
             weights=options.weights,
             device=options.device,
             engine=options.engine,
+            granted_gpus=options.granted_gpus,
             numerics=options.numerics,
             threads=options.threads,
             out=options.finished / cell.path,
@@ -468,7 +483,11 @@ def _parser() -> argparse.ArgumentParser:
     command("generate-images", generate_images, "--definition", "--out")
     command("fetch-archive", fetch_archive, "--definition", "--out")
     command("list-samples", list_samples, "--dataset", "--definition", "--archive", "--out", "--threads")
-    command("crop-views", crop_views, "--samples", "--out", "--views", "--crop", "--masks", "--threads")
+    command(
+        "crop-views",
+        crop_views,
+        *("--samples", "--out", "--views", "--crop", "--sides", "--masks", "--threads"),
+    )
     command("find-duplicates", find_duplicates, "--samples", "--view", "--out", "--threads")
     command(
         "compare-datasets", compare_datasets, "--folders", "--view-files", "--out", "--pairs", "--threads"
@@ -498,6 +517,7 @@ def _parser() -> argparse.ArgumentParser:
             "--recipe",
             "--device",
             "--engine",
+            "--granted-gpus",
             "--numerics",
             "--threads",
             "--out",
@@ -515,6 +535,7 @@ def _parser() -> argparse.ArgumentParser:
             "--recipe",
             "--device",
             "--engine",
+            "--granted-gpus",
             "--numerics",
             "--threads",
             "--in-flight",
@@ -652,6 +673,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "--finished": _needed("folder of all finished cells", type=Path),
     "--folders": _needed("folders of results of one dataset each", type=Path, nargs="+"),
+    "--granted-gpus": {
+        "default": 0,
+        "type": int,
+        "help": "GPUs that were granted to the job; above 0 it trains on no CPU unless --device is cpu (0)",
+    },
     "--in-flight": {"default": 1, "type": _positive, "help": "cells that take turns on the device (1)"},
     "--labels": _needed("label rule"),
     "--level": _needed("nominal error rate of a family of cells", type=float),
@@ -679,6 +705,12 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--revision": _needed("the commit"),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
+    "--sides": {
+        "default": None,
+        "nargs": "*",
+        "help": "store much larger originals as networks of these input sides take them (pixels, or timm:NAME); none "
+        "named, for no network; left out: at full size",
+    },
     "--split": _needed("CSV of the split", type=Path),
     "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and their checksums."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+"""What a file system answers that cannot flush a folder."""
+
 
 @contextmanager
 def written_whole(path: Path | str) -> Iterator[Path]:
@@ -17,6 +21,9 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     The temporary name is unique, so that two processes may write the same file at once: the
     later rename wins and a reader never sees half a file. It keeps the suffix, because NumPy
     and Matplotlib choose the format by it. When the block raises, nothing is left behind.
+
+    The file is flushed to the disk before it is renamed, and its folder afterwards: else a node that
+    crashes may leave an empty file of the right name, or the last of several files without the first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,13 +33,34 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     aside.touch(mode=0o666, exist_ok=False)
     try:
         yield aside
+        _flush(aside)
         os.replace(aside, path)
+        _flush(path.parent)
     except OSError as error:
         # By itself a write onto a full disk names no file.
         error.filename = error.filename or str(path)
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    # Read-only: the owner may have taken the right to write away.
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        if path.is_dir():
+            return  # names may be written into it, but not listed
+        raise
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems flush no folder; what they lose in a crash is beyond us.
+        if not (path.is_dir() and error.errno in NO_FLUSH):
+            raise
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path | str, content: Any) -> None:

@@ -31,10 +31,11 @@ BAR_WIDTH = 6
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
-NAMED: tuple[State, ...] = ("running", "failed", "stopped")
-"""States of which each cell is named below the table."""
+SHOWN: tuple[State, ...] = ("running", "failed", "stopped", "missing")
+"""Columns of the table; what is damaged counts as missing."""
 
-SHOWN: tuple[State, ...] = (*NAMED, "missing")
+NAMED: tuple[State, ...] = ("running", "failed", "stopped", "damaged")
+"""States of which each cell is named below the table."""
 
 LEAKS = {
     "exact": "exact_clusters",
@@ -52,7 +53,7 @@ SEEN = {"test images seen": "near_test_images", "groups seen": "group_test_image
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
     """Print a table for each study (or one): cells done, running, failed, stopped and missing, time spent.
 
-    Below the table cells that run, have failed or were stopped are named, with what
+    Below the table cells that run, have failed, were stopped or are damaged are named, with what
     :func:`~nullcrop.cell_facts.cell_facts` says of them, those made under another arithmetic than
     the study demands, and the time left; in the end what the finished cells took of each kind of hardware,
     and what leaks. Works on half-finished results.
@@ -178,7 +179,7 @@ def _share(counts: "pd.Series[int]", images: "pd.Series[int]") -> str:
 
 def _row(label: str, cells: list[CellFacts]) -> list[str | ProgressBar]:
     seconds = [float(one.record["seconds"]) for one in cells if one.state in FINISHED]
-    count = Counter(one.state for one in cells)
+    count: Counter[State] = Counter("missing" if one.state == "damaged" else one.state for one in cells)
     return [
         label,
         ProgressBar(total=len(cells), completed=len(seconds), width=BAR_WIDTH),

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
+from nullcrop.finished import is_whole
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.tables import metrics_of_cells, read_cells, read_metrics
@@ -56,7 +56,7 @@ def _verdicts(project: Project, grid: Grid, study: str, dataset: str) -> pd.Data
         if verdicts["planned"].sum() == crops:
             return verdicts
     thresholds = project.config.verdict
-    done = [cell for cell in planned if _is_done(results, cell)]
+    done = [cell for cell in planned if is_whole(results / "cells" / cell.path)]
     if not done:
         return pd.DataFrame()
     cells = read_cells([results / "cells" / cell.path for cell in done])
@@ -70,10 +70,6 @@ def _verdicts(project: Project, grid: Grid, study: str, dataset: str) -> pd.Data
         definition.group_word,
         thresholds,
     )
-
-
-def _is_done(results: Path, cell: Cell) -> bool:
-    return (results / "cells" / cell.path / "cell.json").is_file()
 
 
 def _table(title: str, verdicts: pd.DataFrame) -> Table:

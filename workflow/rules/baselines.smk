@@ -34,7 +34,7 @@ rule fit_baselines:
     params:
         recipe=json.dumps(asdict(BaselineRecipe())),
         views=lambda wildcards, input: str(Path(input.views[0]).parent),
-        cells=subpath(output[0], ancestor=8),
+        cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
         work=f"{WORK}/cells",
     message:
         "fitting the baselines of {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
@@ -57,9 +57,8 @@ rule fit_further_baselines:
             "{folder}/{cell}/{name}",
             folder=f"{RESULTS}/cells",
             cell=[
-                f"{{dataset}}/{{labels}}/{{split}}/{{view}}/{name}/baseline/seed{{seed}}"
-                for name, baseline in BASELINES.items()
-                if baseline.always and baseline.sees == "pixels"
+                cell.path
+                for cell in baseline_cells("{dataset}", "{labels}", "{split}", "{seed}", ["{view}"])
             ],
             name=CELL_FILES,
         ),
@@ -82,7 +81,7 @@ rule fit_further_baselines:
     params:
         recipe=json.dumps(asdict(BaselineRecipe())),
         views=subpath(input.views, parent=True),
-        cells=cells_folder,
+        cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
         work=f"{WORK}/cells",
     message:
         "fitting the baselines of {wildcards.dataset} on {wildcards.view}: {wildcards.split}, seed {wildcards.seed}"
@@ -125,7 +124,7 @@ rule fit_named_baseline:
     params:
         recipe=json.dumps(asdict(BaselineRecipe())),
         views=subpath(input.views, parent=True),
-        cells=cells_folder,
+        cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
         work=f"{WORK}/cells",
     message:
         "fitting {wildcards.architecture} to {wildcards.dataset} on {wildcards.view}: {wildcards.split}, seed {wildcards.seed}"

@@ -36,6 +36,7 @@ rule train_batch:
         demand=lambda wildcards, input: demand_of(cells_of_batch(wildcards)),
         # Takes `input` too: however many take turns, the cells are the same.
         in_flight=lambda wildcards, input: CONFIG.in_flight,
+        granted=granted_of,
         batch=BATCH,
         finished=f"{RESULTS}/cells",
         logs=f"{RESULTS}/logs/train_cell",
@@ -44,7 +45,7 @@ rule train_batch:
         "training the cells of {params.batch}"
     shell:
         "python -m nullcrop train-batch --batch {params.cells:q} --view-files {input.view:q} --splits {input.split:q} "
-        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.demand:q} "
+        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.granted:q} {params.demand:q} "
         "--threads {threads} --in-flight {params.in_flight} --finished {params.finished:q} --logs {params.logs:q} --out {output:q} "
         "--work {params.work:q} > {log:q} 2>&1"
 

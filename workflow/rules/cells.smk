@@ -25,11 +25,12 @@ rule train_cell:
         weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
         # Takes `input`, so that a new demand trains nothing again; `status` names what differs from it.
         demand=lambda wildcards, input: demand_of([cell_of(wildcards)]),
+        granted=granted_of,
         out=subpath(output[0], parent=True),
         work=f"{WORK}/cells/{CELL}",
     message:
         "training {params.cell}"
     shell:
         "python -m nullcrop train-cell --cell {params.cell:q} --view {input.view:q} --split {input.split:q} "
-        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.demand:q} "
+        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.granted:q} {params.demand:q} "
         "--threads {threads} --out {params.out:q} --work {params.work:q} > {log:q} 2>&1"

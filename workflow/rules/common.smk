@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from nullcrop.config import resources
 from nullcrop.config.calibration import batches
-from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells, fold_cells
+from nullcrop.config.cell import CELL_COLUMNS, CELL_FILES, Cell, baseline_cells, fold_cells
 from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, tables_of_figure
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
@@ -22,6 +22,9 @@ from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_envi
 from nullcrop.config.sources import SOURCES
 from nullcrop.config.views import VIEWS, view_of, view_pattern, views_made_always
 from nullcrop.errors import NullcropError
+from nullcrop.finished import damage
+from nullcrop.packing import packed_sides
+from snakemake.persistence import PersistenceBase
 
 try:
     PROJECT = Project(config, ", ".join(map(str, workflow.configfiles)))
@@ -41,13 +44,35 @@ WORK = CONFIG.paths.work
 ENVIRONMENT = "../../envs/nullcrop.yaml"
 # One param of the rules; with the plain engine it reads as it did before there was a choice, so that nothing is trained again.
 NUMERICS = CONFIG.device if CONFIG.engine == "plain" else f"{CONFIG.device} --engine {CONFIG.engine}"
+# Read before any job deletes what it will write again, so that a job on a node is told what was planned.
+PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
 BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
+# Folders from a cell's file up to where all cells lie: one a coordinate, and that one.
+ABOVE_A_CELLS_FILE = len(CELL_COLUMNS) + 1
 BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"
 
 
 # For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
 container: str(Path(workflow.basedir, "envs", "nullcrop.sif"))
+
+
+# Snakemake takes a file that is there for done, unless it knows that a job was killed while it wrote it. To these
+# "incomplete" files are added finished cells that a crash left empty or cut short, so that --rerun-incomplete, which
+# profiles/default sets, makes them again.
+def with_damaged_cells(incomplete):
+    async def found(persistence, job):
+        files = await incomplete(persistence, job)
+        for path in job.output:
+            if Path(path).name == "cell.json" and (words := damage(Path(path).parent)):
+                print(f"nullcrop: {words}", file=sys.stderr)
+                files.append(path)
+        return files
+
+    return found
+
+
+PersistenceBase.incomplete = with_damaged_cells(PersistenceBase.incomplete)
 
 
 # The package is found by path. With --sdm conda `python` is the environment's; without, the one
@@ -174,6 +199,15 @@ def demand_of(cells):
     return ["--numerics", *demanded] if demanded else []
 
 
+def granted_of(wildcards, input, resources):
+    """The flag for the GPUs that were counted for a job: by `--resources gpu=N`, or by the executor that sent it to its node.
+
+    A job may ask for one where nobody counts, as on a laptop. Takes `input`, so that it trains nothing again.
+    """
+    counted = workflow.remote_exec or "gpu" in workflow.global_resources
+    return ["--granted-gpus", resources.gpu] if counted and resources.gpu else []
+
+
 def seconds_of(cell):
     recipe, definition = CONFIG.all_recipes[cell.recipe], PROJECT.definition(cell.dataset)
     return resources.training_seconds(cell, recipe, definition, CONFIG.device)
@@ -203,11 +237,6 @@ def results_folder(wildcards):
     return RESULTS
 
 
-def cells_folder(wildcards):
-    """Below which a job writes its cells; a function, as above."""
-    return f"{RESULTS}/cells"
-
-
 def field_of(wildcards):
     return PROJECT.definition(wildcards.dataset).field
 
@@ -217,12 +246,12 @@ def crop_of(wildcards):
     return f"{size.width}x{size.height}"
 
 
-def masks_of(wildcards):
-    """The flag that says where masks are, of a view that asks for them."""
+def cutting_of(wildcards):
+    """Crop size and, of a view that asks for masks, where these are; one param, which else reads as it always did."""
     masks = PROJECT.definition(wildcards.dataset).masks
     if masks is None or not view_of(wildcards.view).masked:
-        return []
-    return ["--masks", masks.model_dump_json(exclude_defaults=True)]
+        return crop_of(wildcards)
+    return [crop_of(wildcards), "--masks", masks.model_dump_json(exclude_defaults=True)]
 
 
 def mask_folders(wildcards):
@@ -234,6 +263,12 @@ def mask_folders(wildcards):
     if Path(masks.path).resolve().is_relative_to(Path(RESOURCES, "archives").resolve()):
         return []
     return [folder for folder, _, _ in os.walk(masks.path)]
+
+
+def packing_of(wildcards):
+    """Crop size and, unless originals are stored at full size, their sides; one param, which then reads as it always did."""
+    sides = PACKED_SIDES[wildcards.dataset]
+    return crop_of(wildcards) if sides is None else " ".join([crop_of(wildcards), "--sides", *sides])
 
 
 def words_of(wildcards):

@@ -38,8 +38,8 @@ rule fetch_checkpoint:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(60),
     params:
         repository=lambda wildcards: CONFIG.weights[wildcards.architecture].repository,
         revision=lambda wildcards: CONFIG.weights[wildcards.architecture].revision,

@@ -24,7 +24,7 @@ rule crop_views:
     params:
         folder=subpath(output[0], parent=True),
         views=" ".join(views_made_always()),
-        crop=crop_of,
+        crop=packing_of,
     message:
         "cropping and packing the views of {wildcards.dataset}"
     shell:
@@ -50,14 +50,13 @@ rule crop_further_view:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),
-        crop=crop_of,
-        masks=masks_of,
+        crop=cutting_of,
     message:
         "cutting and packing the view {wildcards.view} of {wildcards.dataset}"
     shell:
         "python -m nullcrop crop-views --samples {input.samples:q} --out {params.folder:q} --views {wildcards.view} "
-        "--crop {params.crop} {params.masks:q} --threads {threads} > {log:q} 2>&1"
+        "--crop {params.crop:q} --threads {threads} > {log:q} 2>&1"

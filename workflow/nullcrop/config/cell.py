@@ -10,7 +10,7 @@ from typing import Any
 
 from nullcrop.config.names import BASELINE_RECIPE
 from nullcrop.config.readers import BASELINES, sees_pixels
-from nullcrop.config.views import views_in_order, views_made_always
+from nullcrop.config.views import views_made_always
 
 CELL_FILES = ("predictions.csv", "history.csv", "cell.json")
 """What a finished cell holds; `cell.json` is written last."""
@@ -54,21 +54,20 @@ def baseline_cells(
     views: Iterable[str] | None = None,
     baselines: Collection[str] | None = None,
 ) -> list[Cell]:
-    """The cells of ``baselines`` on ``views`` of one test set; a baseline that sees no pixel stands at
-    `original`.
+    """The cells of ``baselines`` on ``views`` of one test set, those that see no pixel at the view `original`.
 
-    Without ``views`` and ``baselines`` those that every test set has: they are fitted together, because
-    starting a process takes longer than fitting them.
+    Without ``views`` and ``baselines`` those that every test set has. They are fitted together, because starting a
+    process takes longer than fitting them: those on the six views that every dataset has in one job, those on a further
+    view, where a study names it, in another.
     """
-    seen = set(views_made_always() if views is None else views)
     fitted = [
         name for name in BASELINES if (BASELINES[name].always if baselines is None else name in baselines)
     ]
     return [
         Cell(dataset, labels, split, view, name, BASELINE_RECIPE, seed)
-        for view in views_in_order({"original", *seen})
+        for view in (views_made_always() if views is None else views)
         for name in fitted
-        if (view in seen if sees_pixels(name) else view == "original")
+        if view == "original" or sees_pixels(name)
     ]
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args
 
 import pydantic
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, field_validator, model_validator
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from nullcrop.config.names import PUBLISHED
 from nullcrop.config.names import Field as FieldKind
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
-from nullcrop.config.yaml_files import Model, Name, PathText, explain, read_yaml
+from nullcrop.config.yaml_files import LateType, Model, Name, PathText, explain, read_yaml
 from nullcrop.errors import NullcropError, listed
 
 
@@ -282,12 +281,13 @@ class PcamSource(SourceModel):
         return files
 
 
-class _AnySource:
+class _AnySource(LateType):
     """The model of every registered source, told apart by its kind."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def type(self) -> Any:
+        """A union of the models."""
         models = tuple(implementation(record.model) for record in SOURCES.values())
-        return handler.generate_schema(Annotated[Union[models], Field(discriminator="kind")])  # noqa: UP007
+        return Annotated[Union[models], Field(discriminator="kind")]  # noqa: UP007
 
 
 def _names_image(pattern: str) -> str:
@@ -465,7 +465,7 @@ def read_definition(path: Path | str) -> Definition:
     try:
         return Definition.model_validate(content)
     except pydantic.ValidationError as error:
-        raise NullcropError(explain(error, path)) from None
+        raise NullcropError(explain(error, path, Definition)) from None
 
 
 _KNOWN = list(SOURCES)

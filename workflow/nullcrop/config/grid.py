@@ -18,9 +18,9 @@ from nullcrop.config.names import (
     shuffled_split,
     split_name,
 )
-from nullcrop.config.readers import NETWORKS, architectures
+from nullcrop.config.readers import NETWORKS, architectures, input_side_of, reads_full_images, sees_pixels
 from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
-from nullcrop.config.views import view_names, view_of, views_made_always
+from nullcrop.config.views import view_names, view_of, views_in_order, views_made_always
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 
@@ -78,14 +78,15 @@ class Grid:
                     for split in part.splits or []
                 ]
                 seeds = self.project.config.seeds or part.seeds or []
+                # What sees no pixel stands at `original`, whether or not networks are trained on it.
+                fitted_on = views_in_order(["original", *(part.views or [])])
                 axes = (rules, splits, part.views, part.architectures, part.recipes, seeds)
                 cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
                 cells.update(
                     (cell, None)
                     for labels, split, seed in product(rules, splits, seeds)
-                    for cell in baseline_cells(
-                        dataset, labels, split, seed, part.views or [], part.baselines or []
-                    )
+                    for cell in baseline_cells(dataset, labels, split, seed, fitted_on, part.baselines or [])
+                    if cell.view in (part.views or []) or not sees_pixels(cell.architecture)
                 )
         return list(cells)
 
@@ -181,6 +182,26 @@ class Grid:
             )
         return inputs
 
+    def input_sides(self, dataset: str) -> list[str]:
+        """Input sides in pixels of the networks that are trained on the whole images of ``dataset``, in order.
+
+        A network of timm whose recipe names no side stands for its own: timm alone knows it.
+        """
+        sides = set()
+        for cell in self.all_cells:
+            if cell.dataset == dataset and cell.view == "original" and not cell.is_baseline:
+                named = self.project.config.all_recipes[cell.recipe].input_size
+                own = input_side_of(cell.architecture) if cell.architecture in NETWORKS else None
+                sides.add(str(named or own or cell.architecture))
+        return sorted(sides)
+
+    def needs_full_originals(self, dataset: str) -> bool:
+        """Whether a baseline of ``dataset`` reads whole images at full size."""
+        return any(
+            cell.dataset == dataset and cell.view == "original" and reads_full_images(cell.architecture)
+            for cell in self.all_cells
+        )
+
     def batch_path(self, cell: Cell) -> str:
         """The batch in which ``cell`` is trained: `cells_per_job` cells, fewer where they are long ones."""
         kind = (cell.dataset, cell.architecture, cell.recipe)
@@ -226,7 +247,7 @@ class Grid:
                     shown = [f"/{figure}.png" for figure in figures_of("dataset") if FIGURES[figure].in_page]
                     inputs += [path for path in figures if path.endswith(tuple(shown))]
                     inputs.append(f"{results}/datasets/{name}/dataset.json")
-        if set(PUBLISHED) & set(self.values("dataset") if dataset is None else [dataset]):
+        if {*PUBLISHED, *EARLIER} & set(self.values("dataset") if dataset is None else [dataset]):
             inputs.append(f"{results}/discrepancies.csv")
         return list(dict.fromkeys(inputs))
 
@@ -235,7 +256,7 @@ class Grid:
 
         Cells are named beside the figures they end in: Snakemake does not miss a deleted file
         that nothing still to be made needs. Duplicates between datasets need two of them; the
-        published study's discrepancies are of interest where one of its datasets is.
+        published discrepancies are of interest where a dataset of one of the two papers is.
         """
         results = self.project.config.paths.results
         made = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
@@ -260,7 +281,7 @@ class Grid:
             made.append(f"{results}/duplicates.csv")
         published = [dataset for dataset in PUBLISHED if dataset in datasets]
         made += [f"{results}/datasets/{dataset}/discrepancies.csv" for dataset in published]
-        if published:
+        if {*PUBLISHED, *EARLIER} & set(datasets):
             made.append(f"{results}/discrepancies.csv")
         return [*made, f"{results}/report/index.html"]
 

@@ -16,7 +16,7 @@ from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.registry import load_extensions
 from nullcrop.config.views import view_names, views_made_always
-from nullcrop.config.yaml_files import Model, Name, PathText, explain, meant, read_yaml
+from nullcrop.config.yaml_files import Model, Name, PathText, explain, matching, meant, read_yaml
 from nullcrop.errors import NullcropError
 
 
@@ -148,13 +148,20 @@ class Study(Model):
 class Checkpoint(Model):
     """Published weights of a network of timm: one file of a Hugging Face repository, at one revision."""
 
-    repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    repository: Annotated[str, matching(r"^[\w.-]+/[\w.-]+$", "must be owner/name, as on huggingface.co")]
     """Owner and name on huggingface.co, such as timm/resnet18.a1_in1k."""
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    revision: Annotated[
+        str,
+        matching(
+            r"^[0-9a-f]{40}$", "must be a commit: 40 hexadecimal digits in lower case, no branch or tag"
+        ),
+    ]
     """The commit, as the repository's page shows it; a branch is none, because it moves."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, matching(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case")]
     """SHA-256 of the file, as its page shows it."""
-    file: Annotated[str, Field(pattern=r"^[\w.-]+$")] = "model.safetensors"
+    file: Annotated[str, matching(r"^[\w.-]+$", "must be the name of a file, without folders")] = (
+        "model.safetensors"
+    )
     """The file."""
 
 
@@ -217,8 +224,10 @@ class Config(Model):
     """In place of every study's own seeds, usually on the command line: `seeds=[0,1,2,3,4]` repeats each cell five times."""
     crop: CropSize = CropSize()
     """Size of the five crops, of datasets whose definition names none."""
+    originals: Literal["full", "input"] = "input"
+    """How the store keeps whole images. `input`: images much larger than what the networks of the studies take are stored as these take them, at each input side that a recipe or architecture asks for; smaller ones as they are. `full`: all as they are. Results are the same."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`cuda` refuses to train without a GPU; `auto` takes one where there is one."""
+    """`cuda` refuses to train without a GPU; `auto` takes one where there is one, and refuses too in a job that was granted one."""
     engine: Literal[*ENGINES] = "plain"  # type: ignore[valid-type]
     """How training steps are run. `captured_fp32` and `captured_bf16` keep the pixels on the GPU and replay one recorded step; without a GPU that can do so the plain loop trains. Part of the numerics' name, so another engine trains anew."""
     cells_per_job: Annotated[int, Field(ge=1)] = 1
@@ -253,6 +262,7 @@ class Config(Model):
             raise ValueError("studies: name at least one")
         if self.calibration is not None:
             self._check_calibration(self.calibration.recipe)
+        self._check_pins()
         for name, study in self.studies.items():
             for part in study.cross_products():
                 for recipe in part.recipes or []:
@@ -261,6 +271,15 @@ class Config(Model):
                             f"studies.{name}.recipes: unknown recipe '{recipe}', {meant(recipe, self.all_recipes)}"
                         )
         return self
+
+    def _check_pins(self) -> None:
+        parts = [part for study in self.studies.values() for part in study.cross_products()]
+        networks = {name for part in parts for name in part.architectures or [] if name not in NETWORKS}
+        for name in self.weights:
+            if name not in networks:
+                raise ValueError(
+                    f"weights: no study names a network of timm '{name}', {meant(name, sorted(networks))}"
+                )
 
     def _check_calibration(self, recipe: str) -> None:
         if recipe not in self.all_recipes:
@@ -299,7 +318,7 @@ class Project:
             load_extensions(_Extensions.model_validate(content).extensions)
             self.config = Config.model_validate(content)
         except pydantic.ValidationError as error:
-            raise NullcropError(explain(error, where)) from None
+            raise NullcropError(explain(error, where, Config)) from None
         self.definition_paths = find_definitions(self.config.definitions)
         self._definitions: dict[str, Definition] = {}
         for name in self.config.datasets or []:

@@ -63,6 +63,13 @@ class Network:
     requests."""
 
 
+Part = Literal["image", "square", "levels"]
+"""What a baseline is given of an image: all of it (uint8, height × width × 3); the image resized to the side that
+BaselineRecipe names (uint8, side × side × 3); or how many pixels have each level, by channel (uint32, 3 × 256).
+
+Large originals are stored whole only where a baseline reads all of them."""
+
+
 @dataclass(frozen=True)
 class Baseline:
     """What is reached without a network: a logistic regression on features."""
@@ -75,11 +82,11 @@ class Baseline:
     sees: Literal["nothing", "file", "pixels"]
     """`pixels`: those of a view. What sees none is the same for every view and stands once, at `original`."""
     features: str | None = None
-    """`module:function` from what it sees to numbers: of `pixels` from one image (uint8, height × width × 3)
-    to one dimension of a fixed length; of `file` from samples.csv as a table to a table of numbers, a row an
+    """`module:function` from what it sees to numbers: of `pixels` from what it ``reads`` of one image to one
+    dimension of a fixed length; of `file` from samples.csv as a table to a table of numbers, a row an
     image."""
-    resized: bool = False
-    """Whether each image is resized to the side that BaselineRecipe names before it is looked at."""
+    reads: Part = "image"
+    """What it is given of each image, where it sees pixels."""
     always: bool = False
     """Whether it is fitted for every test set that has baselines, at the views that every dataset has; else
     where a study names it."""
@@ -218,6 +225,7 @@ BASELINES.register(
         about="the mean of each channel",
         sees="pixels",
         features="nullcrop.training.baselines:mean_rgb",
+        reads="levels",
         always=True,
     )
 )
@@ -229,6 +237,7 @@ BASELINES.register(
         about="the histograms of the three channels",
         sees="pixels",
         features="nullcrop.training.baselines:color_histogram",
+        reads="levels",
         always=True,
     )
 )
@@ -240,7 +249,7 @@ BASELINES.register(
         about="the 20×20 pixels (larger views are resized)",
         sees="pixels",
         features="nullcrop.training.baselines:raw_pixels",
-        resized=True,
+        reads="square",
         always=True,
     )
 )
@@ -307,6 +316,12 @@ def sees_pixels(architecture: str) -> bool:
     """Whether ``architecture`` sees the pixels of a view; what sees none counts once, at the view
     `original`."""
     return architecture not in BASELINES or BASELINES[architecture].sees == "pixels"
+
+
+def reads_full_images(architecture: str) -> bool:
+    """Whether ``architecture`` is a baseline that sees images at their full size."""
+    baseline = BASELINES.get(architecture)
+    return baseline is not None and baseline.sees == "pixels" and baseline.reads == "image"
 
 
 def without_pixels() -> list[str]:

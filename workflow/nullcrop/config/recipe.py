@@ -1,7 +1,8 @@
 """How a network is trained. Plain Python: the training package reads it where nothing else is installed."""
 
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 
@@ -99,6 +100,14 @@ class BaselineRecipe:
     """Bins of the grey levels 0 to 255 in each channel's histogram."""
     pixels_side: int = 20
     """Side in pixels to which a view is resized before its pixels are features."""
+
+
+def is_same_recipe(recorded: Mapping[str, Any], recipe: Recipe | BaselineRecipe) -> bool:
+    """Whether the ``recipe`` in a finished cell's cell.json is this one.
+
+    A key that it lacks was added since the cell was made, and stood at its default.
+    """
+    return {**{field.name: field.default for field in fields(recipe)}, **recorded} == asdict(recipe)
 
 
 BUILT_IN = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nullcrop.config.figures import FIGURES
-from nullcrop.config.readers import BASELINES, NETWORKS
+from nullcrop.config.readers import BASELINES, NETWORKS, Baseline
 from nullcrop.config.sources import SOURCES
 from nullcrop.config.views import VIEWS
 from nullcrop.files import written_whole
@@ -57,7 +57,7 @@ def page() -> str:
             _section(
                 "Baselines",
                 ["baseline", "name", "what it is fitted to", "sees"],
-                [[f"`{name}`", one.label, one.about, one.sees] for name, one in BASELINES.items()],
+                [[f"`{name}`", one.label, one.about, _seen(one)] for name, one in BASELINES.items()],
             ),
             _section(
                 "Figures",
@@ -91,6 +91,11 @@ def write_page(out: Path) -> None:
 def _section(heading: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return f"## {heading}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _seen(baseline: Baseline) -> str:
+    of = {"image": "all", "square": "resized to 20×20", "levels": "counts of their levels"}
+    return baseline.sees + (f": {of[baseline.reads]}" if baseline.sees == "pixels" else "")
 
 
 def _fields(fields: Sequence[str]) -> str:

@@ -1,23 +1,39 @@
 """What every YAML model shares: strictness, names, and messages a user understands."""
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema
 
 from nullcrop.errors import NullcropError
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+RULES: dict[str, str] = {}
+"""What each pattern asks for, in words."""
+
+
+def matching(pattern: str, rule: str) -> StringConstraints:
+    """The constraint that a text matches ``pattern``; ``rule`` says so in words, as `must be …`."""
+    RULES[pattern] = rule
+    return StringConstraints(pattern=pattern)
+
+
+Name = Annotated[
+    str,
+    matching(
+        r"^[a-z0-9][a-z0-9_]*$", "must be lower-case letters, digits and underscores, no underscore first"
+    ),
+]
 """A name that stands in paths: lower-case letters, digits and underscores."""
 
-
-NO_BRACES = r"^[^{}]*$"
-
-PathText = Annotated[str, StringConstraints(min_length=1, pattern=NO_BRACES)]
+PathText = Annotated[str, StringConstraints(min_length=1), matching(r"^[^{}]*$", "must not contain braces")]
 """A path in a config; braces would be taken for wildcards."""
 
 
@@ -25,6 +41,17 @@ class Model(BaseModel):
     """A part of a YAML file: unknown keys are errors, docstrings become schema descriptions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class LateType:
+    """Annotates a field whose type is made of what is registered when a file is read."""
+
+    def type(self) -> Any:
+        """The type as it is now."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(self.type())
 
 
 def read_yaml(path: Path | str) -> Any:
@@ -39,26 +66,28 @@ def read_yaml(path: Path | str) -> Any:
         raise NullcropError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def explain(error: pydantic.ValidationError, where: Path | str) -> str:
-    """A validation error in one line a mistake: the key, what is wrong, what was meant."""
+def explain(error: pydantic.ValidationError, where: Path | str, model: type[Model]) -> str:
+    """What is wrong with a file of ``model``, in one line: each key, what it holds, what is allowed or was meant."""
     lines = []
     for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+        # Of a key that is wrong itself pydantic says so at the end.
+        path = [part for part in problem["loc"] if part != "[key]"]
+        key = ".".join(map(str, path)) or "(top level)"
         match problem["type"]:
             case "extra_forbidden" | "unexpected_keyword_argument":
-                lines.append(f"unknown key '{key}'")
+                known = _keys_at(model, path[:-1])
+                lines.append(f"unknown key '{key}'" + (f", {meant(str(path[-1]), known)}" if known else ""))
             case "missing":
                 lines.append(f"key '{key}' is missing")
             case "value_error":
                 lines.append(f"{key}: {problem['ctx']['error']}")
             case "string_pattern_mismatch":
-                path = problem["ctx"]["pattern"] == NO_BRACES
-                rule = (
-                    "must not contain braces"
-                    if path
-                    else "must be lower-case letters, digits and underscores"
-                )
-                lines.append(f"{key}: '{problem['input']}' {rule}")
+                pattern = problem["ctx"]["pattern"]
+                lines.append(f"{key}: '{problem['input']}' {RULES.get(pattern, f'must match {pattern}')}")
+            case "literal_error":
+                near = _nearest(str(problem["input"]), re.findall("'([^']*)'", problem["ctx"]["expected"]))
+                hint = f", did you mean '{near}'?" if near else ""
+                lines.append(f"{key}: {problem['msg']}, found {problem['input']!r}{hint}")
             case _:
                 lines.append(f"{key}: {problem['msg']}, found {problem['input']!r}")
     return f"{where}: " + "; ".join(lines)
@@ -67,5 +96,40 @@ def explain(error: pydantic.ValidationError, where: Path | str) -> str:
 def meant(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt name: the nearest known one, or all of them when none is near."""
     known = list(known)
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known) or 'none'}"
+    near = _nearest(word, known)
+    return f"did you mean '{near}'?" if near else f"known are: {', '.join(known) or 'none'}"
+
+
+def _nearest(word: str, known: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, known, n=1)), None)
+
+
+def _keys_at(kind: Any, path: Sequence[int | str]) -> list[str]:
+    """Keys that ``kind`` (a model, or a type made of models) has at ``path``, as pydantic's errors give it; else none."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        late = next((one for one in parts[1:] if isinstance(one, LateType)), None)
+        return _keys_at(late.type() if late else parts[0], path)
+    if origin in (Union, UnionType):
+        # Which of several models is meant, pydantic tells by the value of its `kind`.
+        tagged = [part for part in parts if path and path[0] in _tags(part)]
+        return list(
+            dict.fromkeys(
+                key for part in tagged or parts for key in _keys_at(part, path[1:] if tagged else path)
+            )
+        )
+    if origin in (dict, list, tuple):
+        return _keys_at(parts[-1], path[1:]) if path else []
+    if not (is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))):
+        return []
+    known = get_type_hints(kind, include_extras=True)
+    keys = {name: known[name] for name in getattr(kind, "model_fields", None) or kind.__dataclass_fields__}
+    if not path:
+        return list(keys)
+    return _keys_at(keys[str(path[0])], path[1:]) if path[0] in keys else []
+
+
+def _tags(kind: Any) -> tuple[Any, ...]:
+    """Values of ``kind`` by which a model is told from others."""
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return get_args(get_type_hints(kind).get("kind")) if isinstance(kind, type) else ()

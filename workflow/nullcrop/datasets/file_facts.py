@@ -6,14 +6,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nullcrop.errors import NullcropError
+from nullcrop.images.decode import LOCATOR
 from nullcrop.progress import tracked
 
 TABLES = 2
 """JPEG quantisation tables that are looked at: luminance and chrominance."""
 TABLE_LENGTH = 64
-
-IN_AN_ARRAY = "::"
-"""What parts a file from a place inside it in samples.csv's `path`, where an image is not a file of its own."""
 
 COUNTED = ("width", "height", "file_bytes", "orientation")
 NAMED = ("format", "mode")
@@ -47,7 +45,7 @@ def file_facts(samples: pd.DataFrame) -> pd.DataFrame:
 def header_facts(path: str) -> NDArray[np.float64]:
     """EXIF presence, number of quantisation tables, and the entries of the first two, of one file's header."""
     facts = np.zeros(2 + TABLES * TABLE_LENGTH)
-    if IN_AN_ARRAY in path:
+    if LOCATOR.fullmatch(path):
         return facts
     try:
         with Image.open(path) as image:

@@ -25,7 +25,7 @@ from nullcrop.figures.style import (
     save_figure,
     wrapped,
 )
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView, full_pixels
 from nullcrop.images.views import Box, Pixels, crop_box
 
 PER_CLASS = 3
@@ -150,10 +150,10 @@ def plot_dataset_samples(
     shown = _evenly_spaced(np.arange(len(names)), MOST_CLASSES)
     each = PER_CLASS if len(shown) <= FEW_CLASSES else 1
     rows = [int(row) for target in shown for row in _evenly_spaced(np.flatnonzero(targets == target), each)]
-    originals = View(views / "original.json")
+    originals = PackedView(views / "original.json")
     crops = study_crops()
-    packed = {view: View(views / f"{view}.json") for view in crops}
-    images = [originals[row] for row in rows]
+    packed = {view: PackedView(views / f"{view}.json") for view in crops}
+    images = [full_pixels(originals, row, table["path"].iloc[row]) for row in rows]
     return plot_samples(
         images,
         [names[targets[row]] for row in rows],

@@ -26,8 +26,8 @@ from nullcrop.datasets.samples import read_samples
 from nullcrop.errors import NullcropError
 from nullcrop.files import written_whole
 from nullcrop.images.hashes import hash_images, hash_numbers, read_hashes
-from nullcrop.images.likeness import Detail, detail_of, likeness
-from nullcrop.images.store import View
+from nullcrop.images.likeness import THUMBNAIL, Detail, detail_of, likeness
+from nullcrop.images.store import Images, PackedView, extracted
 from nullcrop.progress import tracked
 
 HASH_BITS = 8
@@ -52,8 +52,8 @@ COLUMNS = [
 """Columns of duplicates.csv."""
 
 Indices = NDArray[np.int64]
-PixelsOf = Callable[[int], NDArray[np.uint8]]
-"""RGB pixels of the image in a row."""
+ThumbnailOf = Callable[[int], NDArray[np.uint8]]
+"""Gray thumbnail of the image in a row (images/likeness.py)."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Alike:
 
 
 def find_alike(
-    hashes: pd.DataFrame, pixels_of: PixelsOf, threads: int, dataset: Indices | None = None
+    hashes: pd.DataFrame, thumbnail_of: ThumbnailOf, threads: int, dataset: Indices | None = None
 ) -> Alike:
     """Exact and near duplicates among images, whose ``hashes`` are as hashes.csv has them.
 
@@ -91,7 +91,7 @@ def find_alike(
 
     @lru_cache(DETAILS_KEPT)
     def detail(number: int) -> Detail:
-        return detail_of(pixels_of(int(rows[number])))
+        return detail_of(thumbnail_of(int(rows[number])))
 
     with ThreadPoolExecutor(threads) as pool:
         measured = pool.map(lambda pair: likeness(detail(pair[0]), detail(pair[1])), pairs.tolist())
@@ -138,14 +138,14 @@ def _connected(first: Indices, second: Indices, nodes: int) -> Indices:
 
 
 def list_duplicates(
-    samples: pd.DataFrame, hashes: pd.DataFrame, pixels_of: PixelsOf, threads: int
+    samples: pd.DataFrame, hashes: pd.DataFrame, thumbnail_of: ThumbnailOf, threads: int
 ) -> pd.DataFrame:
     """Images that have a duplicate, one row each (columns: COLUMNS), by cluster.
 
     ``kind`` is `exact` where another image has the same pixels, else `near`; ``nearest`` is the most
     similar other image and ``likeness`` how alike the two are (1: the same pixels).
     """
-    alike = find_alike(hashes, pixels_of, threads)
+    alike = find_alike(hashes, thumbnail_of, threads)
     nearest = _nearest(alike)
     rows = nearest["row"].to_numpy()
     table = samples.iloc[rows][["id", "class", "group", "official_split"]].assign(
@@ -184,10 +184,10 @@ def _nearest(alike: Alike) -> pd.DataFrame:
     return images[images["nearest"].notna()].astype({"nearest": np.int64})
 
 
-def write_duplicates(samples: pd.DataFrame, view: View, folder: Path, threads: int) -> pd.DataFrame:
+def write_duplicates(samples: pd.DataFrame, view: PackedView, folder: Path, threads: int) -> pd.DataFrame:
     """Write ``folder``/hashes.csv and duplicates.csv of one dataset; return the duplicates."""
     hashes = hash_images(samples, view, threads)
-    duplicates = list_duplicates(samples, hashes, view.__getitem__, threads)
+    duplicates = list_duplicates(samples, hashes, lambda row: extracted(view, THUMBNAIL, row), threads)
     for name, table in (("hashes", hashes), ("duplicates", duplicates)):
         with written_whole(folder / f"{name}.csv") as aside:
             table.to_csv(aside, index=False)
@@ -242,7 +242,7 @@ COUNT_COLUMNS = [
 """Columns of the table of counts between datasets; `near` includes the exact ones."""
 
 
-def pairs_between(tables: Sequence[pd.DataFrame], views: Sequence[View], threads: int) -> pd.DataFrame:
+def pairs_between(tables: Sequence[pd.DataFrame], views: Sequence[Images], threads: int) -> pd.DataFrame:
     """Pairs of duplicates that lie in two datasets (columns: PAIR_COLUMNS), by datasets and kind.
 
     ``tables`` hold one dataset each: dataset, id, class, official_split and the columns of
@@ -252,7 +252,11 @@ def pairs_between(tables: Sequence[pd.DataFrame], views: Sequence[View], threads
     images["place"] = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     place = images["place"].to_numpy(np.int64)
     row = images.groupby("place").cumcount().to_numpy(np.int64)
-    alike = find_alike(images, lambda number: views[place[number]][row[number]], threads, place)
+
+    def thumbnail_of(number: int) -> NDArray[np.uint8]:
+        return extracted(views[place[number]], THUMBNAIL, int(row[number]))
+
+    alike = find_alike(images, thumbnail_of, threads, place)
     images["picture"] = alike.picture
     shared = images.groupby("picture")["place"].nunique()
     same = shared.index[shared > 1].to_numpy(np.int64)
@@ -296,7 +300,7 @@ def write_pairs_between(
         samples = read_samples(folder / "samples.csv")[["id", "class", "official_split"]]
         hashes = read_hashes(folder / "hashes.csv")
         tables.append(samples.merge(hashes, on="id", validate="1:1").assign(dataset=folder.name))
-    views = [View(path) for path in view_files]
+    views = [PackedView(path) for path in view_files]
     pairs = pairs_between(tables, views, threads)
     for path, table in ((pairs_out, pairs), (out, count_pairs(pairs))):
         with written_whole(path) as aside:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of_lines
-from nullcrop.images.store import View
+from nullcrop.images.extracts import Extract, FullImage
+from nullcrop.images.store import PackedView, extracted
 from nullcrop.progress import tracked
 
 COLUMNS = ["id", "pixels_sha256", "phash", "contrast"]
@@ -29,19 +30,28 @@ def hash_pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
     ``phash`` (64 bits, in hexadecimal); ``contrast`` is the standard deviation of a 64×64 gray
     thumbnail, in gray levels.
     """
-    height, width, _ = pixels.shape
+    return _hashes(FullImage(pixels))
+
+
+def _hashes(full: FullImage) -> dict[str, Any]:
+    height, width, _ = full.pixels.shape
     digest = hashlib.sha256(f"{height}x{width}".encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    gray = Image.fromarray(pixels).convert("L")
-    thumbnail = np.asarray(gray.resize(THUMBNAIL, Image.Resampling.LANCZOS), dtype=np.float64)
+    digest.update(np.ascontiguousarray(full.pixels).data)
+    thumbnail = np.asarray(full.gray.resize(THUMBNAIL, Image.Resampling.LANCZOS), dtype=np.float64)
     return {
         "pixels_sha256": digest.hexdigest(),
-        "phash": str(imagehash.phash(gray)),
+        "phash": str(imagehash.phash(full.gray)),
         "contrast": round(float(thumbnail.std()), 2),
     }
 
 
-def hash_images(samples: pd.DataFrame, view: View, threads: int) -> pd.DataFrame:
+_RECORD = [("pixels_sha256", "S64"), ("phash", "S16"), ("contrast", "<f8")]
+
+HASHES = Extract("hashes", (), _RECORD, lambda full: np.array(tuple(_hashes(full).values()), dtype=_RECORD))
+""":func:`hash_pixels` as a record."""
+
+
+def hash_images(samples: pd.DataFrame, view: PackedView, threads: int) -> pd.DataFrame:
     """Hashes of every image of ``view``, one row an image (columns: COLUMNS), in the order of ``samples``.
 
     Raises NullcropError when the store holds other images than ``samples``.
@@ -52,9 +62,10 @@ def hash_images(samples: pd.DataFrame, view: View, threads: int) -> pd.DataFrame
         )
     # Pillow and hashlib work outside Python's lock.
     with ThreadPoolExecutor(threads) as pool:
-        hashed = pool.map(lambda row: hash_pixels(view[row]), range(len(view)))
-        rows = list(tracked(hashed, len(view), "hashing"))
-    return pd.DataFrame(rows).assign(id=samples["id"].to_numpy())[COLUMNS]
+        hashed = pool.map(lambda row: extracted(view, HASHES, row), range(len(view)))
+        rows = np.array(list(tracked(hashed, len(view), "hashing")), dtype=HASHES.dtype)
+    text = {name: rows[name].astype(str) for name in ("pixels_sha256", "phash")}
+    return pd.DataFrame({"id": samples["id"].to_numpy(), **text, "contrast": rows["contrast"]})[COLUMNS]
 
 
 def read_hashes(path: Path) -> pd.DataFrame:

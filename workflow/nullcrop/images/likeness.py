@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from nullcrop.images.extracts import Extract, FullImage
+
 Detail = NDArray[np.float32]
 
 SIDE = 96
@@ -23,11 +25,18 @@ REACH = 4
 """Pixels by which a quarter may have moved."""
 
 
-def detail_of(pixels: NDArray[np.uint8]) -> Detail:
-    """Detail of one RGB image, shape (height, width, 3): a gray thumbnail less its blurred self, SIDE × SIDE."""
-    gray = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    thumbnail = np.asarray(gray, dtype=np.float32)
-    detail: Detail = thumbnail - gaussian_filter(thumbnail, BLUR, mode="nearest")
+def _thumbnail(full: FullImage) -> NDArray[np.uint8]:
+    return np.asarray(full.gray.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+
+
+THUMBNAIL = Extract("thumbnail", (SIDE, SIDE), "|u1", _thumbnail)
+"""A gray thumbnail."""
+
+
+def detail_of(thumbnail: NDArray[np.uint8]) -> Detail:
+    """Detail of one image: its THUMBNAIL less that blurred, SIDE × SIDE."""
+    gray = thumbnail.astype(np.float32)
+    detail: Detail = gray - gaussian_filter(gray, BLUR, mode="nearest")
     return detail
 
 

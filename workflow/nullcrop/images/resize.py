@@ -14,4 +14,9 @@ def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """
     if image.shape[:2] == (size, size):
         return image
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    return resized(Image.fromarray(image), size)
+
+
+def resized(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """:func:`resize` of an image that Pillow holds already and that has another size."""
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))

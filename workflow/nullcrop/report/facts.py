@@ -15,7 +15,7 @@ from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.figures import FIGURES, figures_of
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.config.names import PUBLISHED
+from nullcrop.config.names import EARLIER, PUBLISHED
 from nullcrop.config.views import view_names
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
@@ -151,15 +151,15 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
 
 
 def _add_published(project: Project, datasets: list[DatasetFacts]) -> None:
-    """What was printed about the published study's datasets, beside what was reproduced and what can be counted."""
-    of_study = [facts for facts in datasets if facts.name in PUBLISHED]
-    if not of_study or not PUBLISHED_FOLDER.is_dir():
+    """What the study and its forerunner printed about their datasets, beside what was reproduced and what can be counted."""
+    printed = [facts for facts in datasets if facts.name in (*PUBLISHED, *EARLIER)]
+    if not printed or not PUBLISHED_FOLDER.is_dir():
         return
     published = read_published(sorted(PUBLISHED_FOLDER.glob("*.csv")))
     definitions = read_published_definitions(project.config.definitions)
     values = printed_values(published, definitions)
     computed = list_discrepancies(published, definitions)
-    for facts in of_study:
+    for facts in printed:
         own = [value for value in values if value.dataset == facts.name]
         facts.published = compare_published(own, facts.metrics, project.config.tolerance)
         counted = read_table(Path(project.config.paths.results, "datasets", facts.name, "discrepancies.csv"))

@@ -556,7 +556,7 @@ def _discrepancies(facts: Facts) -> Block:
     if rows.empty:
         return Block("discrepancies", "Discrepancies")
     text = (
-        "The published study's numbers beside counts of the releases and plain arithmetic. Each row says what was "
+        "The published numbers beside counts of the releases and plain arithmetic. Each row says what was "
         "counted, and by which rule; it says nothing about how a difference came about."
     )
     table = table_of(rows, "discrepancies-table", "Printed and counted.", tables.DISCREPANCY_TABLE)

@@ -20,7 +20,6 @@ import pandas as pd
 import scipy
 import sklearn
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -28,14 +27,14 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nullcrop.config.cell import Cell, baseline_cells
-from nullcrop.config.readers import BASELINES
+from nullcrop.config.readers import BASELINES, Part
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import implementation
 from nullcrop.datasets.samples import read_samples
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
-from nullcrop.images.resize import resize
-from nullcrop.images.store import View
+from nullcrop.images.extracts import LEVEL_COUNTS, LEVELS, square
+from nullcrop.images.store import Images, PackedView, extracted
 from nullcrop.progress import duration, say, tracked
 from nullcrop.training.cells import (
     bring_out,
@@ -53,8 +52,6 @@ RECIPE = BaselineRecipe()
 
 ROWS_AT_ONCE = 4096
 """Rows that are standardised together, so that a large training part is never in memory twice."""
-
-LEVELS = 256
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
     n_targets = fit.logits.shape[1]
     facts = {
         "recipe": asdict(RECIPE),
-        "input_size": RECIPE.pixels_side if BASELINES[cell.architecture].resized else None,
+        "input_size": RECIPE.pixels_side if BASELINES[cell.architecture].reads == "square" else None,
         "numerics": numerics,
         "identity": identity,
         "parameters": (fit.features + 1) * (1 if n_targets == 2 else n_targets),
@@ -191,9 +188,7 @@ def fit_baseline(features: NDArray[Any], targets: NDArray[np.int64], train: NDAr
     return Fit(logits, len(varying), int(model.n_iter_.max()), converged)
 
 
-def pixel_features(
-    view: Sequence[NDArray[np.uint8]] | View, names: Sequence[str] | None = None
-) -> dict[str, NDArray[Any]]:
+def pixel_features(view: Images, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
     """Features of a view's images by baseline, in one pass, one row an image.
 
     ``names``: baselines that see pixels; None: those that every test set has. Raises NullcropError when one gives
@@ -202,12 +197,12 @@ def pixel_features(
     if names is None:
         names = [name for name, one in BASELINES.items() if one.always and one.sees == "pixels"]
     functions = {name: implementation(str(BASELINES[name].features)) for name in names}
-    side = RECIPE.pixels_side
+    parts = {BASELINES[name].reads for name in names}
     found: dict[str, NDArray[Any]] = {}
     for row in tracked(range(len(view)), len(view), "counting colours"):
-        image = view[row]
+        given = {part: _part_of_image(view, row, part) for part in parts}
         for name, function in functions.items():
-            features = np.asarray(function(resize(image, side) if BASELINES[name].resized else image))
+            features = np.asarray(function(given[BASELINES[name].reads]))
             if name not in found:
                 found[name] = np.empty((len(view), *features.shape), features.dtype)
             if features.ndim != 1 or features.shape != found[name].shape[1:]:
@@ -219,16 +214,26 @@ def pixel_features(
     return found
 
 
-def mean_rgb(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mean of each channel (3)."""
-    means: NDArray[np.float64] = _shares_of_levels(image) @ np.arange(LEVELS)
+def _part_of_image(view: Images, row: int, part: Part) -> NDArray[Any]:
+    """What a baseline whose record says that it reads ``part`` is given of the image in ``row``."""
+    match part:
+        case "levels":
+            return extracted(view, LEVEL_COUNTS, row)
+        case "square":
+            return extracted(view, square(RECIPE.pixels_side), row)
+    return view[row]
+
+
+def mean_rgb(counts: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Mean of each channel (3) of an image with these level counts (3 × LEVELS)."""
+    means: NDArray[np.float64] = _shares_of_levels(counts) @ np.arange(LEVELS)
     return means
 
 
-def color_histogram(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+def color_histogram(counts: NDArray[np.uint32]) -> NDArray[np.float32]:
     """Shares of the pixels by level, bin by bin for red, green and blue (3 × histogram_bins)."""
     bins = RECIPE.histogram_bins
-    shares = _shares_of_levels(image).reshape(3 * bins, LEVELS // bins).sum(axis=1)
+    shares = _shares_of_levels(counts).reshape(3 * bins, LEVELS // bins).sum(axis=1)
     rounded: NDArray[np.float32] = shares.astype(np.float32)
     return rounded
 
@@ -238,10 +243,9 @@ def raw_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image.reshape(-1)
 
 
-def _shares_of_levels(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _shares_of_levels(counts: NDArray[np.uint32]) -> NDArray[np.float64]:
     """Shares of the pixels at each level by channel (3 × LEVELS)."""
-    counts = np.array(Image.fromarray(image).histogram()).reshape(3, LEVELS)
-    shares: NDArray[np.float64] = counts / (image.size // 3)
+    shares: NDArray[np.float64] = counts / counts[0].sum()
     return shares
 
 
@@ -282,7 +286,7 @@ class _Inputs:
                 return of_files
         return self._of_view(cell.view)[cell.architecture]
 
-    def _view(self, view: str) -> View:
+    def _view(self, view: str) -> PackedView:
         return open_view(self._job.views / f"{view}.json", self._split, self._job.split)
 
 

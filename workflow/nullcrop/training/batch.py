@@ -13,6 +13,7 @@ from nullcrop.progress import say
 from nullcrop.training.engine import Slot
 from nullcrop.training.gpus import take_gpu
 from nullcrop.training.loop import CellJob, cell_steps
+from nullcrop.training.numerics import NoGpuError
 from nullcrop.training.out_of_memory import draws_in_training
 
 
@@ -22,9 +23,10 @@ def train_batch(jobs: Sequence[CellJob], logs: Path, report: Path, in_flight: in
     Finished cells lie beside their working folders until they are collected. What a cell says goes
     to its own log below ``logs``. A failed cell does not stop the others; a killed batch goes on
     where it was. ``in_flight`` cells take turns, a step each, which fills a GPU that the small steps of one
-    leave idle; each ends as if it had been alone.
+    leave idle; each ends as if it had been alone. Raises NoGpuError, and writes no report, where a GPU is missing.
     """
     failed: dict[str, str] = {}
+    no_gpu: NoGpuError | None = None
     waiting = deque(enumerate(jobs, 1))
     lanes = _lanes(jobs, in_flight)
     on_gpu = lanes > 1 and jobs[0].device != "cpu"
@@ -48,7 +50,11 @@ def train_batch(jobs: Sequence[CellJob], logs: Path, report: Path, in_flight: in
             free.append(flight.lane)
             if flight.failed is not None:
                 failed[flight.job.cell.path] = flight.failed
+                no_gpu = no_gpu or flight.no_gpu
                 say(f"failed: {flight.job.cell.path}: {flight.failed}")
+    # As a whole the job is tried again, perhaps on another node; a cell that is done is kept.
+    if no_gpu is not None:
+        raise no_gpu
     write_json(report, {"failed": failed})
 
 
@@ -76,6 +82,8 @@ class _Flight:
         self.job, self.lane = job, lane
         self.failed: str | None = None
         """Why the cell failed."""
+        self.no_gpu: NoGpuError | None = None
+        """The error, where that was for want of a GPU."""
         log = logs / f"{job.cell.path}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = open(log, "w", encoding="utf-8")  # noqa: SIM115
@@ -92,6 +100,7 @@ class _Flight:
             except Exception as error:
                 self.failed = explained(error) or f"{type(error).__name__}: {error}"
                 say(f"error: {self.failed}")
+                self.no_gpu = error if isinstance(error, NoGpuError) else None
                 # What is explained left the stepper as the next cell can restart it.
                 if not isinstance(error, NullcropError):
                     self.lane.slot.clear()

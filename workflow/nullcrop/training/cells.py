@@ -20,8 +20,9 @@ import nullcrop
 from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.finished import is_whole, whole_record
 from nullcrop.heartbeat import HEARTBEAT, SILENT_SECONDS, beating
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.progress import say
 
 PARTS = ("train", "val", "test")
@@ -38,9 +39,9 @@ def read_split(path: Path) -> pd.DataFrame:
         raise NullcropError(f"cannot read the split {path}: {error}") from None
 
 
-def open_view(path: Path, split: pd.DataFrame, split_path: Path) -> View:
+def open_view(path: Path, split: pd.DataFrame, split_path: Path) -> PackedView:
     """The view in the store's {view}.json; NullcropError when the split is one of other images."""
-    view = View(path)
+    view = PackedView(path)
     if sha256_of_lines(list(split["id"])) != view.facts["ids_sha256"]:
         raise NullcropError(f"{split_path} and {path} name different images: delete the split and run again")
     return view
@@ -96,18 +97,37 @@ def bring_out(out: Path, work: Path, identity: str) -> None:
 
 
 def collect_cell(cell: Cell, batch: Path, work: Path, out: Path) -> None:
-    """Copy a cell that a batch has finished to ``out``; raise the NullcropError by which it failed there."""
-    failed = read_json(batch)["failed"]
+    """Copy a cell that a batch has finished to ``out``; raise the NullcropError by which it failed there.
+
+    A cell that is damaged since is added to the failures in the batch's report, so that the next run trains it again.
+    """
+    failed = _failures(batch)
+    if failed is None:
+        raise NullcropError(f"{batch} is empty or cut short; run again, and its cells are brought back")
+    if cell.path not in failed and not is_whole(kept_folder(work)):
+        failed[cell.path] = (
+            f"what was trained is damaged or gone from {kept_folder(work)}; it is trained again"
+        )
+        write_json(batch, {"failed": failed})
     if cell.path in failed:
         raise NullcropError(f"{cell.path} failed: {failed[cell.path]}")
     _copy(kept_folder(work), out)
 
 
 def forget_failures(batches: Path) -> None:
-    """Delete the reports that name a failed cell, so that the next run tries it again."""
+    """Delete the reports that name a failed cell or are cut short, so that the next run tries it again."""
     for report in batches.rglob("batch*.json"):
-        if read_json(report)["failed"]:
+        if _failures(report) != {}:
             report.unlink(missing_ok=True)
+
+
+def _failures(report: Path) -> dict[str, str] | None:
+    """Why cells of a batch failed, by their paths; None where the report is damaged."""
+    try:
+        failed: dict[str, str] = read_json(report)["failed"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return failed
 
 
 def write_cell(
@@ -133,9 +153,10 @@ def write_cell(
     common = {
         "cell": asdict(cell),
         "predictions_sha256": sha256_of(out / "predictions.csv"),
+        "history_sha256": sha256_of(out / "history.csv"),
         "images": {part: len(rows) for part, rows in rows_of_parts(split).items()},
         "targets": logits.shape[1],
-        "host": platform.machine(),
+        "cpu_type": platform.machine(),
     }
     write_json(out / "cell.json", common | facts)
 
@@ -159,18 +180,14 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
 
 def _is_finished(out: Path, identity: str) -> bool:
     try:
-        facts = read_json(out / "cell.json")
-        return (
-            facts["identity"] == identity
-            and facts["predictions_sha256"] == sha256_of(out / "predictions.csv")
-            and (out / "history.csv").is_file()
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        return bool(whole_record(out).get("identity") == identity)
+    except (OSError, NullcropError):
         return False
 
 
 def _copy(source: Path, out: Path) -> None:
-    """Copy a finished cell's files, each whole, cell.json last."""
+    """Copy a finished cell's files, each whole, cell.json last; NullcropError names one that is damaged."""
+    whole_record(source)
     for name in CELL_FILES:
         with written_whole(out / name) as aside:
             shutil.copyfile(source / name, aside)

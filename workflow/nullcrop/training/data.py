@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nullcrop.images.resize import resize
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.training.architectures import normalisation
 
 CACHE_BYTES = 2 * 1024**3
@@ -19,7 +19,11 @@ class InputImages:
     """A view's images, resized to ``size`` pixels, normalised as the network ``architecture`` takes them, on ``device``."""
 
     def __init__(
-        self, view: View | Sequence[NDArray[np.uint8]], size: int, device: torch.device, architecture: str
+        self,
+        view: PackedView | NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+        size: int,
+        device: torch.device,
+        architecture: str,
     ) -> None:
         self._view, self._size, self._device = view, size, device
         self._mean, self._std = channels(architecture, device)

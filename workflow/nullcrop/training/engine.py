@@ -6,6 +6,7 @@ The plain loop (loop.py) is the oracle: without capture, as on a CPU in the test
 """
 
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +25,14 @@ from nullcrop.training.data import batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.numerics import Numerics
 from nullcrop.training.optimizer import EagerAdam
+from nullcrop.training.pooling import PaddedPooling
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
 from nullcrop.training.usage import peak_bytes
+
+
+PREDICTED_AT_A_TIME = 256
+"""Images of a prediction on a GPU, whose steps are not captured: of fewer the GPU would wait for the CPU."""
 
 
 class InPlaceAdam(EagerAdam):
@@ -102,6 +108,12 @@ class Stepper:
         self.network = network.to(device)
         if numerics.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._forward: Callable[[Tensor], Any] = self.network
+        # A frozen encoder is not in training: its batch normalisation is another one.
+        if numerics.fused and recipe.train == "all":
+            from nullcrop.training.fused import fused
+
+            self._forward = fused(self.network)
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimizer = InPlaceAdam(trained, recipe.learning_rate, device)
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -115,6 +127,13 @@ class Stepper:
             self._inputs = torch.zeros(shape, device=device).contiguous(memory_format=self._layout)
             self._truth = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
             self._capture()
+
+    @property
+    def predicted_at_a_time(self) -> int:
+        """Images to predict at a time; nothing but the device's memory asks for the batches of the training."""
+        if self._numerics.device.type != "cuda" or self._micro_batch:
+            return self._micro_batch or self._recipe.batch_size
+        return max(PREDICTED_AT_A_TIME, self._recipe.batch_size)
 
     def restart(self, network: nn.Module) -> None:
         """Begin another cell with the weights and buffers of ``network``, in place."""
@@ -155,7 +174,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         for part in parts_of(len(truth), self._micro_batch):
             with self._precision():
-                output = self.network(inputs[part])
+                output = self._forward(inputs[part])
             main = output if isinstance(output, Tensor) else output.logits
             logits = class_logits(main.float())
             loss = main_loss = functional.cross_entropy(logits, truth[part])
@@ -169,14 +188,16 @@ class Stepper:
             self._correct += (logits.argmax(1) == truth[part]).sum()
         self.optimizer.step()
 
-    def _precision(self) -> torch.autocast:
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        """Operations in the numerics' precision, and none whose gradient torch gets wrong in its layout."""
+        if not self._numerics.bfloat16:
+            yield
+            return
         # Without a cache of rounded weights: a graph would keep the one of its capture.
-        return torch.autocast(
-            self._numerics.device.type,
-            torch.bfloat16,
-            enabled=self._numerics.bfloat16,
-            cache_enabled=False,
-        )
+        kind = self._numerics.device.type
+        with torch.autocast(kind, torch.bfloat16, cache_enabled=False), PaddedPooling():
+            yield
 
     def _capture(self) -> None:
         """Record one step; weights, buffers and Adam's state are afterwards what they were before."""
@@ -272,5 +293,5 @@ class CapturedTraining:
 
     def predict(self, rows: NDArray[np.int64]) -> Tensor:
         """Logits of the given rows, shape (rows, targets), in evaluation mode."""
-        steps = list(batches(rows, self.recipe.batch_size))
+        steps = list(batches(rows, self.stepper.predicted_at_a_time))
         return torch.cat([self.stepper.logits(inputs) for _, inputs in self.images.inputs(steps)])

@@ -1,12 +1,14 @@
-"""Which of several GPUs a process takes: Snakemake counts them (`--resources gpu=4`), but hands none out.
+"""Which of several GPUs a process takes, and whether it was granted one.
 
-Each process holds a lock on a small file for its GPU until it ends; the kernel releases it, however the process ends.
-The files are a user's on one machine, so that several runs of one user do not meet on a GPU while another is free.
+Snakemake counts GPUs (`--resources gpu=4`), but hands none out. Each process holds a lock on a small file for its GPU
+until it ends; the kernel releases it, however the process ends. The files are a user's on one machine, so that several runs
+of one user do not meet on a GPU while another is free.
 """
 
 import fcntl
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -60,6 +62,47 @@ def take_gpu() -> Reserved | None:
     if len(names) > 1 and torch.cuda.device_count() > 1:  # counted by CUDA itself, which then looks no more
         torch.cuda.set_device(names.index(taken.name))
     return taken
+
+
+def granted_gpu(counted: int) -> str | None:
+    """Who granted this process a GPU, and where, as the beginning of a sentence; None where nobody did.
+
+    Slurm tells each job and step (sbatch(1), srun(1)); ``counted`` is what Snakemake counted for the job.
+    CUDA_VISIBLE_DEVICES is no sign: users set it, and a job may inherit it.
+    """
+    node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    if job := os.environ.get("SLURM_JOB_ID"):
+        # A step without a GPU inherits the SLURM_JOB_GPUS of its job. Older Slurms write NoDevFiles for none.
+        names = os.environ.get("SLURM_STEP_GPUS" if "SLURM_STEP_ID" in os.environ else "SLURM_JOB_GPUS")
+        if names and names != "NoDevFiles":
+            return f"Slurm gave job {job} GPU {names} of node {node}"
+        # GPUs without device files in gres.conf are counted only.
+        if (number := os.environ.get("SLURM_GPUS_ON_NODE", "0")) != "0":
+            return f"Slurm gave job {job} {number} GPU(s) of node {node}"
+    if counted:
+        return f"Snakemake counts {counted} GPU(s) for this job on {node}"
+    return None
+
+
+def missing_gpu(grant: str | None) -> str:
+    """Why no GPU is there and what to do, in one sentence; ``grant`` as :func:`granted_gpu` gives it."""
+    build = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is a CPU build"
+    torch_here = f"torch {torch.__version__} {build}"
+    if grant is None:
+        return (
+            f"`device: cuda` asks for a GPU, but torch sees none here ({torch_here}): "
+            "run on a node with a GPU and its driver, or set `device: auto`"
+        )
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not torch.version.cuda:
+        cure = "install a torch that is built for CUDA"
+    elif visible is not None and not visible_gpus(visible, 0):
+        cure = f"unset CUDA_VISIBLE_DEVICES, which is '{visible}' and hides every GPU"
+    else:
+        cure = "see whether `nvidia-smi` answers there, and leave the node out if it does not"
+    return (
+        f"{grant}, but torch sees none there ({torch_here}): {cure}, or set `device: cpu` to train on the CPU"
+    )
 
 
 def visible_gpus(visible: str | None, counted: int) -> list[str]:

@@ -17,7 +17,7 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.progress import duration, say, tracked
 from nullcrop.training.architectures import (
     build,
@@ -39,7 +39,7 @@ from nullcrop.training.cells import (
     working,
     write_cell,
 )
-from nullcrop.training.checkpoint import resume, save_checkpoint
+from nullcrop.training.checkpoint import CheckpointPace, resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.energy import EnergyMeter
@@ -85,6 +85,8 @@ class CellJob:
     """Folder of checkpoint and heartbeat; removed when the cell is done."""
     engine: Engine = "plain"
     """How steps are run, where the device can."""
+    granted_gpus: int = 0
+    """How many GPUs the workflow counted for the job, which then does not train without one."""
 
 
 def train_cell(job: CellJob) -> None:
@@ -92,7 +94,8 @@ def train_cell(job: CellJob) -> None:
 
     A cell that was finished from the same inputs, parameters and numerics is kept as it is; a copy
     beside ``work`` brings it back when its files are gone, because a workflow deletes the outputs of
-    a job before it runs and after it fails. A checkpoint after each epoch lets a killed cell go on; it ends as if it had not been killed.
+    a job before it runs and after it fails. A checkpoint after an epoch lets a killed cell go on; it ends as if it had not
+    been killed. Epochs that are over sooner than a checkpoint is written share one.
     Raises NullcropError when inputs do not fit together or the loss is no longer a number.
     """
     bring_out(job.out, job.work, keep_cell(job))
@@ -106,9 +109,9 @@ def keep_cell(job: CellJob) -> str:
 def cell_steps(job: CellJob, slot: Slot) -> Generator[None, None, str]:
     """:func:`keep_cell` one training step at a time, so that several cells can take turns."""
     with working(job.work):
+        numerics = set_numerics(job.device, job.threads, job.engine, job.granted_gpus)
         split = read_split(job.split)
         view = open_view(job.view, split, job.split)
-        numerics = set_numerics(job.device, job.threads, job.engine)
         identity = _identity(job, view, numerics)
         if not is_kept(job.out, job.work, identity):
             check_demand(numerics, job.numerics)
@@ -127,7 +130,7 @@ def to_its_end(steps: Generator[None, None, Result]) -> Result:
 
 
 def _train_in_memory(
-    job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, identity: str, slot: Slot
+    job: CellJob, view: PackedView, split: pd.DataFrame, numerics: Numerics, identity: str, slot: Slot
 ) -> Generator[None, None, None]:
     """Train the cell; where the device's memory does not suffice, in smaller parts of each batch."""
     micro_batch = None
@@ -151,7 +154,7 @@ def _train_in_memory(
 
 def _train(
     job: CellJob,
-    view: View,
+    view: PackedView,
     split: pd.DataFrame,
     numerics: Numerics,
     identity: str,
@@ -166,6 +169,7 @@ def _train(
     training = _training(job, view, targets, size, numerics, slot, micro_batch)
     network, optimizer = training.network, training.optimizer
     history, best = resume(job.work / CHECKPOINT, identity, network, optimizer)
+    pace = CheckpointPace(network)
     in_flight = 1
 
     while not is_over(job.recipe, history):
@@ -189,8 +193,9 @@ def _train(
         )
         if job.recipe.tested == "best" and best_epoch(history) == epoch:
             best = {name: values.clone() for name, values in network.state_dict().items()}
-        if epoch < job.recipe.epochs:
-            save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history, best)
+        if epoch < job.recipe.epochs and pace.is_due():
+            with pace.writing():
+                save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history, best)
         last = history[-1]
         left = sum(row["seconds"] for row in history) / epoch * (job.recipe.epochs - epoch)
         say(
@@ -291,7 +296,7 @@ class PlainTraining:
 
 def _training(
     job: CellJob,
-    view: View,
+    view: PackedView,
     targets: Tensor,
     size: int,
     numerics: Numerics,
@@ -302,8 +307,9 @@ def _training(
     cell, recipe, device = job.cell, job.recipe, numerics.device
     n_targets = int(targets.max()) + 1
     pretrained = read_weights(cell.architecture, job.weights) if job.weights else None
+    pixels = view.at(size)
     if numerics.engine == "plain":
-        images = InputImages(view, size, device, cell.architecture)
+        images = InputImages(pixels, size, device, cell.architecture)
         network, optimizer = new_network(cell, recipe, n_targets, size, device, pretrained)
         return PlainTraining(cell, recipe, network, optimizer, images, targets, micro_batch)
     stepper = slot.stepper(
@@ -312,7 +318,7 @@ def _training(
         lambda network: Stepper(network, recipe, size, numerics, micro_batch),
     )
     return CapturedTraining(
-        cell, recipe, stepper, DeviceImages(view, size, device, cell.architecture), targets
+        cell, recipe, stepper, DeviceImages(pixels, size, device, cell.architecture), targets
     )
 
 
@@ -402,7 +408,7 @@ def predict(network: nn.Module, images: InputImages, rows: NDArray[np.int64], ba
     return torch.cat([class_logits(network(images.batch(batch))) for batch in batches(rows, batch_size)])
 
 
-def _identity(job: CellJob, view: View, numerics: Numerics) -> str:
+def _identity(job: CellJob, view: PackedView, numerics: Numerics) -> str:
     content = {
         "architecture": job.cell.architecture,
         "recipe": job.recipe.differences(),

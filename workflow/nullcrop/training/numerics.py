@@ -2,18 +2,25 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import torch
 
 from nullcrop.errors import NullcropError
 from nullcrop.progress import say
-from nullcrop.training.gpus import take_gpu
+from nullcrop.training.gpus import granted_gpu, missing_gpu, take_gpu
 
 Engine = Literal["plain", "captured_fp32", "captured_bf16"]
 """config/names.py says what they are."""
 
 CAPTURED_NAMES = {"captured_fp32": "cuda_fp32_captured", "captured_bf16": "cuda_bf16_channels_last_captured"}
+
+FUSED_NAME = "cuda_bf16_channels_last_fused_captured"
+
+
+class NoGpuError(NullcropError):
+    """A GPU was granted or asked for, and torch sees none."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,8 @@ class Numerics:
     name: str
     engine: Engine = "plain"
     """What really runs, whatever was asked for."""
+    fused: bool = False
+    """Whether Triton's kernels do what stands between two convolutions (fused.py)."""
 
     @property
     def captured(self) -> bool:
@@ -41,18 +50,26 @@ class Numerics:
         return self.engine == "captured_bf16"
 
 
-def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numerics:
+def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gpus: int = 0) -> Numerics:
     """Make torch deterministic on ``device`` (auto, cpu or cuda) and name its arithmetic.
 
     On a CPU the instruction set and the number of threads change the order of additions and thus
     the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). An ``engine`` that
-    cannot run there gives way to the plain loop, which is said and named. Raises NullcropError when a GPU is asked for and
-    none is usable.
+    cannot run there gives way to the plain loop, which is said and named.
+
+    ``granted_gpus``: how many the workflow counted for this job. Raises NoGpuError where torch sees none although
+    ``device`` is cuda, or auto in a job that was granted one (gpus.py): it would train on the CPU for days, under
+    another name. Raises NullcropError when torch holds no code for the GPU.
     """
     if device != "cpu":
         take_gpu()
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        grant = granted_gpu(granted_gpus)
+        if torch.cuda.is_available():
+            device = "cuda"
+        elif grant or device == "cuda":
+            raise NoGpuError(missing_gpu(grant))
+        else:
+            device = "cpu"
     # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler as well, for two seconds.
     torch.set_deterministic_debug_mode("error")
     # With it torch writes every new tensor twice, for programs that read what they never wrote; no network here does.
@@ -62,12 +79,6 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numeric
         engine_that_runs(engine, None)
         instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "")
         return Numerics(torch.device("cpu"), f"cpu_{instructions}_fp32_{threads}threads")
-    if not torch.cuda.is_available():
-        build = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is a CPU build"
-        raise NullcropError(
-            f"`device: cuda` asks for a GPU, but torch sees none here (torch {torch.__version__} {build}): "
-            "run on a node with a GPU and its driver, or set `device: auto`"
-        )
     check_gpu(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
     # cuBLAS is deterministic only with a fixed workspace; read when its first handle is made.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -76,7 +87,26 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain") -> Numeric
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     engine = engine_that_runs(engine, torch.cuda.get_device_capability())
+    if engine == "captured_bf16" and triton_runs():
+        return Numerics(torch.device("cuda"), FUSED_NAME, engine, fused=True)
     return Numerics(torch.device("cuda"), CAPTURED_NAMES.get(engine, "cuda_fp32"), engine)
+
+
+@cache
+def triton_runs() -> bool:
+    """Whether Triton can make its kernels here, for which it needs a C compiler and a folder of its own; if not, says so."""
+    try:
+        from nullcrop.training.fused_kernels import box
+
+        box(torch.ones((1, 1, 2, 2), device="cuda"))
+    except Exception as error:  # Triton's own errors, the compiler's, the file system's
+        say(
+            f"Triton cannot make kernels here ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); torch's own "
+            "are used, and the result is named by them. Triton needs a C compiler, Python's headers and a folder "
+            "that it may write to (TRITON_CACHE_DIR)"
+        )
+        return False
+    return True
 
 
 def engine_that_runs(wanted: Engine, capability: tuple[int, int] | None) -> Engine:
