@@ -21,7 +21,7 @@ help:
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
 	@echo "make pictures  run the demo and take its figures into the README"
-	@echo "make docs    write docs/discrepancies.md and docs/datasets.md from tables and dataset files"
+	@echo "make docs    write docs/discrepancies.md, docs/datasets.md and docs/records.md from tables, dataset files and records"
 	@echo "make schema  write workflow/schemas from the config models"
 
 .PHONY: env
@@ -109,3 +109,4 @@ docs: $(ENV)
 		--out results/discrepancies.csv
 	$(BIN)/python -m nullcrop describe-discrepancies --table results/discrepancies.csv --out docs/discrepancies.md
 	$(BIN)/python -m nullcrop describe-datasets --definitions config/datasets config/companions --out docs/datasets.md
+	$(BIN)/python -m nullcrop describe-records --out docs/records.md

@@ -130,7 +130,7 @@ def _nullcrop(name: str, cell: dict[str, Any], options: argparse.Namespace) -> d
 
     from nullcrop.config.cell import Cell
     from nullcrop.config.recipe import Recipe
-    from nullcrop.images.store import View
+    from nullcrop.images.store import PackedView
     from nullcrop.training.data import InputImages
     from nullcrop.training.loop import new_network, train_epoch
     from nullcrop.training.numerics import set_numerics
@@ -141,7 +141,7 @@ def _nullcrop(name: str, cell: dict[str, Any], options: argparse.Namespace) -> d
     network, optimizer = new_network(what, recipe, CLASSES, cell["size"], device)
     targets = torch.arange(cell["images"]) % CLASSES
     rows = np.arange(cell["images"])
-    view = View(options.folder / "store" / "original.json")
+    view = PackedView(options.folder / "store" / "original.json")
     for epoch in range(cell["epochs"] + 1):
         if epoch < 2:  # none of what was resized for practice is kept
             began = time.perf_counter(), _cpu()

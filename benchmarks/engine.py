@@ -42,7 +42,7 @@ from torch.utils.data import DataLoader, Subset
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.images.store import View, write_store
+from nullcrop.images.store import PackedView, write_store
 from nullcrop.threads import mapped
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, input_size
 from nullcrop.training.data import InputImages
@@ -169,7 +169,7 @@ class Bench:
         if way == "usual":
             network = initial_network(cell, recipe, 2, size)
             return UsualTraining(self.folder / view, network, size, numerics.device, recipe.batch_size)
-        images = View(self.folder / "store" / f"{view}.json")
+        images = PackedView(self.folder / "store" / f"{view}.json")
         targets = torch.from_numpy(self.rows % 2).to(numerics.device)
         if way == "plain":
             network, optimizer = new_network(cell, recipe, 2, size, numerics.device)

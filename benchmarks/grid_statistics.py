@@ -25,8 +25,10 @@ import pandas as pd
 from nullcrop.config.cell import Cell, fold_cells
 from nullcrop.config.definitions import read_definition
 from nullcrop.config.models import Thresholds
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
 from nullcrop.files import sha256_of, write_json
+
+VIEWS = tuple(views_made_always())
 
 NETWORKS = ("resnet50", "densenet121", "inception_v3", "vgg16")
 

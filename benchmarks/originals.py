@@ -30,9 +30,9 @@ import torch
 from PIL import Image
 from six_views import Size, generate
 
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
 from nullcrop.images.hashes import hash_images
-from nullcrop.images.store import View, write_store
+from nullcrop.images.store import PackedView, write_store
 from nullcrop.training.data import InputImages
 
 CORES = len(os.sched_getaffinity(0))
@@ -114,9 +114,9 @@ def _samples(folder: Path, sizes: list[Size], quick: bool) -> pd.DataFrame:
 
 def _measure(way: str, samples: pd.DataFrame, folder: Path) -> np.ndarray:
     """One row of the table: gigabytes, then seconds on the clock and of the CPU for each step."""
-    packed = _seconds(lambda: write_store(samples, folder, list(VIEWS), 20, 20, CORES, WAYS[way]))
+    packed = _seconds(lambda: write_store(samples, folder, views_made_always(), 20, 20, CORES, WAYS[way]))
     facts, array = folder / "original.json", folder / "original.npy"
-    hashed = _seconds(lambda: hash_images(samples, View(facts), CORES))
+    hashed = _seconds(lambda: hash_images(samples, PackedView(facts), CORES))
     order = np.random.default_rng(0).permutation(len(samples)).tolist()
     _forget(array)
     first = _seconds(lambda: _read(facts, order[:BATCH]))
@@ -135,7 +135,7 @@ def _seconds(work: Callable[[], object]) -> tuple[float, float]:
 
 def _read(facts: Path, rows: list[int]) -> None:
     """Open the store and take ``rows`` batch by batch, as a cell does."""
-    images = InputImages(View(facts).at(INPUT), INPUT, torch.device("cpu"), "resnet50")
+    images = InputImages(PackedView(facts).at(INPUT), INPUT, torch.device("cpu"), "resnet50")
     for start in range(0, len(rows), BATCH):
         images.batch(rows[start : start + BATCH])
 

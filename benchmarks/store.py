@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 from nullcrop.files import write_json
 from nullcrop.images.resize import resize
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 
 IMAGES, SIDE, INPUT, READ = 277_524, 50, 224, 20_000
 
@@ -43,7 +43,7 @@ def main() -> None:
             f"written: {facts.with_suffix('.npy').stat().st_size / 1e9:.1f} GB in {time.monotonic() - started:.1f} s"
         )
         started = time.monotonic()
-        view = View(facts)
+        view = PackedView(facts)
         print(f"opened in {1e3 * (time.monotonic() - started):.1f} ms")
         rows = np.random.default_rng(1).permutation(IMAGES)[:READ]
         started = time.monotonic()

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision import models
 
-from nullcrop.config.names import SMALLEST_INPUT
+from nullcrop.config.readers import NETWORKS
 from nullcrop.files import sha256_of
 from nullcrop.training import weights
-from nullcrop.training.architectures import ARCHITECTURES, FixedAdaptivePool, LeNet5, build, input_size
+from nullcrop.training.architectures import FixedAdaptivePool, LeNet5, build, input_size
 
 BUILDERS = {
     "resnet50": models.resnet50,
@@ -24,9 +24,9 @@ BUILDERS = {
 }
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_answers_with_one_logit_a_target(name: str) -> None:
-    size = SMALLEST_INPUT[name]
+    size = NETWORKS[name].smallest_input
     network = build(name, 3, size, seed=1).eval()
     with torch.inference_mode():
         assert network(torch.zeros(2, 3, size, size)).shape == (2, 3)
@@ -96,12 +96,12 @@ def test_imagenet_weights_are_loaded_and_only_the_head_is_new(published: Path) -
     assert len(kept) == len(theirs) - 2
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if ARCHITECTURES[name].heads])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name].heads])
 def test_new_heads_do_not_depend_on_the_checkpoint(name: str) -> None:
     builder = BUILDERS.get(name, lambda: models.inception_v3(init_weights=False))
     states = [builder().state_dict(), builder().state_dict()]
-    size = SMALLEST_INPUT[name]
-    heads = [build(name, 2, size, 9, state).get_submodule(ARCHITECTURES[name].heads[-1]) for state in states]
+    size = NETWORKS[name].smallest_input
+    heads = [build(name, 2, size, 9, state).get_submodule(NETWORKS[name].heads[-1]) for state in states]
     assert torch.equal(heads[0].weight, heads[1].weight)
     assert heads[0].weight.shape[0] == 2
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nullcrop.config.definitions import Definition
-from nullcrop.datasets import archive as module
+from nullcrop.datasets import isic
 from nullcrop.datasets.archive import fetch_archive
 from nullcrop.errors import NullcropError
 
@@ -35,10 +35,10 @@ def test_archive_json_is_written_last(
         assert not (tmp_path / "archive.json").exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "fetch_isic", interrupted)
+    monkeypatch.setattr(isic, "fetch_isic", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch_archive(source, tmp_path)
     assert not (tmp_path / "archive.json").exists()
-    monkeypatch.setattr(module, "fetch_isic", lambda *_: [{"name": "a.zip", "bytes": 1}])
+    monkeypatch.setattr(isic, "fetch_isic", lambda *_: [{"name": "a.zip", "bytes": 1}])
     fetch_archive(source, tmp_path)
     assert (tmp_path / "archive.json").is_file()

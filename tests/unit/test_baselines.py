@@ -24,8 +24,9 @@ from sklearn.preprocessing import StandardScaler
 
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
 from nullcrop.config.definitions import Definition, PhantomSource
-from nullcrop.config.names import BASELINES, VIEWS, WITHOUT_PIXELS
+from nullcrop.config.readers import BASELINES, without_pixels
 from nullcrop.config.recipe import BaselineRecipe
+from nullcrop.config.views import views_made_always
 from nullcrop.datasets.file_facts import file_facts, header_facts
 from nullcrop.datasets.phantom import generate_phantom
 from nullcrop.datasets.samples import list_samples
@@ -37,6 +38,9 @@ from nullcrop.training import baselines
 from nullcrop.training.baselines import BaselinesJob, fit_baseline, fit_baselines, pixel_features
 from nullcrop.training.calibration import load_phantom
 from tests.conftest import definition_content
+
+VIEWS = tuple(views_made_always())
+WITHOUT_PIXELS = without_pixels()
 
 PACKAGE = Path(__file__).parents[2] / "workflow"
 

@@ -11,8 +11,8 @@ from nullcrop.config.calibration import BATCH, Calibration, batches
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition, PhantomSource
 from nullcrop.config.models import Config
-from nullcrop.config.names import VIEWS
 from nullcrop.config.recipe import Recipe
+from nullcrop.config.views import study_corners, views_made_always
 from nullcrop.datasets.phantom import generate_phantom
 from nullcrop.datasets.samples import list_samples
 from nullcrop.figures.calibration import ALL, plot_calibration
@@ -20,9 +20,11 @@ from nullcrop.images.store import write_store
 from nullcrop.splits import write_split
 from nullcrop.statistics.calibration import alarm_rates, read_calibration, write_calibration
 from nullcrop.training.baselines import BaselinesJob, fit_baselines
-from nullcrop.training.calibration import CORNERS, audit_phantom, audit_phantoms
+from nullcrop.training.calibration import audit_phantom, audit_phantoms
 from nullcrop.training.loop import CellJob, train_cell
 from tests.conftest import definition_content
+
+VIEWS = tuple(views_made_always())
 
 RECIPE = Recipe(weights="random", epochs=2, learning_rate=2e-3, batch_size=16)
 
@@ -84,7 +86,7 @@ def test_datasets_have_consecutive_seeds_and_are_the_same_in_any_batch(tmp_path:
     second = both[both["dataset"] == 5].reset_index(drop=True)
     pd.testing.assert_frame_equal(second, alone)
     assert list(alone)[:4] == ["cue", "strength", "dataset", "split"]
-    assert {name.split(".")[0] for name in alone if "." in name} == set(CORNERS)
+    assert {name.split(".")[0] for name in alone if "." in name} == set(study_corners())
 
 
 def predictions(datasets: int, signal: float, patients: int = 24, images: int = 2) -> pd.DataFrame:

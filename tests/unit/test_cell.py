@@ -3,7 +3,9 @@
 import pytest
 
 from nullcrop.config.cell import Cell, fold_cells, unfold_cells
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
+
+VIEWS = tuple(views_made_always())
 
 
 def test_cells_fold_into_a_line_of_any_grids_size():

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, binomtest, norm
 from scipy.stats import t as student
 
-from nullcrop.config.names import WITHOUT_PIXELS
+from nullcrop.config.readers import without_pixels
 from nullcrop.statistics.auroc import TestSet, estimate_auroc
 from nullcrop.statistics.comparisons import (
     COMPARISON_COLUMNS,
@@ -18,6 +18,8 @@ from nullcrop.statistics.comparisons import (
 )
 
 from .finished_cells import a_study, a_test_set, answers, finished, scores
+
+WITHOUT_PIXELS = without_pixels()
 
 pytestmark = pytest.mark.filterwarnings(
     "error", "default::ResourceWarning"

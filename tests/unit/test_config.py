@@ -17,11 +17,13 @@ from snakemake.utils import update_config
 from nullcrop.config import names
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
 from nullcrop.config.models import Config, Project, read_project
+from nullcrop.config.readers import BASELINES, NETWORKS, without_pixels
 from nullcrop.config.recipe import BUILT_IN, Recipe
+from nullcrop.config.registry import implementation
 from nullcrop.config.schema import SCHEMA_FOLDER, SCHEMAS, schema_text, write_schemas
+from nullcrop.config.views import views_made_always
 from nullcrop.config.yaml_files import RULES, meant, read_yaml
 from nullcrop.errors import NullcropError, listed
-from nullcrop.training.architectures import ARCHITECTURES
 from tests.conftest import definition_content
 
 ROOT = Path(__file__).parents[2]
@@ -156,15 +158,17 @@ def test_the_container_installs_what_the_conda_environment_names() -> None:
 # Names and registries
 
 
-def test_architectures_are_named_in_the_order_of_the_registry() -> None:
-    assert tuple(ARCHITECTURES) == names.NETWORKS
-    assert (*names.NETWORKS, *names.BASELINES) == names.ARCHITECTURES
-    assert set(names.WITHOUT_PIXELS) < set(names.BASELINES)
+def test_every_network_and_every_baseline_with_features_has_its_code() -> None:
+    assert all(callable(implementation(network.build)) for network in NETWORKS.values())
+    features = [baseline.features for baseline in BASELINES.values() if baseline.sees != "nothing"]
+    assert all(callable(implementation(str(binding))) for binding in features)
+    assert without_pixels() == ["majority", "file_facts"]
 
 
-def test_architectures_without_imagenet_weights_are_named_as_such() -> None:
-    without = [name for name, architecture in ARCHITECTURES.items() if architecture.weights is None]
-    assert list(names.WITHOUT_IMAGENET) == without
+def test_networks_without_imagenet_weights_have_no_heads_to_replace() -> None:
+    without = [name for name, network in NETWORKS.items() if network.checkpoint is None]
+    assert without == ["lenet5", "pcam_cnn"]
+    assert [name for name, network in NETWORKS.items() if not network.heads] == without
 
 
 def test_split_protocols_are_plain_or_balanced() -> None:
@@ -179,7 +183,7 @@ def test_what_a_config_leaves_out_is_the_studys(tmp_path: Path) -> None:
     config = project(tmp_path).config
     assert (config.crop.width, config.crop.height) == (20, 20)
     study = config.studies["main"]
-    assert study.views == list(names.VIEWS)
+    assert study.views == views_made_always()
     assert study.architectures == ["resnet50", "densenet121", "inception_v3", "vgg16"]
     assert config.all_recipes["paper"] == Recipe(
         weights="imagenet", learning_rate=1e-4, batch_size=32, epochs=5, input_size=None
@@ -380,7 +384,7 @@ PIN = {"repository": "timm/vit_tiny.a1", "revision": "0" * 40, "sha256": "0" * 6
         ({"recipes": {"mine": {"epoch": 3}}}, "unknown key 'recipes.mine.epoch', did you mean 'epochs'?"),
         (
             {"studies": {"main": {**STUDY, "views": ["uper_left"]}}},
-            "found 'uper_left', did you mean 'upper_left'?",
+            "studies.main.views.0: unknown view 'uper_left', did you mean 'upper_left'?",
         ),
     ],
 )
@@ -485,7 +489,7 @@ def test_targets_follow_the_label_rule(make_definition: Callable[..., Definition
 
 
 def test_a_hint_names_the_nearest_word_or_all_of_them() -> None:
-    assert meant("centre", names.VIEWS) == "did you mean 'center'?"
+    assert meant("centre", views_made_always()) == "did you mean 'center'?"
     assert meant("xyz", ["one", "two"]) == "known are: one, two"
     assert meant("xyz", []) == "known are: none"
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nullcrop.images.store import View, write_store
+from nullcrop.images.store import PackedView, write_store
 from nullcrop.training.data import InputImages
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.device_resize import Resizer
@@ -50,7 +50,7 @@ def test_the_sizes_of_the_studies_are_pillows_to_the_last_bit(height: int, width
 
 
 @pytest.fixture(scope="module", params=["crops", "originals", "large"])
-def view(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> View:
+def view(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> PackedView:
     """Views of the store: images of one small size, of sizes that differ, of one size above the network's."""
     folder = tmp_path_factory.mktemp("view")
     rng = np.random.default_rng(1)
@@ -63,12 +63,12 @@ def view(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     samples = pd.DataFrame(rows, columns=["id", "path", "width", "height"])
     name = "center" if request.param == "crops" else "original"
     write_store(samples, folder / "views", [name], 20, 20, threads=1)
-    return View(folder / "views" / f"{name}.json")
+    return PackedView(folder / "views" / f"{name}.json")
 
 
 @pytest.mark.parametrize("room", [10**9, 0], ids=["resident", "streamed"])
 @pytest.mark.parametrize("size", [20, 33])
-def test_batches_equal_the_plain_ones_bit_for_bit(view: View, size: int, room: int) -> None:
+def test_batches_equal_the_plain_ones_bit_for_bit(view: PackedView, size: int, room: int) -> None:
     steps = [[3, 0, 7], [1, 2, 10], [5, 5, 4], [9]]
     plain = InputImages(view, size, CPU, "lenet5")
     images = DeviceImages(view, size, CPU, "lenet5", room)
@@ -82,7 +82,7 @@ def test_batches_equal_the_plain_ones_bit_for_bit(view: View, size: int, room: i
             assert inputs.stride() == expected.stride()
 
 
-def test_an_error_while_streaming_reaches_the_training(view: View) -> None:
+def test_an_error_while_streaming_reaches_the_training(view: PackedView) -> None:
     images = DeviceImages(view, 20, CPU, "lenet5", 0)
     with pytest.raises(IndexError):
         list(images.inputs([[0, 1], [2, 99]]))
@@ -91,7 +91,7 @@ def test_an_error_while_streaming_reaches_the_training(view: View) -> None:
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("room", [10**9, 0], ids=["resident", "streamed"])
-def test_on_a_gpu_pixels_are_pillows_to_the_last_bit(view: View, room: int) -> None:
+def test_on_a_gpu_pixels_are_pillows_to_the_last_bit(view: PackedView, room: int) -> None:
     device = torch.device("cuda")
     images, plain = DeviceImages(view, 33, device, "lenet5", room), InputImages(view, 33, device, "lenet5")
     steps = [list(range(start, start + 3)) for start in range(8)]

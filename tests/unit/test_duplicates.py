@@ -30,7 +30,7 @@ from nullcrop.images.duplicates import (
 from nullcrop.images.extracts import FullImage
 from nullcrop.images.hashes import hash_numbers, hash_pixels
 from nullcrop.images.likeness import THUMBNAIL, Detail, detail_of, likeness
-from nullcrop.images.store import View, write_store
+from nullcrop.images.store import PackedView, write_store
 
 Pixels = NDArray[np.uint8]
 
@@ -318,7 +318,7 @@ def datasets(tmp_path: Path) -> list[Path]:
         )
         samples.to_csv(folder / "samples.csv", index=False)
         write_store(samples, folder / "views", ["original"], 20, 20, threads=1)
-        view = View(folder / "views" / "original.json")
+        view = PackedView(folder / "views" / "original.json")
         write_duplicates(read_samples(folder / "samples.csv"), view, folder, threads=2)
         folders.append(folder)
     return folders
@@ -393,7 +393,7 @@ def test_only_pictures_of_different_datasets_are_compared() -> None:
 
 
 def test_a_store_of_other_images_is_refused(datasets: list[Path], tmp_path: Path) -> None:
-    view = View(datasets[0] / "views" / "original.json")
+    view = PackedView(datasets[0] / "views" / "original.json")
     with pytest.raises(NullcropError, match="holds other images than"):
         write_duplicates(read_samples(datasets[1] / "samples.csv"), view, tmp_path, threads=1)
 

@@ -17,7 +17,7 @@ from torchvision.models.inception import InceptionOutputs
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError, explained
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.training import checkpoint, loop
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import collect_cell
@@ -122,7 +122,7 @@ class TwoAnswers(nn.Module):
 
 
 def test_the_auxiliary_loss_counts_in_a_step_as_in_the_plain_loop(job: CellJob) -> None:
-    view, split = View(job.view), pd.read_csv(job.split)
+    view, split = PackedView(job.view), pd.read_csv(job.split)
     targets, rows = torch.tensor(split["target"]), np.flatnonzero(split["part"] == "train")
     plain = TwoAnswers()
     optimizer = torch.optim.Adam(plain.parameters(), lr=SCRATCH.learning_rate, fused=True)

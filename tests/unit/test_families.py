@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 
 from nullcrop.config.cell import Cell
-from nullcrop.config.names import CROPS, VIEWS
+from nullcrop.config.views import study_crops, views_made_always
 from nullcrop.statistics.families import add_study_corrections, role_of
 from nullcrop.statistics.maxt import maxt
 from nullcrop.statistics.tables import join_metrics, metrics_of_cells, write_table
 
 from .finished_cells import a_study, a_test_set, finished, scores
+
+CROPS = tuple(study_crops())
+VIEWS = tuple(views_made_always())
 
 
 def cell(view="upper_left", architecture="vgg16", split="random"):

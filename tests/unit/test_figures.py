@@ -1,5 +1,6 @@
 """Figures by what is drawn in them: bars, lines, intervals and words."""
 
+import re
 from itertools import combinations, product
 
 import numpy as np
@@ -9,26 +10,31 @@ from matplotlib import rc_context, rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.markers import MarkerStyle
 from matplotlib.patches import Rectangle
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.definitions import Definition
-from nullcrop.config.names import (
-    ALL_VIEWS,
-    ARCHITECTURE_LABELS,
-    ARCHITECTURES,
+from nullcrop.config.readers import (
     BASELINES,
-    CROPS,
+    MARKS,
     NETWORKS,
-    VIEW_LABELS,
-    VIEWS,
-    WITHOUT_PIXELS,
+    architectures,
+    label_of,
+    look_of,
+    without_pixels,
 )
+from nullcrop.config.views import study_crops, view_label, views_made_always
 from nullcrop.errors import NullcropError
 from nullcrop.figures.accuracy import HATCH, plot_accuracy
 from nullcrop.figures.samples import MOST_CLASSES, plot_dataset_samples, plot_samples
-from nullcrop.figures.style import COLOURS, MARKERS, wrapped
+from nullcrop.figures.style import svg_of_mark, wrapped
 from nullcrop.images.store import write_store
+
+ARCHITECTURES = architectures()
+CROPS = tuple(study_crops())
+VIEWS = tuple(views_made_always())
+WITHOUT_PIXELS = without_pixels()
 
 pytestmark = pytest.mark.filterwarnings(
     "error", "default::ResourceWarning"
@@ -92,9 +98,11 @@ def test_bars_stand_by_view_then_architecture_whatever_the_order_of_rows(tmp_pat
     centres = [bar.get_x() + bar.get_width() / 2 for bar in found]
     assert centres == sorted(centres)
     assert [round(centre) for centre in centres] == [group for group in range(6) for _ in FOUR]
-    assert [to_hex(bar.get_facecolor()) for bar in found[:4]] == [COLOURS[name].lower() for name in FOUR]
+    assert [to_hex(bar.get_facecolor()) for bar in found[:4]] == [
+        look_of(name).colour.lower() for name in FOUR
+    ]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [
-        VIEW_LABELS[view] for view in VIEWS
+        view_label(view) for view in VIEWS
     ]
     assert legend(figure) == ["ResNet50", "DenseNet121", "InceptionV3", "VGG16"]
     assert figure.axes[0].get_ylim()[0] == 0
@@ -248,11 +256,15 @@ def test_baselines_are_marks_beside_the_bars_and_those_without_pixels_stand_apar
     figure = plot_accuracy(metrics, "title", tmp_path / "a")
     assert len(bars(figure)) == 2 * len(VIEWS)
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert labels == [*(VIEW_LABELS[view] for view in VIEWS), "no pixels"]
+    assert labels == [*(view_label(view) for view in VIEWS), "no pixels"]
     means = metrics.groupby(["architecture", "view"])["accuracy"].mean()
     places = {view: place for place, view in enumerate(VIEWS)}
     expected = [
-        (MARKERS[name], len(VIEWS) if name in WITHOUT_PIXELS else places[view], round(means[name, view], 6))
+        (
+            look_of(name).mark,
+            len(VIEWS) if name in WITHOUT_PIXELS else places[view],
+            round(means[name, view], 6),
+        )
         for name, view in means.index
         if name in BASELINES
     ]
@@ -260,7 +272,7 @@ def test_baselines_are_marks_beside_the_bars_and_those_without_pixels_stand_apar
     assert sorted(found) == sorted(expected)
     right = {round(bar.get_x() + bar.get_width() / 2): bar.get_x() + bar.get_width() for bar in bars(figure)}
     assert all(x > right.get(round(x), 0) for _, x, _ in marks(figure))
-    assert set(legend(figure)) > {ARCHITECTURE_LABELS[name] for name in BASELINES}
+    assert set(legend(figure)) > {label_of(name) for name in BASELINES}
     assert "Grey mark: a baseline" in caption(figure)
     assert "recipe: paper" in caption(figure)
     assert "are missing" not in caption(figure)
@@ -275,8 +287,8 @@ def test_a_mark_is_hollow_where_the_answer_is_constant(tmp_path):
         for line in figure.axes[0].lines
         if line.get_linestyle() == "None"
     }
-    assert (MARKERS["mean_rgb"], "#ffffff") in fills
-    assert (MARKERS["raw_pixels"], COLOURS["raw_pixels"].lower()) in fills
+    assert (look_of("mean_rgb").mark, "#ffffff") in fills
+    assert (look_of("raw_pixels").mark, look_of("raw_pixels").colour.lower()) in fills
     assert "constant answer" not in legend(figure)
 
 
@@ -472,12 +484,22 @@ def lightness(colour):
 
 
 def test_every_name_has_its_look_and_colours_stay_apart_in_grey():
-    assert set(COLOURS) == set(ARCHITECTURE_LABELS) == set(ARCHITECTURES)
-    assert list(VIEW_LABELS) == list(ALL_VIEWS)
-    assert set(MARKERS) == set(BASELINES)
-    assert len(set(MARKERS.values())) == len(BASELINES)
-    levels = sorted(lightness(COLOURS[name]) for name in NETWORKS)
+    assert len({look_of(name).mark for name in ARCHITECTURES}) == len(ARCHITECTURES)
+    assert len({label_of(name) for name in ARCHITECTURES}) == len(ARCHITECTURES)
+    levels = sorted(lightness(look_of(name).colour) for name in NETWORKS)
     assert np.diff(levels).min() >= 10
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_the_pages_marks_are_those_of_the_figures(mark):
+    """The outline that SVG draws is the one that Matplotlib fills, upside down and twice as large."""
+    words = re.findall(r"[MLQCZ]|-?[0-9.]+(?:e-?[0-9]+)?", svg_of_mark(mark))
+    numbers = np.array([float(word) for word in words if word not in "MLQCZ"]).reshape(-1, 2)
+    marker = MarkerStyle(mark)
+    path = marker.get_path().transformed(marker.get_transform())
+    drawn = path.vertices[np.isin(path.codes if path.codes is not None else 1, [79], invert=True)]
+    np.testing.assert_allclose(numbers, drawn * [2, -2], atol=1e-3)
+    assert np.abs(numbers).max() < 1.5
 
 
 def test_wrapping_keeps_words_and_paragraphs():

@@ -12,21 +12,13 @@ from hypothesis import strategies as st
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
-from nullcrop.config.grid import Grid, any_of, batch_path, split_path
+from nullcrop.config.grid import Grid, batch_path, split_path
 from nullcrop.config.models import Project, read_project
-from nullcrop.config.names import (
-    ANY_SPLIT_PATTERN,
-    ARCHITECTURES,
-    BASELINES,
-    CROPS,
-    FURTHER_VIEWS,
-    NETWORKS,
-    SPLITS,
-    VIEWS,
-)
+from nullcrop.config.names import ANY_SPLIT_PATTERN, SPLITS
+from nullcrop.config.readers import BASELINES, NETWORKS, architectures
 from nullcrop.config.recipe import Recipe
+from nullcrop.config.registry import any_of
 from nullcrop.config.resources import (
-    INPUT_SIDE,
     LONGEST_BATCH_SECONDS,
     baselines_memory_mb,
     baselines_minutes,
@@ -36,9 +28,14 @@ from nullcrop.config.resources import (
     training_memory_mb,
     training_seconds,
 )
+from nullcrop.config.views import study_crops, view_names, view_of, views_made_always
 from nullcrop.errors import NullcropError
-from nullcrop.training.architectures import ARCHITECTURES as BUILT
 from nullcrop.training.data import CACHE_BYTES
+
+ARCHITECTURES = architectures()
+CROPS = tuple(study_crops())
+FURTHER_VIEWS = [name for name in view_names() if not view_of(name).always]
+VIEWS = tuple(views_made_always())
 
 ROOT = Path(__file__).parents[2]
 
@@ -437,11 +434,6 @@ def test_baselines_ask_for_more_with_every_image_and_attempt(
         assert asked(large, 3) == 3 * asked(large, 1)
     # 300,000 images of 20×20 pixels, standardised in double precision.
     assert baselines_memory_mb(large, 1) > 300_000 * 1200 * 8 / 2**20
-
-
-def test_the_model_knows_the_networks_own_input_sides() -> None:
-    for name, architecture in BUILT.items():
-        assert INPUT_SIDE.get(name, 224) == architecture.input_size
 
 
 def test_gpus_are_asked_for_unless_the_config_says_cpu() -> None:

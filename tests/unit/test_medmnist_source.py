@@ -19,12 +19,14 @@ import pandas as pd
 import pytest
 
 from nullcrop.config.definitions import Definition, read_definition
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
 from nullcrop.datasets import medmnist_source as module
 from nullcrop.datasets.archive import fetch_archive
 from nullcrop.datasets.samples import list_images, list_samples, read_samples
 from nullcrop.errors import NullcropError
-from nullcrop.images.store import View, write_store
+from nullcrop.images.store import PackedView, write_store
+
+VIEWS = tuple(views_made_always())
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -226,11 +228,11 @@ def test_samples_and_views_are_those_of_the_arrays(
     assert (samples[list(facts)] == pd.Series(facts)).all(axis=None)
     write_store(samples, out / "views", list(VIEWS), 9, 7, threads=2)
     rgb = images if mode == "RGB" else np.stack([images] * 3, axis=-1)
-    np.testing.assert_array_equal(View(out / "views" / "original.json").pixels, rgb)
-    np.testing.assert_array_equal(View(out / "views" / "bottom_right.json").pixels, rgb[:, -7:, -9:])
+    np.testing.assert_array_equal(PackedView(out / "views" / "original.json").pixels, rgb)
+    np.testing.assert_array_equal(PackedView(out / "views" / "bottom_right.json").pixels, rgb[:, -7:, -9:])
     middle = ((size - 7) // 2, (size - 9) // 2)
     np.testing.assert_array_equal(
-        View(out / "views" / "center.json").pixels,
+        PackedView(out / "views" / "center.json").pixels,
         rgb[:, middle[0] : middle[0] + 7, middle[1] : middle[1] + 9],
     )
 

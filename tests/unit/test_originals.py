@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -19,14 +20,15 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.config.names import VIEWS
+from nullcrop.config.readers import BASELINES, Baseline, Part
 from nullcrop.config.recipe import Recipe
+from nullcrop.config.views import views_made_always
 from nullcrop.datasets.samples import list_samples
 from nullcrop.errors import NullcropError
 from nullcrop.figures.samples import plot_dataset_samples
 from nullcrop.files import read_json, write_json
 from nullcrop.images.duplicates import write_duplicates, write_pairs_between
-from nullcrop.images.store import View, full_pixels, write_store
+from nullcrop.images.store import PackedView, full_pixels, write_store
 from nullcrop.packing import packed_sides
 from nullcrop.splits import write_split
 from nullcrop.threads import Turns, mapped
@@ -60,8 +62,8 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     copied = folder / "images" / "benign"
     (copied / "30.jpg").write_bytes((copied / "04.jpg").read_bytes())
     samples = list_samples("toy", definition_of(folder), folder, folder, threads=1)
-    write_store(samples, folder / "full", list(VIEWS), 20, 20, threads=2)
-    write_store(samples, folder / "input", list(VIEWS), 20, 20, threads=2, sides=SIDES)
+    write_store(samples, folder / "full", views_made_always(), 20, 20, threads=2)
+    write_store(samples, folder / "input", views_made_always(), 20, 20, threads=2, sides=SIDES)
     targets = samples["class"].map(definition_of(folder).targets("printed"))
     write_split(samples, targets, "random", 0, folder / "split.csv")
     return folder
@@ -73,8 +75,8 @@ def definition_of(folder: Path) -> Definition:
     )
 
 
-def both(folder: Path) -> tuple[View, View]:
-    return View(folder / "full" / "original.json"), View(folder / "input" / "original.json")
+def both(folder: Path) -> tuple[PackedView, PackedView]:
+    return PackedView(folder / "full" / "original.json"), PackedView(folder / "input" / "original.json")
 
 
 def samples_of(folder: Path) -> pd.DataFrame:
@@ -160,7 +162,7 @@ def test_a_finished_cell_is_kept_whatever_the_store_holds(
     squares = replace(job, view=folder / "input" / "original.json")
     train_cell(squares)
     assert "kept" in capfd.readouterr().err
-    with pytest.raises(NullcropError, match=r"holds 20, 33, .* of each image, but not 40.*`originals`"):
+    with pytest.raises(NullcropError, match=r"holds 20, 33, .* of each image, but not 40.*`originals: full`"):
         train_cell(replace(squares, out=tmp_path / "other", work=tmp_path / "other.work"))
 
 
@@ -181,7 +183,7 @@ def test_baselines_and_duplicates_are_the_same(folder: Path, tmp_path: Path) -> 
         np.testing.assert_array_equal(of_full, of_squares)
     for name in ("full", "input"):
         here = tmp_path / name / "toy"
-        write_duplicates(samples_of(folder), View(folder / name / "original.json"), here, threads=2)
+        write_duplicates(samples_of(folder), PackedView(folder / name / "original.json"), here, threads=2)
         fit_baselines(
             BaselinesJob(
                 dataset="toy",
@@ -237,7 +239,7 @@ def test_each_image_is_decoded_once(folder: Path, tmp_path: Path, monkeypatch: p
     decoded: list[str] = []
     read = store_module.read_rgb
     monkeypatch.setattr(store_module, "read_rgb", lambda path: decoded.append(path) or read(path))
-    write_store(samples_of(folder), tmp_path, list(VIEWS), 20, 20, threads=3, sides=SIDES)
+    write_store(samples_of(folder), tmp_path, views_made_always(), 20, 20, threads=3, sides=SIDES)
     assert sorted(decoded) == sorted(samples_of(folder)["path"])
 
 
@@ -255,15 +257,15 @@ def test_a_broken_image_ends_the_step_by_its_name(
     samples = samples_of(folder)
     samples.loc[broken, "path"] = str(tmp_path / "none.jpg")
     with pytest.raises(NullcropError, match=r"none\.jpg cannot be read"):
-        write_store(samples, tmp_path / "views", list(VIEWS), 20, 20, threads, SIDES)
+        write_store(samples, tmp_path / "views", views_made_always(), 20, 20, threads, SIDES)
     assert not any((tmp_path / "views").iterdir())
 
 
 def test_images_that_are_not_much_larger_are_stored_as_they_are(tmp_path: Path) -> None:
     write_images(tmp_path, [(130, 130 - n) for n in range(6)])
     samples = list_samples("toy", definition_of(tmp_path), tmp_path, tmp_path, threads=1)
-    write_store(samples, tmp_path / "full", list(VIEWS), 20, 20, threads=1)
-    write_store(samples, tmp_path / "input", list(VIEWS), 20, 20, threads=1, sides={"64": 64})
+    write_store(samples, tmp_path / "full", views_made_always(), 20, 20, threads=1)
+    write_store(samples, tmp_path / "input", views_made_always(), 20, 20, threads=1, sides={"64": 64})
     full, asked = bytes_below(tmp_path / "full"), bytes_below(tmp_path / "input")
     assert {name for name in full if full[name] != asked[name]} == {"original.json"}
     facts = read_json(tmp_path / "input" / "original.json")
@@ -277,7 +279,7 @@ def test_the_command_takes_sides_in_pixels_and_by_timms_name(folder: Path, tmp_p
     facts = read_json(tmp_path / "original.json")
     assert facts["sides"] == ["20", "timm:test_resnet"]
     main([*common, "--out", str(tmp_path / "none"), "--crop", "20x20", "--sides"])
-    assert View(tmp_path / "none" / "original.json").at(20).shape == (31, 20, 20, 3)
+    assert PackedView(tmp_path / "none" / "original.json").at(20).shape == (31, 20, 20, 3)
 
 
 def test_a_store_is_asked_for_what_it_lacks_and_nothing_else(
@@ -308,6 +310,65 @@ def test_a_store_is_asked_for_what_it_lacks_and_nothing_else(
     assert asked(squares, "full", 64) is None
     facts.write_text("[")
     assert packed_sides(Grid(make_project({"one": {"datasets": ["first"]}})), "first") == ["224", "299"]
+
+
+@pytest.fixture
+def shapes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of a baseline for each part of an image, whose features are the shape of what it is given."""
+    own = {
+        part: Baseline(part, part, BASELINES["majority"].look, part, "pixels", "numpy:shape", part)
+        for part in get_args(Part)
+    }
+    monkeypatch.setattr(BASELINES, "_records", {**BASELINES._records, **own})
+    return list(own)
+
+
+def test_a_baseline_is_given_what_its_record_says_that_it_reads(folder: Path, shapes: list[str]) -> None:
+    full, squares = both(folder)
+    found = pixel_features(full, shapes)
+    assert found["image"].tolist() == [list(full[row].shape) for row in range(len(full))]
+    for name, shape in (("square", [20, 20, 3]), ("levels", [3, 256])):
+        for features in (found[name], pixel_features(squares, [name])[name]):
+            assert (features == shape).all()
+    with pytest.raises(NullcropError, match=r"holds no full images: .*`originals: full`"):
+        pixel_features(squares, ["image"])
+
+
+@pytest.mark.parametrize(
+    ("part", "view", "whole"),
+    [
+        ("image", "original", True),
+        ("image", "center", False),
+        ("square", "original", False),
+        ("levels", "original", False),
+    ],
+)
+def test_originals_are_stored_whole_where_a_baseline_reads_them_whole(
+    part: str,
+    view: str,
+    whole: bool,
+    shapes: list[str],
+    make_project: Callable[..., Project],
+    tmp_path: Path,
+) -> None:
+    parts = [
+        {"architectures": ["resnet50"], "views": ["original"]},
+        {"architectures": ["resnet50"], "views": [view], "baselines": [part]},
+    ]
+    recipes = {"own": {"weights": "random", "input_size": 64}}
+    studies = {
+        "with": {"datasets": ["first"], "recipes": ["own"], "parts": parts},
+        "without": {"datasets": ["second"], "recipes": ["own"], "parts": parts[:1]},
+    }
+    grid = Grid(make_project(studies, recipes=recipes, paths={"store": str(tmp_path)}))
+    assert packed_sides(grid, "first") == (None if whole else ["64"])
+    assert packed_sides(grid, "second") == ["64"]
+    # A store of squares that another config asked for is packed again, one that is full stays.
+    facts = tmp_path / "first" / "views" / "original.json"
+    write_json(facts, {"sides": ["64"], "extracts": {"64": 12288}})
+    assert packed_sides(grid, "first") == (None if whole else ["64"])
+    write_json(facts, {"sides": ["64"]})
+    assert packed_sides(grid, "first") == ["64"]
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.sets(st.integers(0, 39)))

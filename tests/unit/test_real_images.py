@@ -8,13 +8,16 @@ import pytest
 from PIL import Image
 
 from nullcrop.config.definitions import read_definition
-from nullcrop.config.names import CROPS, VIEWS
+from nullcrop.config.views import study_crops, views_made_always
 from nullcrop.datasets.samples import list_samples, read_samples
 from nullcrop.images.duplicates import group_duplicates, write_duplicates
-from nullcrop.images.store import View, write_store
+from nullcrop.images.store import PackedView, write_store
 from nullcrop.images.views import crop_box
 from nullcrop.splits import make_split
 from nullcrop.statistics.leaks import count_leaks
+
+CROPS = tuple(study_crops())
+VIEWS = tuple(views_made_always())
 
 REPOSITORY = Path(__file__).parents[2]
 DATA = REPOSITORY.parent / "shared" / "data"
@@ -52,7 +55,7 @@ def test_busis_known_duplicates_are_found(busi: Path, tmp_path: Path) -> None:
     """Pawłowska et al. (2023) found 8 lesions that are in two classes."""
     samples = read_samples(busi)
     write_store(samples, tmp_path, ["original"], 20, 20, threads=2)
-    found = write_duplicates(samples, View(tmp_path / "original.json"), tmp_path, threads=2)
+    found = write_duplicates(samples, PackedView(tmp_path / "original.json"), tmp_path, threads=2)
     assert (found.groupby("cluster")["class"].nunique() > 1).sum() == 8
     assert found.loc[found["kind"] == "exact", "class"].tolist() == ["benign", "malignant"]
     assert 130 <= found["cluster"].nunique() <= 150
@@ -74,7 +77,7 @@ def test_every_crop_of_a_real_image_is_pillows_own(tmp_path: Path, pattern: str)
     assert len(shown) > 10
     samples = pd.DataFrame(shown, columns=["path", "width", "height"]).assign(id=lambda table: table["path"])
     write_store(samples, tmp_path, list(VIEWS), 20, 20, threads=2)
-    views = {view: View(tmp_path / f"{view}.json") for view in VIEWS}
+    views = {view: PackedView(tmp_path / f"{view}.json") for view in VIEWS}
     for row, (path, width, height) in enumerate(shown):
         with Image.open(path) as image:
             np.testing.assert_array_equal(views["original"][row], np.asarray(image.convert("RGB")))

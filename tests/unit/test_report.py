@@ -8,7 +8,6 @@ import re
 import shutil
 from collections import Counter
 from html.parser import HTMLParser
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,9 @@ from nullcrop.cli import main
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
-from nullcrop.config.names import ARCHITECTURES, label_of
+from nullcrop.config.readers import architectures, label_of, look_of
 from nullcrop.report import frames, sections
+from nullcrop.report.charts import series_style
 from nullcrop.report.facts import CURVE_POINTS, Facts, collect, roc_points
 from nullcrop.report.page import page_of
 from nullcrop.report.tables import Column, table_of
@@ -31,6 +31,8 @@ from nullcrop.statistics.comparisons import ORIGINAL
 
 from ..generated_results import half_finished, write_cell
 from ..hostile import CLASSES, HOSTILE, TITLE
+
+ARCHITECTURES = architectures()
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -89,7 +91,7 @@ def test_states_are_those_of_the_files(facts: Facts) -> None:
         "waiting": {"missing": 12},
     }
     waiting = facts.datasets[2]
-    assert (waiting.counts, waiting.leaks, waiting.samples_figure) == (None, None, None)
+    assert (waiting.counts, waiting.leaks, waiting.figures) == (None, None, {})
 
 
 def test_a_damaged_cell_is_told_and_the_others_are_reported(copy: Project) -> None:
@@ -278,9 +280,10 @@ def test_charts_are_data_that_parse(page: str) -> None:
 
 
 def test_every_architecture_has_its_colour_in_light_and_dark() -> None:
-    style = (resources.files("nullcrop.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    style = series_style()
     for architecture in ARCHITECTURES:
         assert style.count(f"--series-{architecture.replace('_', '-')}: #") == 2, architecture
+        assert f": {look_of(architecture).colour};" in style
 
 
 def test_one_dataset_alone(project: Project) -> None:

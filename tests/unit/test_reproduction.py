@@ -9,7 +9,8 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.definitions import read_published_definitions
-from nullcrop.config.names import ALL_VIEWS, CROPS, EARLIER
+from nullcrop.config.names import EARLIER
+from nullcrop.config.views import study_crops, view_names
 from nullcrop.statistics.discrepancies import read_published
 from nullcrop.statistics.metrics import answers_of, cell_metrics
 from nullcrop.statistics.reproduction import (
@@ -20,6 +21,9 @@ from nullcrop.statistics.reproduction import (
     printed_values,
     write_reproduction,
 )
+
+ALL_VIEWS = tuple(view_names())
+CROPS = tuple(study_crops())
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = sorted((ROOT / "resources/published").glob("*.csv"))

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
 from nullcrop.errors import NullcropError
-from nullcrop.images.store import View, write_store
+from nullcrop.images.store import PackedView, write_store
 from tests.unit.image_kinds import KINDS, pillow_pixels, write_image
+
+VIEWS = tuple(views_made_always())
 
 CROP = (9, 7)
 
@@ -69,7 +71,7 @@ def test_what_is_read_back_is_pillows_crop(
 ) -> None:
     paths = request.getfixturevalue(shape)
     write(paths, tmp_path / "views", threads=4)
-    opened = View(tmp_path / "views" / f"{view}.json")
+    opened = PackedView(tmp_path / "views" / f"{view}.json")
     assert len(opened) == len(paths)
     assert (opened.facts["sizes"] is None) == (shape == "uniform" or view != "original")
     for index, path in enumerate(paths):
@@ -81,7 +83,7 @@ def test_the_store_opens_as_a_read_only_memory_map(
     shape: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     write(request.getfixturevalue(shape), tmp_path / "views")
-    view = View(tmp_path / "views" / "original.json")
+    view = PackedView(tmp_path / "views" / "original.json")
     assert isinstance(view.pixels, np.memmap)
     assert view.pixels.mode == "r"
     with pytest.raises(ValueError, match="read-only"):
@@ -131,7 +133,7 @@ def test_the_checksum_differs_when_and_only_when_pixels_differ(uniform: list[Pat
 def test_the_order_of_the_images_is_part_of_the_store(uniform: list[Path], tmp_path: Path) -> None:
     write(uniform, tmp_path / "forward")
     write(uniform[::-1], tmp_path / "backward")
-    forward, backward = (View(tmp_path / name / "center.json") for name in ("forward", "backward"))
+    forward, backward = (PackedView(tmp_path / name / "center.json") for name in ("forward", "backward"))
     assert forward.facts["ids_sha256"] != backward.facts["ids_sha256"]
     np.testing.assert_array_equal(forward.pixels[::-1], backward.pixels)
 
@@ -152,7 +154,7 @@ def test_an_image_exactly_as_large_as_the_crop_is_its_own_crop(tmp_path: Path) -
     path = write_image("colour", tmp_path, *CROP)
     write([path], tmp_path / "views")
     for view in VIEWS:
-        np.testing.assert_array_equal(View(tmp_path / "views" / f"{view}.json")[0], pillow_pixels(path))
+        np.testing.assert_array_equal(PackedView(tmp_path / "views" / f"{view}.json")[0], pillow_pixels(path))
 
 
 def test_a_file_that_changed_since_it_was_listed_stops_the_step(uniform: list[Path], tmp_path: Path) -> None:
@@ -204,12 +206,12 @@ def test_a_damaged_store_says_which_file_to_delete(
     path = tmp_path / "views" / name
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
     with pytest.raises(NullcropError, match=r"views/center\.(npy|json).* delete it and run again"):
-        View(tmp_path / "views" / "center.json")
+        PackedView(tmp_path / "views" / "center.json")
 
 
 def test_a_missing_store_is_named(tmp_path: Path) -> None:
     with pytest.raises(NullcropError, match=r"center\.json"):
-        View(tmp_path / "center.json")
+        PackedView(tmp_path / "center.json")
 
 
 def test_files_of_two_stores_do_not_pass_for_one(
@@ -219,11 +221,11 @@ def test_files_of_two_stores_do_not_pass_for_one(
     write(ragged, tmp_path / "other")
     (tmp_path / "other" / "original.npy").replace(tmp_path / "views" / "original.npy")
     with pytest.raises(NullcropError, match=r"original\.npy does not fit .*original\.json: delete both"):
-        View(tmp_path / "views" / "original.json")
+        PackedView(tmp_path / "views" / "original.json")
 
 
 def test_an_array_with_pickled_objects_is_not_loaded(uniform: list[Path], tmp_path: Path) -> None:
     write(uniform, tmp_path / "views")
     np.save(tmp_path / "views" / "center.npy", np.array([{"any": "object"}]), allow_pickle=True)
     with pytest.raises(NullcropError, match="cannot read the store"):
-        View(tmp_path / "views" / "center.json")
+        PackedView(tmp_path / "views" / "center.json")

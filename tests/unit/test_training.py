@@ -26,7 +26,7 @@ from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
 from nullcrop.heartbeat import HEARTBEAT, read_state
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import bring_out, collect_cell, forget_failures, is_kept, kept_folder
@@ -97,9 +97,9 @@ def test_a_batch_is_what_torchvisions_transforms_make_of_a_pillow_image(inputs: 
             v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )
-    batch = InputImages(View(inputs / "views" / "original.json"), size, torch.device("cpu"), "lenet5").batch(
-        [3, 0]
-    )
+    batch = InputImages(
+        PackedView(inputs / "views" / "original.json"), size, torch.device("cpu"), "lenet5"
+    ).batch([3, 0])
     expected = torch.stack([to_input(Image.open(inputs / f"image{number:02d}.png")) for number in (3, 0)])
     torch.testing.assert_close(batch, expected, atol=1e-6, rtol=1e-5)
 
@@ -128,7 +128,7 @@ def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: P
     network = build("lenet5", 2, 20, stream_seed(0, "lenet5", "weights")).eval()
     for one in (job, other):
         split = pd.read_csv(one.split)
-        images = InputImages(View(one.view), 20, torch.device("cpu"), "lenet5")
+        images = InputImages(PackedView(one.view), 20, torch.device("cpu"), "lenet5")
         with torch.no_grad():
             expected = network(images.batch(np.flatnonzero(split["part"] == "test").tolist()))
         found = pd.read_csv(one.out / "predictions.csv")[["logit_0", "logit_1"]]
@@ -296,7 +296,7 @@ def test_one_sigmoid_output_is_trained_by_binary_cross_entropy(job: CellJob, inp
     network = LeNet5(1, 20)
     optimizer = torch.optim.Adam(network.parameters(), lr=SCRATCH.learning_rate)
     split = pd.read_csv(inputs / "split.csv")
-    images = InputImages(View(job.view), 20, torch.device("cpu"), "lenet5")
+    images = InputImages(PackedView(job.view), 20, torch.device("cpu"), "lenet5")
     targets = torch.tensor(split["target"]).double()
     train = np.flatnonzero(split["part"] == "train")
     order = np.random.default_rng(stream_seed(0, "lenet5", "order", 1)).permutation(train)
@@ -316,7 +316,7 @@ def test_one_sigmoid_output_is_trained_by_binary_cross_entropy(job: CellJob, inp
 def test_the_head_alone_is_trained_and_the_encoder_stays(job: CellJob) -> None:
     recipe = replace(SCRATCH, train="head", input_size=32)
     cell = replace(job.cell, architecture="shufflenet_v2")
-    images = InputImages(View(job.view), 32, torch.device("cpu"), "shufflenet_v2")
+    images = InputImages(PackedView(job.view), 32, torch.device("cpu"), "shufflenet_v2")
     split = pd.read_csv(job.split)
     targets, rows = torch.tensor(split["target"]), np.flatnonzero(split["part"] == "train")
     network, optimizer = new_network(cell, recipe, 2, 32, torch.device("cpu"))

@@ -9,13 +9,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 
 from nullcrop.config.models import Thresholds
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
 from nullcrop.figures.verdicts import plot_verdicts
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.tables import metrics_of_cells
 from nullcrop.statistics.verdicts import judge
 
 from .finished_cells import a_study
+
+VIEWS = tuple(views_made_always())
 
 PATIENTS = np.repeat(np.arange(60), 4).astype(str)
 OF_PATIENTS = {"n": 240, "positives": 96, "group": PATIENTS}

@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 
 from nullcrop.config.models import Thresholds
-from nullcrop.config.names import VIEWS
+from nullcrop.config.views import views_made_always
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.tables import metrics_of_cells, read_metrics, write_table
 from nullcrop.statistics.verdicts import VERDICT_COLUMNS, bound_words, judge
 
 from .finished_cells import a_study, a_test_set, finished, scores
+
+VIEWS = tuple(views_made_always())
 
 TWO = ["resnet50", "vgg16"]
 PATIENTS = np.repeat(np.arange(60), 4).astype(str)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nullcrop.config import names
+from nullcrop.config.views import VIEWS, study_crops
 from nullcrop.images.decode import read_rgb
-from nullcrop.images.views import VIEW_FUNCTIONS, crop_box, otsu_background, otsu_foreground
+from nullcrop.images.views import crop_box, otsu_background, otsu_foreground, view_function
 from tests.unit.image_kinds import KINDS, pillow_pixels, write_image
 
 Box = tuple[int, int, int, int]
@@ -33,8 +33,8 @@ def sizes(draw: st.DrawFn) -> tuple[int, int, int, int]:
 
 
 def test_every_named_view_has_its_function() -> None:
-    assert tuple(VIEW_FUNCTIONS) == names.ALL_VIEWS
-    assert set(boxes(9, 9, 4, 4)) == set(names.CROPS)
+    assert all(callable(view_function(view)) for view in VIEWS)
+    assert list(boxes(9, 9, 4, 4)) == study_crops()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,16 +51,16 @@ def test_crops_are_pillows_crops_of_the_file(
         width, height, w, h = height, width, h, w
     assert pixels.shape == (height, width, 3)
     for view, box in boxes(width, height, w, h).items():
-        crop = VIEW_FUNCTIONS[view](pixels, w, h)
+        crop = view_function(view)(pixels, None, w, h)
         assert crop.shape == (h, w, 3)
         np.testing.assert_array_equal(crop, pillow_pixels(path, box))
-    np.testing.assert_array_equal(VIEW_FUNCTIONS["original"](pixels, w, h), pillow_pixels(path))
+    np.testing.assert_array_equal(view_function("original")(pixels, None, w, h), pillow_pixels(path))
     path.unlink()
 
 
 @given(size=sizes())
 def test_crop_boxes_are_those_written_by_hand(size: tuple[int, int, int, int]) -> None:
-    assert {view: crop_box(view, *size) for view in names.CROPS} == boxes(*size)
+    assert {view: crop_box(view, *size) for view in study_crops()} == boxes(*size)
 
 
 def test_an_odd_margin_is_rounded_towards_the_upper_left() -> None:
@@ -134,7 +134,7 @@ def test_no_patch_holds_fewer_bright_pixels_than_the_background(
     np.testing.assert_array_equal(otsu_background(image, width, height), image[y : y + height, x : x + width])
 
 
-@pytest.mark.parametrize("view", names.FURTHER_VIEWS)
+@pytest.mark.parametrize("view", [name for name, view in VIEWS.items() if not view.always])
 @given(size=sizes(), seed=st.integers(0, 2**16), blank=st.booleans())
 @settings(max_examples=25)
 def test_a_further_view_is_a_patch_of_the_crops_size(
@@ -142,7 +142,7 @@ def test_a_further_view_is_a_patch_of_the_crops_size(
 ) -> None:
     width, height, w, h = size
     image = np.random.default_rng(seed).integers(0, 1 if blank else 256, (height, width, 3)).astype(np.uint8)
-    patch = VIEW_FUNCTIONS[view](image, w, h)
+    patch = view_function(view)(image, None, w, h)
     assert patch.shape == (h, w, 3)
     windows = np.lib.stride_tricks.sliding_window_view(image, (h, w, 3))
     assert (windows == patch).all(axis=(3, 4, 5)).any()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from nullcrop.config.readers import NETWORKS
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
-from nullcrop.training.architectures import ARCHITECTURES
 from nullcrop.training.weights import checkpoint_url, fetch_weights, read_weights
 
 CONTENT = b"weights" * 1000
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_found_before_training(tmp_path: Path) -> None:
         read_weights("resnet50", damaged)
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if ARCHITECTURES[name].weights])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name].checkpoint])
 def test_every_published_name_carries_its_hash(name: str) -> None:
     assert re.fullmatch(r"https://.+-[0-9a-f]{8,10}\.pth", checkpoint_url(name))
 

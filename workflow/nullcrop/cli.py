@@ -8,14 +8,18 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import nullcrop
 from nullcrop.config.cell import Cell, unfold_cells
-from nullcrop.config.names import ALL_VIEWS, ENGINES, NETWORKS, VIEWS
+from nullcrop.config.figures import FIGURES
+from nullcrop.config.names import ENGINES
+from nullcrop.config.readers import BASELINES, NETWORKS
 from nullcrop.config.recipe import Recipe
+from nullcrop.config.registry import extensions_of_environment, implementation, load_extensions
+from nullcrop.config.views import view_of
 from nullcrop.errors import NullcropError, explained
 from nullcrop.imports import uncollected
 from nullcrop.progress import say
@@ -23,6 +27,11 @@ from nullcrop.progress import say
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command; 0 when it succeeded, 1 after an error said in one line, 130 when interrupted."""
+    try:
+        load_extensions(extensions_of_environment())
+    except NullcropError as error:
+        say(f"nullcrop: error: {error}")
+        return 1
     options = _parser().parse_args(arguments)
     # A scheduler ends a job with SIGTERM; as an exception it lets half-written files be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -42,24 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def generate_phantom(options: argparse.Namespace) -> None:
-    """Generate a phantom's images."""
-    from nullcrop.config.definitions import PhantomSource, read_definition
-    from nullcrop.datasets.phantom import generate_phantom
-    from nullcrop.files import sha256_of, write_json
+def generate_images(options: argparse.Namespace) -> None:
+    """Generate a dataset's images."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.datasets.archive import generate_archive
 
-    source = read_definition(options.definition).source
-    if not isinstance(source, PhantomSource):
-        raise NullcropError(f"{options.definition}: the source is '{source.kind}', not a phantom")
-    table = generate_phantom(source, options.out)
-    write_json(
-        options.out / "archive.json",
-        {
-            "source": source.model_dump(),
-            "images": len(table),
-            "table_sha256": sha256_of(options.out / "samples.csv"),
-        },
-    )
+    generate_archive(read_definition(options.definition).source, options.out)
 
 
 def fetch_archive(options: argparse.Namespace) -> None:
@@ -83,13 +80,15 @@ def list_samples(options: argparse.Namespace) -> None:
 
 def crop_views(options: argparse.Namespace) -> None:
     """Decode every image once and pack its views."""
+    from nullcrop.config.definitions import Masks
     from nullcrop.datasets.samples import read_samples
     from nullcrop.images.store import write_store
 
     samples = read_samples(options.samples)
     width, height = options.crop
+    masks = Masks.model_validate_json(options.masks) if options.masks else None
     sides = None if options.sides is None else {asked: _side(asked) for asked in options.sides}
-    write_store(samples, options.out, options.views, width, height, options.threads, sides)
+    write_store(samples, options.out, options.views, width, height, options.threads, sides, masks)
 
 
 def _side(asked: str) -> int:
@@ -106,9 +105,11 @@ def find_duplicates(options: argparse.Namespace) -> None:
     """Hash a dataset's images and list exact and near duplicates."""
     from nullcrop.datasets.samples import read_samples
     from nullcrop.images.duplicates import write_duplicates
-    from nullcrop.images.store import View
+    from nullcrop.images.store import PackedView
 
-    found = write_duplicates(read_samples(options.samples), View(options.view), options.out, options.threads)
+    found = write_duplicates(
+        read_samples(options.samples), PackedView(options.view), options.out, options.threads
+    )
     exact = int((found["kind"] == "exact").sum())
     say(
         f"{found['cluster'].nunique()} clusters: {exact} images with copies, {len(found) - exact} near duplicates"
@@ -232,7 +233,8 @@ def fit_baselines(options: argparse.Namespace) -> None:
             views=options.views,
             out=options.out,
             work=options.work,
-            on=tuple(options.on),
+            on=options.on and tuple(options.on),
+            baselines=options.baselines and tuple(options.baselines),
         )
     )
 
@@ -323,63 +325,23 @@ def describe_datasets(options: argparse.Namespace) -> None:
     write_page(options.definitions, options.out)
 
 
-def plot_accuracy(options: argparse.Namespace) -> None:
-    """Draw accuracy by view and architecture."""
-    from nullcrop.config.definitions import read_definition
-    from nullcrop.figures.accuracy import plot_accuracy
-    from nullcrop.statistics.tables import read_metrics
+def plot_figure(options: argparse.Namespace) -> None:
+    """Draw a figure of a study, or of one dataset in it."""
+    from nullcrop.figures.job import FigureJob
 
-    definition = read_definition(options.definition)
-    plot_accuracy(read_metrics(options.metrics), definition.title, options.out, definition.field)
-
-
-def plot_scores(options: argparse.Namespace) -> None:
-    """Draw accuracy, precision, recall and F-1 by view."""
-    from nullcrop.config.definitions import read_definition
-    from nullcrop.figures.scores import plot_scores
-    from nullcrop.statistics.tables import read_metrics
-
-    plot_scores(read_metrics(options.metrics), read_definition(options.definition).title, options.out)
-
-
-def plot_curves(options: argparse.Namespace) -> None:
-    """Draw accuracy by epoch."""
-    from nullcrop.config.definitions import read_definition
-    from nullcrop.figures.curves import plot_curves
-    from nullcrop.statistics.tables import read_histories
-
-    histories = read_histories(_folders(options))
-    plot_curves(histories, read_definition(options.definition).title, options.out)
-
-
-def plot_confusion(options: argparse.Namespace) -> None:
-    """Draw confusion matrices."""
-    from nullcrop.config.definitions import read_definition
-    from nullcrop.figures.confusion import plot_confusion
-    from nullcrop.statistics.tables import read_answers
-
-    definition = read_definition(options.definition)
-    classes = {rule: definition.target_names(rule) for rule in definition.labels}
-    plot_confusion(read_answers(_folders(options)), classes, definition.title, options.out)
-
-
-def plot_verdicts(options: argparse.Namespace) -> None:
-    """Draw a study's verdicts."""
-    from nullcrop.figures.verdicts import plot_verdicts
-    from nullcrop.statistics.tables import read_metrics
-
-    plot_verdicts(read_metrics(options.metrics), read_metrics(options.verdicts), options.title, options.out)
-
-
-def plot_samples(options: argparse.Namespace) -> None:
-    """Draw sample images with their crops."""
-    from nullcrop.config.definitions import read_definition
-    from nullcrop.figures.samples import plot_dataset_samples
-
-    definition = read_definition(options.definition)
-    plot_dataset_samples(
-        definition, options.labels, options.samples, options.views, options.crop, options.out
+    job = FigureJob(
+        figure=options.figure,
+        stem=options.out,
+        title=options.title,
+        tables={path.stem: path for path in options.tables},
+        cells=_folders(options),
+        definition_path=options.definition,
+        samples=options.samples,
+        views=options.views,
+        labels=options.labels,
+        crop=options.crop,
     )
+    implementation(FIGURES[options.figure].plot)(job)
 
 
 def audit_phantoms(options: argparse.Namespace) -> None:
@@ -413,6 +375,13 @@ def resolve_config(options: argparse.Namespace) -> None:
 
     Project(options.config)
     write_json(options.out, options.config)
+
+
+def describe_records(options: argparse.Namespace) -> None:
+    """Write the tables of views, networks, baselines, figures and sources as a page for readers."""
+    from nullcrop.config.records_page import write_page
+
+    write_page(options.out)
 
 
 def report(options: argparse.Namespace) -> None:
@@ -467,6 +436,27 @@ def _recipe(text: str) -> Recipe:
         raise argparse.ArgumentTypeError(f"{text} is no recipe: {error}") from None
 
 
+def _view(text: str) -> str:
+    try:
+        return view_of(text).name
+    except NullcropError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _baseline(text: str) -> str:
+    return _registered("baseline", text, BASELINES)
+
+
+def _figure(text: str) -> str:
+    return _registered("figure", text, FIGURES)
+
+
+def _registered(kind: str, name: str, registry: Container[str]) -> str:
+    if name not in registry:
+        raise argparse.ArgumentTypeError(f"unknown {kind} '{name}'")
+    return name
+
+
 def _positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
@@ -483,17 +473,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=nullcrop.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, *flags: str) -> None:
+    def command(name: str, run: object, *flags: str, optional: tuple[str, ...] = ()) -> None:
         summary = (run.__doc__ or "").strip()
         sub = commands.add_parser(name, help=summary, description=summary)
         for flag in flags:
-            sub.add_argument(flag, **_FLAGS[flag])
+            sub.add_argument(flag, **_FLAGS[flag] | (_LEFT_OUT[flag] if flag in optional else {}))
         sub.set_defaults(run=run)
 
-    command("generate-phantom", generate_phantom, "--definition", "--out")
+    command("generate-images", generate_images, "--definition", "--out")
     command("fetch-archive", fetch_archive, "--definition", "--out")
     command("list-samples", list_samples, "--dataset", "--definition", "--archive", "--out", "--threads")
-    command("crop-views", crop_views, "--samples", "--out", "--views", "--crop", "--sides", "--threads")
+    command(
+        "crop-views",
+        crop_views,
+        *("--samples", "--out", "--views", "--crop", "--sides", "--masks", "--threads"),
+    )
     command("find-duplicates", find_duplicates, "--samples", "--view", "--out", "--threads")
     command(
         "compare-datasets", compare_datasets, "--folders", "--view-files", "--out", "--pairs", "--threads"
@@ -561,6 +555,7 @@ def _parser() -> argparse.ArgumentParser:
             "--split",
             "--views-folder",
             "--on",
+            "--baselines",
             "--out",
             "--work",
         ),
@@ -591,30 +586,40 @@ def _parser() -> argparse.ArgumentParser:
     command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--counted", "--out")
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
     command("describe-datasets", describe_datasets, "--definitions", "--out")
-    command("plot-accuracy", plot_accuracy, "--metrics", "--definition", "--out")
-    command("plot-scores", plot_scores, "--metrics", "--definition", "--out")
-    command("plot-curves", plot_curves, "--cells", "--results", "--definition", "--out")
-    command("plot-confusion", plot_confusion, "--cells", "--results", "--definition", "--out")
-    command("plot-verdicts", plot_verdicts, "--metrics", "--verdicts", "--title", "--out")
     command(
-        "plot-samples",
-        plot_samples,
-        "--samples",
-        "--views-folder",
-        "--definition",
-        "--labels",
-        "--crop",
-        "--out",
+        "plot-figure",
+        plot_figure,
+        *("--figure", "--title", "--tables", "--cells", "--results", "--definition"),
+        *("--samples", "--views-folder", "--labels", "--crop", "--out"),
+        optional=tuple(_LEFT_OUT),
     )
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
     command("count-alarms", count_alarms, "--tables", "--level", "--out")
     command("plot-calibration", plot_calibration, "--table", "--out")
     command("resolve-config", resolve_config, "--config", "--out")
     command("report", report, "--configfile", "--only", "--out")
+    command("describe-records", describe_records, "--out")
     command("status", status, "--configfile", "--study", "--watch")
     command("verdicts", verdicts, "--configfile", "--study")
     command("write-schemas", write_schemas)
     return parser
+
+
+_LEFT_OUT: dict[str, dict[str, Any]] = {
+    flag: {"required": False, "default": default}
+    for flag, default in {
+        "--cells": [],
+        "--crop": (0, 0),
+        "--definition": Path(),
+        "--labels": "",
+        "--results": Path(),
+        "--samples": Path(),
+        "--tables": [],
+        "--title": "",
+        "--views-folder": Path(),
+    }.items()
+}
+"""What stands in place of a flag that a figure does not need."""
 
 
 def _needed(help: str, **options: Any) -> dict[str, Any]:
@@ -622,7 +627,13 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 
 
 _FLAGS: dict[str, dict[str, Any]] = {
-    "--architecture": _needed("name of the network", choices=NETWORKS),
+    "--architecture": _needed("name of the network", choices=list(NETWORKS)),
+    "--baselines": {
+        "nargs": "+",
+        "type": _baseline,
+        "default": None,
+        "help": "names of the baselines; without it those that every test set has",
+    },
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
     "--batch": _needed("the cells that share the job", type=_cell, nargs="+"),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
@@ -651,6 +662,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "choices": ENGINES,
         "help": "how training steps are run, where the device can (auto)",
     },
+    "--figure": _needed("name of the figure", type=_figure),
     "--file": _needed("the file"),
     "--field": _needed("what crops hold", choices=["whole", "tile"]),
     "--duplicates": {
@@ -670,8 +682,15 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--labels": _needed("label rule"),
     "--level": _needed("nominal error rate of a family of cells", type=float),
     "--logs": _needed("folder of the cells' logs", type=Path),
+    "--masks": {"default": None, "help": "where the masks of the images are, as JSON"},
     "--metrics": _needed("metrics.csv of one dataset or study", type=Path),
     "--numerics": {"default": None, "help": "train under no other arithmetic than this"},
+    "--on": {
+        "nargs": "+",
+        "type": _view,
+        "default": None,
+        "help": "names of the views; without it the six that every dataset has",
+    },
     "--only": {"default": None, "metavar": "DATASET", "help": "this dataset alone"},
     "--out": _needed("what to write", type=Path),
     "--pairs": _needed("CSV of the single pairs", type=Path),
@@ -696,7 +715,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},
     "--table": _needed("table to show", type=Path),
-    "--tables": _needed("tables of the same columns", type=Path, nargs="+"),
+    "--tables": _needed("tables", type=Path, nargs="*"),
     "--thresholds": _needed("what a verdict calls weak and strong, as JSON"),
     "--title": _needed("title of the study"),
     "--threads": _needed("CPU threads to use", type=_positive),
@@ -704,13 +723,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--verdicts": _needed("verdicts.csv of a study", type=Path),
     "--view": _needed("the store's {view}.json", type=Path),
     "--view-files": _needed("the store's {view}.json of each, in their order", type=Path, nargs="+"),
-    "--views": _needed("names of the views", nargs="+", choices=ALL_VIEWS),
-    "--on": {
-        "nargs": "+",
-        "choices": ALL_VIEWS,
-        "default": VIEWS,
-        "help": "names of the views; without it the six that every dataset has",
-    },
+    "--views": _needed("names of the views", nargs="+", type=_view),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
     "--watch": {"action": "store_true", "help": "go on showing it, until Ctrl-C"},
     "--weights": {

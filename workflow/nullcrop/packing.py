@@ -9,6 +9,7 @@ from nullcrop.files import read_json
 def packed_sides(grid: Grid, dataset: str) -> list[str] | None:
     """Input sides at which ``dataset``'s originals are to be stored where they are much larger; None: at full size.
 
+    At full size they are where the config says so, and where one of its baselines reads them whole.
     What a store was asked for before stays as long as it serves: full originals serve every side, and sides that
     this config does not ask for may be another's. So a store is packed again when it lacks something, and only then.
     """
@@ -21,6 +22,6 @@ def packed_sides(grid: Grid, dataset: str) -> list[str] | None:
         before, full = None, False  # not packed yet, or damaged: the step that reads it says so
     if full:
         return before
-    if config.originals == "full":
+    if config.originals == "full" or grid.needs_full_originals(dataset):
         return None
     return sorted({*(before or []), *grid.input_sides(dataset)})

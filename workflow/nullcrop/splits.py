@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from nullcrop.config.names import base_split, protocol_of
+from nullcrop.config.names import split_name
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import written_whole
 
@@ -41,13 +41,19 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     Returns the columns id, group, target and part, in the order of ``samples``. Raises
     NullcropError when a part would lack a target.
     """
-    base, shuffle = base_split(protocol)
-    balance = base.removeprefix(protocol_of(protocol)).removeprefix("_")
+    try:
+        named = split_name(protocol)
+    except ValueError:
+        raise NullcropError(f"unknown split protocol '{protocol}'") from None
+    if named.match:
+        raise NullcropError(
+            f"the split '{protocol}' matches on '{named.match}', of which nothing is known here"
+        )
     target = targets.to_numpy(np.int64, copy=True)
     groups = None
     if (samples["group"] != "").any():
         groups = samples["group"].where(samples["group"] != "", "image " + samples["id"]).to_numpy()
-    match protocol_of(protocol):
+    match named.protocol:
         case "official":
             part = _official(samples["official_split"].to_numpy(str), target, groups, seed)
         case "random":
@@ -60,14 +66,12 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
             if groups is None:
                 raise NullcropError("no image has a group, so they cannot be split by group")
             part = _tenths(target, groups, seed)
-        case _:
-            raise NullcropError(f"unknown split protocol '{protocol}'")
     _check_parts(protocol, part, target)
-    if balance:
-        part = _balanced(part, target, seed, int(balance.removeprefix("balanced") or 0))
-    if shuffle:
+    if named.balanced is not None:
+        part = _balanced(part, target, seed, named.balanced)
+    if named.shuffle:
         # The shuffle's own stream, so that it does not repeat what the split has drawn.
-        rng = np.random.default_rng([seed, shuffle])
+        rng = np.random.default_rng([seed, named.shuffle])
         for trained in ("train", "val"):
             rows = np.flatnonzero(part == trained)
             target[rows] = shuffled_targets(target[rows], None if groups is None else groups[rows], rng)

@@ -6,8 +6,10 @@ rule fit_baselines:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
         split=f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
-        views=expand("{folder}/{view}.json", folder=f"{STORE}/{{dataset}}/views", view=VIEWS),
-        pixels=ancient(expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=VIEWS)),
+        views=expand("{folder}/{view}.json", folder=f"{STORE}/{{dataset}}/views", view=views_made_always()),
+        pixels=ancient(
+            expand("{folder}/{view}.npy", folder=f"{STORE}/{{dataset}}/views", view=views_made_always())
+        ),
     output:
         expand(
             "{folder}/{cell}/{name}",
@@ -65,7 +67,7 @@ rule fit_further_baselines:
     benchmark:
         f"{RESULTS}/benchmarks/fit_further_baselines/{{dataset}}/{{labels}}/{{split}}/{{view}}/seed{{seed}}.tsv"
     wildcard_constraints:
-        view=any_of(FURTHER_VIEWS),
+        view=view_pattern(further=True),
     conda:
         ENVIRONMENT
     threads: 1
@@ -88,3 +90,46 @@ rule fit_further_baselines:
         "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "
         "--split {input.split:q} --views-folder {params.views:q} --on {wildcards.view} --out {params.cells:q} "
         "--work {params.work:q} > {log:q} 2>&1"
+
+
+# A baseline that not every test set has, on one view; what sees no pixel stands at `original`.
+rule fit_named_baseline:
+    input:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        split=f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
+        views=f"{STORE}/{{dataset}}/views/{{view}}.json",
+        pixels=ancient(f"{STORE}/{{dataset}}/views/{{view}}.npy"),
+    output:
+        expand(
+            "{folder}/{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/baseline/seed{{seed}}/{name}",
+            folder=f"{RESULTS}/cells",
+            name=CELL_FILES,
+        ),
+    log:
+        f"{RESULTS}/logs/fit_named_baseline/{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit_named_baseline/{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/seed{{seed}}.tsv"
+    wildcard_constraints:
+        architecture=any_of(name for name, baseline in BASELINES.items() if not baseline.always),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: resources.baselines_memory_mb(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
+        runtime=lambda wildcards, attempt: resources.baselines_minutes(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
+    params:
+        recipe=json.dumps(asdict(BaselineRecipe())),
+        views=subpath(input.views, parent=True),
+        cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
+        work=f"{WORK}/cells",
+    message:
+        "fitting {wildcards.architecture} to {wildcards.dataset} on {wildcards.view}: {wildcards.split}, seed {wildcards.seed}"
+    shell:
+        "python -m nullcrop fit-baselines --dataset {wildcards.dataset:q} --labels {wildcards.labels:q} "
+        "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "
+        "--split {input.split:q} --views-folder {params.views:q} --on {wildcards.view} "
+        "--baselines {wildcards.architecture} --out {params.cells:q} --work {params.work:q} > {log:q} 2>&1"

@@ -53,7 +53,7 @@ rule plot_calibration:
     input:
         f"{RESULTS}/calibration/table.csv",
     output:
-        figure_files("calibration", f"{RESULTS}/calibration"),
+        figure_files("calibration", f"{RESULTS}/calibration", "calibration"),
     log:
         f"{RESULTS}/logs/plot_calibration.log",
     benchmark:

@@ -12,20 +12,15 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 from nullcrop.config import resources
 from nullcrop.config.calibration import batches
 from nullcrop.config.cell import CELL_COLUMNS, CELL_FILES, Cell, baseline_cells, fold_cells
-from nullcrop.config.grid import FIGURE_FORMATS, Grid, any_of
+from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, tables_of_figure
+from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.config.names import (
-    ALL_VIEWS,
-    ANY_SPLIT_PATTERN,
-    FURTHER_VIEWS,
-    NETWORKS,
-    PUBLISHED,
-    PUBLISHED_TABLES,
-    VIEWS,
-    is_network,
-)
+from nullcrop.config.names import ANY_SPLIT_PATTERN, PUBLISHED, PUBLISHED_TABLES
+from nullcrop.config.readers import BASELINES, NETWORKS, is_network
 from nullcrop.config.recipe import BaselineRecipe
-from nullcrop.datasets.kaggle_credentials import check_credentials
+from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_environment
+from nullcrop.config.sources import SOURCES
+from nullcrop.config.views import VIEWS, view_of, view_pattern, views_made_always
 from nullcrop.errors import NullcropError
 from nullcrop.finished import damage
 from nullcrop.packing import packed_sides
@@ -85,6 +80,7 @@ PersistenceBase.incomplete = with_damaged_cells(PersistenceBase.incomplete)
 # that runs Snakemake, whether or not its environment is activated.
 shell.prefix(
     f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'workflow')))}; "
+    + (f"export {EXTENSIONS}={shlex.quote(in_environment(CONFIG.extensions))}; " if CONFIG.extensions else "")
     + (
         ""
         if workflow.deployment_settings.deployment_method
@@ -98,7 +94,7 @@ wildcard_constraints:
     dataset=any_of(GRID.values("dataset")),
     labels=any_of(GRID.values("labels")),
     split=ANY_SPLIT_PATTERN,
-    view=any_of(ALL_VIEWS),
+    view=view_pattern(),
     architecture=any_of([*NETWORKS, *(name for name in GRID.values("architecture") if is_network(name))]),
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
@@ -110,9 +106,13 @@ wildcard_constraints:
 # What rules ask of the config: input functions, params and resources.
 
 
-def kinds_of(*kinds):
-    """Pattern of the datasets whose source is of one of these kinds."""
-    return any_of(name for name in GRID.values("dataset") if PROJECT.definition(name).source.kind in kinds)
+def whose_source_is(way):
+    """Pattern of the datasets whose images are `local`, `fetched` or `generated`."""
+    return any_of(name for name in GRID.values("dataset") if source_record(name).way == way)
+
+
+def source_record(dataset):
+    return SOURCES[PROJECT.definition(dataset).source.kind]
 
 
 def definition_of(wildcards):
@@ -143,17 +143,12 @@ def fetched_from(wildcards):
 
 def listed_from(wildcards):
     """What tells that a dataset's files changed: its archive, or the user's own table or folders."""
-    source = PROJECT.definition(wildcards.dataset).source
+    definition = PROJECT.definition(wildcards.dataset)
     # A missing table is for list-samples to name; here it would stop every other dataset.
-    groups = PROJECT.definition(wildcards.dataset).groups
-    tables = [path for path in [groups, getattr(source, "table", None)] if path and Path(path).is_file()]
-    if source.kind != "folder":
-        return [f"{RESOURCES}/archives/{wildcards.dataset}/archive.json", *tables]
-    if source.table:
-        return tables
-    classes = PROJECT.definition(wildcards.dataset).classes
-    tops = [source.path] if source.name_pattern else [Path(source.path, name) for name in classes]
-    return tables + [str(folder) for top in tops for folder, _, _ in os.walk(top)]
+    groups = [path for path in [definition.groups] if path and Path(path).is_file()]
+    if source_record(wildcards.dataset).way != "local":
+        return [f"{RESOURCES}/archives/{wildcards.dataset}/archive.json", *groups]
+    return groups + definition.source.watched(definition.classes)
 
 
 def targets_of(wildcards):
@@ -257,6 +252,25 @@ def crop_of(wildcards):
     return f"{size.width}x{size.height}"
 
 
+def cutting_of(wildcards):
+    """Crop size and, of a view that asks for masks, where these are; one param, which else reads as it always did."""
+    masks = PROJECT.definition(wildcards.dataset).masks
+    if masks is None or not view_of(wildcards.view).masked:
+        return crop_of(wildcards)
+    return [crop_of(wildcards), "--masks", masks.model_dump_json(exclude_defaults=True)]
+
+
+def mask_folders(wildcards):
+    """The user's own folders whose change means other masks, of a view that asks for them."""
+    masks = PROJECT.definition(wildcards.dataset).masks
+    if masks is None or not view_of(wildcards.view).masked:
+        return []
+    # What came with the archive is made with it, and seldom there when the run is planned.
+    if Path(masks.path).resolve().is_relative_to(Path(RESOURCES, "archives").resolve()):
+        return []
+    return [folder for folder, _, _ in os.walk(masks.path)]
+
+
 def packing_of(wildcards):
     """Crop size and, unless originals are stored at full size, their sides; one param, which then reads as it always did."""
     sides = PACKED_SIDES[wildcards.dataset]
@@ -264,23 +278,73 @@ def packing_of(wildcards):
 
 
 def words_of(wildcards):
-    """What figures and verdicts say about a dataset; a param, so that other words make them again."""
+    """What verdicts say about a dataset; a param, so that other words make them again."""
     definition = PROJECT.definition(wildcards.dataset)
     return [definition.title, definition.field, definition.group_word]
 
 
-def named_targets_of(wildcards):
-    """Title and classes of a dataset; a param, as :func:`words_of`."""
-    definition = PROJECT.definition(wildcards.dataset)
-    return [definition.title, definition.classes, *definition.labels]
+def figure_folder(figure):
+    """The folder of a dataset's or a study's figures and tables, with its wildcards."""
+    return f"{RESULTS}/studies/{figure_axes(figure)}"
 
 
-def figure_files(name, folder):
-    """A figure's files; its PNG stands in Snakemake's own report (`--report`)."""
+def figure_axes(figure):
+    """What there is one such figure of, as a path of wildcards."""
+    return "{study}/{dataset}" if figure.of == "dataset" else "{study}"
+
+
+def figure_inputs(figure):
+    """What ``figure`` is drawn from, by role, as its record says."""
+    folder, views = f"{STORE}/{{dataset}}/views", views_made_always()
+    inputs = {"tables": [f"{figure_folder(figure)}/{name}.csv" for name in tables_of_figure(figure)]}
+    if "cells" in figure.reads:
+        inputs["cells"] = cells_of
+    if "samples" in figure.reads:
+        inputs["samples"] = f"{RESULTS}/datasets/{{dataset}}/samples.csv"
+    if "views" in figure.reads:
+        inputs["views"] = [f"{folder}/{view}.json" for view in views]
+        inputs["pixels"] = ancient([f"{folder}/{view}.npy" for view in views])
+    return inputs
+
+
+def figure_flags(figure):
+    """Function of wildcards: the flags that tell a figure's command where its inputs are, and what to call things."""
+
+    def flags(wildcards):
+        if figure.of == "study":
+            return ["--title", CONFIG.studies[wildcards.study].title]
+        found = ["--definition", str(definition_of(wildcards))]
+        if "cells" in figure.reads:
+            found += ["--cells", folded_cells_of(wildcards), "--results", RESULTS]
+        if "samples" in figure.reads or "views" in figure.reads:
+            found += ["--labels", shown_rule(wildcards), "--crop", crop_of(wildcards)]
+        if "samples" in figure.reads:
+            found += ["--samples", f"{RESULTS}/datasets/{wildcards.dataset}/samples.csv"]
+        if "views" in figure.reads:
+            found += ["--views-folder", f"{STORE}/{wildcards.dataset}/views"]
+        return found
+
+    return flags
+
+
+def figure_words(figure):
+    """Function of wildcards: what a figure says of a dataset; a param, so that other words draw it again."""
+
+    def words(wildcards):
+        if figure.of == "study":
+            return []
+        keys = {"title", "field", "group", "classes", "labels", "duplicates"}
+        return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys)
+
+    return words
+
+
+def figure_files(name, folder, caption):
+    """A figure's files; its PNG stands in Snakemake's own report (`--report`), with the file ``caption`` beneath it."""
     labels = {"study": "{study}", "dataset": "{dataset}"}
     shown = report(
         f"{folder}/{name}.png",
-        caption=f"../report/{name}.rst",
+        caption=f"../report/{caption}.rst",
         category=name.capitalize(),
         labels={axis: value for axis, value in labels.items() if value in folder},
     )
@@ -323,7 +387,9 @@ def check_downloads():
     try:
         for job in workflow.dag.needrun_jobs():
             dataset = getattr(job.wildcards, "dataset", None)
-            if job.rule.name == "fetch_archive" and PROJECT.definition(dataset).source.kind == "kaggle":
-                check_credentials(PROJECT.definition(dataset).source, Path(RESOURCES, "archives", dataset))
+            if job.rule.name == "fetch_archive" and (check := source_record(dataset).check):
+                implementation(check)(
+                    PROJECT.definition(dataset).source, Path(RESOURCES, "archives", dataset)
+                )
     except NullcropError as error:
         sys.exit(f"nullcrop: error: {error}. Other datasets run without it: --config datasets=[…]")

@@ -1,15 +1,15 @@
 # source -> archive -> samples.csv
 
 
-rule generate_phantom:
+rule generate_images:
     output:
         f"{RESOURCES}/archives/{{dataset}}/archive.json",
     log:
-        f"{RESULTS}/logs/generate_phantom/{{dataset}}.log",
+        f"{RESULTS}/logs/generate_images/{{dataset}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/generate_phantom/{{dataset}}.tsv"
+        f"{RESULTS}/benchmarks/generate_images/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=kinds_of("phantom"),
+        dataset=whose_source_is("generated"),
     conda:
         ENVIRONMENT
     threads: 1
@@ -23,7 +23,7 @@ rule generate_phantom:
     message:
         "generating the images of {wildcards.dataset}"
     shell:
-        "python -m nullcrop generate-phantom --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
+        "python -m nullcrop generate-images --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
 
 
 rule fetch_archive:
@@ -36,7 +36,7 @@ rule fetch_archive:
     benchmark:
         f"{RESULTS}/benchmarks/fetch_archive/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=kinds_of("medmnist", "kaggle", "isic", "archive", "pcam"),
+        dataset=whose_source_is("fetched"),
     localrule: True
     conda:
         ENVIRONMENT

@@ -8,7 +8,7 @@ rule crop_views:
         expand(
             "{folder}/{view}.{suffix}",
             folder=f"{STORE}/{{dataset}}/views",
-            view=VIEWS,
+            view=views_made_always(),
             suffix=["npy", "json"],
         ),
     log:
@@ -23,7 +23,7 @@ rule crop_views:
         runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),
-        views=" ".join(VIEWS),
+        views=" ".join(views_made_always()),
         crop=packing_of,
     message:
         "cropping and packing the views of {wildcards.dataset}"
@@ -35,7 +35,8 @@ rule crop_views:
 # Made where a study names it.
 rule crop_further_view:
     input:
-        f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        masks=mask_folders,
     output:
         f"{STORE}/{{dataset}}/views/{{view}}.npy",
         f"{STORE}/{{dataset}}/views/{{view}}.json",
@@ -44,7 +45,7 @@ rule crop_further_view:
     benchmark:
         f"{RESULTS}/benchmarks/crop_further_view/{{dataset}}/{{view}}.tsv"
     wildcard_constraints:
-        view=any_of(FURTHER_VIEWS),
+        view=view_pattern(further=True),
     conda:
         ENVIRONMENT
     threads: 4
@@ -53,9 +54,9 @@ rule crop_further_view:
         runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),
-        crop=crop_of,
+        crop=cutting_of,
     message:
         "cutting and packing the view {wildcards.view} of {wildcards.dataset}"
     shell:
-        "python -m nullcrop crop-views --samples {input:q} --out {params.folder:q} --views {wildcards.view} "
-        "--crop {params.crop} --threads {threads} > {log:q} 2>&1"
+        "python -m nullcrop crop-views --samples {input.samples:q} --out {params.folder:q} --views {wildcards.view} "
+        "--crop {params.crop:q} --threads {threads} > {log:q} 2>&1"

@@ -1,13 +1,16 @@
-"""A cell: one trained network or baseline, named by its path. Plain Python, as the training package needs it."""
+"""A cell: one trained network or baseline, named by its path. Plain Python, as the training package needs
+it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import astuple, dataclass, fields
 from itertools import product
 from pathlib import PurePosixPath
 from typing import Any
 
-from nullcrop.config.names import BASELINE_RECIPE, BASELINES, VIEWS, WITHOUT_PIXELS
+from nullcrop.config.names import BASELINE_RECIPE
+from nullcrop.config.readers import BASELINES, sees_pixels
+from nullcrop.config.views import views_made_always
 
 CELL_FILES = ("predictions.csv", "history.csv", "cell.json")
 """What a finished cell holds; `cell.json` is written last."""
@@ -44,18 +47,27 @@ class Cell:
 
 
 def baseline_cells(
-    dataset: str, labels: str, split: str, seed: int, views: Iterable[str] = VIEWS
+    dataset: str,
+    labels: str,
+    split: str,
+    seed: int,
+    views: Iterable[str] | None = None,
+    baselines: Collection[str] | None = None,
 ) -> list[Cell]:
-    """All baselines of one test set on ``views``, those that see no pixel at the view `original`.
+    """The cells of ``baselines`` on ``views`` of one test set, those that see no pixel at the view `original`.
 
-    They are fitted together, because starting a process takes longer than fitting them: those on the six views that
-    every dataset has in one job, those on a further view, where a study names it, in another.
+    Without ``views`` and ``baselines`` those that every test set has. They are fitted together, because starting a
+    process takes longer than fitting them: those on the six views that every dataset has in one job, those on a further
+    view, where a study names it, in another.
     """
+    fitted = [
+        name for name in BASELINES if (BASELINES[name].always if baselines is None else name in baselines)
+    ]
     return [
-        Cell(dataset, labels, split, view, baseline, BASELINE_RECIPE, seed)
-        for view in views
-        for baseline in BASELINES
-        if view == "original" or baseline not in WITHOUT_PIXELS
+        Cell(dataset, labels, split, view, name, BASELINE_RECIPE, seed)
+        for view in (views_made_always() if views is None else views)
+        for name in fitted
+        if view == "original" or sees_pixels(name)
     ]
 
 

@@ -1,16 +1,35 @@
 """A dataset's definition: one YAML file a dataset."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Union, get_args
 
 import pydantic
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from nullcrop.config.names import PUBLISHED
-from nullcrop.config.yaml_files import Model, Name, PathText, explain, read_yaml
+from nullcrop.config.names import Field as FieldKind
+from nullcrop.config.registry import implementation
+from nullcrop.config.sources import SOURCES
+from nullcrop.config.yaml_files import LateType, Model, Name, PathText, explain, read_yaml
 from nullcrop.errors import NullcropError, listed
+
+
+class SourceModel(Model):
+    """Where the images of a dataset come from: the keys under `source`, which are those of its kind."""
+
+    kind: str
+
+    def place(self, archive: Path) -> str:
+        """Where its images are looked for, for messages; ``archive`` is the dataset's folder of archives."""
+        own: str | None = getattr(self, "data_dir", None)
+        return own or str(archive)
+
+    def watched(self, classes: Iterable[str]) -> list[str]:
+        """The user's own tables and folders whose change means that other images are there; of what is fetched none."""
+        return []
 
 
 class Cue(Model):
@@ -22,7 +41,7 @@ class Cue(Model):
     """Size of the cue, from 0 (none) to 1 (plain to a network, hardly to the eye)."""
 
 
-class PhantomSource(Model):
+class PhantomSource(SourceModel):
     """Images generated from a seed: scans with body, lesion, noise, patients and sessions."""
 
     kind: Literal["phantom"]
@@ -61,7 +80,7 @@ NamePattern = Annotated[str, AfterValidator(_named_parts)]
 """A regular expression searched in an image's path, whose named parts are its class, its group and its part of the official split."""
 
 
-class FolderSource(Model):
+class FolderSource(SourceModel):
     """Images on a local disk: class folders, names that tell the class, or any folder plus a CSV."""
 
     kind: Literal["folder"]
@@ -86,8 +105,20 @@ class FolderSource(Model):
             )
         return self
 
+    def place(self, archive: Path) -> str:
+        """The folder."""
+        return self.path
 
-class MedMNISTSource(Model):
+    def watched(self, classes: Iterable[str]) -> list[str]:
+        """The table; without one every folder that may hold images."""
+        if self.table is not None:
+            # A missing table is for the listing to name; as an input it would stop every other dataset.
+            return [self.table] if Path(self.table).is_file() else []
+        tops = [Path(self.path)] if self.name_pattern else [Path(self.path, name) for name in classes]
+        return [str(folder) for top in tops for folder, _, _ in os.walk(top)]
+
+
+class MedMNISTSource(SourceModel):
     """An array file of MedMNIST+."""
 
     kind: Literal["medmnist"]
@@ -123,7 +154,7 @@ class MedMNISTSource(Model):
         return self
 
 
-class KaggleSource(Model):
+class KaggleSource(SourceModel):
     """A dataset of Kaggle, downloaded with the user's own credentials."""
 
     kind: Literal["kaggle"]
@@ -148,7 +179,7 @@ class KaggleSource(Model):
 ISIC_ROLE = re.compile("(train|val|test)_(images|labels|groups)")
 
 
-class IsicSource(Model):
+class IsicSource(SourceModel):
     """A challenge of the ISIC archive: image zips and ground-truth CSVs."""
 
     kind: Literal["isic"]
@@ -199,7 +230,7 @@ def _public_files(files: dict[str, str | None]) -> dict[str, str | None]:
 PublicFiles = Annotated[dict[str, str | None], Field(min_length=1), AfterValidator(_public_files)]
 
 
-class ArchiveSource(Model):
+class ArchiveSource(SourceModel):
     """Public zips and tars whose images tell their class in their paths."""
 
     kind: Literal["archive"]
@@ -229,7 +260,7 @@ def pcam_file(part: str, kind: PcamKind) -> str:
     return f"camelyonpatch_level_2_split_{part}_{kind}"
 
 
-class PcamSource(Model):
+class PcamSource(SourceModel):
     """PatchCamelyon: patches and labels in HDF5, and a CSV of slides, for each part of the official split."""
 
     kind: Literal["pcam"]
@@ -250,10 +281,34 @@ class PcamSource(Model):
         return files
 
 
-Source = Annotated[
-    PhantomSource | FolderSource | MedMNISTSource | KaggleSource | IsicSource | ArchiveSource | PcamSource,
-    Field(discriminator="kind"),
-]
+class _AnySource(LateType):
+    """The model of every registered source, told apart by its kind."""
+
+    def type(self) -> Any:
+        """A union of the models."""
+        models = tuple(implementation(record.model) for record in SOURCES.values())
+        return Annotated[Union[models], Field(discriminator="kind")]  # noqa: UP007
+
+
+def _names_image(pattern: str) -> str:
+    try:
+        names = set(re.compile(pattern).groupindex)
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+    if names != {"image"}:
+        raise ValueError(f"'{pattern}' must name the part (?P<image>…), and no other")
+    return pattern
+
+
+class Masks(Model):
+    """Pictures that show where the lesion of an image is: their pixels above black. Several of one image are united."""
+
+    path: PathText
+    """Folder with the masks, relative to the folder where snakemake is started, or absolute."""
+    name_pattern: Annotated[str, AfterValidator(_names_image)] = r"(?P<image>[^/]+)\.[^./]+$"
+    """Regular expression searched in each path below `path`: its part (?P<image>…) is the image's file name without its ending. Files in which it is not found are no masks."""
+    lacking: Literal["error", "empty"] = "error"
+    """`empty`: an image without a mask holds no lesion."""
 
 
 class LabelRule(Model):
@@ -294,9 +349,9 @@ class Definition(Model):
     """Name for figures."""
     modality: str
     """Kind of imaging."""
-    field: Literal["tile", "whole"]
+    field: FieldKind
     """`whole`: the lesion lies inside a larger field, so that corners hold none; `tile`: every crop is tissue."""
-    source: Source
+    source: Annotated[SourceModel, _AnySource()]
     """Where the images come from."""
     how_to_get: str | None = None
     """For a local folder: where its images come from and what to put there; told when the folder is missing."""
@@ -310,6 +365,8 @@ class Definition(Model):
     """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused unless `duplicates` is `group`."""
     groups: PathText | None = None
     """CSV that gives the `group` of each `id` where the images' source does not, relative to the folder where snakemake is started, or absolute; a column `class` in it must agree with the images'."""
+    masks: Masks | None = None
+    """Where the lesion is, for views that ask for it; empty: not known."""
     expected: Expected = Expected()
     """Counts of the release; a mismatch stops the step."""
     on_mismatch: Literal["error", "report"] = "error"
@@ -404,10 +461,21 @@ class Definition(Model):
 def read_definition(path: Path | str) -> Definition:
     """Read and check one dataset file; NullcropError names the file and the key at fault."""
     content: Any = read_yaml(path)
+    _know_all_sources()
     try:
         return Definition.model_validate(content)
     except pydantic.ValidationError as error:
         raise NullcropError(explain(error, path, Definition)) from None
+
+
+_KNOWN = list(SOURCES)
+
+
+def _know_all_sources() -> None:
+    """Take in the models of sources that were registered after this file was read."""
+    if list(SOURCES) != _KNOWN:
+        Definition.model_rebuild(force=True)
+        _KNOWN[:] = SOURCES
 
 
 def find_definitions(folders: Iterable[str]) -> dict[str, Path]:

@@ -1,37 +1,28 @@
 """The grid: the cells of a study, and where each of their files lies."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
+from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, figures_of
 from nullcrop.config.models import Project
 from nullcrop.config.names import (
-    ALL_VIEWS,
-    ARCHITECTURES,
     BASELINE_RECIPE,
     BY_GROUP,
     EARLIER,
-    FIGURES,
-    FURTHER_VIEWS,
-    NETWORKS,
     PUBLISHED,
-    SMALLEST_INPUT,
     SPLITS,
-    VIEWS,
-    WITHOUT_IMAGENET,
-    WITHOUT_PIXELS,
     protocol_of,
     shuffled_split,
+    split_name,
 )
-from nullcrop.config.resources import INPUT_SIDE, LONGEST_BATCH_SECONDS, training_seconds
+from nullcrop.config.readers import NETWORKS, architectures, input_side_of, reads_full_images, sees_pixels
+from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
+from nullcrop.config.views import view_names, view_of, views_in_order, views_made_always
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
-
-FIGURE_FORMATS = ("pdf", "svg", "png")
 
 
 class Grid:
@@ -73,6 +64,13 @@ class Grid:
                         f"group; name the key under `group:` in {self.project.definition_path(dataset)}, "
                         "or set `duplicates: group` there"
                     )
+                for split in part.splits or []:
+                    if attribute := split_name(split).match:
+                        raise NullcropError(
+                            f"studies.{study}: the split '{split}' matches on '{attribute}', but dataset '{dataset}' "
+                            "has no such attribute"
+                        )
+                self._check_masks(study, dataset, part.views or [])
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
                 splits = [
                     shuffled_split(split, number) if number else split
@@ -80,15 +78,15 @@ class Grid:
                     for split in part.splits or []
                 ]
                 seeds = self.project.config.seeds or part.seeds or []
+                # What sees no pixel stands at `original`, whether or not networks are trained on it.
+                fitted_on = views_in_order(["original", *(part.views or [])])
                 axes = (rules, splits, part.views, part.architectures, part.recipes, seeds)
                 cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
                 cells.update(
                     (cell, None)
                     for labels, split, seed in product(rules, splits, seeds)
-                    for views in [VIEWS, *([view] for view in FURTHER_VIEWS)]
-                    for cell in baseline_cells(dataset, labels, split, seed, views)
-                    if cell.architecture in (part.baselines or [])
-                    and (cell.view in (part.views or []) or cell.architecture in WITHOUT_PIXELS)
+                    for cell in baseline_cells(dataset, labels, split, seed, fitted_on, part.baselines or [])
+                    if cell.view in (part.views or []) or not sees_pixels(cell.architecture)
                 )
         return list(cells)
 
@@ -108,21 +106,30 @@ class Grid:
                     )
         return demanded
 
+    def _check_masks(self, study: str, dataset: str, views: list[str]) -> None:
+        masked = [view for view in views if view_of(view).masked]
+        if masked and self.project.definition(dataset).masks is None:
+            raise NullcropError(
+                f"studies.{study}: the view {listed(masked)} needs each image's mask, but dataset '{dataset}' has none; "
+                f"name their folder under `masks:` in {self.project.definition_path(dataset)}"
+            )
+
     def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:
         for architecture, recipe in product(architectures, recipes):
             how = self.project.config.all_recipes[recipe]
-            if how.input_size is not None and how.input_size < SMALLEST_INPUT.get(architecture, 0):
+            network = NETWORKS.get(architecture)
+            if network and how.input_size is not None and how.input_size < network.smallest_input:
                 raise NullcropError(
-                    f"studies.{study}: {architecture} needs at least {SMALLEST_INPUT[architecture]} pixels a side, "
+                    f"studies.{study}: {architecture} needs at least {network.smallest_input} pixels a side, "
                     f"but input_size of the recipe '{recipe}' is {how.input_size}"
                 )
-            if how.train == "head" and architecture in WITHOUT_IMAGENET:
+            if how.train == "head" and network and not network.heads:
                 raise NullcropError(
                     f"studies.{study}: {architecture} is no encoder, so the recipe '{recipe}' cannot train its head alone"
                 )
             if (
                 how.weights == "imagenet"
-                and architecture not in NETWORKS
+                and network is None
                 and architecture not in self.project.config.weights
             ):
                 raise NullcropError(
@@ -130,7 +137,7 @@ class Grid:
                     "under `weights:` (repository, revision, sha256, as its page on huggingface.co shows them), "
                     "or give it a recipe with `weights: random`"
                 )
-            if how.weights == "imagenet" and architecture in WITHOUT_IMAGENET:
+            if how.weights == "imagenet" and network and network.checkpoint is None:
                 raise NullcropError(
                     f"studies.{study}: there are no ImageNet weights for {architecture}, which the recipe "
                     f"'{recipe}' asks for; give it a recipe with `weights: random`, such as `scratch`"
@@ -184,9 +191,16 @@ class Grid:
         for cell in self.all_cells:
             if cell.dataset == dataset and cell.view == "original" and not cell.is_baseline:
                 named = self.project.config.all_recipes[cell.recipe].input_size
-                own = INPUT_SIDE.get(cell.architecture, 224) if cell.architecture in NETWORKS else None
+                own = input_side_of(cell.architecture) if cell.architecture in NETWORKS else None
                 sides.add(str(named or own or cell.architecture))
         return sorted(sides)
+
+    def needs_full_originals(self, dataset: str) -> bool:
+        """Whether a baseline of ``dataset`` reads whole images at full size."""
+        return any(
+            cell.dataset == dataset and cell.view == "original" and reads_full_images(cell.architecture)
+            for cell in self.all_cells
+        )
 
     def batch_path(self, cell: Cell) -> str:
         """The batch in which ``cell`` is trained: `cells_per_job` cells, fewer where they are long ones."""
@@ -196,7 +210,7 @@ class Grid:
             definition = self.project.definition(cell.dataset)
             longest = max(
                 training_seconds(replace(cell, view=view), recipe, definition, self.project.config.device)
-                for view in VIEWS
+                for view in views_made_always()
             )
             at_most = max(1, int(LONGEST_BATCH_SECONDS / longest))
             self._batch_sizes[kind] = min(self.project.config.cells_per_job, at_most)
@@ -230,7 +244,8 @@ class Grid:
                     folder = f"{results}/studies/{study}/{name}"
                     inputs += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
                     figures = self.figure_paths(study, name)
-                    inputs += [path for path in figures if path.endswith("/samples.png")]
+                    shown = [f"/{figure}.png" for figure in figures_of("dataset") if FIGURES[figure].in_page]
+                    inputs += [path for path in figures if path.endswith(tuple(shown))]
                     inputs.append(f"{results}/datasets/{name}/dataset.json")
         if {*PUBLISHED, *EARLIER} & set(self.values("dataset") if dataset is None else [dataset]):
             inputs.append(f"{results}/discrepancies.csv")
@@ -248,7 +263,11 @@ class Grid:
         for study in self.studies:
             folder = f"{results}/studies/{study}"
             made += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
-            made += [f"{folder}/figures/verdicts.{suffix}" for suffix in FIGURE_FORMATS]
+            made += [
+                f"{folder}/figures/{figure}.{suffix}"
+                for figure in figures_of("study")
+                for suffix in FIGURE_FORMATS
+            ]
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
             if {*PUBLISHED, *EARLIER} & set(self.datasets(study)):
@@ -285,8 +304,8 @@ class Grid:
                 ("dataset", self.values("dataset")),
                 ("label rule", labels),
                 ("split", splits),
-                ("view", list(ALL_VIEWS)),
-                ("architecture", list(dict.fromkeys([*ARCHITECTURES, *self.values("architecture")]))),
+                ("view", view_names()),
+                ("architecture", list(dict.fromkeys([*architectures(), *self.values("architecture")]))),
                 ("recipe", [*self.project.config.all_recipes, BASELINE_RECIPE]),
                 ("seed", [f"seed{seed}" for seed in self.values("seed")]),
                 ("file", list(CELL_FILES)),
@@ -301,15 +320,17 @@ class Grid:
         }
         axes["report"] = [("report", ["index.html", *(f"{name}.html" for name in self.values("dataset"))])]
         if kind == "studies" and len(rest) > 2 and rest[0] in self.studies and rest[1] == "figures":
-            names = [f"verdicts.{suffix}" for suffix in FIGURE_FORMATS]
+            names = [f"{figure}.{suffix}" for figure in figures_of("study") for suffix in FIGURE_FORMATS]
             axes["studies"] += [("folder", ["figures"]), ("figure", names)]
         elif kind == "studies" and len(rest) > 2 and rest[0] in self.studies:
             axes["studies"].append(("dataset", self.datasets(rest[0])))
             if rest[2] == "figures":
-                names = [f"{figure}.{suffix}" for figure in FIGURES for suffix in FIGURE_FORMATS]
+                names = [
+                    f"{figure}.{suffix}" for figure in figures_of("dataset") for suffix in FIGURE_FORMATS
+                ]
                 axes["studies"] += [("folder", ["figures"]), ("figure", names)]
         if kind == "datasets" and len(rest) == 3 and rest[1] == "views":
-            names = [f"{view}.{suffix}" for view in ALL_VIEWS for suffix in ("npy", "json")]
+            names = [f"{view}.{suffix}" for view in view_names() for suffix in ("npy", "json")]
             axes["datasets"] += [("folder", ["views"]), ("view", names)]
         for part, (axis, known) in zip(rest, axes.get(kind, []), strict=False):
             if part not in known:
@@ -326,14 +347,8 @@ def batch_path(cell: Cell, size: int) -> str:
 
     Cells that differ in nothing but seed and view are counted through, view by view and seed by
     seed, so that neither a finished cell nor another seed, view or study moves one into another
-    job. Places of views that no study names stay empty. Further views are counted by themselves, far behind.
+    job. Places of views that no study names stay empty. Further views are counted apart, far behind
+    (:meth:`~nullcrop.config.views.View.batch`).
     """
-    views, first = (VIEWS, 0) if cell.view in VIEWS else (FURTHER_VIEWS, 10**12)
-    number = first + (cell.seed * len(views) + views.index(cell.view)) // size
     shared = (cell.dataset, cell.labels, cell.split, cell.architecture, cell.recipe)
-    return "/".join([*shared, f"batch{number}"])
-
-
-def any_of(names: Iterable[str]) -> str:
-    """A regular expression that matches exactly these names; with no names it matches nothing."""
-    return "|".join(re.escape(name) for name in names) or "(?!)"
+    return "/".join([*shared, f"batch{view_of(cell.view).batch(cell.seed, size)}"])

@@ -1,7 +1,7 @@
 """The config file: studies, recipes, paths, and what is common to all of them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,24 +10,42 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nullcrop.config.calibration import Calibration
 from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
-from nullcrop.config.names import (
-    ALL_VIEWS,
-    BASELINE_RECIPE,
-    BASELINES,
-    ENGINES,
-    FIGURES,
-    NETWORKS,
-    SPLIT_PATTERN,
-    SPLITS,
-    TIMM_PATTERN,
-    VIEWS,
-)
+from nullcrop.config.figures import figures_of
+from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS, untreated
+from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_network
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
+from nullcrop.config.registry import load_extensions
+from nullcrop.config.views import view_names, views_made_always
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, matching, meant, read_yaml
 from nullcrop.errors import NullcropError
 
-View = Literal[*ALL_VIEWS]  # type: ignore[valid-type]
-Baseline = Literal[*BASELINES]  # type: ignore[valid-type]
+
+def _one_of(kind: str, names: Callable[[], Iterable[str]]) -> AfterValidator:
+    """Checks a name of this ``kind``; ``names`` gives those there are at that moment."""
+
+    def known(name: str) -> str:
+        if name not in names():
+            raise ValueError(f"unknown {kind} '{name}', {meant(name, names())}")
+        return name
+
+    return AfterValidator(known)
+
+
+def _enum(names: Callable[[], Iterable[str]]) -> Any:
+    return Field(json_schema_extra=lambda schema: schema.update(enum=list(names())))
+
+
+def _baselines() -> list[str]:
+    return list(BASELINES)
+
+
+def _figures() -> list[str]:
+    return figures_of("dataset")
+
+
+ViewName = Annotated[str, _one_of("view", view_names), _enum(view_names)]
+BaselineName = Annotated[str, _one_of("baseline", _baselines), _enum(_baselines)]
+FigureName = Annotated[str, _one_of("figure", _figures), _enum(_figures)]
 
 
 def _known_split(name: str) -> str:
@@ -37,22 +55,21 @@ def _known_split(name: str) -> str:
 
 
 def _known_network(name: str) -> str:
-    if name not in NETWORKS and not re.fullmatch(TIMM_PATTERN, name):
+    if not is_known_network(name):
         raise ValueError(
             f"unknown architecture '{name}', {meant(name, NETWORKS)}; a network of timm is named `timm:` and its name there"
         )
     return name
 
 
-Network = Annotated[
+NetworkName = Annotated[
     str,
     AfterValidator(_known_network),
-    Field(json_schema_extra={"pattern": f"^({'|'.join(NETWORKS)}|{TIMM_PATTERN})$"}),
+    Field(json_schema_extra=lambda schema: schema.update(pattern=f"^({'|'.join(NETWORKS)}|{TIMM_PATTERN})$")),
 ]
 Split = Annotated[
     str, AfterValidator(_known_split), Field(json_schema_extra={"pattern": f"^{SPLIT_PATTERN}$"})
 ]
-Figure = Literal[*FIGURES]  # type: ignore[valid-type]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Shuffles = Annotated[int, Field(ge=0)]
 
@@ -69,15 +86,15 @@ class Part(Model):
     """Label rules; `default` is the first rule of each dataset."""
     splits: list[Split] | None = None
     """Split protocols."""
-    views: list[View] | None = None
+    views: list[ViewName] | None = None
     """Views of each image."""
-    architectures: list[Network] | None = None
+    architectures: list[NetworkName] | None = None
     """Networks; `timm:NAME` is any of timm's."""
     recipes: list[Name] | None = None
     """How they are trained."""
     seeds: list[Seed] | None = None
     """Seeds; each has a split and a training run of its own."""
-    baselines: list[Baseline] | None = None
+    baselines: list[BaselineName] | None = None
     """What is reached without a network; see the study's own key."""
     shuffles: Shuffles | None = None
     """Times everything is trained again on shuffled targets; see the study's own key."""
@@ -94,19 +111,19 @@ class Study(Model):
     """Label rules; `default` is the first rule of each dataset."""
     splits: list[Split] = ["random"]
     """Split protocols."""
-    views: list[View] = list(VIEWS)
+    views: list[ViewName] = views_made_always()
     """Views of each image."""
-    architectures: list[Network] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
+    architectures: list[NetworkName] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
     """Networks; `timm:NAME` is any of timm's."""
     recipes: list[Name] = ["paper"]
     """How they are trained."""
     seeds: list[Seed] = [0]
     """Seeds; each has a split and a training run of its own."""
-    baselines: list[Baseline] = []
+    baselines: list[BaselineName] = []
     """What is reached without a network, beside the networks: the largest class always (majority), and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the file alone. The last and majority see no pixel and count once, at the view `original`."""
     shuffles: Shuffles = 0
     """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
-    figures: list[Figure] = ["accuracy", "samples"]
+    figures: list[FigureName] = ["accuracy", "samples"]
     """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices (`confusion`)."""
     numerics: str | None = None
     """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
@@ -195,6 +212,8 @@ class Config(Model):
     """Generated datasets on which the audit's false alarms and power are counted; a config has studies, this, or both."""
     datasets: list[str] | None = None
     """Narrow every study to these datasets; empty: all that the studies name."""
+    extensions: list[PathText] = []
+    """Python files that register views, networks, baselines, figures or sources of your own (docs/extending.md), relative to the folder where snakemake is started, or absolute."""
     definitions: list[str] = ["config/datasets"]
     """Folders with one YAML file a dataset."""
     recipes: dict[Name, Recipe] = {}
@@ -280,6 +299,12 @@ class Config(Model):
         return BaselineRecipe() if name == BASELINE_RECIPE else self.all_recipes[name]
 
 
+class _Extensions(pydantic.BaseModel):
+    """The one key of a config that is read before the others."""
+
+    extensions: list[PathText] = []
+
+
 class Project:
     """A config with the definitions it names: what every rule asks.
 
@@ -289,6 +314,8 @@ class Project:
 
     def __init__(self, content: Mapping[str, Any], where: str = "config") -> None:
         try:
+            # Before the rest is checked, because it may name what they register.
+            load_extensions(_Extensions.model_validate(content).extensions)
             self.config = Config.model_validate(content)
         except pydantic.ValidationError as error:
             raise NullcropError(explain(error, where, Config)) from None
@@ -299,6 +326,8 @@ class Project:
 
     def definition_path(self, dataset: str) -> Path:
         """The YAML file of ``dataset``; NullcropError when there is none."""
+        if "+" in dataset:
+            _refuse_treated(dataset)
         if dataset not in self.definition_paths:
             raise NullcropError(
                 f"unknown dataset '{dataset}', {meant(dataset, self.definition_paths)}; "
@@ -315,6 +344,16 @@ class Project:
         if dataset not in self._definitions:
             self._definitions[dataset] = read_definition(self.definition_path(dataset))
         return self._definitions[dataset]
+
+
+def _refuse_treated(name: str) -> None:
+    try:
+        dataset, treatment = untreated(name)
+    except ValueError:
+        raise NullcropError(
+            f"'{name}' names no dataset; a treated one is `dataset+treatment`, in lower-case letters, digits and underscores"
+        ) from None
+    raise NullcropError(f"'{name}': there is no treatment '{treatment}' of the dataset '{dataset}'")
 
 
 def read_project(*paths: Path | str) -> Project:

@@ -1,99 +1,23 @@
-"""The names that stand in paths and configs, the words of the registries, and what a reader sees in their place.
+"""The names that stand in paths and configs and have no record: splits, datasets, tables, engines. And how
+names compose.
 
-Kept apart from the code behind them so that a dry run of the workflow loads no torch.
+What has a record is named there: config/views.py, readers.py, figures.py and sources.py. A view made of two
+is `{view}.{view}` (views.py), a treated dataset `{dataset}+{treatment}`, a split in which an attribute tells
+nothing of the class `{split}_match_{attribute}`.
 """
 
-CROPS = ("upper_left", "upper_right", "center", "bottom_left", "bottom_right")
-"""The study's five crops."""
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+from zlib import crc32
 
-VIEWS = ("original", *CROPS)
-"""The study's six views, which every dataset has."""
-
-FURTHER_VIEWS = ("forehead", "otsu_foreground", "otsu_background")
-"""Views that are made where a study names them."""
-
-ALL_VIEWS = (*VIEWS, *FURTHER_VIEWS)
-"""All views, in the order of every figure and table."""
-
-NETWORKS = (
-    "resnet50",
-    "densenet121",
-    "inception_v3",
-    "vgg16",
-    "shufflenet_v2",
-    "lenet5",
-    "alexnet",
-    "pcam_cnn",
-)
-"""Architectures that are trained, beside those of timm."""
-
-TIMM_PATTERN = r"timm:[A-Za-z0-9][A-Za-z0-9_.]*"
-"""A regular expression that matches the names of timm's networks: `timm:` and timm's own name."""
-
-BASELINES = ("majority", "mean_rgb", "color_histogram", "raw_pixels", "file_facts")
-"""Architectures of the kind `baseline`: what is reached without a network (training/baselines.py)."""
-
-WITHOUT_PIXELS = ("majority", "file_facts")
-"""Baselines that see no pixel, hence are the same for every view; their cells stand at the view `original`."""
+Field = Literal["tile", "whole"]
+"""What crops hold: `whole`: the lesion lies inside a larger field; `tile`: every crop is tissue."""
 
 ENGINES = ("auto", "plain", "captured_fp32", "captured_bf16")
 """How training steps are run: eagerly, or replayed from a CUDA graph, in fp32 or in mixed bf16 and fp32; `auto`: as is
 fastest on the device."""
-
-ARCHITECTURES = (*NETWORKS, *BASELINES)
-"""All architectures but timm's, in the order of every figure and table."""
-
-
-ARCHITECTURE_LABELS = {
-    "resnet50": "ResNet50",
-    "densenet121": "DenseNet121",
-    "inception_v3": "InceptionV3",
-    "vgg16": "VGG16",
-    "shufflenet_v2": "ShuffleNetV2",
-    "lenet5": "LeNet-5",
-    "alexnet": "AlexNet",
-    "pcam_cnn": "PCam CNN",
-    "majority": "largest class",
-    "mean_rgb": "mean colour",
-    "color_histogram": "colour histogram",
-    "raw_pixels": "raw pixels",
-    "file_facts": "file facts",
-}
-"""Names of architectures as a reader sees them; see label_of."""
-
-VIEW_LABELS = {
-    "original": "original",
-    "upper_left": "upper left",
-    "upper_right": "upper right",
-    "center": "centre",
-    "bottom_left": "bottom left",
-    "bottom_right": "bottom right",
-    "forehead": "forehead",
-    "otsu_foreground": "foreground",
-    "otsu_background": "background",
-}
-"""Names of views as a reader sees them."""
-
-
-def label_of(architecture: str) -> str:
-    """Name of ``architecture`` as a reader sees it."""
-    return ARCHITECTURE_LABELS.get(architecture, architecture.removeprefix("timm:"))
-
-
-def is_network(architecture: str) -> bool:
-    """Whether ``architecture`` is trained, one of timm's included."""
-    return architecture in NETWORKS or architecture.startswith("timm:")
-
-
-def place_of_architecture(name: str) -> tuple[int, str]:
-    """Order of architectures in every figure and table: the registry's, timm's by name between networks and baselines."""
-    if name in BASELINES:
-        return len(ARCHITECTURES) + BASELINES.index(name), ""
-    return (NETWORKS.index(name), "") if name in NETWORKS else (len(NETWORKS), name)
-
-
-FIGURES = ("accuracy", "samples", "scores", "curves", "confusion")
-"""Figures of one dataset in one study."""
 
 BASELINE_RECIPE = "baseline"
 """Recipe of every baseline; no network has it."""
@@ -108,51 +32,101 @@ SPLITS = tuple(f"{protocol}{balance}" for protocol in PROTOCOLS for balance in (
 """Split protocols, each with the training part as it is or balanced. A number behind `_balanced` is the
 training images kept of each target; without one it is as many as the rarest has."""
 
-SPLIT_PATTERN = rf"(?:{'|'.join(PROTOCOLS)})(?:_balanced(?:[1-9][0-9]*)?)?"
-"""A regular expression that matches the names of splits on true targets."""
+_ANY = rf"(?:{'|'.join(PROTOCOLS)})(?:_balanced(?:[1-9][0-9]*)?)?(?:_match_[a-z][a-z0-9_]*?)?"
 
-ANY_SPLIT_PATTERN = rf"{SPLIT_PATTERN}(?:_shuffle[1-9][0-9]*)?"
-"""The same with the negative controls of each."""
+SPLIT_PATTERN = rf"(?!.*_shuffle[0-9]+$){_ANY}"
+"""A regular expression that matches the whole names of splits on true targets."""
+
+ANY_SPLIT_PATTERN = rf"{_ANY}(?:_shuffle[1-9][0-9]*)?"
+"""A regular expression that matches these, and the names of their negative controls."""
+
+_SPLIT = re.compile(
+    rf"(?P<protocol>{'|'.join(PROTOCOLS)})(?:_balanced(?P<balanced>[1-9][0-9]*|))?"
+    r"(?:_match_(?P<match>[a-z][a-z0-9_]*?))?(?:_shuffle(?P<shuffle>[1-9][0-9]*))?"
+)
+
+
+@dataclass(frozen=True)
+class SplitName:
+    """What the name of a split says."""
+
+    protocol: str
+    """One of PROTOCOLS."""
+    balanced: int | None = None
+    """Training images kept of each target: 0 means as many as the rarest has, None all there are."""
+    match: str = ""
+    """The attribute that is made independent of the class; empty: none."""
+    shuffle: int = 0
+    """Number of the negative control; 0: its targets are the true ones."""
+
+    def __str__(self) -> str:
+        balanced = "" if self.balanced is None else f"_balanced{self.balanced or ''}"
+        match = f"_match_{self.match}" if self.match else ""
+        shuffle = f"_shuffle{self.shuffle}" if self.shuffle else ""
+        return f"{self.protocol}{balanced}{match}{shuffle}"
+
+
+@lru_cache(maxsize=4096)
+def split_name(name: str) -> SplitName:
+    """What ``name`` says; ValueError when it names no split."""
+    found = _SPLIT.fullmatch(name)
+    if found is None:
+        raise ValueError(f"'{name}' names no split")
+    balanced = found["balanced"]
+    return SplitName(
+        found["protocol"],
+        None if balanced is None else int(balanced or 0),
+        found["match"] or "",
+        int(found["shuffle"] or 0),
+    )
 
 
 def shuffled_split(split: str, number: int) -> str:
-    """Name of the ``number``-th (1, 2, …) negative control of ``split``: its parts, its training targets shuffled."""
+    """Name of the ``number``-th (1, 2, …) negative control of ``split``: its parts, its training targets
+    shuffled."""
     return f"{split}_shuffle{number}"
 
 
 def base_split(name: str) -> tuple[str, int]:
-    """The protocol behind a split's name, and the number of its shuffle: 0 when the targets are the true ones."""
-    split, _, number = name.partition("_shuffle")
-    return split, int(number or 0)
+    """The split behind a negative control's name, and the number of its shuffle: 0 when the targets are the
+    true ones."""
+    split, _, number = name.rpartition("_shuffle")
+    return (split, int(number)) if split else (name, 0)
 
 
 def protocol_of(name: str) -> str:
     """Which of PROTOCOLS the split ``name`` is of."""
-    return base_split(name)[0].partition("_balanced")[0]
+    return split_name(name).protocol
 
 
 def place_of_split(name: str) -> int:
-    """Order of splits in every figure and table: true targets first, then by protocol and by balance."""
-    split, shuffle = base_split(name)
-    protocol, balanced, images = split.partition("_balanced")
-    kept = int(images or 0) + 1 if balanced else 0
-    return (shuffle * len(PROTOCOLS) + PROTOCOLS.index(protocol)) * 10**9 + kept
+    """Order of splits in every figure and table: true targets first, then by protocol, attribute and
+    balance."""
+    split = split_name(name)
+    kept = 0 if split.balanced is None else split.balanced + 1
+    # By a hash, because attributes have no order.
+    matched = 10**7 * (1 + crc32(split.match.encode()) % 10**7) if split.match else 0
+    return (split.shuffle * len(PROTOCOLS) + PROTOCOLS.index(split.protocol)) * 10**15 + matched + kept
 
 
-WITHOUT_IMAGENET = ("lenet5", "pcam_cnn")
-"""Architectures for which no ImageNet checkpoint exists."""
+DATASET_PATTERN = r"[a-z0-9][a-z0-9_]*"
+"""A regular expression that matches the names of datasets as their files have them."""
 
-SMALLEST_INPUT = {
-    "resnet50": 32,
-    "densenet121": 32,
-    "inception_v3": 299,
-    "vgg16": 32,
-    "shufflenet_v2": 32,
-    "lenet5": 16,
-    "alexnet": 63,
-    "pcam_cnn": 46,
-}
-"""Smallest input side in pixels from which every layer still gets a pixel, InceptionV3's auxiliary head included."""
+TREATED_PATTERN = rf"{DATASET_PATTERN}(?:\+[a-z][a-z0-9_]*)?"
+"""The same with those of treated datasets."""
+
+
+def untreated(name: str) -> tuple[str, str]:
+    """The dataset behind the name of a treated one, and its treatment: empty when it has none.
+
+    ValueError when ``name`` is neither. A treated dataset is the same dataset: it shares definition, samples
+    and splits.
+    """
+    if not re.fullmatch(TREATED_PATTERN, name):
+        raise ValueError(f"'{name}' names no dataset")
+    dataset, _, treatment = name.partition("+")
+    return dataset, treatment
+
 
 PUBLISHED = (
     "pathmnist",

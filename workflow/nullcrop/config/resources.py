@@ -8,26 +8,11 @@ from collections.abc import Callable, Iterable
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition
+from nullcrop.config.readers import input_side_of, trained_a_second
 from nullcrop.config.recipe import Recipe
-
-TRAINED_A_SECOND = {
-    "resnet50": 200,
-    "densenet121": 170,
-    "inception_v3": 130,
-    "vgg16": 120,
-    "shufflenet_v2": 800,
-    "lenet5": 20_000,
-}
-"""Training images a second at the network's own input size: a careful guess for a GPU of 2017 in fp32; what is not
-named: 100."""
+from nullcrop.config.views import view_of
 
 SLOWER_ON_A_CPU = 40
-
-INPUT_SIDE = {"inception_v3": 299, "lenet5": 20, "pcam_cnn": 96}
-"""Input side in pixels; what is not named: 224."""
-
-RESIZED_A_SECOND = {"original": 150}
-"""Images a second that one CPU core resizes: originals of a few megapixels; crops: 3,000."""
 
 START_SECONDS = 600
 """Start of the job, the first read of a cold file system, prediction."""
@@ -65,12 +50,10 @@ def growing(amount: int) -> Callable[[object, int], int]:
 def training_seconds(cell: Cell, recipe: Recipe, definition: Definition, device: str) -> float:
     """Estimated time to train ``cell``, in seconds."""
     images = (definition.expected.images or USUAL_IMAGES) * recipe.epochs
-    own_side = INPUT_SIDE.get(cell.architecture, 224)
+    own_side = input_side_of(cell.architecture)
     area = ((recipe.input_size or own_side) / own_side) ** 2
-    network = (
-        area / TRAINED_A_SECOND.get(cell.architecture, 100) * (SLOWER_ON_A_CPU if device == "cpu" else 1)
-    )
-    return images * (network + 1 / RESIZED_A_SECOND.get(cell.view, 3_000))
+    network = area / trained_a_second(cell.architecture) * (SLOWER_ON_A_CPU if device == "cpu" else 1)
+    return images * (network + 1 / view_of(cell.view).resized_a_second)
 
 
 def minutes(seconds: Iterable[float], attempt: int) -> int:
@@ -86,7 +69,7 @@ def training_memory_mb(
     architecture: str, recipe: Recipe, definition: Definition, attempt: int, in_flight: int = 1
 ) -> int:
     """Host memory to ask for, in MB: the libraries and each cell's cache of resized images, times the attempt."""
-    side = recipe.input_size or INPUT_SIDE.get(architecture, 224)
+    side = recipe.input_size or input_side_of(architecture)
     cache = (definition.expected.images or USUAL_IMAGES) * side**2 * 3 / 2**20
     return int(LIBRARIES_MB + min(cache, CACHE_MB) * in_flight) * attempt
 

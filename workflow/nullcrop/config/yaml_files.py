@@ -10,7 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema
 
 from nullcrop.errors import NullcropError
 
@@ -40,6 +41,17 @@ class Model(BaseModel):
     """A part of a YAML file: unknown keys are errors, docstrings become schema descriptions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class LateType:
+    """Annotates a field whose type is made of what is registered when a file is read."""
+
+    def type(self) -> Any:
+        """The type as it is now."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(self.type())
 
 
 def read_yaml(path: Path | str) -> Any:
@@ -96,7 +108,8 @@ def _keys_at(kind: Any, path: Sequence[int | str]) -> list[str]:
     """Keys that ``kind`` (a model, or a type made of models) has at ``path``, as pydantic's errors give it; else none."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _keys_at(parts[0], path)
+        late = next((one for one in parts[1:] if isinstance(one, LateType)), None)
+        return _keys_at(late.type() if late else parts[0], path)
     if origin in (Union, UnionType):
         # Which of several models is meant, pydantic tells by the value of its `kind`.
         tagged = [part for part in parts if path and path[0] in _tags(part)]

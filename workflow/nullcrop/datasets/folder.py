@@ -11,6 +11,16 @@ from nullcrop.files import files_below
 from nullcrop.progress import say
 
 
+def list_own_folder(source: FolderSource, archive: Path, definition: Definition) -> pd.DataFrame:
+    """As :func:`list_folder`; no archive is made of the user's own folder."""
+    return list_folder(source, definition)
+
+
+def describe_folder(definition: Definition) -> tuple[str, str]:
+    """Where the images come from, and what getting them takes."""
+    return "your own folder", "[by hand](#by-hand)"
+
+
 def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
     """Columns id, path, class, group, official_split (all text) of the images ``source`` names.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -278,3 +278,9 @@ def _need_columns(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
         raise NullcropError(
             f"{path} has no column {listed(lacking)}; its columns are {listed(table.columns)}"
         )
+
+
+def describe_isic(definition: Definition) -> tuple[str, str]:
+    """Where the images come from, and what getting them takes."""
+    files = cast(IsicSource, definition.source).files
+    return f"[{len(files)} files]({definition.homepage}) of the ISIC archive", "open"

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 import requests
@@ -269,3 +269,9 @@ def _pngs_below(folder: Path) -> list[str]:
         prefix = "" if relative == "." else f"{relative}/"
         found.extend(f"{prefix}{name}" for name in names if _is_png(f"{prefix}{name}"))
     return found
+
+
+def describe_kaggle(definition: Definition) -> tuple[str, str]:
+    """Where the images come from, and what getting them takes."""
+    handle = cast(KaggleSource, definition.source).handle
+    return f"Kaggle, [{handle}](https://www.kaggle.com/datasets/{handle})", "Kaggle account"

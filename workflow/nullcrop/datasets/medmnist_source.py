@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -170,3 +170,10 @@ def _list_part(source: MedMNISTSource, part: str, folder: Path, classes: list[st
             "official_split": part,
         }
     )
+
+
+def describe_medmnist(definition: Definition) -> tuple[str, str]:
+    """Where the images come from, and what getting them takes."""
+    source = cast(MedMNISTSource, definition.source)
+    file = f"{source.flag}.npz" if source.size == 28 else f"{source.flag}_{source.size}.npz"
+    return f"MedMNIST+, [{file}]({definition.homepage})", "open"

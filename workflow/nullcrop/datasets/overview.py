@@ -2,19 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from nullcrop.config.definitions import (
-    ArchiveSource,
-    Definition,
-    FolderSource,
-    IsicSource,
-    KaggleSource,
-    MedMNISTSource,
-    PcamSource,
-    find_definitions,
-    read_definition,
-)
+from nullcrop.config.definitions import Definition, find_definitions, read_definition
+from nullcrop.config.registry import implementation
+from nullcrop.config.sources import SOURCES
 from nullcrop.files import written_whole
 from nullcrop.progress import duration
 
@@ -72,9 +63,9 @@ def page_of(folders: Iterable[str]) -> str:
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         parts.append(f"## {HEADINGS.get(Path(folder).name, folder)}\n\n" + "\n".join(lines) + "\n")
         by_hand += [
-            f"- `{name}`, in `{one.source.path}`: {one.how_to_get}.\n"
+            f"- `{name}`, in `{one.source.place(Path())}`: {one.how_to_get}.\n"
             for name, one in definitions.items()
-            if isinstance(one.source, FolderSource) and one.how_to_get is not None
+            if SOURCES[one.source.kind].way == "local" and one.how_to_get is not None
         ]
     return "\n".join([*parts, BY_HAND, "".join(by_hand)])
 
@@ -86,7 +77,7 @@ def write_page(folders: Iterable[str], out: Path) -> None:
 
 
 def _row(name: str, definition: Definition) -> list[str]:
-    origin, access = _origin(definition)
+    origin, access = implementation(SOURCES[definition.source.kind].describe)(definition)
     size = definition.download_bytes
     return [
         f"`{name}`: {definition.title}",
@@ -100,27 +91,6 @@ def _row(name: str, definition: Definition) -> list[str]:
         definition.field,
         definition.licence,
     ]
-
-
-def _origin(definition: Definition) -> tuple[str, str]:
-    """Where the images come from, and what getting them takes."""
-    match definition.source:
-        case MedMNISTSource(flag=flag, size=size):
-            file = f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
-            return f"MedMNIST+, [{file}]({definition.homepage})", "open"
-        case KaggleSource(handle=handle):
-            return f"Kaggle, [{handle}](https://www.kaggle.com/datasets/{handle})", "Kaggle account"
-        case IsicSource(files=files):
-            return f"[{len(files)} files]({definition.homepage}) of the ISIC archive", "open"
-        case ArchiveSource(files=files) | PcamSource(files=files):
-            address = next(iter(files))
-            host = urlsplit(address).hostname
-            if len(files) > 1:
-                return f"{host}, [{len(files)} files]({definition.homepage})", "open"
-            return f"{host}, [{address.rpartition('/')[2]}]({address})", "open"
-        case FolderSource():
-            return "your own folder", "[by hand](#by-hand)"
-    return "generated", "open"
 
 
 def _images(definition: Definition) -> str:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from nullcrop.config.definitions import PCAM_PARTS, PcamSource, pcam_file
+from nullcrop.config.definitions import PCAM_PARTS, Definition, PcamSource, pcam_file
 from nullcrop.datasets.download import download
 from nullcrop.datasets.isic import file_name
 from nullcrop.errors import NullcropError
@@ -49,7 +49,7 @@ def fetch_pcam(source: PcamSource, archive: Path) -> list[dict[str, Any]]:
     return facts
 
 
-def list_pcam(archive: Path) -> pd.DataFrame:
+def list_pcam(source: PcamSource, archive: Path, definition: Definition) -> pd.DataFrame:
     """Columns id, path, class, group, official_split (all text) of every patch.
 
     An id is part and index (`train_000123`), a group the whole-slide image. Raises NullcropError

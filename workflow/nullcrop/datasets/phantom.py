@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from nullcrop.config.definitions import Cue, PhantomSource
+from nullcrop.config.definitions import Cue, Definition, FolderSource, PhantomSource
+from nullcrop.datasets.folder import list_folder
 from nullcrop.errors import NullcropError
-from nullcrop.files import written_whole
+from nullcrop.files import sha256_of, written_whole
 
 Scan = NDArray[np.float64]
 """Height × width × 3 grey levels, not yet rounded."""
@@ -65,6 +67,23 @@ SIGNATURE_CELLS = 6
 
 DIAGNOSIS, ANATOMY, EXPOSURE, SESSION, SIGNATURE = 1, 2, 3, 4, 5
 """Random streams. Each purpose has its own, so that a cue changes nothing beneath it."""
+
+
+def write_phantom(source: PhantomSource, folder: Path) -> dict[str, Any]:
+    """Generate the phantom in ``folder``; the number of its images, and the hash of its table."""
+    table = generate_phantom(source, folder)
+    return {"images": len(table), "table_sha256": sha256_of(folder / "samples.csv")}
+
+
+def list_phantom(source: PhantomSource, archive: Path, definition: Definition) -> pd.DataFrame:
+    """Columns id, path, class, group, official_split (all text) of the generated images."""
+    made = FolderSource(kind="folder", path=str(archive / "images"), table=str(archive / "samples.csv"))
+    return list_folder(made, definition)
+
+
+def describe_phantom(definition: Definition) -> tuple[str, str]:
+    """Where the images come from, and what getting them takes."""
+    return "generated", "open"
 
 
 def generate_phantom(source: PhantomSource, folder: Path) -> pd.DataFrame:

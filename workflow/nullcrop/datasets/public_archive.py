@@ -1,11 +1,12 @@
 """Public zips and tars: fetched, verified, unpacked, and listed by the names of their images."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pandas as pd
 
-from nullcrop.config.definitions import ArchiveSource, Definition, FolderSource
+from nullcrop.config.definitions import ArchiveSource, Definition, FolderSource, PcamSource
 from nullcrop.datasets.download import download
 from nullcrop.datasets.folder import list_folder
 from nullcrop.datasets.isic import file_name
@@ -32,3 +33,13 @@ def list_public_archive(source: ArchiveSource, archive: Path, definition: Defini
     """Columns id, path, class, group, official_split (all text) of the images below ``archive``/images."""
     folder = FolderSource(kind="folder", path=str(archive / "images"), name_pattern=source.name_pattern)
     return list_folder(folder, definition)
+
+
+def describe_public_files(definition: Definition) -> tuple[str, str]:
+    """Where the images come from, and what getting them takes."""
+    files = cast(ArchiveSource | PcamSource, definition.source).files
+    address = next(iter(files))
+    host = urlsplit(address).hostname
+    if len(files) > 1:
+        return f"{host}, [{len(files)} files]({definition.homepage})", "open"
+    return f"{host}, [{address.rpartition('/')[2]}]({address})", "open"

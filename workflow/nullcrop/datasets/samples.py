@@ -8,24 +8,10 @@ import pandas as pd
 import PIL
 from PIL import ExifTags, Image
 
-from nullcrop.config.definitions import (
-    ArchiveSource,
-    Definition,
-    Expected,
-    FolderSource,
-    IsicSource,
-    KaggleSource,
-    MedMNISTSource,
-    PcamSource,
-    PhantomSource,
-)
-from nullcrop.datasets.folder import list_folder
+from nullcrop.config.definitions import Definition, Expected
+from nullcrop.config.registry import implementation
+from nullcrop.config.sources import SOURCES
 from nullcrop.datasets.groups import with_groups
-from nullcrop.datasets.isic import list_isic
-from nullcrop.datasets.kaggle_source import list_kaggle
-from nullcrop.datasets.medmnist_source import list_medmnist
-from nullcrop.datasets.pcam import list_pcam
-from nullcrop.datasets.public_archive import list_public_archive
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import write_json, written_whole
 from nullcrop.images.decode import packed_image
@@ -67,7 +53,7 @@ def list_samples(
     """
     listing = list_images(definition, archive)
     if listing.empty:
-        raise NullcropError(f"dataset '{name}': no image was found in {_place(definition, archive)}")
+        raise NullcropError(f"dataset '{name}': no image was found in {definition.source.place(archive)}")
     listing = with_groups(definition, listing)
     _check_ids_and_classes(name, definition, listing)
     facts = _file_facts(list(listing["path"]), threads, name)
@@ -117,33 +103,9 @@ def read_samples(path: Path | str) -> pd.DataFrame:
 
 def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
     """Images of a dataset as its source names them: id, path, class, group and official_split as text."""
-    match definition.source:
-        case FolderSource() as source:
-            return list_folder(source, definition)
-        case PhantomSource():
-            source = FolderSource(
-                kind="folder", path=str(archive / "images"), table=str(archive / "samples.csv")
-            )
-            return list_folder(source, definition)
-        case IsicSource() as source:
-            return list_isic(source, archive, definition)
-        case KaggleSource() as source:
-            return list_kaggle(source, archive, definition)
-        case ArchiveSource() as source:
-            return list_public_archive(source, archive, definition)
-        case PcamSource():
-            return list_pcam(archive)
-        case MedMNISTSource() as source:
-            return list_medmnist(source, archive, definition)
-
-
-def _place(definition: Definition, archive: Path) -> str:
-    match definition.source:
-        case FolderSource() as source:
-            return source.path
-        case IsicSource() | KaggleSource() | MedMNISTSource() as source:
-            return source.data_dir or str(archive)
-    return str(archive)
+    source = definition.source
+    listing: pd.DataFrame = implementation(SOURCES[source.kind].list)(source, archive, definition)
+    return listing
 
 
 def _check_ids_and_classes(name: str, definition: Definition, listing: pd.DataFrame) -> None:

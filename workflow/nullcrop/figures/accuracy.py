@@ -17,27 +17,17 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.config.names import (
-    ALL_VIEWS,
-    BASELINE_RECIPE,
-    BASELINES,
-    VIEW_LABELS,
-    WITHOUT_PIXELS,
-    base_split,
-    label_of,
-    place_of_split,
-    protocol_of,
-)
+from nullcrop.config.names import BASELINE_RECIPE, base_split, place_of_split, protocol_of
+from nullcrop.config.readers import BASELINES, in_order, label_of, look_of, sees_pixels, without_pixels
+from nullcrop.config.views import view_label, views_in_order
 from nullcrop.errors import NullcropError, listed
+from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,
-    MARKERS,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    colour_of,
     figure_style,
-    in_order,
     save_figure,
     wrapped,
 )
@@ -79,6 +69,11 @@ class Series:
         return MARK_WIDTH if self.is_baseline else 1.0
 
 
+def draw_accuracy(job: FigureJob) -> None:
+    """Draw the figure `accuracy`."""
+    plot_accuracy(job.table("metrics"), job.definition.title, job.stem, job.definition.field)
+
+
 def plot_accuracy(
     metrics: pd.DataFrame, title: str, stem: Path, field: Literal["whole", "tile"] | None = None
 ) -> Figure:
@@ -100,7 +95,8 @@ def plot_accuracy(
         names = listed(sorted(metrics["dataset"].unique()))
         raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
     metrics = _shown(metrics)
-    views = [view for view in (*ALL_VIEWS, NO_PIXELS) if view in set(metrics["view"])]
+    found = set(metrics["view"])
+    views = [*views_in_order(found - {NO_PIXELS}), *sorted(found & {NO_PIXELS})]
     series = _series(metrics)
     panels = sorted(
         metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], place_of_split(str(item[0][1])))
@@ -137,7 +133,7 @@ def _shown(metrics: pd.DataFrame) -> pd.DataFrame:
     """The cells trained on true targets; what sees no pixel stands beside the views."""
     true = metrics[metrics["split"].map(lambda split: base_split(split)[1] == 0)]
     return true.assign(
-        view=true["view"].where(~true["architecture"].isin(WITHOUT_PIXELS), NO_PIXELS),
+        view=true["view"].where(~true["architecture"].isin(without_pixels()), NO_PIXELS),
         no_information_rate=no_information_rates(true),
     )
 
@@ -150,14 +146,14 @@ def _series(metrics: pd.DataFrame) -> list[Series]:
         for place, recipe in enumerate(recipes):
             label = label_of(architecture) + (f" ({recipe})" if len(recipes) > 1 else "")
             white = 0.75 * place / len(recipes)
-            red, green, blue = (part + (1 - part) * white for part in to_rgb(colour_of(architecture)))
+            red, green, blue = (part + (1 - part) * white for part in to_rgb(look_of(architecture).colour))
             found.append(Series(architecture, recipe, label, (red, green, blue)))
     return found
 
 
 def _members(view: str, series: list[Series]) -> list[Series]:
     """What stands in the group of ``view``, from left to right."""
-    return [one for one in series if (one.architecture in WITHOUT_PIXELS) == (view == NO_PIXELS)]
+    return [one for one in series if sees_pixels(one.architecture) == (view != NO_PIXELS)]
 
 
 def _room(views: list[str], series: list[Series]) -> float:
@@ -185,7 +181,7 @@ def _draw_panel(ax: Axes, panel: pd.DataFrame, views: list[str], series: list[Se
     ]
     ax.vlines(apart, 0, 1, color="#D0D0D0", linewidth=0.8, zorder=0)
     ax.set_xlim(-0.5, len(views) - 0.5)
-    ax.set_xticks(range(len(views)), [VIEW_LABELS.get(view, view) for view in views])
+    ax.set_xticks(range(len(views)), [view_label(view) for view in views])
     ax.tick_params(axis="x", length=0)
     # A little above 100 %, so that no dot, interval or note at the top is cut off.
     ax.set_ylim(0, 1.06)
@@ -236,7 +232,7 @@ def _draw_mark(ax: Axes, x: float, cells: pd.DataFrame, series: Series) -> None:
 def _mark(series: Series, hollow: bool = False) -> dict[str, Any]:
     return {
         "linestyle": "",
-        "marker": MARKERS[series.architecture],
+        "marker": look_of(series.architecture).mark,
         "markersize": 4.2,
         "markerfacecolor": "white" if hollow else series.colour,
         "markeredgecolor": INK,
@@ -372,7 +368,7 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
             + (", mean over seeds" if several else "")
             + "; hollow: it answers one class whatever the image."
         )
-    if "file_facts" in set(baselines["architecture"]):
+    if any(BASELINES[name].sees == "file" for name in set(baselines["architecture"])):
         sentences.append(
             "File facts are known before a pixel is decoded, but the bytes of a compressed file depend on the picture."
         )

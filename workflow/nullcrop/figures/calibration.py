@@ -10,17 +10,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom
 
-from nullcrop.config.names import label_of
+from nullcrop.config.readers import in_order, label_of, look_of
 from nullcrop.errors import NullcropError
 from nullcrop.figures.style import (
     INK,
-    MARKERS,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    colour_of,
     figure_style,
-    in_order,
     save_figure,
     wrapped,
 )
@@ -147,13 +144,13 @@ def _label(name: str) -> str:
 
 
 def _colour(name: str) -> str:
-    return INK if name == ALL else colour_of(name)
+    return INK if name == ALL else look_of(name).colour
 
 
 def _mark(name: str, hollow: bool = False) -> dict[str, Any]:
     return {
         "linestyle": "",
-        "marker": MARKERS.get(name, "o"),
+        "marker": "o" if name == ALL else look_of(name).mark,
         "markersize": 5,
         "markerfacecolor": "white" if hollow else _colour(name),
         "markeredgecolor": INK,

@@ -10,16 +10,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from nullcrop.config.names import (
-    ALL_VIEWS,
-    VIEW_LABELS,
-    base_split,
-    is_network,
-    label_of,
-    place_of_architecture,
-    place_of_split,
-)
+from nullcrop.config.names import base_split, place_of_split
+from nullcrop.config.readers import is_network, label_of, place_of_architecture
+from nullcrop.config.views import view_label, views_in_order
 from nullcrop.errors import NullcropError, listed
+from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,
     MUTED,
@@ -30,12 +25,20 @@ from nullcrop.figures.style import (
     save_figure,
     wrapped,
 )
+from nullcrop.statistics.tables import read_answers
 
 ROW = ("labels", "split", "architecture", "recipe")
 """What a row of matrices is about."""
 
 MOST_WRITTEN = 5
 """Most classes whose counts and names are written into a matrix; of more, the shades alone are shown."""
+
+
+def draw_confusion(job: FigureJob) -> None:
+    """Draw the figure `confusion`."""
+    definition = job.definition
+    classes = {rule: definition.target_names(rule) for rule in definition.labels}
+    plot_confusion(read_answers(job.cells), classes, definition.title, job.stem)
 
 
 def plot_confusion(
@@ -58,7 +61,7 @@ def plot_confusion(
     if answers["dataset"].nunique() > 1:
         names = listed(sorted(answers["dataset"].unique()))
         raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
-    views = [view for view in ALL_VIEWS if view in set(answers["view"])]
+    views = views_in_order(answers["view"])
     rows = _rows(answers)
     several = len({row[:2] for row in rows}) > 1, len({row[3] for row in rows}) > 1
     width = max(6.8, 1.6 + 1.45 * len(views))
@@ -79,7 +82,7 @@ def plot_confusion(
             of_row[0].set_axis_on()
             of_row[0].set_ylabel(_name(row, *several) + "\n\ntrue class", fontsize=SMALL_SIZE)
         for ax, view in zip(axes[0], views, strict=True):
-            ax.set_title(VIEW_LABELS[view], fontsize=TEXT_SIZE)
+            ax.set_title(view_label(view), fontsize=TEXT_SIZE)
         for ax in axes[-1]:
             ax.set_xlabel("answer", fontsize=SMALL_SIZE)
         figure.suptitle(heading, x=0.01, ha="left", fontsize=TITLE_SIZE, weight="bold")

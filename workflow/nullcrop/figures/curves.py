@@ -11,26 +11,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nullcrop.config.names import (
-    ALL_VIEWS,
-    VIEW_LABELS,
-    base_split,
-    is_network,
-    label_of,
-    place_of_architecture,
-    place_of_split,
-)
+from nullcrop.config.names import base_split, place_of_split
+from nullcrop.config.readers import is_network, label_of, look_of, place_of_architecture
+from nullcrop.config.views import view_label, views_in_order
 from nullcrop.errors import NullcropError, listed
+from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    colour_of,
     figure_style,
     save_figure,
     wrapped,
 )
+from nullcrop.statistics.tables import read_histories
 
 PARTS = {"val_accuracy": ("validation images", "-"), "train_accuracy": ("training images", ":")}
 """Columns of a history, their names, and how their lines are drawn."""
@@ -40,6 +35,11 @@ ROW = ("labels", "split", "architecture")
 
 PALER = (0.0, 0.62, 0.45, 0.3)
 """Share of white in the lines of each recipe, in the order of their names."""
+
+
+def draw_curves(job: FigureJob) -> None:
+    """Draw the figure `curves`."""
+    plot_curves(read_histories(job.cells), job.definition.title, job.stem)
 
 
 def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
@@ -60,7 +60,7 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
     if histories["dataset"].nunique() > 1:
         names = listed(sorted(histories["dataset"].unique()))
         raise NullcropError(f"this figure shows one dataset, but the table holds {names}")
-    views = [view for view in ALL_VIEWS if view in set(histories["view"])]
+    views = views_in_order(histories["view"])
     rows = _rows(histories)
     recipes = sorted(histories["recipe"].unique())
     means = histories.groupby([*ROW, "view", "recipe", "epoch"])[list(PARTS)].mean()
@@ -78,7 +78,7 @@ def plot_curves(histories: pd.DataFrame, title: str, stem: Path) -> Figure:
             for ax, view in zip(of_row, views, strict=True):
                 _draw_panel(ax, means, (*row, view), recipes)
         for ax, view in zip(axes[0], views, strict=True):
-            ax.set_title(VIEW_LABELS[view])
+            ax.set_title(view_label(view))
         axes[0, 0].set_ylim(bottom - 0.02, 1.02)
         axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes[0, 0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -108,7 +108,7 @@ def _draw_panel(ax: Axes, means: pd.DataFrame, panel: tuple[str, ...], recipes: 
         if (*panel, recipe) not in means.index:
             continue
         curve = means.xs((*panel, recipe))
-        colour = _paler(colour_of(panel[2]), PALER[place % len(PALER)])
+        colour = _paler(look_of(panel[2]).colour, PALER[place % len(PALER)])
         for part, (_, dashes) in PARTS.items():
             # A single epoch is a point, which a line alone would not show; many would hide how the line is drawn.
             marker = "o" if len(curve) == 1 else ""

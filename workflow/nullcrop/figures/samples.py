@@ -12,9 +12,10 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from nullcrop.config.definitions import Definition
-from nullcrop.config.names import CROPS
+from nullcrop.config.views import study_crops
 from nullcrop.datasets.samples import read_samples
 from nullcrop.errors import NullcropError
+from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     MUTED,
     SMALL_SIZE,
@@ -24,7 +25,7 @@ from nullcrop.figures.style import (
     save_figure,
     wrapped,
 )
-from nullcrop.images.store import View, full_pixels
+from nullcrop.images.store import PackedView, full_pixels
 from nullcrop.images.views import Box, Pixels, crop_box
 
 PER_CLASS = 3
@@ -129,6 +130,11 @@ def plot_samples(
     return figure
 
 
+def draw_samples(job: FigureJob) -> None:
+    """Draw the figure `samples`."""
+    plot_dataset_samples(job.definition, job.labels, job.samples, job.views, job.crop, job.stem)
+
+
 def plot_dataset_samples(
     definition: Definition, labels: str, samples: Path, views: Path, crop: tuple[int, int], stem: Path
 ) -> Figure:
@@ -144,14 +150,15 @@ def plot_dataset_samples(
     shown = _evenly_spaced(np.arange(len(names)), MOST_CLASSES)
     each = PER_CLASS if len(shown) <= FEW_CLASSES else 1
     rows = [int(row) for target in shown for row in _evenly_spaced(np.flatnonzero(targets == target), each)]
-    originals = View(views / "original.json")
-    packed = {view: View(views / f"{view}.json") for view in CROPS}
+    originals = PackedView(views / "original.json")
+    crops = study_crops()
+    packed = {view: PackedView(views / f"{view}.json") for view in crops}
     images = [full_pixels(originals, row, table["path"].iloc[row]) for row in rows]
     return plot_samples(
         images,
         [names[targets[row]] for row in rows],
-        [{view: packed[view][row] for view in CROPS} for row in rows],
-        [{view: crop_box(view, i.shape[1], i.shape[0], *crop) for view in CROPS} for i in images],
+        [{view: packed[view][row] for view in crops} for row in rows],
+        [{view: crop_box(view, i.shape[1], i.shape[0], *crop) for view in crops} for i in images],
         definition.title,
         f"Left: an image with its five crops of {crop[0]}×{crop[1]} pixels outlined. Right: the crops enlarged, "
         f"in the same arrangement. {_choice(each, len(shown), len(names))}; label rule: {labels}.",

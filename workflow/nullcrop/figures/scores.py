@@ -11,16 +11,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
-from nullcrop.config.names import ALL_VIEWS, VIEW_LABELS, base_split, is_network, label_of, place_of_split
+from nullcrop.config.names import base_split, place_of_split
+from nullcrop.config.readers import in_order, is_network, label_of, look_of
+from nullcrop.config.views import view_label, views_in_order
 from nullcrop.errors import NullcropError, listed
+from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,
     MUTED,
     SMALL_SIZE,
     TITLE_SIZE,
-    colour_of,
     figure_style,
-    in_order,
     save_figure,
     wrapped,
 )
@@ -28,11 +29,16 @@ from nullcrop.statistics.shares import SHARES, mean_share, no_information_rates
 
 NAMES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F-1"}
 
-MARKERS = ("o", "D", "s", "^", "v")
-"""One marker a recipe, the first one in full colour; colour is the architecture."""
+PALER = (0.0, 0.65, 0.35, 0.85)
+"""Share of white in the marks of each recipe, in the order of their names; colour and mark are the network's."""
 
 SPREAD = 0.78
 """Share of the space between two views over which their marks lie."""
+
+
+def draw_scores(job: FigureJob) -> None:
+    """Draw the figure `scores`."""
+    plot_scores(job.table("metrics"), job.definition.title, job.stem)
 
 
 def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
@@ -59,7 +65,7 @@ def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
         raise NullcropError(
             "precision, recall and F-1 of one positive class need two targets; this table has more"
         )
-    views = [view for view in ALL_VIEWS if view in set(metrics["view"])]
+    views = views_in_order(metrics["view"])
     recipes = sorted(metrics["recipe"].unique())
     panels = sorted(
         metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], place_of_split(str(item[0][1])))
@@ -82,7 +88,7 @@ def plot_scores(metrics: pd.DataFrame, title: str, stem: Path) -> Figure:
                 loc="left",
                 fontsize=SMALL_SIZE,
             )
-        axes[-1].set_xticks(range(len(views)), [VIEW_LABELS[view] for view in views])
+        axes[-1].set_xticks(range(len(views)), [view_label(view) for view in views])
         figure.legend(
             handles=_legend(metrics, recipes),
             title=wrapped(title, width - 0.4, TITLE_SIZE * 1.1),
@@ -107,7 +113,7 @@ def _draw_panel(ax: Axes, panel: pd.DataFrame, metric: str, views: list[str], re
     step = SPREAD / len(series)
     halo = [withStroke(linewidth=2.4, foreground="white")]
     for place, (architecture, recipe, cells) in enumerate(series):
-        marker = MARKERS[recipes.index(recipe) % len(MARKERS)]
+        look = look_of(architecture)
         for group, view in enumerate(views):
             runs = cells[cells["view"] == view]
             if runs.empty:
@@ -118,11 +124,9 @@ def _draw_panel(ax: Axes, panel: pd.DataFrame, metric: str, views: list[str], re
             ax.plot(
                 x,
                 score["mean"],
-                marker=marker,
+                marker=look.mark,
                 markersize=5,
-                markerfacecolor=colour_of(architecture)
-                if recipe == recipes[0]
-                else _pale(colour_of(architecture)),
+                markerfacecolor=_paler(look.colour, PALER[recipes.index(recipe) % len(PALER)]),
                 markeredgecolor=INK,
                 markeredgewidth=0.6,
                 linestyle="",
@@ -140,8 +144,8 @@ def _draw_panel(ax: Axes, panel: pd.DataFrame, metric: str, views: list[str], re
     ax.set_ylabel(NAMES[metric])
 
 
-def _pale(colour: str) -> tuple[float, float, float]:
-    red, green, blue = (0.35 * part + 0.65 for part in to_rgb(colour))
+def _paler(colour: str, white: float) -> tuple[float, float, float]:
+    red, green, blue = (part + (1 - part) * white for part in to_rgb(colour))
     return red, green, blue
 
 
@@ -165,9 +169,9 @@ def _legend(metrics: pd.DataFrame, recipes: list[str]) -> list[Artist]:
         Line2D(
             *([], []),
             linestyle="",
-            marker="o",
+            marker=look_of(name).mark,
             markersize=5,
-            markerfacecolor=colour_of(name),
+            markerfacecolor=look_of(name).colour,
             markeredgecolor=INK,
             markeredgewidth=0.6,
             label=label_of(name),
@@ -179,9 +183,9 @@ def _legend(metrics: pd.DataFrame, recipes: list[str]) -> list[Artist]:
             Line2D(
                 *([], []),
                 linestyle="",
-                marker=MARKERS[place % len(MARKERS)],
+                marker="s",
                 markersize=5,
-                markerfacecolor=MUTED if place == 0 else "white",
+                markerfacecolor=_paler(MUTED, PALER[place % len(PALER)]),
                 markeredgecolor=INK,
                 markeredgewidth=0.6,
                 label=f"recipe {recipe}",

@@ -1,63 +1,21 @@
-"""The one visual language of all figures: colours, type, and saving."""
+"""The one visual language of all figures: type, ink and saving. How a reader is drawn: config/readers.py."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from zlib import crc32
 
 from matplotlib import rc_context
 from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path as Path2D
 
-from nullcrop.config.grid import FIGURE_FORMATS
-from nullcrop.config.names import place_of_architecture
+from nullcrop.config.figures import FIGURE_FORMATS
 from nullcrop.files import written_whole
-
-COLOURS = {
-    "resnet50": "#1A3A6E",
-    "densenet121": "#D55E00",
-    "inception_v3": "#7FC8F0",
-    "vgg16": "#F0E442",
-    "shufflenet_v2": "#84409B",
-    "lenet5": "#4BB28F",
-    "alexnet": "#45061A",
-    "pcam_cnn": "#1B0510",
-    "majority": "#FFFFFF",
-    "mean_rgb": "#404040",
-    "color_histogram": "#8C8C8C",
-    "raw_pixels": "#C4C4C4",
-    "file_facts": "#404040",
-}
-"""Fill of each architecture, after Okabe and Ito (2008) with the lightness spread: at least 10 units of
-CIE L* lie between any two networks, so that the colours stay apart in grey and with any colour vision.
-Baselines are grey, and told apart by their marks."""
-
-MARKERS = {
-    "majority": "X",
-    "mean_rgb": "D",
-    "color_histogram": "^",
-    "raw_pixels": "s",
-    "file_facts": "v",
-}
-"""Mark of each baseline: networks are bars, baselines are not."""
 
 INK = "#222222"
 MUTED = "#6E6E6E"
-
-TIMM_COLOURS = ("#CC79A7", "#8A5A2B", "#B7A2E0", "#5F8A3A")
-"""Fill of timm's networks, by a hash of their names: the same network has the same colour in every figure."""
-
-
-def colour_of(architecture: str) -> str:
-    """Fill of ``architecture``."""
-    return COLOURS.get(architecture) or TIMM_COLOURS[crc32(architecture.encode()) % len(TIMM_COLOURS)]
-
-
-def in_order(architectures: Iterable[str]) -> list[str]:
-    """``architectures`` without repetitions, in the order of every figure."""
-    return sorted(set(architectures), key=place_of_architecture)
-
 
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 11.0, 8.5, 7.5
 """Type sizes in points."""
@@ -89,6 +47,21 @@ _METADATA: dict[str, dict[str, str | None]] = {
 
 _CHARACTER = 0.56
 """Mean width of a character of running text, as a share of the type size."""
+
+
+def svg_of_mark(mark: str) -> str:
+    """Matplotlib's mark as an SVG path, a circle from -1 to 1: the page draws the very marks of the figures."""
+    marker = MarkerStyle(mark)
+    path = marker.get_path().transformed(marker.get_transform())
+    letters = {Path2D.MOVETO: "M", Path2D.LINETO: "L", Path2D.CURVE3: "Q", Path2D.CURVE4: "C"}
+    steps = []
+    for points, code in path.iter_segments(simplify=False):
+        # Vertical coordinates grow downwards in SVG.
+        places = (points.reshape(-1, 2) * [2, -2]).round(3).ravel().tolist()
+        steps.append(
+            "Z" if code == Path2D.CLOSEPOLY else letters[code] + " ".join(f"{place:g}" for place in places)
+        )
+    return "".join(steps)
 
 
 @contextmanager

@@ -11,17 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from nullcrop.config.names import BASELINES, WITHOUT_PIXELS, label_of
+from nullcrop.config.readers import BASELINES, in_order, label_of, look_of, without_pixels
+from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,
-    MARKERS,
     MUTED,
     SMALL_SIZE,
     TEXT_SIZE,
     TITLE_SIZE,
-    colour_of,
     figure_style,
-    in_order,
     save_figure,
     wrapped,
 )
@@ -35,12 +33,20 @@ LOWEST = 0.3
 
 LIGHT = "#C8C8C8"
 
+NETWORK_SIZE, BASELINE_SIZE = 4.8, 5.0
+"""Width of the marks in points."""
+
+
+def draw_verdicts(job: FigureJob) -> None:
+    """Draw the figure `verdicts`."""
+    plot_verdicts(job.table("metrics"), job.table("verdicts"), job.title, job.stem)
+
 
 def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, stem: Path) -> Figure:
     """Draw the verdicts of a study and write ``stem``.pdf, .svg and .png.
 
     ``metrics`` and ``verdicts`` are the study's joined tables. Each row of ``verdicts`` is a row of the figure:
-    a dot is the AUROC of one network on a crop, the line to its left ends at the simultaneous lower bound
+    a coloured mark is the AUROC of one network on a crop, the line to its left ends at the simultaneous lower bound
     by which it is judged. Baselines on the best network's view are grey marks. Returns the figure.
     """
     baselines = bool((metrics["role"] == "baseline").any())
@@ -78,7 +84,7 @@ def _draw_row(ax: Axes, y: float, metrics: pd.DataFrame, verdict: "pd.Series[Any
     baselines = of_row[
         (of_row["role"] == "baseline")
         & (of_row["seed"] == verdict["seed"])
-        & ((of_row["view"] == verdict["view"]) | of_row["architecture"].isin(WITHOUT_PIXELS))
+        & ((of_row["view"] == verdict["view"]) | of_row["architecture"].isin(without_pixels()))
     ]
     # Best at the top; the lowest fifth of the row belongs to the baselines.
     places = y + np.linspace(0.14, -0.36, max(len(crops), 2))[: len(crops)]
@@ -91,17 +97,10 @@ def _draw_row(ax: Axes, y: float, metrics: pd.DataFrame, verdict: "pd.Series[Any
             place, cell["auroc_bound"], cell["auroc"], color=colour, linewidth=width, zorder=2 + (i == best)
         )
         ax.plot(cell["auroc_bound"], place, marker="|", markersize=size, color=INK, zorder=3)
-    ax.scatter(
-        crops["auroc"],
-        places,
-        s=16,
-        c=[colour_of(name) for name in crops["architecture"]],
-        edgecolor=INK,
-        linewidth=0.5,
-        zorder=4,
-    )
+    for place, (_, cell) in zip(places, crops.iterrows(), strict=True):
+        ax.plot(cell["auroc"], place, **_mark(str(cell["architecture"]), NETWORK_SIZE), zorder=4)
     for _, cell in baselines.iterrows():
-        ax.plot(cell["auroc"], y + 0.33, **_mark(str(cell["architecture"])), zorder=4)
+        ax.plot(cell["auroc"], y + 0.33, **_mark(str(cell["architecture"]), BASELINE_SIZE), zorder=4)
     drawn: pd.DataFrame = pd.concat([crops, baselines])
     return drawn
 
@@ -168,12 +167,12 @@ def _count_words(row: "pd.Series[Any]") -> str:
     return words if row["cells"] == row["planned"] else f"{words}\n({row['planned']} planned)"
 
 
-def _mark(name: str) -> dict[str, Any]:
-    """How a baseline is drawn."""
+def _mark(name: str, size: float) -> dict[str, Any]:
+    """How a reader is drawn, ``size`` points wide."""
     return {
-        "marker": MARKERS[name],
-        "markersize": 5,
-        "markerfacecolor": colour_of(name),
+        "marker": look_of(name).mark,
+        "markersize": size,
+        "markerfacecolor": look_of(name).colour,
         "markeredgecolor": INK,
         "markeredgewidth": 0.6,
         "linestyle": "",
@@ -181,15 +180,10 @@ def _mark(name: str) -> dict[str, Any]:
 
 
 def _legend_entries(cells: pd.DataFrame) -> list[Artist]:
-    present = set(cells["architecture"])
     entries: list[Artist] = []
-    for name in (name for name in in_order(present) if name not in BASELINES):
-        dot = Line2D([], [], linestyle="", marker="o", markersize=4.5, label=label_of(name))
-        dot.set(markerfacecolor=colour_of(name), markeredgecolor=INK, markeredgewidth=0.5)
-        entries.append(dot)
-    for name in (name for name in BASELINES if name in present):
+    for name in in_order(cells["architecture"]):
         mark = Line2D([], [], label=label_of(name))
-        mark.set(**_mark(name))
+        mark.set(**_mark(name, BASELINE_SIZE if name in BASELINES else NETWORK_SIZE))
         entries.append(mark)
     return entries
 
@@ -207,7 +201,7 @@ def _caption(verdicts: pd.DataFrame, baselines: bool) -> str:
         "the verdict."
     )
     return (
-        f"Dot: one network on {where}. The line to its left ends at its lower bound, corrected for all "
+        f"Coloured mark: one network on {where}. The line to its left ends at its lower bound, corrected for all "
         f"networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest bound, drawn in "
         f"black: weak above {row['weak']:g}, strong above {row['strong']:g}."
     ) + (marks if baselines else "")

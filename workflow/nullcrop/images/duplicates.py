@@ -27,7 +27,7 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import written_whole
 from nullcrop.images.hashes import hash_images, hash_numbers, read_hashes
 from nullcrop.images.likeness import THUMBNAIL, Detail, detail_of, likeness
-from nullcrop.images.store import Images, View, extracted
+from nullcrop.images.store import Images, PackedView, extracted
 from nullcrop.progress import tracked
 
 HASH_BITS = 8
@@ -184,7 +184,7 @@ def _nearest(alike: Alike) -> pd.DataFrame:
     return images[images["nearest"].notna()].astype({"nearest": np.int64})
 
 
-def write_duplicates(samples: pd.DataFrame, view: View, folder: Path, threads: int) -> pd.DataFrame:
+def write_duplicates(samples: pd.DataFrame, view: PackedView, folder: Path, threads: int) -> pd.DataFrame:
     """Write ``folder``/hashes.csv and duplicates.csv of one dataset; return the duplicates."""
     hashes = hash_images(samples, view, threads)
     duplicates = list_duplicates(samples, hashes, lambda row: extracted(view, THUMBNAIL, row), threads)
@@ -300,7 +300,7 @@ def write_pairs_between(
         samples = read_samples(folder / "samples.csv")[["id", "class", "official_split"]]
         hashes = read_hashes(folder / "hashes.csv")
         tables.append(samples.merge(hashes, on="id", validate="1:1").assign(dataset=folder.name))
-    views = [View(path) for path in view_files]
+    views = [PackedView(path) for path in view_files]
     pairs = pairs_between(tables, views, threads)
     for path, table in ((pairs_out, pairs), (out, count_pairs(pairs))):
         with written_whole(path) as aside:

@@ -14,7 +14,7 @@ from PIL import Image
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of_lines
 from nullcrop.images.extracts import Extract, FullImage
-from nullcrop.images.store import View, extracted
+from nullcrop.images.store import PackedView, extracted
 from nullcrop.progress import tracked
 
 COLUMNS = ["id", "pixels_sha256", "phash", "contrast"]
@@ -51,7 +51,7 @@ HASHES = Extract("hashes", (), _RECORD, lambda full: np.array(tuple(_hashes(full
 """:func:`hash_pixels` as a record."""
 
 
-def hash_images(samples: pd.DataFrame, view: View, threads: int) -> pd.DataFrame:
+def hash_images(samples: pd.DataFrame, view: PackedView, threads: int) -> pd.DataFrame:
     """Hashes of every image of ``view``, one row an image (columns: COLUMNS), in the order of ``samples``.
 
     Raises NullcropError when the store holds other images than ``samples``.

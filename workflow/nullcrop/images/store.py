@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from io import BufferedRandom, BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,19 +24,24 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
+from nullcrop.config.views import view_of
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json, sha256_of_lines, write_json, written_whole
 from nullcrop.images.decode import read_rgb
 from nullcrop.images.extracts import Extract, FullImage, kept_extracts, square
-from nullcrop.images.views import VIEW_FUNCTIONS
+from nullcrop.images.masks import mask_files, read_mask
+from nullcrop.images.views import view_function
 from nullcrop.progress import say, tracked
 from nullcrop.threads import LARGEST_BLOCK, Turns, mapped
+
+if TYPE_CHECKING:
+    from nullcrop.config.definitions import Masks
 
 MUCH_LARGER = 4
 """Full originals are kept unless they take more than this many times the bytes of their extracts."""
 
 
-class View:
+class PackedView:
     """One view of all images of a dataset, opened as a memory map.
 
     ``view[i]`` is the i-th image of samples.csv, shape (height, width, 3), dtype uint8, read-only; NullcropError where
@@ -100,29 +105,29 @@ class View:
         shaped: NDArray[Any] = block.view(extract.dtype).reshape(len(self), *extract.shape)
         return shaped
 
-    def at(self, side: int) -> "View | NDArray[np.uint8]":
+    def at(self, side: int) -> "PackedView | NDArray[np.uint8]":
         """What a network of the input ``side`` reads: the squares of that side where the store holds them, else the view."""
         squares = self.extract(square(side))
         return self if squares is None else squares
 
 
-Images = View | Sequence[NDArray[np.uint8]]
+Images = PackedView | Sequence[NDArray[np.uint8]]
 """Images by row: packed, or in memory."""
 
 _CURE = (
-    "the config decides what the store keeps (`originals`, and the input sides of the studies' recipes); run the "
-    "workflow with the config that asks for it"
+    "the config decides what the store keeps (the input sides of the studies' recipes, or all pixels with `originals: "
+    "full`); run the workflow with the config that asks for it"
 )
 
 
 def extracted(images: Images, extract: Extract, row: int) -> NDArray[Any]:
     """``extract`` of the image in ``row``: as the store holds it, or else computed from the full pixels."""
-    block = images.extract(extract) if isinstance(images, View) else None
+    block = images.extract(extract) if isinstance(images, PackedView) else None
     found: NDArray[Any] = extract.of(FullImage(images[row])) if block is None else block[row]
     return found
 
 
-def full_pixels(view: View, row: int, path: str) -> NDArray[np.uint8]:
+def full_pixels(view: PackedView, row: int, path: str) -> NDArray[np.uint8]:
     """The full original in ``row``, shape (height, width, 3): from the store, or decoded once more from ``path``.
 
     Raises NullcropError when ``path`` no longer holds the pixels that were stored.
@@ -147,18 +152,21 @@ def write_store(
     crop_height: int,
     threads: int,
     sides: Mapping[str, int] | None = None,
+    masks: "Masks | None" = None,
 ) -> None:
     """Decode every image of ``samples`` once and write ``views`` into ``folder``.
 
     ``samples`` needs the columns id, path, width and height. With ``sides`` (in pixels, by the words that ask for
     them), the input sides of the networks that will read the view `original`, that view is written as extracts where
-    the images are much larger. Raises NullcropError when an image is smaller than the crop or is no longer what samples.csv says.
+    the images are much larger. ``masks`` says where the masks of masked views are. Raises NullcropError when an image
+    is smaller than the crop or is no longer what samples.csv says, or when a view asks for masks and one is missing or
+    gives another size than it should.
     """
     _check_sizes(samples, crop_width, crop_height)
     own_sizes = samples[["height", "width"]].to_numpy(np.int64)
     sizes = {
         view: own_sizes
-        if view == "original"
+        if view_of(view).size == "image"
         else np.full((len(samples), 2), (crop_height, crop_width), dtype=np.int64)
         for view in views
     }
@@ -166,6 +174,8 @@ def write_store(
         [] if sides is None or "original" not in views else _extracts_in_place(own_sizes, sides.values())
     )
     paths, ids_sha256 = samples["path"].tolist(), sha256_of_lines(samples["id"].tolist())
+    functions = {view: view_function(view) for view in views}
+    of_masks = mask_files(masks, paths) if any(view_of(view).masked for view in views) else None
     listed_sizes = list(map(tuple, own_sizes.tolist()))
     turns = Turns()
     with ExitStack() as writers:
@@ -184,8 +194,11 @@ def write_store(
                     f"{paths[row]} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says otherwise: "
                     "the files changed since they were listed; delete samples.csv and run again"
                 )
+            mask = read_mask(of_masks[row], image.shape[:2]) if of_masks is not None else None
             for view in views:
-                files[view].write(row, VIEW_FUNCTIONS[view](image, crop_width, crop_height))
+                pixels = functions[view](image, mask, crop_width, crop_height)
+                _check_pixels(view, pixels, sizes[view][row], paths[row])
+                files[view].write(row, pixels)
             return row
 
         def store_or_fail(row: int) -> int:
@@ -327,6 +340,15 @@ def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _uniform(sizes: NDArray[np.int64]) -> bool:
     return bool((sizes == sizes[0]).all())
+
+
+def _check_pixels(view: str, pixels: NDArray[Any], size: NDArray[np.int64], path: str) -> None:
+    """Whether a view gives what its record says; what it gives else would be written over its neighbours."""
+    if pixels.dtype != np.uint8 or pixels.shape != (*size, 3):
+        raise NullcropError(
+            f"the view '{view}' gives {pixels.dtype} of shape {pixels.shape} for {path}, but its record promises uint8 of "
+            f"shape {(*map(int, size), 3)}"
+        )
 
 
 def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> None:

@@ -1,13 +1,20 @@
-"""Views: deterministic functions of one image. A new one is one function here and one name in config/names.py."""
+"""What views show: deterministic functions of one image, or of an image and its mask. Their records:
+config/views.py."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nullcrop.config.names import CROPS
+from nullcrop.config.registry import implementation
+from nullcrop.config.views import view_of
 
 Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+"""Height × width, true where the lesion is."""
+ViewFunction = Callable[[Pixels, Mask | None, int, int], Pixels]
+"""From an image, its mask, and width and height of the crop to the view's pixels; a masked view alone asks
+for the mask."""
 Box = tuple[int, int, int, int]
 
 FOREHEAD = 0.28
@@ -29,6 +36,26 @@ def crop_box(view: str, width: int, height: int, crop_width: int, crop_height: i
     return x, y, x + crop_width, y + crop_height
 
 
+def view_function(name: str) -> ViewFunction:
+    """The function of the view ``name``, one made of two included; NullcropError when there is no such
+    view."""
+    view = view_of(name)
+    if view.parts:
+        first, second = map(view_function, view.parts)
+        return lambda image, mask, width, height: second(
+            first(image, mask, width, height), mask, width, height
+        )
+    function = implementation(view.function)
+    if view.masked:
+        return lambda image, mask, width, height: function(image, mask, width, height)
+    return lambda image, mask, width, height: function(image, width, height)
+
+
+def original(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
+    """The image itself."""
+    return image
+
+
 def _crop(view: str) -> Callable[[Pixels, int, int], Pixels]:
     def crop(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
         height, width, _ = image.shape
@@ -36,6 +63,10 @@ def _crop(view: str) -> Callable[[Pixels, int, int], Pixels]:
         return image[upper:lower, left:right]
 
     return crop
+
+
+upper_left, upper_right, center = _crop("upper_left"), _crop("upper_right"), _crop("center")
+bottom_left, bottom_right = _crop("bottom_left"), _crop("bottom_right")
 
 
 def forehead(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
@@ -78,7 +109,8 @@ def otsu_background(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
 
 
 def _bright(image: Pixels) -> NDArray[np.bool_]:
-    """Pixels above Otsu's threshold of their brightness, the sum of the channels; none of an image of one brightness."""
+    """Pixels above Otsu's threshold of their brightness, the sum of the channels; none of an image of one
+    brightness."""
     from skimage.filters import threshold_otsu
 
     brightness = image.sum(axis=2, dtype=np.int64)
@@ -100,13 +132,3 @@ def _patch(image: Pixels, place: np.intp, crop_width: int, crop_height: int) -> 
     """The ``place``-th patch, row by row."""
     upper, left = divmod(int(place), image.shape[1] - crop_width + 1)
     return image[upper : upper + crop_height, left : left + crop_width]
-
-
-VIEW_FUNCTIONS: dict[str, Callable[[Pixels, int, int], Pixels]] = {
-    "original": lambda image, crop_width, crop_height: image,
-    **{view: _crop(view) for view in CROPS},
-    "forehead": forehead,
-    "otsu_foreground": otsu_foreground,
-    "otsu_background": otsu_background,
-}
-"""A view's name and the function from (image, crop width, crop height) to its pixels."""

@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from nullcrop.config.names import ALL_VIEWS, ARCHITECTURES, VIEW_LABELS, label_of
+from nullcrop.config.readers import architectures, in_order, label_of, look_of, place_of_architecture
+from nullcrop.config.views import view_label, view_names
 from nullcrop.figures.accuracy import NO_PIXELS
-from nullcrop.figures.style import colour_of, in_order
+from nullcrop.figures.style import svg_of_mark
 
 Spec = dict[str, Any]
 
 VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
 """Version of the grammar for vl-convert, such as 6.4."""
-
-VIEW_ORDER = [*(VIEW_LABELS[view] for view in ALL_VIEWS), NO_PIXELS]
 
 ALL = "all"
 
@@ -77,21 +76,11 @@ _CONSTANT: Spec = {
 }
 """The frame around a constant predictor."""
 
-SHAPES = (
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "cross",
-    "triangle-down",
-    "triangle-right",
-    "triangle-left",
-)
-DASHES = ([1, 0], [6, 2], [2, 2], [6, 2, 2, 2], [10, 3], [1, 3])
+DASHES = ([1, 0], [6, 2], [3, 2], [6, 2, 2, 2], [10, 3], [4, 1])
 
 
 @dataclass(frozen=True)
-class Look:
+class SeriesLook:
     """How a series (a network trained by one recipe, or a baseline) is drawn in every chart."""
 
     label: str
@@ -99,33 +88,54 @@ class Look:
     recipe: str
     colour: str
     shape: str
+    """SVG path of its mark."""
     dash: list[int]
 
 
-def looks_of(cells: pd.DataFrame) -> list[Look]:
+def looks_of(cells: pd.DataFrame) -> list[SeriesLook]:
     """The series among ``cells`` (columns architecture and recipe), in the order of every figure.
 
-    A series is told by its shape and dashes as well as by its colour.
+    Colour and mark are the reader's own, as in the figures; of several recipes the further ones are paler. A line is
+    told by its dashes as well.
     """
-    looks: list[Look] = []
+    looks: list[SeriesLook] = []
     for architecture in in_order(cells["architecture"]):
         recipes = sorted(cells.loc[cells["architecture"] == architecture, "recipe"].unique())
-        for recipe in recipes:
-            label = label_of(architecture) + (f" ({recipe})" if len(recipes) > 1 else "")
-            place = len(looks)
+        for number, recipe in enumerate(recipes):
             looks.append(
-                Look(
-                    label,
+                SeriesLook(
+                    label_of(architecture) + (f" ({recipe})" if len(recipes) > 1 else ""),
                     architecture,
                     recipe,
-                    f"var(--series-{architecture.replace('_', '-')}, var(--ink))"
-                    if architecture in ARCHITECTURES
-                    else colour_of(architecture),
-                    SHAPES[place % len(SHAPES)],
-                    list(DASHES[place % len(DASHES)]),
+                    _paler(_series_colour(architecture), number, len(recipes)),
+                    svg_of_mark(look_of(architecture).mark),
+                    list(DASHES[(place_of_architecture(architecture)[0] + number) % len(DASHES)]),
                 )
             )
     return looks
+
+
+def series_style() -> str:
+    """CSS that gives each reader its colour, on light and on dark paper."""
+    looks = {name: look_of(name) for name in architectures()}
+    light = "".join(f"  {_variable(name)}: {look.colour};\n" for name, look in looks.items())
+    dark = "".join(f"    {_variable(name)}: {look.dark};\n" for name, look in looks.items())
+    return f":root {{\n{light}}}\n@media screen and (prefers-color-scheme: dark) {{\n  :root {{\n{dark}  }}\n}}\n"
+
+
+def _variable(architecture: str) -> str:
+    return f"--series-{architecture.replace('_', '-')}"
+
+
+def _series_colour(architecture: str) -> str:
+    if architecture in architectures():
+        return f"var({_variable(architecture)}, var(--ink))"
+    return look_of(architecture).colour
+
+
+def _paler(colour: str, number: int, of: int) -> str:
+    """``colour`` mixed with the paper's for the ``number``-th of so many recipes."""
+    return colour if number == 0 else f"color-mix(in srgb, {colour} {100 - 75 * number // of}%, var(--paper))"
 
 
 def static_svg(spec: Spec, prefix: str) -> str:
@@ -204,7 +214,7 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
             nir_text="datum.done == 0 ? '–' : format(datum.no_information_rate, '.3f')",
         )
         .encode(
-            x=alt.X("view:N", sort=VIEW_ORDER, title=None, axis=alt.Axis(labelAngle=-60, domain=False)),
+            x=alt.X("view:N", sort=_view_order(), title=None, axis=alt.Axis(labelAngle=-60, domain=False)),
             y=alt.Y("row:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(domain=False)),
             href="href:N",
             tooltip=[
@@ -260,7 +270,7 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
     return _finished(chart)
 
 
-def measure_chart(marks: pd.DataFrame, looks: Sequence[Look], title: str) -> Spec:
+def measure_chart(marks: pd.DataFrame, looks: Sequence[SeriesLook], title: str) -> Spec:
     """One measure by view and network (or baseline), with intervals; a row of the chart for each panel.
 
     ``marks`` columns: mark (`mean` of a cell over seeds, `seed`, or `null`: what an answer blind to the image
@@ -269,17 +279,19 @@ def measure_chart(marks: pd.DataFrame, looks: Sequence[Look], title: str) -> Spe
     """
     lowest = np.nanmin(marks[["value", "low"]].to_numpy(float))
     scale = alt.Scale(domain=[min(0.4, int(10 * lowest) / 10), 1], nice=False)
-    x = alt.X("view:N", sort=VIEW_ORDER, title=None, axis=alt.Axis(labelAngle=0, domain=False, ticks=False))
+    x = alt.X(
+        "view:N", sort=_view_order(), title=None, axis=alt.Axis(labelAngle=0, domain=False, ticks=False)
+    )
     y = alt.Y("value:Q", title=title, scale=scale)
     in_place = {"x": x, "xOffset": alt.XOffset("series:N", sort=[look.label for look in looks])}
     base = alt.Chart()
     mean, seed = (base.transform_filter(f"datum.mark == '{mark}'") for mark in ("mean", "seed"))
     layers = [
         base.transform_filter("datum.mark == 'null'").mark_rule(stroke=_INK, strokeDash=[5, 3]).encode(y=y),
-        mean.mark_rule(strokeWidth=2).encode(
-            **in_place, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q", color=_colour(looks)
+        mean.mark_rule(strokeWidth=1.2, stroke=_INK).encode(
+            **in_place, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q"
         ),
-        mean.mark_point(filled=True, size=60, opacity=1).encode(
+        mean.mark_point(filled=True, size=60, opacity=1, stroke=_INK, strokeWidth=0.7).encode(
             **in_place,
             y=y,
             color=_colour(looks),
@@ -305,7 +317,7 @@ def measure_chart(marks: pd.DataFrame, looks: Sequence[Look], title: str) -> Spe
     return _finished(chart)
 
 
-def roc_chart(curves: pd.DataFrame, looks: Sequence[Look]) -> Spec:
+def roc_chart(curves: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
     """ROC curves by view, one line a cell. Columns: panel, view, series, seed, x and y (lists), text."""
     chance = (
         alt.Chart()
@@ -313,60 +325,60 @@ def roc_chart(curves: pd.DataFrame, looks: Sequence[Look]) -> Spec:
         .mark_rule(strokeDash=[1, 3], stroke=_MUTED)
         .encode(x=alt.XDatum(0), y=alt.YDatum(0), x2=alt.X2Datum(1), y2=alt.Y2Datum(1))
     )
-    lines = (
-        alt.Chart()
-        .transform_flatten(["x", "y"])
-        .mark_line(strokeWidth=1.4, interpolate="linear", clip=True)
-        .encode(
-            x=alt.X("x:Q", title="false positive rate", scale=alt.Scale(domain=[0, 1])),
-            y=alt.Y("y:Q", title="true positive rate", scale=alt.Scale(domain=[0, 1])),
-            color=_colour(looks),
-            strokeDash=_dash(looks),
-            detail="seed:N",
-            order=alt.Order("index:Q"),
-            tooltip=[
-                alt.Tooltip("series:N", title="network"),
-                alt.Tooltip("seed:N"),
-                alt.Tooltip("text:N", title="AUROC"),
-            ],
-        )
+    base = alt.Chart().encode(
+        x=alt.X("x:Q", title="false positive rate", scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y("y:Q", title="true positive rate", scale=alt.Scale(domain=[0, 1])),
+        strokeDash=_dash(looks),
+        order=alt.Order("index:Q"),
     )
-    return _finished(_by_view([chance, lines], curves))
+    lines = base.mark_line(strokeWidth=1.4, interpolate="linear", clip=True).encode(
+        color=_colour(looks),
+        detail="seed:N",
+        tooltip=[
+            alt.Tooltip("series:N", title="network"),
+            alt.Tooltip("seed:N"),
+            alt.Tooltip("text:N", title="AUROC"),
+        ],
+    )
+    # Flattened once for all: flattened twice, alike, Vega-Lite never ends.
+    drawn = alt.LayerChart(layer=[chance, _rim(base), lines]).transform_flatten(["x", "y"])
+    return _finished(_by_view(drawn, curves))
 
 
-def learning_chart(histories: pd.DataFrame, looks: Sequence[Look]) -> Spec:
+def learning_chart(histories: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
     """Learning curves by view. Columns: panel, view, series, seed, part, epoch, loss and accuracy (lists)."""
     measure = _choice("measure", ["loss", "accuracy"], "show")
-    lines = (
-        alt.Chart()
+    base = alt.Chart().encode(
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
+        y=alt.Y("value:Q", title="loss, or accuracy", scale=alt.Scale(zero=False)),
+        strokeDash=alt.StrokeDash(
+            "part:N",
+            sort=["validation", "training"],
+            scale=alt.Scale(domain=["validation", "training"], range=[[1, 0], [3, 3]]),
+            legend=alt.Legend(title=None, symbolStrokeColor=_INK),
+        ),
+    )
+    lines = base.mark_line(strokeWidth=1.4).encode(
+        color=_colour(looks),
+        detail="seed:N",
+        tooltip=[
+            alt.Tooltip("series:N", title="network"),
+            alt.Tooltip("part:N"),
+            alt.Tooltip("seed:N"),
+            alt.Tooltip("epoch:Q"),
+            alt.Tooltip("loss:Q", format=".3f"),
+            alt.Tooltip("accuracy:Q", format=".3f"),
+        ],
+    )
+    drawn = (
+        alt.LayerChart(layer=[_rim(base), lines])
         .transform_flatten(["epoch", "loss", "accuracy"])
         .transform_calculate(value="measure == 'loss' ? datum.loss : datum.accuracy")
-        .mark_line(strokeWidth=1.4)
-        .encode(
-            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y("value:Q", title="loss, or accuracy", scale=alt.Scale(zero=False)),
-            color=_colour(looks),
-            strokeDash=alt.StrokeDash(
-                "part:N",
-                sort=["validation", "training"],
-                scale=alt.Scale(domain=["validation", "training"], range=[[1, 0], [3, 3]]),
-                legend=alt.Legend(title=None, symbolStrokeColor=_INK),
-            ),
-            detail="seed:N",
-            tooltip=[
-                alt.Tooltip("series:N", title="network"),
-                alt.Tooltip("part:N"),
-                alt.Tooltip("seed:N"),
-                alt.Tooltip("epoch:Q"),
-                alt.Tooltip("loss:Q", format=".3f"),
-                alt.Tooltip("accuracy:Q", format=".3f"),
-            ],
-        )
     )
-    return _finished(_by_view([lines], histories).add_params(measure))
+    return _finished(_by_view(drawn, histories).add_params(measure))
 
 
-def confusion_chart(counts: pd.DataFrame, looks: Sequence[Look], targets: Sequence[str]) -> Spec:
+def confusion_chart(counts: pd.DataFrame, looks: Sequence[SeriesLook], targets: Sequence[str]) -> Spec:
     """Confusion matrices, a row a network and a column a view.
 
     ``counts`` columns: panel, view, series, true, predicted (names of targets), images (summed over seeds), share (of
@@ -408,11 +420,24 @@ def confusion_chart(counts: pd.DataFrame, looks: Sequence[Look], targets: Sequen
             row=alt.Row(
                 "series:N", title=None, sort=[look.label for look in looks], header=alt.Header(labelAngle=-90)
             ),
-            column=alt.Column("view:N", title=None, sort=VIEW_ORDER),
+            column=alt.Column("view:N", title=None, sort=_view_order()),
             spacing=8,
         )
     )
     return _finished(chart.add_params(_panel_choice(counts)))
+
+
+def _rim(lines: alt.Chart) -> alt.Chart:
+    """What is drawn beneath ``lines``, one a series and seed, so that light ones stand out from the paper."""
+    rim: alt.Chart = lines.mark_line(strokeWidth=2.4, stroke=_MUTED, clip=True).encode(
+        detail=["series:N", "seed:N"]
+    )
+    return rim
+
+
+def _view_order() -> list[str]:
+    """Labels of all views in the order of every figure; what sees no pixel comes last."""
+    return [*map(view_label, view_names()), NO_PIXELS]
 
 
 def _choice(name: str, options: list[str], label: str, words: list[str] | None = None) -> alt.Parameter:
@@ -434,28 +459,28 @@ def _panel_choice(table: pd.DataFrame) -> alt.Parameter:
     return _choice("panel", _panels(table), "split and label rule")
 
 
-def _by_view(layers: list[alt.Chart], table: pd.DataFrame) -> alt.FacetChart:
-    shown = alt.LayerChart(layer=layers, data=_data(table), width=190, height=190)
+def _by_view(layers: alt.LayerChart, table: pd.DataFrame) -> alt.FacetChart:
+    shown = alt.LayerChart(layer=[layers], data=_data(table), width=190, height=190)
     return (
         shown.transform_filter("datum.panel == panel")
-        .facet(alt.Facet("view:N", sort=VIEW_ORDER, title=None), columns=3, spacing=18)
+        .facet(alt.Facet("view:N", sort=_view_order(), title=None), columns=3, spacing=18)
         .add_params(_panel_choice(table))
     )
 
 
-def _colour(looks: Sequence[Look]) -> alt.Color:
+def _colour(looks: Sequence[SeriesLook]) -> alt.Color:
     return alt.Color("series:N", title=None, scale=_scale(looks, "colour"))
 
 
-def _shape(looks: Sequence[Look]) -> alt.Shape:
+def _shape(looks: Sequence[SeriesLook]) -> alt.Shape:
     return alt.Shape("series:N", title=None, scale=_scale(looks, "shape"))
 
 
-def _dash(looks: Sequence[Look]) -> alt.StrokeDash:
+def _dash(looks: Sequence[SeriesLook]) -> alt.StrokeDash:
     return alt.StrokeDash("series:N", title=None, scale=_scale(looks, "dash"))
 
 
-def _scale(looks: Sequence[Look], channel: str) -> alt.Scale:
+def _scale(looks: Sequence[SeriesLook], channel: str) -> alt.Scale:
     return alt.Scale(domain=[look.label for look in looks], range=[getattr(look, channel) for look in looks])
 
 

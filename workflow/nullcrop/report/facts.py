@@ -12,9 +12,11 @@ from sklearn.metrics import confusion_matrix, roc_curve
 from nullcrop.cell_facts import CellFacts, State, cell_facts
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition, read_published_definitions
+from nullcrop.config.figures import FIGURES, figures_of
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.config.names import ALL_VIEWS, EARLIER, PUBLISHED
+from nullcrop.config.names import EARLIER, PUBLISHED
+from nullcrop.config.views import view_names
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
@@ -79,7 +81,8 @@ class DatasetFacts:
     curves: dict[Cell, Curve] = field(default_factory=dict)
     histories: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
     """As :func:`~nullcrop.statistics.tables.read_histories` gives them."""
-    samples_figure: Path | None = None
+    figures: dict[str, Path] = field(default_factory=dict)
+    """Drawn figures that the page shows, by name."""
     leaks: pd.DataFrame | None = None
     """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -189,8 +192,11 @@ def _dataset(grid: Grid, name: str) -> DatasetFacts:
         study: _study(grid.project, study, facts, [one for one in finished if one.cell in set(cells)], cells)
         for study, cells in studies.items()
     }
-    figures = [results / "studies" / study / name / "figures" / "samples.png" for study in studies]
-    facts.samples_figure = next((path for path in figures if path.is_file()), None)
+    for figure in [figure for figure in figures_of("dataset") if FIGURES[figure].in_page]:
+        drawn = [results / "studies" / study / name / "figures" / f"{figure}.png" for study in studies]
+        found = [path for path in drawn if path.is_file()]
+        if found:
+            facts.figures[figure] = found[0]
     facts.leaks = read_table(results / "datasets" / name / "leaks.csv")
     facts.hashes = _hashes(grid, name)
     return facts
@@ -204,7 +210,7 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
         for one in archive.get("files", [])
         if "sha256" in one
     ]
-    stores = {view: _json(Path(paths.store, dataset, "views", f"{view}.json")) for view in ALL_VIEWS}
+    stores = {view: _json(Path(paths.store, dataset, "views", f"{view}.json")) for view in view_names()}
     return files + [
         {"dataset": dataset, "file": f"pixels of the view {view}", "sha256": store["pixels_sha256"]}
         for view, store in stores.items()

@@ -9,7 +9,9 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
-from nullcrop.config.names import BASELINES, VIEW_LABELS, WITHOUT_PIXELS, base_split, label_of
+from nullcrop.config.names import base_split
+from nullcrop.config.readers import BASELINES, label_of, without_pixels
+from nullcrop.config.views import view_label
 from nullcrop.figures.accuracy import NO_PIXELS
 from nullcrop.report.charts import looks_of
 from nullcrop.report.facts import DatasetFacts, Facts
@@ -51,7 +53,7 @@ def described(cells: pd.DataFrame) -> pd.DataFrame:
             for split, rule in zip(cells["split"], cells["labels"], strict=True)
         ],
         series=[labels[pair] for pair in zip(cells["architecture"], cells["recipe"], strict=True)],
-        place=cells["view"].map(VIEW_LABELS).mask(cells["architecture"].isin(WITHOUT_PIXELS), NO_PIXELS),
+        place=cells["view"].map(view_label).mask(cells["architecture"].isin(without_pixels()), NO_PIXELS),
     )
 
 

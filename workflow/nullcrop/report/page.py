@@ -48,7 +48,7 @@ def page_of(facts: Facts) -> str:
         datasets=[sections.dataset_section(dataset, facts) for dataset in found],
         grid=sections.grid(facts),
         closing=sections.closing(facts),
-        style=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        style=Markup((templates / "report.css").read_text(encoding="utf-8") + charts.series_style()),
         scripts=[Markup(script) for script in scripts],
         script_hashes=[_hash_of(script) for script in scripts],
         made=datetime.now(UTC),

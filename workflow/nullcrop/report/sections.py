@@ -14,7 +14,8 @@ from PIL import Image
 
 from nullcrop.cell_facts import BEGUN, CellFacts, made_otherwise
 from nullcrop.config.definitions import LabelRule
-from nullcrop.config.names import label_of
+from nullcrop.config.figures import FIGURES
+from nullcrop.config.readers import label_of
 from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
 from nullcrop.files import sha256_of
@@ -28,6 +29,9 @@ from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
 from nullcrop.statistics.metrics import CONSTANT_ABOVE
 from nullcrop.statistics.verdicts import NO_EVIDENCE, STRONG, WEAK
 from nullcrop.usage import summed_usage, usage_rows
+
+SAMPLES = "samples"
+"""The figure that stands where the page says what a dataset is; others follow its results."""
 
 PICTURE_WIDTH = 1100
 """Pixels in width to which a figure is reduced."""
@@ -127,7 +131,7 @@ def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
     """Everything about one dataset."""
     cells = frames.planned(dataset)
     measures, *others = _results(dataset, cells)
-    blocks = [measures, _identity(dataset), _leaks(dataset), *others]
+    blocks = [measures, _identity(dataset), _leaks(dataset), *_figures(dataset), *others]
     return Section(
         name=f"dataset-{dataset.name}",
         title=dataset.definition.title,
@@ -217,13 +221,28 @@ def _identity(dataset: DatasetFacts) -> Block:
     if definition.notes:
         pairs.append(("Notes", definition.notes))
     pictures = []
-    if dataset.samples_figure:
+    if SAMPLES in dataset.figures:
         alt = (
             f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. The five crops "
             "are outlined in each image and enlarged beside it."
         )
-        pictures.append(picture(dataset.samples_figure, alt, ""))
+        pictures.append(picture(dataset.figures[SAMPLES], alt, ""))
     return Block(f"{dataset.name}-identity", "What it is", facts=pairs, pictures=pictures)
+
+
+def _figures(dataset: DatasetFacts) -> list[Block]:
+    """The figures that the page shows, each under its own heading."""
+    return [
+        Block(
+            f"{dataset.name}-figure-{name}",
+            FIGURES[name].title,
+            pictures=[
+                picture(path, f"{FIGURES[name].title} of {dataset.definition.title}.", FIGURES[name].caption)
+            ],
+        )
+        for name, path in dataset.figures.items()
+        if name != SAMPLES
+    ]
 
 
 def _results(dataset: DatasetFacts, cells: pd.DataFrame) -> list[Block]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from nullcrop.config.names import VIEW_LABELS, label_of
+from nullcrop.config.readers import label_of
+from nullcrop.config.views import view_label
 from nullcrop.progress import duration
 
 
@@ -210,7 +211,7 @@ SHARED_TABLE = {
 PUBLISHED_TABLE = {
     "where": Column("where"),
     "architecture": Column("network", label_of),
-    "view": Column("view", lambda name: VIEW_LABELS.get(name, name.replace("_", " "))),
+    "view": Column("view", view_label),
     "statistic": Column("statistic"),
     "metric": Column("measure"),
     "balanced": yes("balanced training"),

@@ -12,7 +12,8 @@ from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
 
 from nullcrop.config.cell import Cell
-from nullcrop.config.names import BASELINE_RECIPE, BASELINES, WITHOUT_PIXELS, base_split
+from nullcrop.config.names import BASELINE_RECIPE, base_split
+from nullcrop.config.readers import BASELINES, sees_pixels
 from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import (
     LEVEL,
@@ -130,7 +131,7 @@ def _counterparts(cell: Cell) -> Iterator[tuple[str, Cell, str]]:
         yield ORIGINAL, replace(cell, view="original"), "original"
     if cell.architecture not in BASELINES:
         for name in BASELINES:
-            view = "original" if name in WITHOUT_PIXELS else cell.view
+            view = cell.view if sees_pixels(name) else "original"
             yield BASELINE, replace(cell, architecture=name, recipe=BASELINE_RECIPE, view=view), name
     if cell.split.startswith("random"):
         grouped = cell.split.replace("random", "grouped", 1)

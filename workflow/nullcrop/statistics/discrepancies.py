@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from nullcrop.config.definitions import Definition, Expected
-from nullcrop.config.names import CROPS
+from nullcrop.config.views import study_crops
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, written_whole
 from nullcrop.statistics.rounding import (
@@ -792,7 +792,7 @@ def _no_information_rates(published: Published, known: Mapping[str, Official]) -
             crops = [
                 accuracy
                 for _, name, rows in metric_tables(published)
-                for accuracy in rows.loc[rows["region"].isin(CROPS), "accuracy"]
+                for accuracy in rows.loc[rows["region"].isin(study_crops()), "accuracy"]
                 if name == dataset
             ]
             evidence = f"The larger class of {where}: " + "; ".join(

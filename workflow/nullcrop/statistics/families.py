@@ -2,35 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
-from nullcrop.config.names import BASELINES, CROPS, base_split
+from nullcrop.config.names import Field, base_split
+from nullcrop.config.readers import BASELINES
+from nullcrop.config.views import judging_views
 from nullcrop.statistics.maxt import maxt
 from nullcrop.statistics.metrics import Answers
-
-Field = Literal["whole", "tile"]
-
-CORNERS = tuple(view for view in CROPS if view != "center")
-"""Crops that hold no lesion where the lesion lies inside a larger field."""
 
 ROLES = ("crop", "view", "baseline", "shuffled")
 """What a cell is to the audit, see :func:`role_of`."""
 
 
-def views_without_lesion(field: Field) -> tuple[str, ...]:
-    """Views on which a verdict rests: the corners; of a dataset of tiles, where no crop is without tissue, all crops."""
-    return CROPS if field == "tile" else CORNERS
-
-
 def role_of(cell: Cell, field: Field) -> str:
     """What ``cell`` is to the audit.
 
-    - `crop`: a network on one of :func:`views_without_lesion`: the verdict rests on these alone;
+    - `crop`: a network on one of :func:`~nullcrop.config.views.judging_views`: the verdict rests on these alone;
     - `view`: a network on any other view;
     - `baseline`: an answer without a network;
     - `shuffled`: a control trained on shuffled targets.
@@ -39,7 +30,7 @@ def role_of(cell: Cell, field: Field) -> str:
         return "shuffled"
     if cell.architecture in BASELINES:
         return "baseline"
-    return "crop" if cell.view in views_without_lesion(field) else "view"
+    return "crop" if cell.view in judging_views(field) else "view"
 
 
 def add_families(

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from nullcrop.config.definitions import Definition
-from nullcrop.config.names import CROPS, EARLIER, PUBLISHED
+from nullcrop.config.names import EARLIER, PUBLISHED
+from nullcrop.config.views import study_corners, study_crops
 from nullcrop.errors import NullcropError
 from nullcrop.files import written_whole
 from nullcrop.progress import say
@@ -29,7 +30,7 @@ STUDIED = ("resnet50", "densenet121", "inception_v3", "vgg16")
 BALANCED_TABLES = ("Table 5", "Table 6", "Table 8", "Table 9")
 """Tables whose text says that the classes are balanced; Table 7 and all claims are of the classes as they are."""
 
-REGIONS = {"crops": CROPS, "corners": tuple(view for view in CROPS if view != "center")}
+REGIONS = {"crops": tuple(study_crops()), "corners": tuple(study_corners())}
 """Words of the claims that stand for several views; `grid` in a statistic means all of them."""
 
 EARLIER_VIEWS = {"foreground": "otsu_foreground", "background": "otsu_background"}
@@ -152,7 +153,7 @@ def _of_claims(published: Published) -> Iterator[Printed]:
         views = REGIONS.get(claim["region"], (claim["region"],))
         statistic, _, over = str(claim["statistic"]).partition(" over ")
         if over == "grid":
-            architectures, views = STUDIED, CROPS
+            architectures, views = STUDIED, tuple(study_crops())
         try:
             accuracy = float(claim["accuracy"])
         except ValueError:

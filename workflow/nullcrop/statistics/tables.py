@@ -8,15 +8,17 @@ from typing import Any
 import pandas as pd
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
-from nullcrop.config.names import ALL_VIEWS, place_of_architecture, place_of_split
+from nullcrop.config.names import Field, place_of_split
+from nullcrop.config.readers import in_order
+from nullcrop.config.views import views_in_order
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json, sha256_of, sha256_of_lines, written_whole
 from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import TestSet
-from nullcrop.statistics.families import Field, add_families, add_study_corrections
+from nullcrop.statistics.families import add_families, add_study_corrections
 from nullcrop.statistics.metrics import Answers, answers_of, cell_metrics
 
-ORDERS = {"view": ALL_VIEWS}
+ORDERS = {"view": views_in_order, "architecture": in_order}
 """Axes of the grid whose names have an order; splits have that of the protocols, then of the shuffles."""
 
 TEXT_COLUMNS = [*(name for name in CELL_COLUMNS if name != "seed"), "numerics"]
@@ -181,11 +183,8 @@ def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Sort key of a coordinate: its place in the registry, or itself where there is none."""
     if column.name == "split":
         return column.map(place_of_split)
-    if column.name == "architecture":
-        places = sorted(set(column), key=place_of_architecture)
-        return column.map(places.index)
     order = ORDERS.get(str(column.name))
-    return column if order is None else column.map({name: place for place, name in enumerate(order)})
+    return column if order is None else column.map({name: place for place, name in enumerate(order(column))})
 
 
 def _read(path: Path, **options: Any) -> pd.DataFrame:

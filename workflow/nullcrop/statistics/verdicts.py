@@ -10,18 +10,11 @@ import pandas as pd
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.models import Thresholds
-from nullcrop.config.names import (
-    BASELINES,
-    BY_GROUP,
-    VIEW_LABELS,
-    WITHOUT_PIXELS,
-    base_split,
-    label_of,
-    place_of_split,
-    protocol_of,
-)
+from nullcrop.config.names import BY_GROUP, Field, base_split, place_of_split, protocol_of
+from nullcrop.config.readers import BASELINES, label_of, without_pixels
+from nullcrop.config.views import judging_views, view_label
 from nullcrop.statistics.comparisons import BASELINE, LEAK, over_seeds
-from nullcrop.statistics.families import Field, role_of, views_without_lesion
+from nullcrop.statistics.families import role_of
 
 NO_EVIDENCE, WEAK, STRONG = "no evidence", "weak", "strong"
 TISSUE = "crops carry tissue"
@@ -224,7 +217,7 @@ def _baselines(
 ) -> list[str]:
     """Names of the baselines that explain the verdict, or contradict its `no evidence`; see Verdict."""
     found = here[(here["role"] == "baseline") & (here["auroc_bound"] > threshold)]
-    on_best_view = (found["view"] == best["view"]) | found["architecture"].isin(WITHOUT_PIXELS)
+    on_best_view = (found["view"] == best["view"]) | found["architecture"].isin(without_pixels())
     if strength != NO_EVIDENCE:
         found = found[on_best_view & (found["seed"] == best["seed"])]
         rows = comparisons[(comparisons["comparison"] == BASELINE) & (comparisons["auroc_low"] > 0)]
@@ -232,8 +225,8 @@ def _baselines(
             rows = rows[rows[name] == best[name]]
         found = found[~found["architecture"].isin(rows["other"])]
     else:
-        without_lesion = found["view"].isin(views_without_lesion(field))
-        found = found[without_lesion | found["architecture"].isin(WITHOUT_PIXELS)]
+        judging = found["view"].isin(judging_views(field))
+        found = found[judging | found["architecture"].isin(without_pixels())]
     return [name for name in BASELINES if name in set(found["architecture"])]
 
 
@@ -343,7 +336,7 @@ def _baseline_words(facts: Mapping[str, Any], here: pd.DataFrame) -> list[str]:
         return []
     # The bytes of a compressed file depend on the lesion, too.
     names = [
-        "file facts of the whole image" if name == "file_facts" else label_of(name)
+        f"{label_of(name)} of the whole image" if BASELINES[name].sees == "file" else label_of(name)
         for name in facts["baselines"].split(", ")
         if name
     ]
@@ -357,7 +350,7 @@ def _baseline_words(facts: Mapping[str, Any], here: pd.DataFrame) -> list[str]:
 
 
 def _cell_words(facts: Mapping[str, Any]) -> str:
-    where = f"{label_of(facts['architecture'])} on the {VIEW_LABELS[facts['view']]}"
+    where = f"{label_of(facts['architecture'])} on the {view_label(facts['view'])}"
     return where + (f", seed {facts['seed']}" if facts["seeds"] > 1 else "")
 
 

@@ -1,18 +1,18 @@
-"""The networks. A new one is one line in ARCHITECTURES and one name in config/names.py; those of timm need neither.
+"""How the networks are built. Their records: config/readers.py; those of timm need none.
 
 torchvision is imported where one of its networks is built: with it comes torch's compiler, and a process that
 trains another network would wait two seconds for both.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from nullcrop.config.readers import NETWORKS, TIMM
+from nullcrop.config.registry import implementation
 from nullcrop.errors import NullcropError
+from nullcrop.files import sha256_of
 from nullcrop.training.timm_networks import build_timm, timm_config
 
 
@@ -93,19 +93,40 @@ class FixedAdaptivePool(nn.Module):
         return self.weights @ maps @ self.weights.T
 
 
-def _torchvision(builder: str) -> Callable[..., nn.Module]:
-    """torchvision's network of that name, whatever the input's size."""
-
-    def build(num_classes: int, size: int, imagenet: bool) -> nn.Module:
-        from torchvision import models
-
-        network: nn.Module = getattr(models, builder)(num_classes=num_classes)
-        return network
-
-    return build
+def lenet5(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    """LeNet-5."""
+    return LeNet5(num_classes, size)
 
 
-def _vgg16(num_classes: int, size: int, **options: Any) -> nn.Module:
+def pcam_cnn(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    """The small network for PatchCamelyon."""
+    return PcamCNN(num_classes, size)
+
+
+def resnet50(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    """torchvision's ResNet50, for any size."""
+    return _torchvision("resnet50", num_classes)
+
+
+def densenet121(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    """torchvision's DenseNet121, for any size."""
+    return _torchvision("densenet121", num_classes)
+
+
+def shufflenet_v2(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    """torchvision's ShuffleNetV2 of half width, for any size."""
+    return _torchvision("shufflenet_v2_x0_5", num_classes)
+
+
+def _torchvision(builder: str, num_classes: int) -> nn.Module:
+    from torchvision import models
+
+    network: nn.Module = getattr(models, builder)(num_classes=num_classes)
+    return network
+
+
+def vgg16(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    """torchvision's VGG16; its pooling fits the size."""
     from torchvision import models
 
     network: nn.Module = models.vgg16(num_classes=num_classes)
@@ -115,7 +136,8 @@ def _vgg16(num_classes: int, size: int, **options: Any) -> nn.Module:
     return network
 
 
-def _alexnet(num_classes: int, size: int, **options: Any) -> nn.Module:
+def alexnet(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    """torchvision's AlexNet; its pooling fits the size."""
     from torchvision import models
 
     network: nn.Module = models.alexnet(num_classes=num_classes)
@@ -127,7 +149,8 @@ def _alexnet(num_classes: int, size: int, **options: Any) -> nn.Module:
     return network
 
 
-def _inception_v3(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+def inception_v3(num_classes: int, size: int, imagenet: bool) -> nn.Module:
+    """torchvision's InceptionV3 with its auxiliary head."""
     from torchvision import models
 
     # The published checkpoint was trained on inputs scaled to [-1, 1]; `transform_input` turns
@@ -137,36 +160,6 @@ def _inception_v3(num_classes: int, size: int, imagenet: bool) -> nn.Module:
     )
     return network
 
-
-@dataclass(frozen=True)
-class Architecture:
-    """How a network is built, its native input side in pixels, its heads and its checkpoint."""
-
-    build: Callable[..., nn.Module]
-    """Called with num_classes, size and imagenet."""
-    input_size: int
-    heads: tuple[str, ...]
-    """Names of the last layers, which are replaced when ImageNet weights are loaded."""
-    weights: str | None
-    """torchvision's name of its first ImageNet checkpoint, the one in use when the networks were published."""
-
-
-ARCHITECTURES = {
-    "resnet50": Architecture(_torchvision("resnet50"), 224, ("fc",), "ResNet50_Weights.IMAGENET1K_V1"),
-    "densenet121": Architecture(
-        _torchvision("densenet121"), 224, ("classifier",), "DenseNet121_Weights.IMAGENET1K_V1"
-    ),
-    "inception_v3": Architecture(
-        _inception_v3, 299, ("fc", "AuxLogits.fc"), "Inception_V3_Weights.IMAGENET1K_V1"
-    ),
-    "vgg16": Architecture(_vgg16, 224, ("classifier.6",), "VGG16_Weights.IMAGENET1K_V1"),
-    "shufflenet_v2": Architecture(
-        _torchvision("shufflenet_v2_x0_5"), 224, ("fc",), "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"
-    ),
-    "lenet5": Architecture(lambda num_classes, size, imagenet: LeNet5(num_classes, size), 20, (), None),
-    "alexnet": Architecture(_alexnet, 224, ("classifier.6",), "AlexNet_Weights.IMAGENET1K_V1"),
-    "pcam_cnn": Architecture(lambda num_classes, size, imagenet: PcamCNN(num_classes, size), 96, (), None),
-}
 
 IMAGENET_CLASSES = 1000
 
@@ -178,26 +171,32 @@ IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 
 
 def network_versions(name: str) -> dict[str, str]:
-    """Version of the package from which the network comes, by the package's name; none of the project's own."""
-    if name in ARCHITECTURES:
-        return {"torchvision": version("torchvision")} if ARCHITECTURES[name].weights else {}
-    return {"timm": version("timm")}
+    """Version of the package from which the network comes, by the package's name; none of the project's own.
+
+    Of a network that an extension registers also the extension's file, with the beginning of its SHA-256.
+    """
+    if name not in NETWORKS:
+        return {"timm": version("timm")}
+    package, file = NETWORKS[name].package, NETWORKS.origin(name)
+    return ({package: version(package)} if package else {}) | (
+        {file.name: sha256_of(file)[:12]} if file else {}
+    )
 
 
 def input_size(name: str, wanted: int | None) -> int:
     """Input side in pixels: the recipe's ``wanted``, or the architecture's own."""
     if wanted:
         return wanted
-    if name in ARCHITECTURES:
-        return ARCHITECTURES[name].input_size
-    return int(timm_config(name.removeprefix("timm:")).input_size[-1])
+    if name in NETWORKS:
+        return NETWORKS[name].input_side
+    return int(timm_config(name.removeprefix(TIMM)).input_size[-1])
 
 
 def normalisation(name: str) -> tuple[Triple, Triple]:
     """Mean and standard deviation by which each channel (0 … 1) is normalised: ImageNet's, or what timm says."""
-    if name in ARCHITECTURES:
+    if name in NETWORKS:
         return IMAGENET_MEAN, IMAGENET_STD
-    config = timm_config(name.removeprefix("timm:"))
+    config = timm_config(name.removeprefix(TIMM))
     return config.mean, config.std
 
 
@@ -210,19 +209,22 @@ def build(
     loaded and each head is replaced by a new layer with ``n_targets`` outputs. Raises NullcropError when timm
     has no such network.
     """
-    if name not in ARCHITECTURES:
-        return build_timm(name.removeprefix("timm:"), n_targets, size, seed, state)
-    architecture = ARCHITECTURES[name]
+    if name not in NETWORKS:
+        return build_timm(name.removeprefix(TIMM), n_targets, size, seed, state)
+    record = NETWORKS[name]
+    made = implementation(record.build)
+    network: nn.Module
     torch.manual_seed(seed)
     if state is None:
-        return architecture.build(num_classes=n_targets, size=size, imagenet=False)
+        network = made(num_classes=n_targets, size=size, imagenet=False)
+        return network
     # Without weights of its own: drawing VGG16's takes longer than reading the checkpoint that would replace them.
     with torch.device("meta"):
-        network = architecture.build(num_classes=IMAGENET_CLASSES, size=size, imagenet=True)
+        network = made(num_classes=IMAGENET_CLASSES, size=size, imagenet=True)
     network.load_state_dict({name: values.clone() for name, values in state.items()}, assign=True)
     # Seeded again, so that the new heads do not depend on what building the rest has drawn.
     torch.manual_seed(seed)
-    for head in architecture.heads:
+    for head in record.heads:
         parent, _, attribute = head.rpartition(".")
         old = network.get_submodule(head)
         new = nn.Linear(old.in_features, n_targets)  # type: ignore[arg-type]
@@ -241,8 +243,8 @@ def set_dropout(network: nn.Module, rate: float, name: str) -> None:
 
 def freeze_encoder(network: nn.Module, name: str) -> None:
     """Let the last layer alone be trained; NullcropError when the network, called ``name``, is no encoder with a head."""
-    if name in ARCHITECTURES:
-        heads = [network.get_submodule(head) for head in ARCHITECTURES[name].heads]
+    if name in NETWORKS:
+        heads = [network.get_submodule(head) for head in NETWORKS[name].heads]
     else:
         heads = [network.get_classifier()]  # type: ignore[operator]
     trained = [parameter for head in heads for parameter in head.parameters()]

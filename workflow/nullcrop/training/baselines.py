@@ -1,12 +1,7 @@
 """Baselines: what is reached without a network, from the same split and with the same outputs as a cell's.
 
-majority          the largest class of the training images, whatever the image
-mean_rgb          logistic regression on the mean of each channel
-color_histogram   logistic regression on the histograms of the three channels
-raw_pixels        logistic regression on the 20×20 pixels (larger views are resized)
-file_facts        logistic regression on what the file tells without its pixels (datasets/file_facts.py)
-
-They say what a network's score is worth: colour alone tells over 50 % (three means) and over 80 %
+Each is a logistic regression on features, the largest class of the training images where it has none; their records:
+config/readers.py. They say what a network's score is worth: colour alone tells over 50 % (three means) and over 80 %
 (histograms) of the nine tissues of NCT-CRC-HE-100K, where deep networks stand at 97 % (Ignatov and
 Malivenko 2024, arXiv:2409.11546).
 """
@@ -14,9 +9,9 @@ Malivenko 2024, arXiv:2409.11546).
 import hashlib
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +27,14 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nullcrop.config.cell import Cell, baseline_cells
-from nullcrop.config.names import VIEWS
+from nullcrop.config.readers import BASELINES, Part
 from nullcrop.config.recipe import BaselineRecipe
-from nullcrop.datasets.file_facts import file_facts
+from nullcrop.config.registry import implementation
 from nullcrop.datasets.samples import read_samples
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
 from nullcrop.images.extracts import LEVEL_COUNTS, LEVELS, square
-from nullcrop.images.store import Images, View, extracted
+from nullcrop.images.store import Images, PackedView, extracted
 from nullcrop.progress import duration, say, tracked
 from nullcrop.training.cells import (
     bring_out,
@@ -76,8 +71,10 @@ class BaselinesJob:
     """Folder below which cells lie."""
     work: Path
     """Folder below which working folders of cells lie."""
-    on: tuple[str, ...] = VIEWS
-    """Names of the views whose baselines are fitted."""
+    on: tuple[str, ...] | None = None
+    """Names of the views whose baselines are fitted; None: those that every dataset has."""
+    baselines: tuple[str, ...] | None = None
+    """Names of the baselines; None: those that every test set has."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def fit_baselines(job: BaselinesJob) -> None:
     split = read_split(job.split)
     with threadpool_limits(1):
         inputs = _Inputs(job, split)
-        for cell in baseline_cells(job.dataset, job.labels, job.protocol, job.seed, job.on):
+        for cell in baseline_cells(job.dataset, job.labels, job.protocol, job.seed, job.on, job.baselines):
             out, work = job.out / cell.path, job.work / cell.path
             with working(work):
                 identity = _keep_cell(job, cell, split, inputs)
@@ -139,7 +136,7 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
     n_targets = fit.logits.shape[1]
     facts = {
         "recipe": asdict(RECIPE),
-        "input_size": RECIPE.pixels_side if cell.architecture == "raw_pixels" else None,
+        "input_size": RECIPE.pixels_side if BASELINES[cell.architecture].reads == "square" else None,
         "numerics": numerics,
         "identity": identity,
         "parameters": (fit.features + 1) * (1 if n_targets == 2 else n_targets),
@@ -191,22 +188,65 @@ def fit_baseline(features: NDArray[Any], targets: NDArray[np.int64], train: NDAr
     return Fit(logits, len(varying), int(model.n_iter_.max()), converged)
 
 
-def pixel_features(view: Images) -> dict[str, NDArray[Any]]:
-    """Features of a view's images by baseline, in one pass.
+def pixel_features(view: Images, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Features of a view's images by baseline, in one pass, one row an image.
 
-    ``mean_rgb``: means of the channels, shape (images, 3); ``color_histogram``: shares of the pixels
-    by level, bin by bin for red, green and blue; ``raw_pixels``: the pixels, uint8.
+    ``names``: baselines that see pixels; None: those that every test set has. Raises NullcropError when one gives
+    features of several lengths.
     """
-    bins, side = RECIPE.histogram_bins, RECIPE.pixels_side
-    means, shares = np.empty((len(view), 3)), np.empty((len(view), 3 * bins), np.float32)
-    pixels = np.empty((len(view), side * side * 3), np.uint8)
+    if names is None:
+        names = [name for name, one in BASELINES.items() if one.always and one.sees == "pixels"]
+    functions = {name: implementation(str(BASELINES[name].features)) for name in names}
+    parts = {BASELINES[name].reads for name in names}
+    found: dict[str, NDArray[Any]] = {}
     for row in tracked(range(len(view)), len(view), "counting colours"):
-        counts = extracted(view, LEVEL_COUNTS, row)
-        of_pixels = counts / counts[0].sum()
-        means[row] = of_pixels @ np.arange(LEVELS)
-        shares[row] = of_pixels.reshape(3 * bins, LEVELS // bins).sum(axis=1)
-        pixels[row] = extracted(view, square(side), row).reshape(-1)
-    return {"mean_rgb": means, "color_histogram": shares, "raw_pixels": pixels}
+        given = {part: _part_of_image(view, row, part) for part in parts}
+        for name, function in functions.items():
+            features = np.asarray(function(given[BASELINES[name].reads]))
+            if name not in found:
+                found[name] = np.empty((len(view), *features.shape), features.dtype)
+            if features.ndim != 1 or features.shape != found[name].shape[1:]:
+                raise NullcropError(
+                    f"the baseline '{name}' gives features of shape {features.shape} for one image and of "
+                    f"{found[name].shape[1:]} for another; it must give one dimension of a fixed length"
+                )
+            found[name][row] = features
+    return found
+
+
+def _part_of_image(view: Images, row: int, part: Part) -> NDArray[Any]:
+    """What a baseline whose record says that it reads ``part`` is given of the image in ``row``."""
+    match part:
+        case "levels":
+            return extracted(view, LEVEL_COUNTS, row)
+        case "square":
+            return extracted(view, square(RECIPE.pixels_side), row)
+    return view[row]
+
+
+def mean_rgb(counts: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Mean of each channel (3) of an image with these level counts (3 × LEVELS)."""
+    means: NDArray[np.float64] = _shares_of_levels(counts) @ np.arange(LEVELS)
+    return means
+
+
+def color_histogram(counts: NDArray[np.uint32]) -> NDArray[np.float32]:
+    """Shares of the pixels by level, bin by bin for red, green and blue (3 × histogram_bins)."""
+    bins = RECIPE.histogram_bins
+    shares = _shares_of_levels(counts).reshape(3 * bins, LEVELS // bins).sum(axis=1)
+    rounded: NDArray[np.float32] = shares.astype(np.float32)
+    return rounded
+
+
+def raw_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The pixels themselves."""
+    return image.reshape(-1)
+
+
+def _shares_of_levels(counts: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Shares of the pixels at each level by channel (3 × LEVELS)."""
+    shares: NDArray[np.float64] = counts / counts[0].sum()
+    return shares
 
 
 class _Inputs:
@@ -214,36 +254,39 @@ class _Inputs:
 
     def __init__(self, job: BaselinesJob, split: pd.DataFrame) -> None:
         self._job, self._split = job, split
-        samples = read_samples(job.samples)
-        if list(samples["id"]) != list(split["id"]):
+        self._samples = read_samples(job.samples)
+        if list(self._samples["id"]) != list(split["id"]):
             raise NullcropError(
                 f"{job.split} and {job.samples} name different images: delete the split and run again"
             )
-        self._samples = samples
-        self._of_view = lru_cache(maxsize=1)(lambda view: pixel_features(self._view(view)))
-
-    @cached_property
-    def _facts(self) -> pd.DataFrame:
-        """File facts, read where a baseline asks for them."""
-        return file_facts(self._samples)
+        fitted = job.baselines or [name for name, one in BASELINES.items() if one.always]
+        seeing = [name for name in fitted if BASELINES[name].sees == "pixels"]
+        self._of_view = lru_cache(maxsize=1)(lambda view: pixel_features(self._view(view), seeing))
+        self._of_files = lru_cache(maxsize=None)(
+            lambda name: implementation(str(BASELINES[name].features))(self._samples)
+        )
 
     def sha256(self, cell: Cell) -> str | None:
         """Hash of what the features are computed from."""
-        if cell.architecture == "majority":
-            return None
-        if cell.architecture == "file_facts":
-            return hashlib.sha256(self._facts.to_csv(index=False).encode()).hexdigest()
+        match BASELINES[cell.architecture].sees:
+            case "nothing":
+                return None
+            case "file":
+                table: pd.DataFrame = self._of_files(cell.architecture)
+                return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
         return str(self._view(cell.view).facts["pixels_sha256"])
 
     def features(self, cell: Cell) -> NDArray[Any]:
         """Features, one row an image of the split."""
-        if cell.architecture == "majority":
-            return np.empty((len(self._split), 0))
-        if cell.architecture == "file_facts":
-            return self._facts.to_numpy()
+        match BASELINES[cell.architecture].sees:
+            case "nothing":
+                return np.empty((len(self._split), 0))
+            case "file":
+                of_files: NDArray[Any] = self._of_files(cell.architecture).to_numpy()
+                return of_files
         return self._of_view(cell.view)[cell.architecture]
 
-    def _view(self, view: str) -> View:
+    def _view(self, view: str) -> PackedView:
         return open_view(self._job.views / f"{view}.json", self._split, self._job.split)
 
 
@@ -256,7 +299,7 @@ def _processor() -> str:
 
 def _summary(cell: Cell, fit: Fit, seconds: float) -> str:
     name = f"{cell.view}, {cell.architecture}"
-    if fit.features == 0 and cell.architecture != "majority":
+    if fit.features == 0 and BASELINES[cell.architecture].sees != "nothing":
         return f"{name}: no feature differs between the training images; the answer is the largest class"
     end = "" if fit.converged else f"; stopped after {fit.iterations} iterations before it had converged"
     return f"{name}: {fit.features} features, {duration(seconds)}{end}"

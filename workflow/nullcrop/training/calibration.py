@@ -14,12 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import PhantomSource
-from nullcrop.config.names import CROPS
 from nullcrop.config.recipe import Recipe
+from nullcrop.config.views import study_corners
 from nullcrop.datasets.phantom import phantom_images
 from nullcrop.files import written_whole
 from nullcrop.images.decode import to_rgb
-from nullcrop.images.views import VIEW_FUNCTIONS
+from nullcrop.images.views import view_function
 from nullcrop.progress import tracked
 from nullcrop.splits import make_split
 from nullcrop.training.architectures import input_size
@@ -30,7 +30,6 @@ from nullcrop.training.loop import new_network, predict, train_epoch
 from nullcrop.training.numerics import set_numerics
 
 NETWORK = "lenet5"
-CORNERS = tuple(crop for crop in CROPS if crop != "center")
 CROP_SIDE = 20
 
 Pixels = list[NDArray[np.uint8]]
@@ -61,7 +60,8 @@ def audit_phantom(source: PhantomSource, protocols: Sequence[str], recipe: Recip
     """Predictions on the test images of one phantom, as :func:`audit_phantoms` writes them."""
     images, samples, targets = load_phantom(source)
     corners = {
-        view: [VIEW_FUNCTIONS[view](image, CROP_SIDE, CROP_SIDE) for image in images] for view in CORNERS
+        view: [view_function(view)(image, None, CROP_SIDE, CROP_SIDE) for image in images]
+        for view in study_corners()
     }
     features = {view: pixel_features(pixels) for view, pixels in corners.items()}
     return pd.concat(

@@ -22,7 +22,7 @@ from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
 from nullcrop.finished import is_whole, whole_record
 from nullcrop.heartbeat import HEARTBEAT, SILENT_SECONDS, beating
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.progress import say
 
 PARTS = ("train", "val", "test")
@@ -39,9 +39,9 @@ def read_split(path: Path) -> pd.DataFrame:
         raise NullcropError(f"cannot read the split {path}: {error}") from None
 
 
-def open_view(path: Path, split: pd.DataFrame, split_path: Path) -> View:
+def open_view(path: Path, split: pd.DataFrame, split_path: Path) -> PackedView:
     """The view in the store's {view}.json; NullcropError when the split is one of other images."""
-    view = View(path)
+    view = PackedView(path)
     if sha256_of_lines(list(split["id"])) != view.facts["ids_sha256"]:
         raise NullcropError(f"{split_path} and {path} name different images: delete the split and run again")
     return view

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nullcrop.images.resize import resize
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.training.architectures import normalisation
 
 CACHE_BYTES = 2 * 1024**3
@@ -20,7 +20,7 @@ class InputImages:
 
     def __init__(
         self,
-        view: View | NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+        view: PackedView | NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
         size: int,
         device: torch.device,
         architecture: str,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nullcrop.images.resize import resize
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.threads import mapped
 from nullcrop.training.data import CACHE_BYTES, channels, normalised
 from nullcrop.training.device_resize import Resizer
@@ -31,7 +31,7 @@ class DeviceImages:
 
     def __init__(
         self,
-        view: View | NDArray[np.uint8],
+        view: PackedView | NDArray[np.uint8],
         size: int,
         device: torch.device,
         architecture: str,

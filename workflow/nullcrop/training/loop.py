@@ -17,7 +17,7 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of
-from nullcrop.images.store import View
+from nullcrop.images.store import PackedView
 from nullcrop.progress import duration, say, tracked
 from nullcrop.training.architectures import (
     build,
@@ -145,7 +145,7 @@ def to_its_end(steps: Generator[None, None, Result]) -> Result:
 
 
 def _train_in_memory(
-    job: CellJob, view: View, split: pd.DataFrame, numerics: Numerics, slot: Slot
+    job: CellJob, view: PackedView, split: pd.DataFrame, numerics: Numerics, slot: Slot
 ) -> Generator[None, None, None]:
     """Train the cell; where the device's memory does not suffice, in smaller parts of each batch."""
     micro_batch = None
@@ -169,7 +169,7 @@ def _train_in_memory(
 
 def _train(
     job: CellJob,
-    view: View,
+    view: PackedView,
     split: pd.DataFrame,
     numerics: Numerics,
     slot: Slot,
@@ -310,7 +310,7 @@ class PlainTraining:
 
 def _training(
     job: CellJob,
-    view: View,
+    view: PackedView,
     targets: Tensor,
     size: int,
     numerics: Numerics,
@@ -422,7 +422,7 @@ def predict(network: nn.Module, images: InputImages, rows: NDArray[np.int64], ba
     return torch.cat([class_logits(network(images.batch(batch))) for batch in batches(rows, batch_size)])
 
 
-def _identity(job: CellJob, view: View, numerics: str) -> str:
+def _identity(job: CellJob, view: PackedView, numerics: str) -> str:
     content = {
         "architecture": job.cell.architecture,
         "recipe": job.recipe.differences(),

@@ -7,9 +7,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nullcrop.config.cell import Cell
+from nullcrop.config.readers import NETWORKS
 from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
-from nullcrop.training.architectures import ARCHITECTURES, build
+from nullcrop.training.architectures import build
 from nullcrop.training.numerics import device_name
 
 
@@ -45,11 +46,10 @@ def smaller_batch(
 
 def draws_in_training(name: str) -> bool:
     """Whether the network draws random numbers in a step. Of timm's it is assumed: not all of them show it."""
-    if name not in ARCHITECTURES:
+    if name not in NETWORKS:
         return True
     return any(
-        isinstance(layer, nn.modules.dropout._DropoutNd)
-        for layer in layers(name, ARCHITECTURES[name].input_size)
+        isinstance(layer, nn.modules.dropout._DropoutNd) for layer in layers(name, NETWORKS[name].input_side)
     )
 
 

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from torch.hub import download_url_to_file
 
+from nullcrop.config.readers import NETWORKS
 from nullcrop.errors import NullcropError
 from nullcrop.files import sha256_of, written_whole
 from nullcrop.progress import say
-from nullcrop.training.architectures import ARCHITECTURES
 from nullcrop.training.timm_networks import read_checkpoint
 
 
 def checkpoint_url(architecture: str) -> str:
     """Address of the checkpoint; its file name ends in the first eight digits of its SHA-256."""
-    weights = ARCHITECTURES[architecture].weights
+    weights = NETWORKS[architecture].checkpoint
     if weights is None:
         raise NullcropError(
             f"there are no ImageNet weights for {architecture}: use a recipe with `weights: random`"
@@ -104,7 +104,7 @@ def fetch_checkpoint(
 
 def read_weights(architecture: str, path: Path) -> dict[str, Tensor]:
     """The checkpoint's tensors by today's layer names, after its hash was verified."""
-    if architecture not in ARCHITECTURES:
+    if architecture not in NETWORKS:
         if not path.is_file():
             raise NullcropError(f"there is no checkpoint at {path}: fetch it and put it there")
         _verify(path, _hash_prefix(path.name), str(path))

@@ -1,0 +1,131 @@
+"""The figures of a study. A new one is one record; docs/extending.md shows how to add one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nullcrop.config.registry import Registry
+from nullcrop.errors import NullcropError
+
+FIGURE_FORMATS = ("pdf", "svg", "png")
+
+
+OTHER_INPUTS = ("cells", "samples", "views")
+"""What a figure may read besides tables in the folder of a dataset or study."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, and what it is drawn from."""
+
+    name: str
+    title: str
+    """What it shows, in a few words: its heading in reports."""
+    caption: str
+    """What its marks mean, in whole sentences, for the reports."""
+    plot: str
+    """`module:function` called with a :class:`~nullcrop.figures.job.FigureJob`; it writes the files of
+    `job.stem`."""
+    reads: tuple[str, ...]
+    """What it is drawn from: names of tables in the study's folder of the dataset (`metrics`, `comparisons`,
+    `verdicts`), `cells` (the finished cells' own files), `samples` (samples.csv), `views` (the packed views
+    that every dataset has). It is drawn again when one of these changes."""
+    of: Literal["dataset", "study"] = "dataset"
+    """Whether there is one for each dataset of a study that names it, or one for each study."""
+    in_page: bool = False
+    """Whether the report shows it; for the others it has charts of its own."""
+    priority: int = 0
+    """How early it is drawn: those of 1 go before cells of other datasets."""
+
+    def __post_init__(self) -> None:
+        if self.of == "study" and (self.in_page or set(self.reads) & set(OTHER_INPUTS)):
+            raise NullcropError(
+                f"the figure '{self.name}' is one of a study: it reads the study's tables alone, and the report, which "
+                "goes by dataset, does not show it"
+            )
+
+
+FIGURES: Registry[Figure] = Registry("figure")
+"""All figures, in the order of the report."""
+
+FIGURES.register(
+    Figure(
+        name="accuracy",
+        title="Accuracy",
+        caption=(
+            "Accuracy by view and network: one bar the mean over seeds, its error bar the 95 % Wilson interval of one "
+            "test set. The dashed line is the no-information rate, the share of the largest class among the test "
+            "images, which an answer blind to the image reaches. A hatched bar answers one class whatever it sees; it "
+            "is no evidence of bias."
+        ),
+        plot="nullcrop.figures.accuracy:draw_accuracy",
+        reads=("metrics",),
+        priority=1,
+    )
+)
+FIGURES.register(
+    Figure(
+        name="samples",
+        title="Sample images",
+        caption=(
+            "Images of each class with the crops outlined, and the crops enlarged in the same arrangement."
+        ),
+        plot="nullcrop.figures.samples:draw_samples",
+        reads=("samples", "views"),
+        in_page=True,
+        priority=1,
+    )
+)
+FIGURES.register(
+    Figure(
+        name="scores",
+        title="Accuracy, precision, recall and F-1",
+        caption=(
+            "Accuracy, sensitivity, precision and F-1 by view and network, of the same cells as the accuracy figure."
+        ),
+        plot="nullcrop.figures.scores:draw_scores",
+        reads=("metrics",),
+        priority=1,
+    )
+)
+FIGURES.register(
+    Figure(
+        name="curves",
+        title="Learning curves",
+        caption="Loss and accuracy by epoch in training and validation, by view and network.",
+        plot="nullcrop.figures.curves:draw_curves",
+        reads=("cells",),
+        priority=1,
+    )
+)
+FIGURES.register(
+    Figure(
+        name="confusion",
+        title="Confusion matrices",
+        caption="Test images of each class by the network's answer, by view and network.",
+        plot="nullcrop.figures.confusion:draw_confusion",
+        reads=("cells",),
+    )
+)
+FIGURES.register(
+    Figure(
+        name="verdicts",
+        title="Verdicts",
+        caption=(
+            "The verdicts of the study. A dot is the AUROC of one network on a crop that holds no lesion, the line to "
+            "its left ends at the simultaneous lower bound by which it is judged."
+        ),
+        plot="nullcrop.figures.verdicts:draw_verdicts",
+        reads=("metrics", "verdicts"),
+        of="study",
+    )
+)
+
+
+def figures_of(kind: Literal["dataset", "study"]) -> list[str]:
+    """Figures of which there is one for each dataset of a study, or one for each study."""
+    return [name for name, figure in FIGURES.items() if figure.of == kind]
+
+
+def tables_of_figure(figure: Figure) -> list[str]:
+    """Names of the tables that ``figure`` is drawn from."""
+    return [name for name in figure.reads if name not in OTHER_INPUTS]

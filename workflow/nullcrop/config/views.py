@@ -1,0 +1,244 @@
+"""The views: what is cut from an image, or made of it, before a network sees it. A new one is one record.
+
+docs/extending.md shows how to add one. Two views make a further one: `low_pass.upper_left` is the upper left
+crop of what `low_pass` makes of the image.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+from zlib import crc32
+
+from nullcrop.config.names import Field
+from nullcrop.config.registry import Registry, any_of
+from nullcrop.errors import NullcropError
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Numbers of the batches of some views, which are counted through view by view and seed by seed."""
+
+    first: int
+    """The first number."""
+    views: int
+    """Views for which there is room; it never changes, for it would move finished cells into other jobs."""
+
+
+STUDY_SHELF, FURTHER_SHELF = Shelf(0, 6), Shelf(10**12, 3)
+"""The study's six views; and the first three further ones."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A deterministic function of one image, or of an image and its mask."""
+
+    name: str
+    label: str
+    """What a reader sees in place of the name."""
+    about: str
+    """What it shows, in a few words."""
+    function: str
+    """`module:function` from (image, crop width, crop height) to pixels, all uint8 height × width × 3; with
+    ``masked`` from (image, mask, crop width, crop height). Lengths are in pixels; the image is not to be
+    changed."""
+    masked: bool = False
+    """Whether it asks for the image's mask (bool, height × width): `masks:` in a dataset's file."""
+    size: Literal["crop", "image"] = "crop"
+    """Size of what it gives: the crop's, or that of the image itself."""
+    filters: bool = False
+    """Whether another view may be cut from what it gives, as in `low_pass.upper_left`; its size is then the
+    image's."""
+    lesion_free: tuple[Field, ...] = ()
+    """Kinds of field on which it holds no lesion."""
+    judges: tuple[Field, ...] = ()
+    """Kinds of field on which a verdict rests on it."""
+    study_crop: bool = False
+    """Whether it is one of the study's five crops, which figures outline in the image."""
+    always: bool = False
+    """Whether every dataset has it; else it is made where a study names it."""
+    shelf: Shelf | None = None
+    """Where its cells are counted to be put into batches; None: by itself, on a shelf of its own."""
+    place: int = 0
+    """Its place on the shelf; frozen, so that no finished cell is moved into another batch."""
+    resized_a_second: int = 3_000
+    """Its images that one CPU core resizes in a second, for the time that is asked for."""
+    parts: tuple[str, ...] = ()
+    """Of a view made of two the names of both."""
+
+    def __post_init__(self) -> None:
+        if self.filters and self.size != "image":
+            raise NullcropError(
+                f"the view '{self.name}' cannot be cut any further: its size is not the image's"
+            )
+        if self.always and self.shelf is not STUDY_SHELF:
+            raise NullcropError(
+                f"the view '{self.name}': every dataset has the study's six views alone; leave `always` out"
+            )
+
+    def batch(self, seed: int, size: int) -> int:
+        """Number of the batch of its cell of ``seed`` where ``size`` cells share one.
+
+        A function of these and of the view's own record alone: neither another seed nor another view moves
+        it.
+        """
+        shelf = self.shelf or _shelf_of(self.name)
+        return shelf.first + (seed * shelf.views + self.place) // size
+
+
+def _shelf_of(name: str, views: int = 1) -> Shelf:
+    """A shelf by a hash of ``name``, far behind the others; two names with one hash would only share jobs."""
+    return Shelf(10**13 * (1 + crc32(name.encode())), views)
+
+
+VIEWS: Registry[View] = Registry("view")
+"""All views but those made of two, in the order of every figure and table."""
+
+ORIGINAL = VIEWS.register(
+    View(
+        name="original",
+        label="original",
+        about="the whole image as stored",
+        function="nullcrop.images.views:original",
+        size="image",
+        always=True,
+        shelf=STUDY_SHELF,
+        resized_a_second=150,  # of a few megapixels
+    )
+)
+for _place, (_name, _label, _corner) in enumerate(
+    (
+        ("upper_left", "upper left", True),
+        ("upper_right", "upper right", True),
+        ("center", "centre", False),
+        ("bottom_left", "bottom left", True),
+        ("bottom_right", "bottom right", True),
+    ),
+    start=1,
+):
+    VIEWS.register(
+        View(
+            name=_name,
+            label=_label,
+            about=f"the crop in the {_label}" + (" corner" if _corner else " of the image"),
+            function=f"nullcrop.images.views:{_name}",
+            # Of a dataset of tiles no crop is without tissue, so a verdict rests on all of them.
+            lesion_free=("whole",) if _corner else (),
+            judges=("whole", "tile") if _corner else ("tile",),
+            study_crop=True,
+            always=True,
+            shelf=STUDY_SHELF,
+            place=_place,
+        )
+    )
+VIEWS.register(
+    View(
+        name="forehead",
+        label="forehead",
+        about="a crop in the middle, a little below the upper quarter: where a portrait's forehead usually is",
+        function="nullcrop.images.views:forehead",
+        shelf=FURTHER_SHELF,
+        place=0,
+    )
+)
+VIEWS.register(
+    View(
+        name="otsu_foreground",
+        label="foreground",
+        about="the crop around the largest bright object, above Otsu's threshold of the brightness",
+        function="nullcrop.images.views:otsu_foreground",
+        shelf=FURTHER_SHELF,
+        place=1,
+    )
+)
+VIEWS.register(
+    View(
+        name="otsu_background",
+        label="background",
+        about="the crop that holds the fewest pixels above Otsu's threshold of the brightness",
+        function="nullcrop.images.views:otsu_background",
+        shelf=FURTHER_SHELF,
+        place=2,
+    )
+)
+
+
+def view_of(name: str) -> View:
+    """The view ``name``, one made of two included; NullcropError when there is none."""
+    if name in VIEWS:
+        return VIEWS[name]
+    first, dot, second = name.partition(".")
+    if not (dot and first in VIEWS and second in VIEWS and _composes(VIEWS[first], VIEWS[second])):
+        raise NullcropError(f"unknown view '{name}'")
+    made, cut = VIEWS[first], VIEWS[second]
+    # Cuts of one filter share jobs, as the study's crops do.
+    shared = cut.shelf is STUDY_SHELF
+    return View(
+        name=name,
+        label=f"{made.label}, {cut.label}",
+        about=f"{cut.about}, of: {made.about}",
+        function="",
+        masked=made.masked or cut.masked,
+        size=cut.size,
+        shelf=_shelf_of(f"{first}.", STUDY_SHELF.views) if shared else None,
+        place=cut.place if shared else 0,
+        resized_a_second=cut.resized_a_second,
+        parts=(first, second),
+    )
+
+
+def _composes(made: View, cut: View) -> bool:
+    """Whether ``cut`` may be cut from what ``made`` gives."""
+    return made.filters and cut.size == "crop"
+
+
+def view_names() -> list[str]:
+    """Names of all views, those made of two last, in the order of every figure and table."""
+    made = [f"{a}.{b}" for a in VIEWS for b in VIEWS if _composes(VIEWS[a], VIEWS[b])]
+    return [*VIEWS, *made]
+
+
+def view_pattern(further: bool = False) -> str:
+    """A regular expression that matches the names of all views, or of those that are made where a study names
+    them."""
+    return any_of(name for name in view_names() if not (further and view_of(name).always))
+
+
+def views_made_always() -> list[str]:
+    """The study's six views, which every dataset has."""
+    return [name for name, view in VIEWS.items() if view.always]
+
+
+def study_crops() -> list[str]:
+    """The study's five crops."""
+    return [name for name, view in VIEWS.items() if view.study_crop]
+
+
+def study_corners() -> list[str]:
+    """The crops of these that hold no lesion where it lies inside a larger field."""
+    return [name for name in study_crops() if "whole" in VIEWS[name].lesion_free]
+
+
+def judging_views(field: Field) -> list[str]:
+    """Views on which a verdict rests: the corners; of a dataset of tiles, where no crop is without tissue,
+    all crops."""
+    return [name for name, view in VIEWS.items() if field in view.judges]
+
+
+def view_label(name: str) -> str:
+    """``name`` as a reader sees it; of a view that is not registered here, as in older results, its name in
+    words."""
+    try:
+        return view_of(name).label
+    except NullcropError:
+        return name.replace(".", ", ").replace("_", " ")
+
+
+def place_of_view(name: str) -> tuple[int, str]:
+    """Order of views in every figure and table; those that are not registered here come last, by name."""
+    known = view_names()
+    return (known.index(name), "") if name in known else (len(known), name)
+
+
+def views_in_order(names: Iterable[str]) -> list[str]:
+    """``names`` without repetitions, in the order of every figure and table."""
+    return sorted(set(names), key=place_of_view)

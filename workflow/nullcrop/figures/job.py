@@ -1,0 +1,52 @@
+"""What a figure is drawn from: one object for all of them, read as far as a figure asks for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from nullcrop.config.definitions import Definition, read_definition
+from nullcrop.errors import NullcropError
+from nullcrop.statistics.tables import read_metrics
+
+
+@dataclass(frozen=True)
+class FigureJob:
+    """The files behind one figure of a study, or of one dataset in it. What its record does not name is
+    empty."""
+
+    figure: str
+    """Its name in the registry."""
+    stem: Path
+    """Path of its files without their endings."""
+    title: str = ""
+    """The study's."""
+    tables: Mapping[str, Path] = field(default_factory=dict)
+    """Tables by name."""
+    cells: list[Path] = field(default_factory=list)
+    """Folders of finished cells."""
+    definition_path: Path = Path()
+    samples: Path = Path()
+    """samples.csv of the dataset."""
+    views: Path = Path()
+    """Folder of its packed views."""
+    labels: str = ""
+    """The study's first label rule of the dataset."""
+    crop: tuple[int, int] = (0, 0)
+    """Width and height of its crops in pixels."""
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The table ``name``; NullcropError when the figure's record does not name it, or when it cannot be
+        read."""
+        if name not in self.tables:
+            raise NullcropError(
+                f"the figure '{self.figure}' asks for '{name}': name it under `reads` in its record"
+            )
+        return read_metrics(self.tables[name])
+
+    @cached_property
+    def definition(self) -> Definition:
+        """The dataset's definition."""
+        return read_definition(self.definition_path)
