@@ -403,6 +403,26 @@ def test_time_grows_with_images_epochs_input_and_network(
     assert seconds(10_000, architecture="lenet5") < seconds(10_000, architecture="vgg16")
 
 
+@pytest.mark.parametrize(
+    ("device", "engine", "faster"),
+    [
+        ("cuda", "captured_bf16", True),
+        ("auto", "captured_bf16", True),
+        ("cpu", "captured_bf16", False),
+        ("auto", "auto", False),
+        ("cuda", "captured_fp32", False),
+    ],
+)
+def test_an_engine_that_was_measured_asks_for_less_time(
+    make_definition: Callable[..., Definition], device: str, engine: str, faster: bool
+) -> None:
+    definition = make_definition(expected={"images": 10_000})
+    plain, asked = (
+        training_seconds(CENTER, Recipe(), definition, device, each) for each in ("plain", engine)
+    )
+    assert (asked < plain) == faster
+
+
 def test_a_job_of_several_cells_asks_for_their_time_together_and_every_attempt_for_more() -> None:
     start = minutes([], 1)
     assert minutes([600.0, 600.0, 600.0], 1) - start == 3 * (minutes([600.0], 1) - start)

@@ -216,7 +216,7 @@ def granted_of(wildcards, input, resources):
 
 def seconds_of(cell):
     recipe, definition = CONFIG.all_recipes[cell.recipe], PROJECT.definition(cell.dataset)
-    return resources.training_seconds(cell, recipe, definition, CONFIG.device)
+    return resources.training_seconds(cell, recipe, definition, CONFIG.device, CONFIG.engine)
 
 
 def memory_of(wildcards, attempt):

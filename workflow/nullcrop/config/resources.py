@@ -14,6 +14,10 @@ from nullcrop.config.views import view_of
 
 SLOWER_ON_A_CPU = 40
 
+FASTER_IN_BFLOAT16 = 2
+"""`captured_bf16` over the rates of the registry. On an H200 16 to 29 were measured (docs/performance.md), but the smallest
+GPUs with bfloat16 have a sixteenth of its memory's rate, and a request has to hold on those."""
+
 START_SECONDS = 600
 """Start of the job, the first read of a cold file system, prediction."""
 
@@ -47,12 +51,16 @@ def growing(amount: int) -> Callable[[object, int], int]:
     return lambda wildcards, attempt: amount * attempt
 
 
-def training_seconds(cell: Cell, recipe: Recipe, definition: Definition, device: str) -> float:
-    """Estimated time to train ``cell``, in seconds."""
+def training_seconds(
+    cell: Cell, recipe: Recipe, definition: Definition, device: str, engine: str = "plain"
+) -> float:
+    """Estimated time to train ``cell``, in seconds; with `auto` it is not known which engine the job's GPU will run."""
     images = (definition.expected.images or USUAL_IMAGES) * recipe.epochs
     own_side = input_side_of(cell.architecture)
     area = ((recipe.input_size or own_side) / own_side) ** 2
     network = area / trained_a_second(cell.architecture) * (SLOWER_ON_A_CPU if device == "cpu" else 1)
+    if engine == "captured_bf16" and device != "cpu":
+        network /= FASTER_IN_BFLOAT16
     return images * (network + 1 / view_of(cell.view).resized_a_second)
 
 
