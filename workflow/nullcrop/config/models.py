@@ -22,6 +22,7 @@ from nullcrop.config.names import (
     TIMM_PATTERN,
     VIEWS,
 )
+from nullcrop.config.places import FOUND, found
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, matching, meant, read_yaml
 from nullcrop.errors import NullcropError
@@ -149,7 +150,7 @@ class Checkpoint(Model):
 
 
 class Paths(Model):
-    """Where things lie."""
+    """Where things lie, relative to the working folder, or absolute."""
 
     results: PathText = "results"
     """Everything that is made: stores, splits, cells, figures, logs."""
@@ -195,8 +196,8 @@ class Config(Model):
     """Generated datasets on which the audit's false alarms and power are counted; a config has studies, this, or both."""
     datasets: list[str] | None = None
     """Narrow every study to these datasets; empty: all that the studies name."""
-    definitions: list[str] = ["config/datasets"]
-    """Folders with one YAML file a dataset."""
+    definitions: Annotated[list[Annotated[str, FOUND]], Field(validate_default=True)] = ["config/datasets"]
+    """Folders with one YAML file a dataset, relative to the working folder or else to the workflow's, or absolute."""
     recipes: dict[Name, Recipe] = {}
     """Recipes besides the built-in `paper` and `scratch`."""
     weights: dict[str, Checkpoint] = {}
@@ -320,7 +321,7 @@ class Project:
 def read_project(*paths: Path | str) -> Project:
     """The project of one config file, or of several, where a later one adds to and replaces keys of the former."""
     content: dict[str, Any] = {}
-    for path in paths:
+    for path in (found(str(path)) for path in paths):
         further = read_yaml(path)
         if not isinstance(further, Mapping):
             raise NullcropError(f"{path}: the config must be a mapping of keys, with `studies` among them")

@@ -15,6 +15,7 @@ from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import ALL_VIEWS, EARLIER, PUBLISHED
+from nullcrop.config.places import found
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
@@ -33,9 +34,6 @@ from nullcrop.statistics.verdicts import judge
 
 TABLES = ("metrics", "comparisons", "verdicts")
 """What the workflow writes of a dataset in a study, in the order of StudyFacts."""
-
-PUBLISHED_FOLDER = Path("resources/published")
-"""The published tables are committed; they do not move with the config's `resources`."""
 
 CURVE_POINTS = 60
 """Points of a drawn ROC curve at most."""
@@ -150,9 +148,11 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
 def _add_published(project: Project, datasets: list[DatasetFacts]) -> None:
     """What the study and its forerunner printed about their datasets, beside what was reproduced and what can be counted."""
     printed = [facts for facts in datasets if facts.name in (*PUBLISHED, *EARLIER)]
-    if not printed or not PUBLISHED_FOLDER.is_dir():
+    # The published tables are committed; they do not move with the config's `resources`.
+    tables = sorted(Path(found("resources/published")).glob("*.csv"))
+    if not printed or not tables:
         return
-    published = read_published(sorted(PUBLISHED_FOLDER.glob("*.csv")))
+    published = read_published(tables)
     definitions = read_published_definitions(project.config.definitions)
     values = printed_values(published, definitions)
     computed = list_discrepancies(published, definitions)
