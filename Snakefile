@@ -8,15 +8,19 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-if not workflow.configfiles:
-
-    configfile: "config/config.yaml"
-
-
 report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+
+
+rule all:
+    input:
+        GRID.targets(),
+    message:
+        "everything the config asks for is done"
+
+
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/views.smk"
 include: "workflow/rules/duplicates.smk"
@@ -27,11 +31,3 @@ include: "workflow/rules/statistics.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/report.smk"
-
-
-rule all:
-    default_target: True
-    input:
-        GRID.targets(),
-    message:
-        "everything the config asks for is done"

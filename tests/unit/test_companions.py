@@ -288,7 +288,7 @@ def test_a_missing_folder_says_what_to_put_there(
     arguments = ["--dataset", "yale_a", "--definition", str(FOLDER / "yale_a.yaml"), "--threads", "1"]
     assert main(["list-samples", *arguments, "--archive", "archive", "--out", "out"]) == 1
     shown = capsys.readouterr().err
-    assert f"there is no folder resources/archives/yale_a (seen from {tmp_path})" in shown
+    assert f"there is no folder resources/archives/yale_a (seen from {tmp_path} or from {ROOT})" in shown
     assert "Put the files of the Yale Face Database there as released" in shown
 
 

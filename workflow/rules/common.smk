@@ -7,7 +7,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+# The folder `workflow`, also where another Snakefile takes this one in as a module.
+WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+sys.path.insert(0, str(WORKFLOW))
 
 from nullcrop.config import resources
 from nullcrop.config.calibration import batches
@@ -16,6 +18,7 @@ from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, tables_of_figure
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import ANY_SPLIT_PATTERN, PUBLISHED, PUBLISHED_TABLES
+from nullcrop.config.places import found
 from nullcrop.config.readers import BASELINES, NETWORKS, is_network
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_environment
@@ -26,12 +29,20 @@ from nullcrop.finished import damage
 from nullcrop.packing import packed_sides
 from snakemake.persistence import PersistenceBase
 
+# One that a command line or another Snakefile has read stands in place of the study as published.
+if not workflow.configfiles:
+
+    configfile: found("config/config.yaml")
+
+
+AS_MODULE = not workflow.modifier.is_main_snakefile()
+CONFIG_NAMES = ", ".join(map(str, workflow.configfiles))
 try:
-    PROJECT = Project(config, ", ".join(map(str, workflow.configfiles)))
+    PROJECT = Project(config, f"`config:` of the module ({CONFIG_NAMES})" if AS_MODULE else CONFIG_NAMES)
     GRID = Grid(PROJECT)
     # Snakemake tells targets only after this file is read; by then a misspelt one is no more
     # than "nothing produces it".
-    for argument in sys.argv[1:]:
+    for argument in [] if AS_MODULE else sys.argv[1:]:
         GRID.check_target(argument)
 except NullcropError as error:
     sys.exit(f"nullcrop: error: {error}")
@@ -47,6 +58,8 @@ ENVIRONMENT = "../../envs/nullcrop.yaml"
 NUMERICS = f"{CONFIG.device} --engine {CONFIG.engine}" if "captured" in CONFIG.engine else CONFIG.device
 # Read before any job deletes what it will write again, so that a job on a node is told what was planned.
 PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
+# These tables are committed; they do not move with the config's `resources`.
+PUBLISHED_FILES = [found(f"resources/published/{name}.csv") for name in PUBLISHED_TABLES]
 BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
 # Folders from a cell's file up to where all cells lie: one a coordinate, and that one.
@@ -55,7 +68,7 @@ BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"
 
 
 # For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
-container: str(Path(workflow.basedir, "envs", "nullcrop.sif"))
+container: str(WORKFLOW.parent / "envs" / "nullcrop.sif")
 
 
 # Snakemake takes a file that is there for done, unless it knows that a job was killed while it wrote it. To these
@@ -79,7 +92,7 @@ PersistenceBase.incomplete = with_damaged_cells(PersistenceBase.incomplete)
 # The package is found by path. With --sdm conda `python` is the environment's; without, the one
 # that runs Snakemake, whether or not its environment is activated.
 shell.prefix(
-    f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir, 'workflow')))}; "
+    f"export PYTHONPATH={shlex.quote(str(WORKFLOW))}; "
     + (f"export {EXTENSIONS}={shlex.quote(in_environment(CONFIG.extensions))}; " if CONFIG.extensions else "")
     + (
         ""
@@ -387,7 +400,7 @@ def check_downloads():
     try:
         for job in workflow.dag.needrun_jobs():
             dataset = getattr(job.wildcards, "dataset", None)
-            if job.rule.name == "fetch_archive" and (check := source_record(dataset).check):
+            if job.rule.name.endswith("fetch_archive") and (check := source_record(dataset).check):
                 implementation(check)(
                     PROJECT.definition(dataset).source, Path(RESOURCES, "archives", dataset)
                 )

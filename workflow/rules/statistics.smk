@@ -164,7 +164,7 @@ rule join_verdicts:
 
 rule compare_published:
     input:
-        published=expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
+        published=PUBLISHED_FILES,
         metrics=f"{RESULTS}/studies/{{study}}/metrics.csv",
     output:
         shown_table(
@@ -195,10 +195,9 @@ rule compare_published:
         "--metrics {input.metrics:q} --tolerance {params.tolerance} --out {output:q} > {log:q} 2>&1"
 
 
-# The published tables are committed; they do not move with the config's `resources`.
 rule list_discrepancies:
     input:
-        expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
+        PUBLISHED_FILES,
     output:
         shown_table(f"{RESULTS}/discrepancies.csv", "discrepancies_table", table="discrepancies"),
     log:
@@ -225,7 +224,7 @@ rule list_discrepancies:
 # One dataset at a time, so that it needs no other dataset's images.
 rule compare_counts:
     input:
-        published=expand("resources/published/{name}.csv", name=PUBLISHED_TABLES),
+        published=PUBLISHED_FILES,
         counted=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
     output:
         f"{RESULTS}/datasets/{{dataset}}/discrepancies.csv",

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from nullcrop.config.names import PUBLISHED
 from nullcrop.config.names import Field as FieldKind
+from nullcrop.config.places import FOUND, no_folder
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
 from nullcrop.config.yaml_files import LateType, Model, Name, PathText, explain, read_yaml
@@ -84,10 +85,10 @@ class FolderSource(SourceModel):
     """Images on a local disk: class folders, names that tell the class, or any folder plus a CSV."""
 
     kind: Literal["folder"]
-    path: PathText
-    """Folder with the images, relative to the folder where snakemake is started, or absolute."""
-    table: PathText | None = None
-    """CSV with one row an image, relative to the folder where snakemake is started, or absolute; empty: the sub-folders of `path` are the classes."""
+    path: Annotated[PathText, FOUND]
+    """Folder with the images, relative to the working folder or else to the workflow's, or absolute."""
+    table: Annotated[PathText, FOUND] | None = None
+    """CSV with one row an image, relative to the working folder or else to the workflow's, or absolute; empty: the sub-folders of `path` are the classes."""
     columns: dict[Literal["path", "class", "id", "group", "split"], str] = {}
     """Names of the table's columns where they differ from path, class, id, group and split."""
     name_pattern: NamePattern | None = None
@@ -144,8 +145,8 @@ class MedMNISTSource(SourceModel):
     """Name in the medmnist package's INFO, which holds address and checksum (chestmnist has several labels an image and cannot be audited)."""
     size: Literal[28, 64, 128, 224] = 224
     """Side of the images in pixels (3-D sets: 28 or 64, of each volume the central slice)."""
-    data_dir: str | None = None
-    """Folder that holds the dataset's npz already, relative to the folder where snakemake is started, or absolute; nothing is downloaded then."""
+    data_dir: Annotated[str, FOUND] | None = None
+    """Folder that holds the dataset's npz already, relative to the working folder or else to the workflow's, or absolute; nothing is downloaded then."""
 
     @model_validator(mode="after")
     def _size_is_offered(self) -> "MedMNISTSource":
@@ -164,8 +165,8 @@ class KaggleSource(SourceModel):
     """How the folders and file names inside the archive are read."""
     magnification: Literal[40, 100, 200, 400] | None = None
     """BreakHis only: the magnification to keep."""
-    data_dir: str | None = None
-    """Folder that holds the dataset's zip or its unpacked folders already, relative to the folder where snakemake is started, or absolute; nothing is downloaded then."""
+    data_dir: Annotated[str, FOUND] | None = None
+    """Folder that holds the dataset's zip or its unpacked folders already, relative to the working folder or else to the workflow's, or absolute; nothing is downloaded then."""
 
     @field_validator("handle")
     @classmethod
@@ -187,8 +188,8 @@ class IsicSource(SourceModel):
     """Year of the challenge; it decides how the CSVs are read."""
     files: dict[str, str]
     """Role of each file (train_images, train_labels, test_images, …) and its address."""
-    data_dir: str | None = None
-    """Folder that holds these files already, as downloaded or unpacked, relative to the folder where snakemake is started, or absolute; nothing is downloaded then."""
+    data_dir: Annotated[str, FOUND] | None = None
+    """Folder that holds these files already, as downloaded or unpacked, relative to the working folder or else to the workflow's, or absolute; nothing is downloaded then."""
 
     @model_validator(mode="after")
     def _files_belong_together(self) -> "IsicSource":
@@ -303,8 +304,8 @@ def _names_image(pattern: str) -> str:
 class Masks(Model):
     """Pictures that show where the lesion of an image is: their pixels above black. Several of one image are united."""
 
-    path: PathText
-    """Folder with the masks, relative to the folder where snakemake is started, or absolute."""
+    path: Annotated[PathText, FOUND]
+    """Folder with the masks, relative to the working folder or else to the workflow's, or absolute."""
     name_pattern: Annotated[str, AfterValidator(_names_image)] = r"(?P<image>[^/]+)\.[^./]+$"
     """Regular expression searched in each path below `path`: its part (?P<image>…) is the image's file name without its ending. Files in which it is not found are no masks."""
     lacking: Literal["error", "empty"] = "error"
@@ -363,8 +364,8 @@ class Definition(Model):
     """Label rules by name; the first is the default."""
     group: str | None = None
     """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused unless `duplicates` is `group`."""
-    groups: PathText | None = None
-    """CSV that gives the `group` of each `id` where the images' source does not, relative to the folder where snakemake is started, or absolute; a column `class` in it must agree with the images'."""
+    groups: Annotated[PathText, FOUND] | None = None
+    """CSV that gives the `group` of each `id` where the images' source does not, relative to the working folder or else to the workflow's, or absolute; a column `class` in it must agree with the images'."""
     masks: Masks | None = None
     """Where the lesion is, for views that ask for it; empty: not known."""
     expected: Expected = Expected()
@@ -486,7 +487,7 @@ def find_definitions(folders: Iterable[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders:
         if not Path(folder).is_dir():
-            raise NullcropError(f"definitions: there is no folder {folder}")
+            raise NullcropError(f"definitions: {no_folder(folder)}")
         for path in sorted(Path(folder).glob("*.y*ml")):
             if path.suffix != ".yaml" or not re.fullmatch(r"[a-z0-9][a-z0-9_]*", path.stem):
                 raise NullcropError(

@@ -12,6 +12,7 @@ from nullcrop.config.calibration import Calibration
 from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
 from nullcrop.config.figures import figures_of
 from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS, untreated
+from nullcrop.config.places import FOUND, found
 from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_network
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.registry import load_extensions
@@ -166,7 +167,7 @@ class Checkpoint(Model):
 
 
 class Paths(Model):
-    """Where things lie."""
+    """Where things lie, relative to the working folder, or absolute."""
 
     results: PathText = "results"
     """Everything that is made: stores, splits, cells, figures, logs."""
@@ -212,10 +213,10 @@ class Config(Model):
     """Generated datasets on which the audit's false alarms and power are counted; a config has studies, this, or both."""
     datasets: list[str] | None = None
     """Narrow every study to these datasets; empty: all that the studies name."""
-    extensions: list[PathText] = []
-    """Python files that register views, networks, baselines, figures or sources of your own (docs/extending.md), relative to the folder where snakemake is started, or absolute."""
-    definitions: list[str] = ["config/datasets"]
-    """Folders with one YAML file a dataset."""
+    extensions: list[Annotated[PathText, FOUND]] = []
+    """Python files that register views, networks, baselines, figures or sources of your own (docs/extending.md), relative to the working folder or else to the workflow's, or absolute."""
+    definitions: Annotated[list[Annotated[str, FOUND]], Field(validate_default=True)] = ["config/datasets"]
+    """Folders with one YAML file a dataset, relative to the working folder or else to the workflow's, or absolute."""
     recipes: dict[Name, Recipe] = {}
     """Recipes besides the built-in `paper` and `scratch`."""
     weights: dict[str, Checkpoint] = {}
@@ -302,7 +303,7 @@ class Config(Model):
 class _Extensions(pydantic.BaseModel):
     """The one key of a config that is read before the others."""
 
-    extensions: list[PathText] = []
+    extensions: list[Annotated[PathText, FOUND]] = []
 
 
 class Project:
@@ -359,7 +360,7 @@ def _refuse_treated(name: str) -> None:
 def read_project(*paths: Path | str) -> Project:
     """The project of one config file, or of several, where a later one adds to and replaces keys of the former."""
     content: dict[str, Any] = {}
-    for path in paths:
+    for path in (found(str(path)) for path in paths):
         further = read_yaml(path)
         if not isinstance(further, Mapping):
             raise NullcropError(f"{path}: the config must be a mapping of keys, with `studies` among them")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from nullcrop.config.definitions import Definition, FolderSource
+from nullcrop.config.places import no_folder
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import files_below
 from nullcrop.progress import say
@@ -30,7 +31,7 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
     root = Path(source.path)
     if not root.is_dir():
         what_to_do = f". {definition.how_to_get}" if definition.how_to_get else ""
-        raise NullcropError(f"source.path: there is no folder {root} (seen from {Path.cwd()}){what_to_do}")
+        raise NullcropError(f"source.path: {no_folder(root)}{what_to_do}")
     if source.table is not None:
         images = _from_table(source, root)
     elif source.name_pattern is not None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from nullcrop.config.definitions import Definition, IsicSource
+from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import download, verify
 from nullcrop.datasets.unpack import unpack
 from nullcrop.errors import NullcropError, listed
@@ -83,7 +84,7 @@ def file_name(address: str) -> str:
 def _data_dir(source: IsicSource) -> Path:
     folder = Path(str(source.data_dir))
     if not folder.is_dir():
-        raise NullcropError(f"source.data_dir: there is no folder {folder} (seen from {Path.cwd()})")
+        raise NullcropError(f"source.data_dir: {no_folder(folder)}")
     return folder
 
 

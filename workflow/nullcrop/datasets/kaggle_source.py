@@ -16,6 +16,7 @@ import pandas as pd
 import requests
 
 from nullcrop.config.definitions import Definition, KaggleSource
+from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import alone, verify
 from nullcrop.datasets.kaggle_credentials import check_credentials, credentials, page, shared_zip
 from nullcrop.datasets.unpack import member_files, unpack
@@ -147,7 +148,7 @@ def _reason(error: BaseException) -> str:
 def _data_dir(source: KaggleSource) -> Path:
     folder = Path(str(source.data_dir))
     if not folder.is_dir():
-        raise NullcropError(f"source.data_dir: there is no folder {folder} (seen from {Path.cwd()})")
+        raise NullcropError(f"source.data_dir: {no_folder(folder)}")
     return folder
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nullcrop.config.definitions import Definition, MedMNISTSource
+from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import download, verify
 from nullcrop.datasets.unpack import member_files, unpack
 from nullcrop.errors import NullcropError, listed
@@ -96,7 +97,7 @@ def _npz(source: MedMNISTSource, archive: Path) -> dict[str, Any]:
         return download(url, archive / name, checksum)
     folder = Path(source.data_dir)
     if not folder.is_dir():
-        raise NullcropError(f"source.data_dir: there is no folder {folder} (seen from {Path.cwd()})")
+        raise NullcropError(f"source.data_dir: {no_folder(folder)}")
     if not (folder / name).is_file():
         raise NullcropError(
             f"source.data_dir: {folder} lacks the file {name}; get it from {url} and put it there, "

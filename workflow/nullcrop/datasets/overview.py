@@ -36,8 +36,8 @@ HEADINGS = {
 BY_HAND = """\
 ## By hand
 
-Where no public file could be named with certainty, put the images into the folder named here, seen from where you start
-snakemake, or name another one under `source.path` in the dataset's file.
+Where no public file could be named with certainty, put the images into the folder named here, seen from where you
+start snakemake or from the workflow's folder, or name another one under `source.path` in the dataset's file.
 """
 
 COLUMNS = [

@@ -16,6 +16,7 @@ from nullcrop.config.figures import FIGURES, figures_of
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import EARLIER, PUBLISHED
+from nullcrop.config.places import found
 from nullcrop.config.views import view_names
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
@@ -35,9 +36,6 @@ from nullcrop.statistics.verdicts import judge
 
 TABLES = ("metrics", "comparisons", "verdicts")
 """What the workflow writes of a dataset in a study, in the order of StudyFacts."""
-
-PUBLISHED_FOLDER = Path("resources/published")
-"""The published tables are committed; they do not move with the config's `resources`."""
 
 CURVE_POINTS = 60
 """Points of a drawn ROC curve at most."""
@@ -153,9 +151,11 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
 def _add_published(project: Project, datasets: list[DatasetFacts]) -> None:
     """What the study and its forerunner printed about their datasets, beside what was reproduced and what can be counted."""
     printed = [facts for facts in datasets if facts.name in (*PUBLISHED, *EARLIER)]
-    if not printed or not PUBLISHED_FOLDER.is_dir():
+    # The published tables are committed; they do not move with the config's `resources`.
+    tables = sorted(Path(found("resources/published")).glob("*.csv"))
+    if not printed or not tables:
         return
-    published = read_published(sorted(PUBLISHED_FOLDER.glob("*.csv")))
+    published = read_published(tables)
     definitions = read_published_definitions(project.config.definitions)
     values = printed_values(published, definitions)
     computed = list_discrepancies(published, definitions)

@@ -1,0 +1,134 @@
+"""Files about the project agree with one another and with what they describe."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import nullcrop
+from nullcrop.config.models import Config
+
+REPOSITORY = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "config/README.md",
+    "results/README.md",
+    ".github/PULL_REQUEST_TEMPLATE.md",
+]
+FORMS = sorted((REPOSITORY / ".github/ISSUE_TEMPLATE").glob("*.yml"))
+
+
+def text_of(name: str) -> str:
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def yaml_of(name: str) -> Any:
+    return yaml.safe_load(text_of(name))
+
+
+def test_the_citation_says_what_the_package_says() -> None:
+    citation, project = yaml_of("CITATION.cff"), PYPROJECT["project"]
+    assert citation["version"] == nullcrop.__version__
+    assert citation["license"] == project["license"]
+    assert [author["name"] for author in citation["authors"]] == [
+        author["name"] for author in project["authors"]
+    ]
+    assert citation["repository-code"] == project["urls"]["Repository"]
+    assert all(url.startswith(citation["repository-code"]) for url in project["urls"].values())
+    assert citation["keywords"] == project["keywords"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["status", "--help"], ["--version"], ["status", "--configfile", "x"]]
+)
+def test_the_command_is_what_the_module_is(arguments: list[str], tmp_path: Path) -> None:
+    command = Path(sys.executable).parent / "nullcrop"
+    if not command.is_file():
+        pytest.skip("the package is not installed in this environment")
+    said = [
+        subprocess.run([*start, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for start in ([str(command)], [sys.executable, "-m", "nullcrop"])
+    ]
+    assert (said[0].returncode, said[0].stdout, said[0].stderr) == (
+        said[1].returncode,
+        said[1].stdout,
+        said[1].stderr,
+    )
+    if "--help" in arguments:
+        assert said[0].stdout.startswith(f"usage: {' '.join(['nullcrop', *arguments[:-1]])} [-h]")
+
+
+def test_the_configs_page_names_every_key_and_every_file() -> None:
+    page = text_of("config/README.md")
+    tables = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("|"))
+    files, keys = tables.split(" key ")
+    assert set(re.findall(r"`(\w+)`", keys)) == set(Config.model_fields)
+    named = {Path("config", name) for name in re.findall(r"`([\w/.]+)`", files)}
+    assert all((REPOSITORY / name).exists() for name in named)
+    there = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "config").rglob("*.yaml")}
+    assert {path for path in there if path not in named and path.parent not in named} == set()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_files(name: str) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", text_of(name))
+    folder = (REPOSITORY / name).parent
+    assert [target for target in targets if not (folder / target).exists()] == []
+
+
+def test_of_results_git_sees_the_page_alone(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+
+    git("init", "--quiet")
+    (tmp_path / ".gitignore").write_text(text_of(".gitignore"), encoding="utf-8")
+    for path in ("README.md", "discrepancies.csv", "cells/README.md", ".work/batches/x.json"):
+        (tmp_path / "results" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "results" / path).touch()
+    seen = git("status", "--porcelain", "--untracked-files=all").split()
+    assert [path for path in seen if path.startswith("results")] == ["results/README.md"]
+
+
+def test_hooks_are_the_lints_own_tools_and_fetch_nothing() -> None:
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", text_of("Makefile"), flags=re.MULTILINE)
+    assert lint is not None
+    (repository,) = yaml_of(".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    for hook in repository["hooks"]:
+        assert hook["language"] == "system"
+        tool, *arguments = hook["entry"].split()
+        wanted = " ".join([tool.replace(".venv/bin", "$(BIN)"), *arguments]).replace(" --force-exclude", "")
+        assert wanted in lint[1], f"{hook['id']} is no part of make lint"
+
+
+def test_the_workflow_on_github_runs_every_check() -> None:
+    workflow = yaml_of(".github/workflows/checks.yml")
+    assert [step["run"] for step in workflow["jobs"]["checks"]["steps"] if "run" in step] == ["bash .ci/run"]
+    assert workflow["permissions"] == {"contents": "read"}
+    oldest = re.search(r">=([\d.]+)", PYPROJECT["project"]["requires-python"])
+    assert oldest is not None
+    assert f"python:{oldest[1]}-" in workflow["jobs"]["checks"]["container"]
+
+
+@pytest.mark.parametrize(
+    "form", [form for form in FORMS if form.name != "config.yml"], ids=lambda form: form.name
+)
+def test_issue_forms_have_what_github_asks_for(form: Path) -> None:
+    """https://docs.github.com/en/communities/using-templates-to-encourage-useful-issues-and-pull-requests"""
+    content = yaml.safe_load(form.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= set(content)
+    ids = [element["id"] for element in content["body"]]
+    assert len(ids) == len(set(ids))
+    for element in content["body"]:
+        assert element["type"] in ("input", "textarea", "dropdown", "checkboxes")
+        assert element["attributes"]["label"]
+    assert any(element.get("validations", {}).get("required") for element in content["body"])

@@ -1,0 +1,32 @@
+"""Where a relative path leads that a config or a dataset file names."""
+
+import os
+from pathlib import Path
+
+from pydantic import AfterValidator
+
+WORKFLOW_FOLDER = Path(__file__).parents[3]
+"""The folder of the Snakefile, of `config` and of the tables that come with the workflow."""
+
+
+def found(path: str) -> str:
+    """``path`` seen from the working folder, or from the workflow's where that has nothing there.
+
+    So a user's files come before the workflow's, and the workflow's are found from any working folder.
+    What is absolute, in the working folder or nowhere stays as it is written: in parameters and messages.
+    """
+    shipped = str(WORKFLOW_FOLDER / path)
+    # os.path takes what may not be looked into for absent, where pathlib raises.
+    return shipped if path and not os.path.exists(path) and os.path.exists(shipped) else path  # noqa: PTH110
+
+
+def no_folder(path: Path | str) -> str:
+    """That there is no folder ``path``, with where :func:`found` looked for it."""
+    if Path(path).is_absolute():
+        return f"there is no folder {path}"
+    places = dict.fromkeys([Path.cwd(), WORKFLOW_FOLDER])
+    return f"there is no folder {path} (seen from {' or from '.join(map(str, places))})"
+
+
+FOUND = AfterValidator(found)
+"""Says of a key that it names a file or folder to be read; what is written lies below the working folder."""
