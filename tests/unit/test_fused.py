@@ -16,9 +16,9 @@ from torchvision.models.resnet import Bottleneck
 
 pytest.importorskip("triton", reason="there is no Triton here")
 
-from nullcrop.training import fused_kernels as kernels  # noqa: E402
-from nullcrop.training.architectures import build  # noqa: E402
-from nullcrop.training.fused import FusedConv, FusedNorm, box_pool, fused, max_pool  # noqa: E402
+from nullcrop.training import fused_kernels as kernels
+from nullcrop.training.architectures import build
+from nullcrop.training.fused import FusedConv, FusedNorm, box_pool, fused, max_pool
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -187,9 +187,13 @@ def test_a_block_trains_as_without_fusing(monkeypatch: pytest.MonkeyPatch, kind:
 
 def kernels_of(forward: Any, names: dict[str, int]) -> dict[str, int]:
     """How often what is called so stands in the graph."""
-    (module,) = (cell.cell_contents for cell in forward.__closure__ if isinstance(cell.cell_contents, fx.GraphModule))
+    (module,) = (
+        cell.cell_contents for cell in forward.__closure__ if isinstance(cell.cell_contents, fx.GraphModule)
+    )
     found = [
-        type(module.get_submodule(node.target)).__name__ if node.op == "call_module" else getattr(node.target, "__name__", "")
+        type(module.get_submodule(node.target)).__name__
+        if node.op == "call_module"
+        else getattr(node.target, "__name__", "")
         for node in module.graph.nodes
     ]
     return {name: found.count(name) for name in names}

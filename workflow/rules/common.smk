@@ -27,7 +27,7 @@ from nullcrop.config.names import (
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.datasets.kaggle_credentials import check_credentials
 from nullcrop.errors import NullcropError
-from nullcrop.finished import damage
+from nullcrop.training.finished import damage
 from nullcrop.packing import packed_sides
 from snakemake.persistence import PersistenceBase
 

@@ -28,7 +28,6 @@ from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts
 from nullcrop.training.streams import stream_seed
 from nullcrop.training.usage import peak_bytes
 
-
 PREDICTED_AT_A_TIME = 256
 """Images of a prediction on a GPU, whose steps are not captured: of fewer the GPU would wait for the CPU."""
 

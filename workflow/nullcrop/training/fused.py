@@ -99,12 +99,17 @@ class _DenseBlock(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, layers: Sequence[nn.Module], seen: Statistics, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, layers: Sequence[nn.Module], seen: Statistics, *parameters: Tensor
+    ) -> Tensor:
         images, first, height, width = x.shape
         growth = layers[0].conv2.out_channels  # type: ignore[union-attr]
         channels = first + growth * len(layers)
         maps = torch.empty(
-            (images, channels, height, width), dtype=x.dtype, device=x.device, memory_format=torch.channels_last
+            (images, channels, height, width),
+            dtype=x.dtype,
+            device=x.device,
+            memory_format=torch.channels_last,
         )
         statistics = torch.empty((3, channels), dtype=torch.float32, device=x.device)
         mean, inverse, variance = statistics
@@ -160,7 +165,9 @@ class _DenseBlock(Function):
         return total[:, : ctx.first], None, None, *of_parameters
 
 
-def _convolution_gradients(gradient: Tensor, x: Tensor, weight: Tensor, padding: int) -> tuple[Tensor, Tensor]:
+def _convolution_gradients(
+    gradient: Tensor, x: Tensor, weight: Tensor, padding: int
+) -> tuple[Tensor, Tensor]:
     """Gradients of x and weight of a convolution in steps of one."""
     of_x, of_weight, _ = torch.ops.aten.convolution_backward(
         gradient, x, weight, None, [1, 1], [padding, padding], [1, 1], False, [0, 0], 1, [True, True, False]
@@ -336,7 +343,10 @@ def _adds(node: fx.Node, first: fx.Node) -> bool:
     """Whether ``node`` adds other maps to ``first``; where it adds in place, no others are changed."""
     return (
         node.op == "call_function"
-        and (node.target in (operator.add, torch.add) or (node.target is operator.iadd and node.args[0] is first))
+        and (
+            node.target in (operator.add, torch.add)
+            or (node.target is operator.iadd and node.args[0] is first)
+        )
         and len(node.all_input_nodes) == len(node.args) == 2
         and not node.kwargs
     )
@@ -367,7 +377,13 @@ def _max_window(layer: nn.Module | None, node: fx.Node) -> tuple[int, int, int] 
 def _is_box(node: fx.Node) -> bool:
     if node.op != "call_function" or node.target is not functional.avg_pool2d:
         return False
-    defaults = {"stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
+    defaults = {
+        "stride": None,
+        "padding": 0,
+        "ceil_mode": False,
+        "count_include_pad": True,
+        "divisor_override": None,
+    }
     wanted = defaults | {"kernel_size": 3, "stride": 1, "padding": 1}
     return defaults | _options(node, "kernel_size", "stride", "padding") == wanted
 

@@ -43,9 +43,7 @@ def _added(partial, splits, channels, column, WHICH: tl.constexpr, OF: tl.conste
 
 
 @triton.jit
-def _moments(
-    x, partial, rows, channels, stride, split_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr
-):
+def _moments(x, partial, rows, channels, stride, split_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """Each split's sums of x - x₀ and (x - x₀)²; x₀ is the first row, so that a large mean drowns no small variance."""
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     known = column < channels
@@ -186,10 +184,16 @@ def _column_sums(
     """Sums over all splits of the one row, or of each of the two rows, that each has written to ``partial``."""
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     if TWO:
-        tl.store(first + column, _added(partial, splits, channels, column, 0, 2, SPLITS), mask=column < channels)
-        tl.store(second + column, _added(partial, splits, channels, column, 1, 2, SPLITS), mask=column < channels)
+        tl.store(
+            first + column, _added(partial, splits, channels, column, 0, 2, SPLITS), mask=column < channels
+        )
+        tl.store(
+            second + column, _added(partial, splits, channels, column, 1, 2, SPLITS), mask=column < channels
+        )
     else:
-        tl.store(first + column, _added(partial, splits, channels, column, 0, 1, SPLITS), mask=column < channels)
+        tl.store(
+            first + column, _added(partial, splits, channels, column, 0, 1, SPLITS), mask=column < channels
+        )
 
 
 @triton.jit
@@ -271,9 +275,7 @@ def _bias_relu_gradient(
         g = tl.where(tl.load(out + place, mask=inside, other=0.0) > 0, g, 0.0)
         tl.store(passed + place, g.to(passed.dtype.element_ty), mask=inside)
         total += g
-    tl.store(
-        partial + tl.program_id(1) * channels + column, tl.sum(total, 0), mask=column < channels
-    )
+    tl.store(partial + tl.program_id(1) * channels + column, tl.sum(total, 0), mask=column < channels)
 
 
 @triton.jit
@@ -370,7 +372,9 @@ def _max_pool_gradient(
             inside = inside[:, None] & (column < channels)[None, :]
             which = tl.load(taken + place * channels + column[None, :], mask=inside, other=255)
             inside = inside & (which == dy * KERNEL + dx)
-            total += tl.load(gradient + place * stride + column[None, :], mask=inside, other=0.0).to(tl.float32)
+            total += tl.load(gradient + place * stride + column[None, :], mask=inside, other=0.0).to(
+                tl.float32
+            )
     place, inside = _tile(start, column, rows, channels, channels, ROWS)
     tl.store(out + place, total.to(out.dtype.element_ty), mask=inside)
 
