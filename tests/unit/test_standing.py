@@ -1,4 +1,4 @@
-"""`status`, `verdicts` and the report say the same of what is done and of the verdict, whatever was edited since."""
+"""`status`, `verdicts` and the report say the same of cells and verdicts, whatever was edited since."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ NUMERICS = "cpu_avx2_fp32_1threads"
 
 @dataclass
 class Study:
-    """Six finished networks on two crops and the originals, judged by the workflow; then something is edited."""
+    """Six finished networks, two of them on a corner, judged by the workflow; then something is edited."""
 
     folder: Path
     changes: dict[str, Any] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def printed(command: Callable[..., None], project: Project) -> str:
 
 
 def one_answer(study: Study) -> tuple[int, str, str]:
-    """Networks that are done, today's verdict in words, and all that is remarked, after all three said the same."""
+    """Networks that are done, today's verdict in words, and what is remarked, after all three said the same."""
     project = study.project()
     of_status, of_verdicts = printed(print_status, project), printed(print_verdicts, project)
     facts = collect(project).datasets[0]
@@ -216,7 +216,8 @@ def test_a_cell_of_another_engine_is_stale(
 def test_cells_of_another_arithmetic_than_demanded_count_and_are_named(study: Study) -> None:
     study.of_study = {"numerics": "cuda_fp32"}
     assert one_answer(study)[0] == 6
-    named = f"Not made under cuda_fp32, as the study demands (delete them to have them made again): {study.cells[0].path}"
+    named = "Not made under cuda_fp32, as the study demands (delete them to have them made again): "
+    named += study.cells[0].path
     assert named in printed(print_status, study.project())
     assert named in printed(print_verdicts, study.project())
 

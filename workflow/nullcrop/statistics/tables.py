@@ -97,7 +97,8 @@ def metrics_of_cells(cells: Sequence[FinishedCell], field: Field, level: float) 
 
     Columns: the cell's coordinates (CELL_COLUMNS), its facts, those of
     :func:`~nullcrop.statistics.metrics.cell_metrics`, and those of
-    :func:`~nullcrop.statistics.families.add_families`, to which ``field`` and ``level`` (a column, too) belong.
+    :func:`~nullcrop.statistics.families.add_families`, to which ``field`` and ``level`` belong;
+    ``level`` is a column, too.
     """
     rows = [
         {**asdict(one.cell), **one.facts, **cell_metrics(one.answers)}
@@ -139,7 +140,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
 def read_judged(metrics: Path, comparisons: Path) -> tuple[pd.DataFrame, pd.DataFrame, str | None]:
     """The two tables that a verdict rests on, and :func:`answers_sha256` of their cells.
 
-    Raises NullcropError, which names the file, when one is missing or cannot be read, or when they are of different cells.
+    Raises NullcropError, which names the files, when one cannot be read, or when they are of different cells.
     """
     tables = read_metrics(metrics), read_metrics(comparisons)
     made_of = answers_sha256_of_rows(tables[0])

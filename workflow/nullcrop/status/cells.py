@@ -34,18 +34,18 @@ class CellFacts:
     finished: float | None = None
     """When it was finished, in seconds since the epoch."""
     words: str = ""
-    """Where it runs, why it failed or is stale, which of its files is damaged, or the last line of a stopped cell's log."""
+    """Where it runs, why it failed or is stale, which file is damaged, or the last line of its log."""
     folder: Path | None = None
     """Where a finished cell's files lie."""
 
 
 def cell_facts(grid: Grid, cell: Cell) -> CellFacts:
-    """How far ``cell`` is: done when its files are whole and what decides its result is what today's config says.
+    """How far ``cell`` is: done when its files are whole and it was made as today's config says.
 
-    A cell whose files a crash left empty or cut short is damaged, one that :func:`outdated` has a word on is stale.
-    Where several cells share a job, one that is finished counts as done before the job ends. Of the others those with
-    a working folder have begun: they run while their heartbeat is fresh, have failed when it holds an error, and else
-    were stopped or killed and go on at their last epoch.
+    A cell whose files a crash left empty or cut short is damaged, one that :func:`outdated` has a word on is
+    stale. Where several cells share a job, one that is finished counts as done before the job ends. Of the
+    others those with a working folder have begun: they run while their heartbeat is fresh, have failed when it
+    holds an error, and else were stopped or killed and go on at their last epoch.
     """
     config = grid.project.config
     work = Path(config.paths.work, "cells", cell.path)
@@ -74,8 +74,8 @@ def made_otherwise(facts: CellFacts, demanded: str | None) -> bool:
 def outdated(grid: Grid, cell: Cell, record: Mapping[str, Any]) -> str:
     """Why the finished cell with this cell.json is not what today's config asks for; empty where it is.
 
-    Looks at its recipe, at device and engine, at the size of its crops, and, for a network, at its pixels, its split and
-    its weights; what is not there to be compared with is no reason.
+    Looks at its recipe, at device and engine, at the size of its crops, and, for a network, at its pixels,
+    split and weights; what is not there to be compared with is no reason.
     """
     project = grid.project
     recipe = project.config.recipe_of(cell.recipe)

@@ -1,4 +1,4 @@
-"""The one answer to "what is done, and what is the verdict now", for whoever asks: terminal and report alike."""
+"""The one answer to "what is done, and what is the verdict now", for terminal and report alike."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,7 +83,8 @@ class Standing:
     def finished(self, dataset: str) -> tuple[list[FinishedCell], pd.DataFrame]:
         """The finished cells of a dataset with their answers, and their histories (``read_histories``).
 
-        They are read together, so that those of one test set share it. One that cannot be read is damaged from then on.
+        They are read together, so that those of one test set share it. One that cannot be read is damaged
+        from then on.
         """
         if dataset not in self._read:
             try:
@@ -103,7 +104,7 @@ class Standing:
         return written.table if written.state == "done" else self.tables(study, dataset).verdicts
 
     def tables(self, study: str, dataset: str) -> Tables:
-        """What a dataset's finished cells amount to now; what the workflow wrote of these very cells is read."""
+        """What a dataset's finished cells amount to now; read where the workflow wrote it of these cells."""
         planned = self.grid.cells(study, dataset)
         finished = [one for one in self.finished(dataset)[0] if one.cell in set(planned)]
         if not finished:
@@ -135,7 +136,7 @@ class Standing:
         return Written("stale", words=f"{path} is stale, {why}") if why else Written("done", table)
 
     def remarks(self, study: str, dataset: str | None = None) -> list[str]:
-        """What needs an eye in a study, or in one dataset of it, in sentences: cells by state, and stale verdicts."""
+        """What needs an eye in a study, or in one dataset of it: cells by state, and stale verdicts."""
         cells, lines = self.cells(study, dataset), []
         for state in NAMED:
             of_state = [f"{one.cell.path} ({one.words})" for one in cells if one.state == state]
@@ -189,7 +190,10 @@ class Standing:
         made_of = verdicts.get("cells_sha256", pd.Series([pd.NA])).iloc[0]
         if pd.isna(made_of):
             metrics = self._path(study, dataset, "metrics")
-            return f"of an earlier version, which did not say of what cells; delete {metrics} and run the workflow again"
+            return (
+                "of an earlier version, which did not say of what cells; "
+                f"delete {metrics} and run the workflow again"
+            )
         answers = {one.cell: str(one.record["predictions_sha256"]) for one in cells if one.state == "done"}
         if len(answers) < len(cells) or made_of != answers_sha256(answers):
             return "of other cells than those that are planned and finished now; run the workflow again"

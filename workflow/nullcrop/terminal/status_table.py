@@ -1,4 +1,4 @@
-"""How much of each study is done: n of N cells by dataset, what they took, and what leaks; in the terminal."""
+"""How much of each study is done, in the terminal: n of N cells by dataset, what they took, what leaks."""
 
 import io
 import math
@@ -30,7 +30,7 @@ BAR_WIDTH = 6
 SECONDS_BETWEEN_LOOKS = 2.0
 
 SHOWN: tuple[State, ...] = ("running", "failed", "stopped", "damaged", "stale", "missing")
-"""Columns of the table beside what is done; what no cell is has none, so that a terminal of 80 columns suffices."""
+"""Columns beside what is done. A state that no cell is in has none: 80 columns have to suffice."""
 
 LEAKS = {
     "exact": "exact_clusters",
@@ -48,8 +48,9 @@ SEEN = {"test images seen": "near_test_images", "groups seen": "group_test_image
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
     """Print a table for each study (or one): how many cells are in each state, and the time spent.
 
-    Below the table stands what needs an eye (:meth:`~nullcrop.status.standing.Standing.remarks`), and the time left; in
-    the end what the finished cells took of each kind of hardware, and what leaks. Works on half-finished results.
+    Below the table stands what needs an eye (:meth:`~nullcrop.status.standing.Standing.remarks`), and the
+    time left; in the end what the finished cells took of each kind of hardware, and what leaks. Works on
+    half-finished results.
     """
     console = console or Console()
     standing = Standing(project)

@@ -12,10 +12,10 @@ from nullcrop.status.standing import Standing
 
 
 def print_verdicts(project: Project, study: str | None = None, console: Console | None = None) -> None:
-    """Print a table of verdicts for each study (or one), the sentence of each verdict to quote, and what needs an eye.
+    """Print a table of verdicts for each study (or one), the sentences to quote, and what needs an eye.
 
-    Works on half-finished results: a dataset of which the workflow has written no verdict, or one that is not today's, is
-    judged by the cells that are done, and says so.
+    Works on half-finished results: a dataset of which the workflow has written no verdict, or one that is not
+    today's, is judged by the cells that are done, and says so.
     """
     console = console or Console()
     standing = Standing(project)
