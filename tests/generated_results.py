@@ -10,7 +10,8 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from nullcrop.config.cell import Cell
+from nullcrop.cli import main
+from nullcrop.config.cell import Cell, fold_cells
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.files import sha256_of, write_json
@@ -91,6 +92,25 @@ def write_dataset(project: Project, dataset: str, sizes: tuple[int, int] = (224,
         path.parent.mkdir(parents=True, exist_ok=True)
         # Smooth colours like a photograph's, at the size of the real figure.
         coarse.resize((1400, 900), Image.Resampling.BICUBIC).save(path)
+
+
+def write_tables(project: Project, study: str, dataset: str) -> Path:
+    """Write a dataset's metrics, comparisons and verdicts as the workflow does; return the last one's path."""
+    cells = fold_cells(Grid(project).cells(study, dataset))
+    definition, thresholds = project.definition(dataset), project.config.verdict
+    folder = Path(project.config.paths.results, "studies", study, dataset)
+    metrics, comparisons, verdicts = (
+        folder / f"{name}.csv" for name in ("metrics", "comparisons", "verdicts")
+    )
+    of_cells = ["--cells", cells, "--results", project.config.paths.results]
+    how = ["--field", definition.field, "--level", str(thresholds.level)]
+    assert main(["compute-metrics", *of_cells, *how, "--out", str(metrics)]) == 0
+    assert main(["compare-cells", *of_cells, "--out", str(comparisons)]) == 0
+    tables = ["--metrics", str(metrics), "--comparisons", str(comparisons), "--cells", cells]
+    words = ["--definition", str(project.definition_path(dataset))]
+    words += ["--thresholds", thresholds.model_dump_json()]
+    assert main(["judge-dataset", *tables, *words, "--out", str(verdicts)]) == 0
+    return verdicts
 
 
 def write_results(project: Project, n: int = 200, share: float = 1.0) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from nullcrop.files import read_json
-from nullcrop.heartbeat import HEARTBEAT
+from nullcrop.training.heartbeat import HEARTBEAT
 from tests.workflow.conftest import TOY_CONFIG, TOY_STUDY, Checkout, fresh
 
 from .cluster import PACKAGES, Cluster, wait_until

@@ -29,7 +29,7 @@ from nullcrop.report.page import page_of
 from nullcrop.report.tables import Column, table_of
 from nullcrop.statistics.comparisons import ORIGINAL
 
-from ..generated_results import half_finished, write_cell
+from ..generated_results import half_finished, write_cell, write_tables
 from ..hostile import CLASSES, HOSTILE, TITLE
 
 ARCHITECTURES = architectures()
@@ -126,24 +126,21 @@ def test_a_cell_of_another_recipe_is_not_done(copy: Project) -> None:
     path = folder_of(copy, Grid(copy).cells("first", "complete")[0]) / "cell.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "recipe": {**record["recipe"], "epochs": 99}}))
-    assert [one.state for one in collect(copy, "complete").datasets[0].cells].count("missing") == 1
+    assert [one.state for one in collect(copy, "complete").datasets[0].cells].count("stale") == 1
 
 
-def test_the_studys_own_tables_are_taken_while_they_are_newer_than_its_cells(copy: Project) -> None:
+def test_the_studys_own_tables_are_taken_while_they_are_of_its_cells(copy: Project) -> None:
+    cells = Grid(copy).cells("first", "complete")
     study = collect(copy, "complete").datasets[0].studies["first"]
-    folder = Path(copy.config.paths.results, "studies", "first", "complete")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("metrics", "comparisons", "verdicts"):
-        table: pd.DataFrame = getattr(study, name)
-        table.assign(**({"sentence": "as written"} if name == "verdicts" else {})).to_csv(
-            folder / f"{name}.csv", index=False
-        )
+    written = write_tables(copy, "first", "complete")
+    table = pd.read_csv(written)
+    table.assign(sentence="as written").to_csv(written, index=False)
+    os.utime(written, (0, 0))  # of what cells it is, its content says
     read = collect(copy, "complete").datasets[0].studies["first"]
     assert set(read.verdicts["sentence"]) == {"as written"}
     pd.testing.assert_frame_equal(read.metrics, study.metrics, check_dtype=False)
 
-    newest = folder_of(copy, Grid(copy).cells("first", "complete")[0]) / "cell.json"
-    os.utime(newest, (2**31, 2**31))
+    write_cell(copy, cells[0], 60, 0.7)
     assert set(collect(copy, "complete").datasets[0].studies["first"].verdicts["sentence"]) != {"as written"}
 
 

@@ -19,9 +19,9 @@ from nullcrop.config.models import Project
 from nullcrop.config.recipe import is_same_recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, sha256_of, write_json
-from nullcrop.heartbeat import HEARTBEAT, beating, read_state
 from nullcrop.statistics.leaks import write_leaks
-from nullcrop.status import print_status, watch_status
+from nullcrop.terminal.status_table import print_status, watch_status
+from nullcrop.training.heartbeat import HEARTBEAT, beating, read_state
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -61,14 +61,16 @@ def finish(project: Project, place: int, seconds: float, **facts: Any) -> None:
     for name in ("predictions.csv", "history.csv"):
         (folder / name).write_text("id\n1\n")
     checked = {"predictions_sha256": sha256_of(folder / "predictions.csv")}
-    record = {"recipe": recipe, "seconds": seconds, "images": {"train": 320}, **checked, **facts}
+    images = {"train": 320, "val": 40, "test": 40}
+    record = {"cell": asdict(cell), "recipe": recipe, "numerics": "cpu", "seconds": seconds, "images": images}
+    record |= {**checked, **facts}
     write_json(folder / "cell.json", record)
 
 
 def test_nothing_done(project: Project) -> None:
     rows = shown(project)
-    assert rows["phantom_clean"] == ["0", "of", "4", "0", "0", "0", "4", "0.0", "s"]
-    assert rows["all"] == ["0", "of", "8", "0", "0", "0", "8", "0.0", "s"]
+    assert rows["phantom_clean"] == ["0", "of", "4", "4", "0.0", "s"]
+    assert rows["all"] == ["0", "of", "8", "8", "0.0", "s"]
 
 
 def test_done_running_failed_stopped_and_missing_are_told_apart(project: Project, tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ def test_done_running_failed_stopped_and_missing_are_told_apart(project: Project
 def test_a_stopped_step_leaves_no_heartbeat_and_a_running_one_beats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nullcrop.heartbeat.BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("nullcrop.training.heartbeat.BEAT_SECONDS", 0.01)
     path = tmp_path / HEARTBEAT
     with suppress(SystemExit), beating(path):
         os.utime(path, (0, 0))
@@ -140,7 +142,7 @@ def test_a_cell_with_an_empty_or_cut_file_is_damaged_and_not_done(
     text = path.read_text().rstrip() if name == "cell.json" else path.read_text()
     path.write_text(cut(text))
     rows = shown(project)
-    assert rows["all"] == ["0", "of", "8", "0", "0", "0", "8", "0.0", "s"]
+    assert rows["all"] == ["0", "of", "8", "1", "7", "0.0", "s"]
     assert " ".join(rows["Damaged:"]).startswith(f"{Grid(project).cells('half')[0].path} ({path} is damaged")
 
 
@@ -219,7 +221,7 @@ def test_watching_shows_the_table_anew_until_interrupted(
         if len(looks) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("nullcrop.status.time.sleep", interrupt)
+    monkeypatch.setattr("nullcrop.terminal.status_table.time.sleep", interrupt)
     terminal = io.StringIO()
     watch_status(project, console=Console(file=terminal, width=80, height=40, force_terminal=True))
     words = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())

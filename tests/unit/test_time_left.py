@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from nullcrop.cell_facts import CellFacts
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition
-from nullcrop.time_left import time_left
+from nullcrop.status.cells import CellFacts
+from nullcrop.status.time_left import time_left
 
 NOW = 1_000_000.0
 

@@ -1,6 +1,7 @@
 """What runs again after a change, asked of Snakemake's own dry run."""
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -149,6 +150,30 @@ def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> 
     done.write_config(verdict={"level": 0.01})
     assert done.plan()["compute_metrics"] == 2
     assert "train_cell" not in done.plan()
+
+
+def test_what_is_stale_after_an_edit_is_named_until_the_next_run(done: Checkout) -> None:
+    """`status` tells from the files what Snakemake tells from its records."""
+
+    def said(*commands: str) -> list[str]:
+        return [done.nullcrop(command, "--configfile", "toy.yaml") for command in commands]
+
+    assert not [text for text in said("status", "verdicts") if "tale" in text]
+    assert re.search(r"all +\S* +4 of 4", said("status")[0])
+    done.write_config(verdict={"level": 0.2})
+    assert all(
+        text.count("of an earlier config (level 0.05, now 0.2)") == 2 for text in said("status", "verdicts")
+    )
+    done.snakemake("results/studies/toy/verdicts.csv")
+    assert not [text for text in said("status", "verdicts") if "tale" in text]
+
+    done.write_config(crop={"width": 16, "height": 16})
+    cells = [f"{name}/printed/grouped/upper_left/lenet5/toy/seed0" for name in ("one", "two")]
+    why = "its crops are 20×20 pixels, now 16×16"
+    assert f"Stale: {cells[0]} ({why}), {cells[1]} ({why})\n" in said("status")[0]
+    done.snakemake("results/datasets/one/views/upper_left.json")
+    why_of_one = "made of other pixels, another split or other weights"
+    assert f"Stale: {cells[0]} ({why_of_one}), {cells[1]} ({why})\n" in said("status")[0]
 
 
 def test_how_originals_are_stored_concerns_no_full_store(done: Checkout) -> None:

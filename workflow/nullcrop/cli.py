@@ -250,29 +250,32 @@ def compute_metrics(options: argparse.Namespace) -> None:
 def compare_cells(options: argparse.Namespace) -> None:
     """Compare a dataset's cells: crop and original, network and baseline, random and grouped."""
     from nullcrop.statistics.comparisons import compare_cells
-    from nullcrop.statistics.tables import read_cells, write_table
+    from nullcrop.statistics.tables import answers_sha256, read_cells, write_table
 
-    write_table(compare_cells(read_cells(_folders(options))), options.out)
+    cells = read_cells(_folders(options))
+    made_of = answers_sha256({one.cell: one.facts["predictions_sha256"] for one in cells})
+    write_table(compare_cells(cells).assign(cells_sha256=made_of), options.out)
 
 
 def judge_dataset(options: argparse.Namespace) -> None:
     """Say in words what a dataset's crops tell."""
     from nullcrop.config.definitions import read_definition
     from nullcrop.config.models import Thresholds
-    from nullcrop.statistics.tables import read_metrics, write_table
+    from nullcrop.statistics.tables import read_judged, write_table
     from nullcrop.statistics.verdicts import judge
 
     definition = read_definition(options.definition)
+    metrics, comparisons, made_of = read_judged(options.metrics, options.comparisons)
     verdicts = judge(
-        read_metrics(options.metrics),
-        read_metrics(options.comparisons),
+        metrics,
+        comparisons,
         options.cells,
         definition.title,
         definition.field,
         definition.group_word,
         Thresholds.model_validate_json(options.thresholds),
     )
-    write_table(verdicts, options.out)
+    write_table(verdicts.assign(cells_sha256=made_of), options.out)
 
 
 def join_metrics(options: argparse.Namespace) -> None:
@@ -395,7 +398,7 @@ def report(options: argparse.Namespace) -> None:
 def status(options: argparse.Namespace) -> None:
     """Tell how much of each study is done."""
     from nullcrop.config.models import read_project
-    from nullcrop.status import print_status, watch_status
+    from nullcrop.terminal.status_table import print_status, watch_status
 
     (watch_status if options.watch else print_status)(read_project(*options.configfile), options.study)
 
@@ -403,7 +406,7 @@ def status(options: argparse.Namespace) -> None:
 def verdicts(options: argparse.Namespace) -> None:
     """Tell what each dataset's crops tell, from the cells that are done."""
     from nullcrop.config.models import read_project
-    from nullcrop.verdicts import print_verdicts
+    from nullcrop.terminal.verdict_table import print_verdicts
 
     print_verdicts(read_project(*options.configfile), options.study)
 

@@ -25,7 +25,7 @@ from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_envi
 from nullcrop.config.sources import SOURCES
 from nullcrop.config.views import VIEWS, view_of, view_pattern, views_made_always
 from nullcrop.errors import NullcropError
-from nullcrop.finished import damage
+from nullcrop.training.finished import damage
 from nullcrop.packing import packed_sides
 from snakemake.persistence import PersistenceBase
 

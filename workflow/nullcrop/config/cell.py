@@ -15,6 +15,9 @@ from nullcrop.config.views import views_made_always
 CELL_FILES = ("predictions.csv", "history.csv", "cell.json")
 """What a finished cell holds; `cell.json` is written last."""
 
+KEPT = ".kept"
+"""What the name of the folder with a finished cell's copy adds to that of its working folder."""
+
 
 @dataclass(frozen=True, order=True)
 class Cell:

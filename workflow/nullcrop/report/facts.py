@@ -9,7 +9,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_curve
 
-from nullcrop.cell_facts import CellFacts, State, cell_facts
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.figures import FIGURES, figures_of
@@ -21,21 +20,11 @@ from nullcrop.config.views import view_names
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json
-from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.discrepancies import list_discrepancies, read_published
 from nullcrop.statistics.metrics import Answers
 from nullcrop.statistics.reproduction import compare_published, printed_values
-from nullcrop.statistics.tables import (
-    FinishedCell,
-    metrics_of_cells,
-    read_cells,
-    read_histories,
-    read_metrics,
-)
-from nullcrop.statistics.verdicts import judge
-
-TABLES = ("metrics", "comparisons", "verdicts")
-"""What the workflow writes of a dataset in a study, in the order of StudyFacts."""
+from nullcrop.status.cells import CellFacts, State
+from nullcrop.status.standing import NO_HISTORY, Standing, Tables
 
 CURVE_POINTS = 60
 """Points of a drawn ROC curve at most."""
@@ -52,17 +41,13 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class StudyFacts:
+class StudyFacts(Tables):
     """One dataset in one study: its cells and what they amount to together."""
 
-    cells: list[Cell]
+    cells: list[Cell] = field(default_factory=list)
     """Planned."""
-    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
-    """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
-    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """As :func:`~nullcrop.statistics.comparisons.compare_cells` gives them."""
-    verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """As :func:`~nullcrop.statistics.verdicts.judge` gives them."""
+    remarks: list[str] = field(default_factory=list)
+    """A sentence where the verdict that the workflow wrote is not today's."""
 
 
 @dataclass
@@ -77,7 +62,7 @@ class DatasetFacts:
     """Planned cells of all studies, each once."""
     studies: dict[str, StudyFacts] = field(default_factory=dict)
     curves: dict[Cell, Curve] = field(default_factory=dict)
-    histories: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
+    histories: pd.DataFrame = field(default_factory=NO_HISTORY.copy)
     """As :func:`~nullcrop.statistics.tables.read_histories` gives them."""
     figures: dict[str, Path] = field(default_factory=dict)
     """Drawn figures that the page shows, by name."""
@@ -125,13 +110,14 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
     Works on half-finished results: what is not there is missing in the facts. Raises NullcropError
     when no study names ``dataset``.
     """
-    grid = Grid(project)
+    standing = Standing(project)
+    grid = standing.grid
     names = list(dict.fromkeys(cell.dataset for cell in grid.all_cells))
     if dataset is not None:
         if dataset not in names:
             raise NullcropError(f"no study names the dataset '{dataset}', {meant(dataset, names)}")
         names = [dataset]
-    datasets = [_dataset(grid, name) for name in names]
+    datasets = [_dataset(standing, name) for name in names]
     _add_published(project, datasets)
     results = Path(project.config.paths.results)
     shared = read_table(results / "duplicates.csv")
@@ -177,21 +163,20 @@ def read_table(path: Path) -> pd.DataFrame | None:
     return table
 
 
-def _dataset(grid: Grid, name: str) -> DatasetFacts:
+def _dataset(standing: Standing, name: str) -> DatasetFacts:
+    grid = standing.grid
     results = Path(grid.project.config.paths.results)
     studies = {study: cells for study in grid.studies if (cells := grid.cells(study, name))}
-    planned = list(dict.fromkeys(cell for cells in studies.values() for cell in cells))
+    finished, histories = standing.finished(name)
     facts = DatasetFacts(
         name,
         grid.project.definition(name),
         _json(results / "datasets" / name / "dataset.json"),
-        [cell_facts(grid.project, cell) for cell in planned],
+        standing.cells(dataset=name),
+        {study: _study(standing, study, name, cells) for study, cells in studies.items()},
+        {one.cell: _curve(one.answers) for one in finished},
+        histories,
     )
-    finished = _read_cells(facts, results)
-    facts.studies = {
-        study: _study(grid.project, study, facts, [one for one in finished if one.cell in set(cells)], cells)
-        for study, cells in studies.items()
-    }
     for figure in [figure for figure in figures_of("dataset") if FIGURES[figure].in_page]:
         drawn = [results / "studies" / study / name / "figures" / f"{figure}.png" for study in studies]
         found = [path for path in drawn if path.is_file()]
@@ -218,54 +203,10 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
     ]
 
 
-def _read_cells(facts: DatasetFacts, results: Path) -> list[FinishedCell]:
-    """The finished cells, their curves and histories filled in; one that cannot be read is marked as damaged."""
-    done = {state.cell: results / "cells" / state.cell.path for state in facts.in_state("done")}
-    try:
-        return _read(list(done.values()), facts)
-    except NullcropError:
-        for place, state in enumerate(facts.cells):
-            if state.cell in done:
-                try:
-                    _read([done[state.cell]], facts)
-                except NullcropError as error:
-                    facts.cells[place] = CellFacts(state.cell, "damaged", words=str(error))
-                    del done[state.cell]
-        return _read(list(done.values()), facts)
-
-
-def _read(folders: list[Path], facts: DatasetFacts) -> list[FinishedCell]:
-    """The cells in ``folders``, with their curves and histories; read together, those of one test set share it."""
-    finished = read_cells(folders) if folders else []
-    facts.histories = read_histories(folders) if folders else pd.DataFrame(columns=CELL_COLUMNS)
-    facts.curves = {one.cell: _curve(one.answers) for one in finished}
-    return finished
-
-
-def _study(
-    project: Project, name: str, facts: DatasetFacts, finished: list[FinishedCell], planned: list[Cell]
-) -> StudyFacts:
-    """A dataset in one study: the study's own tables where they are of these cells, else computed now."""
-    if not finished:
-        return StudyFacts(planned)
-    thresholds = project.config.verdict
-    results, definition = Path(project.config.paths.results), facts.definition
-    newest = max((results / "cells" / one.cell.path / "cell.json").stat().st_mtime for one in finished)
-    paths = [results / "studies" / name / facts.name / f"{table}.csv" for table in TABLES]
-    if len(finished) == len(planned) and all(_is_newer(path, newest) for path in paths):
-        metrics, comparisons, verdicts = (read_metrics(path) for path in paths)
-        same_cells = {Cell(*row) for row in metrics[CELL_COLUMNS].itertuples(index=False)} == set(planned)
-        judged_by = verdicts[list(type(thresholds).model_fields)]
-        if same_cells and (judged_by == list(thresholds.model_dump().values())).all(axis=None):
-            return StudyFacts(planned, metrics, comparisons, verdicts)
-    metrics = metrics_of_cells(finished, definition.field, thresholds.level)
-    comparisons = compare_cells(finished)
-    words = (definition.title, definition.field, definition.group_word)
-    return StudyFacts(planned, metrics, comparisons, judge(metrics, comparisons, planned, *words, thresholds))
-
-
-def _is_newer(path: Path, when: float) -> bool:
-    return path.is_file() and path.stat().st_mtime >= when
+def _study(standing: Standing, study: str, dataset: str, planned: list[Cell]) -> StudyFacts:
+    now = standing.tables(study, dataset)
+    remarks = standing.verdict_remarks(study, dataset)
+    return StudyFacts(now.metrics, now.comparisons, now.verdicts, planned, remarks)
 
 
 def _curve(answers: Answers) -> Curve:

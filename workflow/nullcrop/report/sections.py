@@ -12,7 +12,6 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from nullcrop.cell_facts import BEGUN, CellFacts, made_otherwise
 from nullcrop.config.definitions import LabelRule
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.readers import label_of
@@ -28,7 +27,8 @@ from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
 from nullcrop.statistics.metrics import CONSTANT_ABOVE
 from nullcrop.statistics.verdicts import NO_EVIDENCE, STRONG, WEAK
-from nullcrop.usage import summed_usage, usage_rows
+from nullcrop.status.cells import BEGUN, CellFacts, made_otherwise
+from nullcrop.status.cost import summed_usage, usage_rows
 
 SAMPLES = "samples"
 """The figure that stands where the page says what a dataset is; others follow its results."""
@@ -136,7 +136,7 @@ def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
         name=f"dataset-{dataset.name}",
         title=dataset.definition.title,
         progress=progress(dataset.cells),
-        missing=missing(dataset.cells),
+        missing=" ".join([missing(dataset.cells), *stale_verdicts(dataset)]).strip(),
         verdict=verdict_of(dataset),
         blocks=[block for block in blocks if not block.empty],
     )
@@ -166,7 +166,6 @@ def missing(cells: Iterable[CellFacts]) -> str:
     """What is not there yet; empty when everything is."""
     cells = list(cells)
     begun, absent = (sum(facts.state in states for facts in cells) for states in (BEGUN, ("missing",)))
-    damaged = [facts for facts in cells if facts.state == "damaged"]
     sentences = []
     if begun or absent:
         sentences.append(
@@ -174,11 +173,21 @@ def missing(cells: Iterable[CellFacts]) -> str:
             + (f" ({begun} of them begun)" if begun else "")
             + "; what is missing is left blank and is not zero."
         )
-    if damaged:
-        sentences.append(
-            f"{len(damaged)} finished cells cannot be read: {listed((facts.words for facts in damaged), 3)}."
-        )
+    for state in ("damaged", "stale"):
+        found = [f"{facts.cell.path} ({facts.words})" for facts in cells if facts.state == state]
+        if found:
+            are = "cell is" if len(found) == 1 else "cells are"
+            sentences.append(f"{len(found)} finished {are} {state} and left out: {listed(found, 3)}.")
     return " ".join(sentences)
+
+
+def stale_verdicts(dataset: DatasetFacts) -> list[str]:
+    """A sentence on each study in which the verdict that the workflow wrote is not the one that stands here."""
+    return [
+        f"{remark}{'' if study.verdicts.empty else '; what stands here is judged by the cells that are done now'}."
+        for study in dataset.studies.values()
+        for remark in study.remarks
+    ]
 
 
 def verdict_of(dataset: DatasetFacts) -> Verdict:

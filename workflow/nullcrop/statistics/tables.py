@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.cell import CELL_COLUMNS, KEPT, Cell
 from nullcrop.config.names import Field, place_of_split
 from nullcrop.config.readers import in_order
 from nullcrop.config.views import views_in_order
@@ -21,7 +21,10 @@ from nullcrop.statistics.metrics import Answers, answers_of, cell_metrics
 ORDERS = {"view": views_in_order, "architecture": in_order}
 """Axes of the grid whose names have an order; splits have that of the protocols, then of the shuffles."""
 
-TEXT_COLUMNS = [*(name for name in CELL_COLUMNS if name != "seed"), "numerics"]
+TEXT_COLUMNS = [
+    *(name for name in CELL_COLUMNS if name != "seed"),
+    *("numerics", "predictions_sha256", "cells_sha256", "title", "group"),
+]
 PARTS = ("train", "val", "test")
 
 
@@ -39,7 +42,8 @@ class FinishedCell:
 
     cell: Cell
     facts: Mapping[str, Any]
-    """Numbers of images as ``n_train``, ``n_val`` and ``n_test``, ``numerics``, ``seconds`` of training."""
+    """Numbers of images as ``n_train``, ``n_val`` and ``n_test``, ``numerics``, ``seconds`` of training, and
+    ``predictions_sha256``, by which tables say of what answers they were made."""
     answers: Answers
 
 
@@ -66,8 +70,9 @@ def read_histories(folders: Sequence[Path]) -> pd.DataFrame:
         raise NullcropError("no finished cell was given, so there is no history to read")
     tables = []
     for folder in tracked(folders, len(folders), "histories read"):
-        cell = Cell.from_path("/".join(folder.parts[-len(CELL_COLUMNS) :]))
-        tables.append(_read(folder / "history.csv").assign(**asdict(cell)))
+        # A copy of a finished cell is read as well, whose folder bears another name.
+        names = [*folder.parts[-len(CELL_COLUMNS) : -1], folder.name.removesuffix(KEPT)]
+        tables.append(_read(folder / "history.csv").assign(**asdict(Cell.from_path("/".join(names)))))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -94,7 +99,8 @@ def metrics_of_cells(cells: Sequence[FinishedCell], field: Field, level: float) 
 
     Columns: the cell's coordinates (CELL_COLUMNS), its facts, those of
     :func:`~nullcrop.statistics.metrics.cell_metrics`, and those of
-    :func:`~nullcrop.statistics.families.add_families`, to which ``field`` and ``level`` belong.
+    :func:`~nullcrop.statistics.families.add_families`, to which ``field`` and ``level`` belong;
+    ``level`` is a column, too.
     """
     rows = [
         {**asdict(one.cell), **one.facts, **cell_metrics(one.answers)}
@@ -106,7 +112,20 @@ def metrics_of_cells(cells: Sequence[FinishedCell], field: Field, level: float) 
         name for name in table if name in ("positives", "tn", "fp", "fn", "tp") or "count_" in str(name)
     ]
     table = table.astype(dict.fromkeys(counts, "Int64"))
-    return add_families(table, [one.answers for one in cells], field, level)
+    return add_families(table, [one.answers for one in cells], field, level).assign(level=level)
+
+
+def answers_sha256(answers: Mapping[Cell, str]) -> str:
+    """One hash of what cells answered, from the ``predictions_sha256`` of each, in whatever order."""
+    return sha256_of_lines(sorted(f"{cell.path}\t{sha256}" for cell, sha256 in answers.items()))
+
+
+def answers_sha256_of_rows(metrics: pd.DataFrame) -> str | None:
+    """:func:`answers_sha256` of the cells in a table of metrics; None where an earlier version wrote it."""
+    if "predictions_sha256" not in metrics or metrics["predictions_sha256"].isna().any():
+        return None
+    rows = metrics[[*CELL_COLUMNS, "predictions_sha256"]].itertuples(index=False)
+    return answers_sha256({Cell(*cell): sha256 for *cell, sha256 in rows})
 
 
 def write_table(table: pd.DataFrame, out: Path) -> None:
@@ -118,6 +137,19 @@ def write_table(table: pd.DataFrame, out: Path) -> None:
 def read_metrics(path: Path) -> pd.DataFrame:
     """Read a table of :func:`write_metrics` or :func:`join_tables`; NullcropError names a bad file."""
     return _read(path, dtype=dict.fromkeys(TEXT_COLUMNS, str))
+
+
+def read_judged(metrics: Path, comparisons: Path) -> tuple[pd.DataFrame, pd.DataFrame, str | None]:
+    """The two tables that a verdict rests on, and :func:`answers_sha256` of their cells.
+
+    Raises NullcropError, which names the files, when one cannot be read, or when they are of different cells.
+    """
+    tables = read_metrics(metrics), read_metrics(comparisons)
+    made_of = answers_sha256_of_rows(tables[0])
+    others = set(tables[1].get("cells_sha256", pd.Series(dtype=str)).dropna()) - {made_of}
+    if made_of and others:
+        raise NullcropError(f"{metrics} and {comparisons} are of different cells; delete both and run again")
+    return *tables, made_of
 
 
 def join_tables(paths: Sequence[Path], out: Path) -> None:
@@ -161,6 +193,7 @@ def _read_cell(folder: Path, tests: dict[str, TestSet]) -> FinishedCell:
             **{f"n_{part}": record["images"][part] for part in PARTS},
             "numerics": record["numerics"],
             "seconds": record["seconds"],
+            "predictions_sha256": record.get("predictions_sha256"),
         }
     except (KeyError, TypeError) as error:
         raise _damaged(path, f"{error} is missing") from None

@@ -17,13 +17,14 @@ import PIL
 from numpy.typing import NDArray
 
 import nullcrop
-from nullcrop.config.cell import CELL_FILES, Cell
+from nullcrop.config.cell import CELL_FILES, KEPT, Cell
+from nullcrop.config.recipe import Recipe
 from nullcrop.errors import NullcropError
 from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
-from nullcrop.finished import is_whole, whole_record
-from nullcrop.heartbeat import HEARTBEAT, SILENT_SECONDS, beating
 from nullcrop.images.store import PackedView
 from nullcrop.progress import say
+from nullcrop.training.finished import is_whole, whole_record
+from nullcrop.training.heartbeat import HEARTBEAT, SILENT_SECONDS, beating
 
 PARTS = ("train", "val", "test")
 
@@ -57,6 +58,24 @@ def identity_of(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def network_identity(
+    cell: Cell, recipe: Recipe, pixels_sha256: str, split_sha256: str, weights: Path | None, numerics: str
+) -> str:
+    """:func:`identity_of` a network; ``weights`` is the file with the published ones, None where it has random ones."""
+    content = {
+        "architecture": cell.architecture,
+        "recipe": recipe.differences(),
+        "seed": cell.seed,
+        "pixels": pixels_sha256,
+        "split": split_sha256,
+        "imagenet": weights is not None,
+        "numerics": numerics,
+    }
+    if weights and cell.architecture.startswith("timm:"):
+        content["weights"] = weights.name  # it ends in the file's hash
+    return identity_of(content)
+
+
 @contextmanager
 def working(work: Path) -> Iterator[None]:
     """Show by a heartbeat in ``work`` that a cell is being made; when it is done, clear the folder away."""
@@ -76,7 +95,7 @@ def kept_folder(work: Path) -> Path:
 
     It stays there as a copy, because a workflow deletes the outputs of a job before it runs and after it fails.
     """
-    return work.with_name(f"{work.name}.kept")
+    return work.with_name(f"{work.name}{KEPT}")
 
 
 def is_kept(out: Path, work: Path, identity: str) -> bool:

@@ -30,8 +30,8 @@ from nullcrop.training.augmentation import augmented
 from nullcrop.training.cells import (
     CHECKPOINT,
     bring_out,
-    identity_of,
     is_kept,
+    network_identity,
     open_view,
     read_split,
     rows_of_parts,
@@ -423,15 +423,11 @@ def predict(network: nn.Module, images: InputImages, rows: NDArray[np.int64], ba
 
 
 def _identity(job: CellJob, view: PackedView, numerics: str) -> str:
-    content = {
-        "architecture": job.cell.architecture,
-        "recipe": job.recipe.differences(),
-        "seed": job.cell.seed,
-        "pixels": view.facts["pixels_sha256"],
-        "split": sha256_of(job.split),
-        "imagenet": job.weights is not None,
-        "numerics": numerics,
-    }
-    if job.weights and job.cell.architecture.startswith("timm:"):
-        content["weights"] = job.weights.name  # it ends in the file's hash
-    return identity_of(content)
+    return network_identity(
+        job.cell,
+        job.recipe,
+        view.facts["pixels_sha256"],
+        sha256_of(job.split),
+        job.weights,
+        numerics,
+    )

@@ -1,4 +1,4 @@
-"""How much of each study is done: n of N cells by dataset, what they took, and what leaks; from the files alone."""
+"""How much of each study is done, in the terminal: n of N cells by dataset, what they took, what leaks."""
 
 import io
 import math
@@ -17,25 +17,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nullcrop.cell_facts import FINISHED, CellFacts, State, cell_facts, made_otherwise
-from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.config.yaml_files import meant
-from nullcrop.errors import NullcropError, listed
 from nullcrop.progress import duration
 from nullcrop.statistics.leaks import AS_RELEASED, read_leaks
-from nullcrop.time_left import time_left
-from nullcrop.usage import summed_usage, usage_rows
+from nullcrop.status.cells import CellFacts, State
+from nullcrop.status.cost import summed_usage, usage_rows
+from nullcrop.status.standing import Standing
+from nullcrop.status.time_left import time_left
 
 BAR_WIDTH = 6
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
-SHOWN: tuple[State, ...] = ("running", "failed", "stopped", "missing")
-"""Columns of the table; what is damaged counts as missing."""
-
-NAMED: tuple[State, ...] = ("running", "failed", "stopped", "damaged")
-"""States of which each cell is named below the table."""
+SHOWN: tuple[State, ...] = ("running", "failed", "stopped", "damaged", "stale", "missing")
+"""Columns beside what is done. A state that no cell is in has none: 80 columns have to suffice."""
 
 LEAKS = {
     "exact": "exact_clusters",
@@ -51,31 +46,28 @@ SEEN = {"test images seen": "near_test_images", "groups seen": "group_test_image
 
 
 def print_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
-    """Print a table for each study (or one): cells done, running, failed, stopped and missing, time spent.
+    """Print a table for each study (or one): how many cells are in each state, and the time spent.
 
-    Below the table cells that run, have failed, were stopped or are damaged are named, with what
-    :func:`~nullcrop.cell_facts.cell_facts` says of them, those made under another arithmetic than
-    the study demands, and the time left; in the end what the finished cells took of each kind of hardware,
-    and what leaks. Works on half-finished results.
+    Below the table stands what needs an eye (:meth:`~nullcrop.status.standing.Standing.remarks`), and the
+    time left; in the end what the finished cells took of each kind of hardware, and what leaks. Works on
+    half-finished results.
     """
     console = console or Console()
-    grid = Grid(project)
-    if study is not None and study not in grid.studies:
-        raise NullcropError(f"unknown study '{study}', {meant(study, grid.studies)}")
+    standing = Standing(project)
     records: dict[str, dict[str, Any]] = {}
-    for name in [study] if study else grid.studies:
-        cells = [cell_facts(project, cell) for cell in grid.cells(name)]
+    for name in standing.studies(study):
+        cells = standing.cells(name)
         console.print(_study_table(f"{name}: {project.config.studies[name].title}", cells))
-        for line in _remarks(cells, project.config.studies[name].numerics):
+        for line in standing.remarks(name):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
-        if any(one.state not in FINISHED for one in cells):
+        if any(one.state != "done" for one in cells):
             console.print(f"Left: {time_left(cells, project.definition)}", highlight=False, soft_wrap=True)
-        records |= {one.cell.path: one.record for one in cells if one.state in FINISHED}
+        records |= {one.cell.path: one.record for one in cells if one.state == "done"}
     if records:
         console.print(_usage_table(records.values()))
     counted = {
         dataset: path
-        for dataset in (grid.datasets(study) if study else grid.values("dataset"))
+        for dataset in (standing.grid.datasets(study) if study else standing.grid.values("dataset"))
         if (path := Path(project.config.paths.results, "datasets", dataset, "leaks.csv")).is_file()
     }
     if counted:
@@ -95,32 +87,17 @@ def watch_status(project: Project, study: str | None = None, console: Console | 
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _remarks(cells: list[CellFacts], demanded: str | None) -> list[str]:
-    """Lines below a study's table: cells in each state that needs an eye, and what they say."""
-    lines = []
-    for state in NAMED:
-        of_state = [f"{one.cell.path} ({one.words})" for one in cells if one.state == state]
-        if of_state:
-            lines.append(f"{state.capitalize()}: {listed(of_state)}")
-    others = [one for one in cells if made_otherwise(one, demanded)]
-    if others:
-        lines.append(
-            f"Not made under {demanded}, as the study demands (delete them to have them made again): "
-            + listed(f"{one.cell.path} ({one.record.get('numerics')})" for one in others)
-        )
-    return lines
-
-
 def _study_table(title: str, cells: list[CellFacts]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("dataset", no_wrap=True)
     table.add_column("", width=BAR_WIDTH)
-    for heading in ("done", *SHOWN, "time"):
+    shown = [state for state in SHOWN if any(one.state == state for one in cells)]
+    for heading in ("done", *shown, "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for dataset in dict.fromkeys(one.cell.dataset for one in cells):
-        table.add_row(*_row(dataset, [one for one in cells if one.cell.dataset == dataset]))
+        table.add_row(*_row(dataset, [one for one in cells if one.cell.dataset == dataset], shown))
     table.add_section()
-    table.add_row(*_row("all", cells))
+    table.add_row(*_row("all", cells, shown))
     return table
 
 
@@ -177,13 +154,13 @@ def _share(counts: "pd.Series[int]", images: "pd.Series[int]") -> str:
     return f"{_range(counts)}/{_range(images)}" if images.any() else "-"
 
 
-def _row(label: str, cells: list[CellFacts]) -> list[str | ProgressBar]:
-    seconds = [float(one.record["seconds"]) for one in cells if one.state in FINISHED]
-    count: Counter[State] = Counter("missing" if one.state == "damaged" else one.state for one in cells)
+def _row(label: str, cells: list[CellFacts], shown: list[State]) -> list[str | ProgressBar]:
+    seconds = [float(one.record["seconds"]) for one in cells if one.state == "done"]
+    count = Counter(one.state for one in cells)
     return [
         label,
         ProgressBar(total=len(cells), completed=len(seconds), width=BAR_WIDTH),
         f"{len(seconds)} of {len(cells)}",
-        *(str(count[state]) for state in SHOWN),
+        *(str(count[state]) for state in shown),
         duration(sum(seconds)),
     ]

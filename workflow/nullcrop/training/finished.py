@@ -47,18 +47,23 @@ def is_whole(folder: Path) -> bool:
 def _check(path: Path, sha256: str | None) -> None:
     """Raise NullcropError unless ``path`` has this checksum; None: of a version that recorded none."""
     try:
-        facts = path.stat()
         if sha256 is None:
             # Every table ends with a line's end, and the rest of a block that was never written is zeros.
             with open(path, "rb") as stream:
                 stream.seek(-1, 2)
                 whole = stream.read() == b"\n"
         else:
-            whole = _checksum(str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns) == sha256
+            whole = known_sha256(path) == sha256
     except OSError as error:
         raise _damaged(path, "it is empty" if path.is_file() else error.strerror) from None
     if not whole:
         raise _damaged(path, "its checksum is not the one in cell.json" if sha256 else "its end is missing")
+
+
+def known_sha256(path: Path) -> str:
+    """SHA-256 of a small file, read once as long as the file stays as it is."""
+    facts = path.stat()
+    return _checksum(str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
 @cache

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nullcrop.cell_facts import FINISHED, CellFacts
 from nullcrop.config.definitions import Definition
 from nullcrop.progress import duration
+from nullcrop.status.cells import CellFacts
 
 RECENT = 3600.0
 """Seconds back in which cells must have been finished to tell how fast the machine works now."""
@@ -47,7 +47,7 @@ def time_left(
     what ``definition`` (by dataset name) expects. The pace is that of the cells finished in the last
     hour before ``now`` (seconds since the epoch), from the first one's beginning.
     """
-    done = [one for one in cells if one.state in FINISHED]
+    done = [one for one in cells if one.state == "done"]
     seconds: dict[tuple[str, str], float] = defaultdict(float)
     images: dict[tuple[str, str], int] = defaultdict(int)
     trained: dict[tuple[str, str], int] = {}
@@ -59,7 +59,7 @@ def time_left(
         trained[one.cell.dataset, one.cell.split] = count
     training, unknown = 0.0, 0
     for one in cells:
-        if one.state in FINISHED:
+        if one.state == "done":
             continue
         network = one.cell.architecture, one.cell.recipe
         own = trained.get((one.cell.dataset, one.cell.split)) or _expected(definition(one.cell.dataset))

@@ -1,0 +1,218 @@
+"""The one answer to "what is done, and what is the verdict now", for terminal and report alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.grid import Grid
+from nullcrop.config.models import Project
+from nullcrop.config.names import Field
+from nullcrop.config.yaml_files import meant
+from nullcrop.errors import NullcropError, listed
+from nullcrop.statistics.comparisons import compare_cells
+from nullcrop.statistics.families import role_of
+from nullcrop.statistics.tables import (
+    FinishedCell,
+    answers_sha256,
+    answers_sha256_of_rows,
+    metrics_of_cells,
+    read_cells,
+    read_histories,
+    read_metrics,
+)
+from nullcrop.statistics.verdicts import judge
+from nullcrop.status.cells import CellFacts, State, cell_facts, made_otherwise
+
+NAMED: tuple[State, ...] = ("running", "failed", "stopped", "damaged", "stale")
+"""States of which each cell is named."""
+
+NO_HISTORY = pd.DataFrame(columns=CELL_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Written:
+    """The verdicts that the workflow wrote of a dataset in a study, and whether they are today's."""
+
+    state: Literal["done", "stale", "damaged", "missing"]
+    """Done: made of the cells that are finished now, under today's `verdict:` and definition."""
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """As :func:`~nullcrop.statistics.verdicts.judge` gives them; empty unless done."""
+    words: str = ""
+    """Why they are stale or damaged, and what to do."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What the finished cells of a dataset in a study amount to now; empty where none is finished."""
+
+    metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
+    """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
+    comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """As :func:`~nullcrop.statistics.comparisons.compare_cells` gives them."""
+    verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """As :func:`~nullcrop.statistics.verdicts.judge` gives them."""
+
+
+class Standing:
+    """How a project's studies stand, from the files alone.
+
+    It looks at each cell once, so that all who ask it hear the same; for a later moment make a new one.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.grid = Grid(project)
+        self._results = Path(project.config.paths.results)
+        self._facts: dict[Cell, CellFacts] = {}
+        self._read: dict[str, tuple[list[FinishedCell], pd.DataFrame]] = {}
+
+    def studies(self, study: str | None = None) -> list[str]:
+        """All studies, or ``study`` alone; NullcropError when there is none of that name."""
+        if study is not None and study not in self.grid.studies:
+            raise NullcropError(f"unknown study '{study}', {meant(study, self.grid.studies)}")
+        return [study] if study else self.grid.studies
+
+    def cells(self, study: str | None = None, dataset: str | None = None) -> list[CellFacts]:
+        """Every planned cell, or those of one study or one dataset: how far it is."""
+        planned = self.grid.all_cells if study is None else self.grid.cells(study)
+        return [self._cell(cell) for cell in planned if dataset in (None, cell.dataset)]
+
+    def finished(self, dataset: str) -> tuple[list[FinishedCell], pd.DataFrame]:
+        """The finished cells of a dataset with their answers, and their histories (``read_histories``).
+
+        They are read together, so that those of one test set share it. One that cannot be read is damaged
+        from then on.
+        """
+        if dataset not in self._read:
+            try:
+                self._read[dataset] = _read(self.cells(dataset=dataset))
+            except NullcropError:
+                for facts in self.cells(dataset=dataset):
+                    try:
+                        _read([facts])
+                    except NullcropError as error:
+                        self._facts[facts.cell] = CellFacts(facts.cell, "damaged", words=str(error))
+                self._read[dataset] = _read(self.cells(dataset=dataset))
+        return self._read[dataset]
+
+    def verdicts(self, study: str, dataset: str) -> pd.DataFrame:
+        """Today's verdicts on a dataset in a study: the written ones if they are today's, else judged now."""
+        written = self.written(study, dataset)
+        return written.table if written.state == "done" else self.tables(study, dataset).verdicts
+
+    def tables(self, study: str, dataset: str) -> Tables:
+        """What a dataset's finished cells amount to now; read where the workflow wrote it of these cells."""
+        planned = self.grid.cells(study, dataset)
+        finished = [one for one in self.finished(dataset)[0] if one.cell in set(planned)]
+        if not finished:
+            return Tables()
+        answers = {one.cell: str(one.facts["predictions_sha256"]) for one in finished}
+        definition, thresholds = self.project.definition(dataset), self.project.config.verdict
+        metrics = self._table(study, dataset, "metrics")
+        if not _is_of(metrics, answers, definition.field, thresholds.level):
+            metrics = metrics_of_cells(finished, definition.field, thresholds.level)
+        comparisons = self._table(study, dataset, "comparisons")
+        if set(comparisons.get("cells_sha256", ())) != {answers_sha256(answers)}:
+            comparisons = compare_cells(finished)
+        written = self.written(study, dataset)
+        if written.state == "done":
+            return Tables(metrics, comparisons, written.table)
+        words = (definition.title, definition.field, definition.group_word)
+        return Tables(metrics, comparisons, judge(metrics, comparisons, planned, *words, thresholds))
+
+    def written(self, study: str, dataset: str) -> Written:
+        """The verdicts in a study's verdicts.csv of a dataset, if they are today's; else why they are not."""
+        path = self._path(study, dataset, "verdicts")
+        if not path.is_file():
+            return Written("missing")
+        try:
+            table = read_metrics(path)
+        except NullcropError as error:
+            return Written("damaged", words=str(error))
+        why = self._why_stale(table, study, dataset)
+        return Written("stale", words=f"{path} is stale, {why}") if why else Written("done", table)
+
+    def remarks(self, study: str, dataset: str | None = None) -> list[str]:
+        """What needs an eye in a study, or in one dataset of it: cells by state, and stale verdicts."""
+        cells, lines = self.cells(study, dataset), []
+        for state in NAMED:
+            of_state = [f"{one.cell.path} ({one.words})" for one in cells if one.state == state]
+            if of_state:
+                lines.append(f"{state.capitalize()}: {listed(of_state)}")
+        demanded = self.project.config.studies[study].numerics
+        others = [one for one in cells if made_otherwise(one, demanded)]
+        if others:
+            lines.append(
+                f"Not made under {demanded}, as the study demands (delete them to have them made again): "
+                + listed(f"{one.cell.path} ({one.record['numerics']})" for one in others)
+            )
+        return lines + self.verdict_remarks(study, dataset)
+
+    def verdict_remarks(self, study: str, dataset: str | None = None) -> list[str]:
+        """A sentence on each written verdict of a study, or of one dataset of it, that is not today's."""
+        datasets = [dataset] if dataset else self.grid.datasets(study)
+        written = {name: self.written(study, name) for name in datasets}
+        return [f"Verdict on {name}: {one.words}" for name, one in written.items() if one.words]
+
+    def _cell(self, cell: Cell) -> CellFacts:
+        if cell not in self._facts:
+            self._facts[cell] = cell_facts(self.grid, cell)
+        return self._facts[cell]
+
+    def _path(self, study: str, dataset: str, table: str) -> Path:
+        return self._results / "studies" / study / dataset / f"{table}.csv"
+
+    def _table(self, study: str, dataset: str, table: str) -> pd.DataFrame:
+        """A table that the workflow wrote; empty where there is none, NullcropError names a damaged one."""
+        path = self._path(study, dataset, table)
+        return read_metrics(path) if path.is_file() else pd.DataFrame()
+
+    def _why_stale(self, verdicts: pd.DataFrame, study: str, dataset: str) -> str:
+        """Why written verdicts are not today's, and what to do; empty where they are."""
+        definition, thresholds = self.project.definition(dataset), self.project.config.verdict
+        cells = self.cells(study, dataset)
+        crops = any(role_of(one.cell, definition.field) == "crop" for one in cells)
+        if verdicts.empty:
+            return "made before a network on a crop was done; run the workflow again" if crops else ""
+        today = {
+            **thresholds.model_dump(),
+            "title": definition.title,
+            "field": definition.field,
+            "group": definition.group_word,
+        }
+        first = {key: "" if pd.isna(verdicts[key].iloc[0]) else verdicts[key].iloc[0] for key in today}
+        changed = [f"{key} {first[key]}, now {value}" for key, value in today.items() if first[key] != value]
+        if changed:
+            return f"of an earlier config ({listed(changed)}); run the workflow again"
+        made_of = verdicts.get("cells_sha256", pd.Series([pd.NA])).iloc[0]
+        if pd.isna(made_of):
+            metrics = self._path(study, dataset, "metrics")
+            return (
+                "of an earlier version, which did not say of what cells; "
+                f"delete {metrics} and run the workflow again"
+            )
+        answers = {one.cell: str(one.record["predictions_sha256"]) for one in cells if one.state == "done"}
+        if len(answers) < len(cells) or made_of != answers_sha256(answers):
+            return "of other cells than those that are planned and finished now; run the workflow again"
+        return ""
+
+
+def _read(cells: Sequence[CellFacts]) -> tuple[list[FinishedCell], pd.DataFrame]:
+    folders = [one.folder for one in cells if one.state == "done" and one.folder]
+    return (read_cells(folders), read_histories(folders)) if folders else ([], NO_HISTORY)
+
+
+def _is_of(metrics: pd.DataFrame, answers: Mapping[Cell, str], field: Field, level: float) -> bool:
+    """Whether a written metrics.csv is of these cells, in their roles, at this level."""
+    if not {"predictions_sha256", "level", "role"} <= set(metrics) or len(metrics) != len(answers):
+        return False
+    cells = [Cell(*row) for row in metrics[CELL_COLUMNS].itertuples(index=False)]
+    return (
+        answers_sha256_of_rows(metrics) == answers_sha256(answers)
+        and list(metrics["role"]) == [role_of(cell, field) for cell in cells]
+        and bool((metrics["level"] == level).all())
+    )
