@@ -198,7 +198,10 @@ def test_cells_of_another_recipe_or_device_are_stale_and_so_is_their_verdict(
         ("cuda_fp32", "cpu", "plain", True),
         ("cuda_fp32", "auto", "captured_bf16", False),  # a GPU that cannot run it takes the plain loop
         ("cuda_fp32_captured", "auto", "captured_fp32", False),
-        ("cuda_fp32_captured", "auto", "plain", True),
+        ("cuda_fp32_captured", "auto", "plain", False),  # kept, as the workflow keeps it
+        ("cuda_fp32_captured", "auto", "auto", False),
+        ("cuda_bf16_channels_last_fused_captured", "auto", "auto", False),
+        ("cuda_bf16_channels_last_fused_captured", "cpu", "auto", True),
         ("cuda_fp32_captured", "auto", "captured_bf16", True),
         ("cuda_bf16_channels_last_fused_captured", "cuda", "captured_bf16", False),
         ("cuda_bf16_channels_last_captured", "cuda", "captured_fp32", True),
