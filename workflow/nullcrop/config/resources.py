@@ -67,7 +67,7 @@ def training_seconds(
 def minutes(seconds: Iterable[float], attempt: int) -> int:
     """Run time to ask for, in minutes, for work of so many seconds, times the attempt.
 
-    A job that meets its limit goes on at its last finished epoch, so little more is needed; a
+    A job that meets its limit goes on at its last checkpoint, so little more is needed; a
     request above a partition's longest time is refused.
     """
     return math.ceil((START_SECONDS + MARGIN * sum(seconds)) / 60) * attempt

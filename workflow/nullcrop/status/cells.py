@@ -45,7 +45,7 @@ def cell_facts(grid: Grid, cell: Cell) -> CellFacts:
     A cell whose files a crash left empty or cut short is damaged, one that :func:`outdated` has a word on is
     stale. Where several cells share a job, one that is finished counts as done before the job ends. Of the
     others those with a working folder have begun: they run while their heartbeat is fresh, have failed when it
-    holds an error, and else were stopped or killed and go on at their last epoch.
+    holds an error, and else were stopped or killed and go on at their last checkpoint.
     """
     config = grid.project.config
     work = Path(config.paths.work, "cells", cell.path)
