@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection
 
 from nullcrop.config.models import Thresholds
+from nullcrop.config.readers import look_of
 from nullcrop.config.views import views_made_always
 from nullcrop.figures.verdicts import plot_verdicts
 from nullcrop.statistics.comparisons import compare_cells
@@ -47,8 +47,11 @@ def test_every_network_is_a_dot_at_its_auroc_in_its_row(tables, tmp_path):
     metrics, verdicts = tables
     figure = plot_verdicts(metrics, verdicts, "title", tmp_path / "a")
     (ax,) = figure.axes
-    dots = [c.get_offsets() for c in ax.collections if isinstance(c, PathCollection)]
+    marks = {look_of(name).mark for name in ("vgg16", "lenet5")}
+    drawn = np.array([line.get_xydata()[0] for line in ax.lines if line.get_marker() in marks])
+    dots = [drawn[np.round(drawn[:, 1]) == y] for y in range(len(verdicts))]
     assert [len(found) for found in dots] == verdicts["cells"].tolist() == [16, 4, 5]
+    assert sum(map(len, dots)) == len(drawn)
     for y, (found, (_, row)) in enumerate(zip(dots, verdicts.iterrows(), strict=True)):
         crops = metrics[(metrics["role"] == "crop") & (metrics["dataset"] == row["dataset"])]
         crops = crops[crops["split"] == row["split"]]
