@@ -114,11 +114,13 @@ def triton_runs() -> bool:
         from nullcrop.training.fused_kernels import box
 
         box(torch.ones((1, 1, 2, 2), device="cuda"))
+    except torch.cuda.OutOfMemoryError:
+        raise
     except Exception as error:  # Triton's own errors, the compiler's, the file system's
+        words = str(error).partition("\n")[0] or type(error).__name__
         say(
-            f"Triton cannot make kernels here ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); torch's own "
-            "are used, and the result is named by them. Triton needs a C compiler, Python's headers and a folder "
-            "that it may write to (TRITON_CACHE_DIR)"
+            f"Triton cannot make kernels here ({words}); torch's own are used, and the result is named by them. "
+            "Triton needs a C compiler, Python's headers and a folder that it may write to (TRITON_CACHE_DIR)"
         )
         return False
     return True
