@@ -50,7 +50,7 @@ def test_the_engines_benchmark_prints_its_tables_and_writes_its_section(tmp_path
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert re.search(r"^ +together( +[\d.]+ \([\d.]+\)){3}\n\Z", run.stdout, flags=re.MULTILINE), run.stdout
+    assert re.search(r"^ +together( +[\d.]+ \([\d.]+\)){3}$", run.stdout, flags=re.MULTILINE), run.stdout
     written = page.read_text()
     assert written.startswith("Before.")
     assert written.endswith("After.\n")
