@@ -2,17 +2,20 @@
 
     python benchmarks/cpu_training.py [--quick] [--folder FOLDER] [--repeats 2] [--threads N]
 
-Generates crops of 20×20 pixels and trains LeNet-5, ShuffleNetV2 and the study's four networks on them in two ways, each in a process of its own:
+Generates crops of 20×20 pixels and trains LeNet-5, ShuffleNetV2 and the study's four networks on them in two
+ways, each in a process of its own:
 
-- *reference*: as torchvision's script for classification does: ImageFolder over PNG files, a DataLoader with as many
-  workers as threads, Resize, PILToTensor, conversion and normalisation for each image in each epoch, fp32, eager,
-  torch.optim.Adam as it comes, loss and accuracy told after every step;
-- *nullcrop*: `train_epoch`, from a packed store, deterministic, on as many threads (and no worker beside them).
+- *reference*: as torchvision's script for classification does: ImageFolder over PNG files, a DataLoader with
+as many
+  workers as threads, Resize, PILToTensor, conversion and normalisation for each image in each epoch, fp32,
+  eager, torch.optim.Adam as it comes, loss and accuracy told after every step;
+- *nullcrop*: `train_epoch`, from a packed store, deterministic, on as many threads (and no worker beside
+them).
 
-What is timed are whole epochs of training, the first one included, and neither start-up, one step for practice nor
-validation. The best of the
-repeats counts; the ways take turns, so that what else the machine does hits both. CPU time, of the workers too, is
-told in brackets, because it depends less on what else runs.
+What is timed are whole epochs of training, the first one included, and neither start-up, one step for
+practice nor validation. The best of the
+repeats counts; the ways take turns, so that what else the machine does hits both. CPU time, of the workers
+too, is told in brackets, because it depends less on what else runs.
 """
 
 import argparse

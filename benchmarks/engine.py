@@ -1,20 +1,24 @@
 """Training at batch 32: the captured engine beside the plain loop and beside what is usually written.
 
-    python benchmarks/engine.py [--quick] [--device auto|cpu|cuda] [--architectures resnet50 …] [--out docs/performance.md]
+    python benchmarks/engine.py [--quick] [--device auto|cpu|cuda] [--architectures resnet50 …] [--out
+    docs/performance.md]
 
-Generates images of the real sizes (crops of 20×20 pixels as PNG, originals of 600×450 as JPEG, the size of HAM10000's)
-and trains each network on them, from random weights, in these ways:
+Generates images of the real sizes (crops of 20×20 pixels as PNG, originals of 600×450 as JPEG, the size of
+HAM10000's) and trains each network on them, from random weights, in these ways:
 
-- *usual*: ImageFolder, a DataLoader with a worker for each core, fp32, eager steps, the loss read in every step: what
+- *usual*: ImageFolder, a DataLoader with a worker for each core, fp32, eager steps, the loss read in every
+step: what
   torchvision's reference script does. Workers are kept from epoch to epoch.
 - *plain*: nullcrop's plain loop, from the packed store.
-- *captured_fp32*, *captured_bf16*: the engine on a GPU. On a CPU *steps* runs the engine's step without capture.
+- *captured_fp32*, *captured_bf16*: the engine on a GPU. On a CPU *steps* runs the engine's step without
+capture.
 
-An epoch that is not counted comes before those that are, of three seconds or more. Tables: images trained a second, and as ratios to *usual*; on
-an H200 the share of 790 TFLOP/s; cells in flight (networks without dropout); deterministic algorithms on and off; seconds
-from the start of Python to the end of the first step; hours of the published grid that follow from these rates and the
-numbers of images in config/datasets (on 16 cores and more, four start at a time). `--out` also writes them as Markdown into that file, in place of what an earlier run on
-the same kind of machine wrote. Needs torch, torchvision, NumPy, pandas and Pillow alone.
+An epoch that is not counted comes before those that are, of three seconds or more. Tables: images trained a
+second, and as ratios to *usual*; on an H200 the share of 790 TFLOP/s; cells in flight (networks without
+dropout); deterministic algorithms on and off; seconds from the start of Python to the end of the first step;
+hours of the published grid that follow from these rates and the numbers of images in config/datasets (on 16
+cores and more, four start at a time). `--out` also writes them as Markdown into that file, in place of what
+an earlier run on the same kind of machine wrote. Needs torch, torchvision, NumPy, pandas and Pillow alone.
 """
 
 import argparse
@@ -64,7 +68,8 @@ VIEWS = {"center": 5, "original": 1}
 """Measured views, and how many of the grid's six views are like them."""
 
 TRAIN, PREDICTED, EPOCHS = 0.8, 0.1, 5
-"""Shares of a dataset's images that are trained on, and that are watched and tested each, and the study's epochs."""
+"""Shares of a dataset's images that are trained on, and that are watched and tested each, and the study's
+epochs."""
 
 COUNTED_SECONDS = 3.0
 """Epochs are counted until they have taken so long: one of a small network is over in a moment."""
@@ -276,7 +281,8 @@ def _options() -> argparse.Namespace:
 def measure(
     bench: Bench, architectures: Sequence[str], varied: Sequence[str], save: Callable[[list[str]], None]
 ) -> None:
-    """All tables; ``save`` is called with their Markdown after each, so that an interrupted run leaves what it has."""
+    """All tables; ``save`` is called with their Markdown after each, so that an interrupted run leaves what
+    it has."""
     ways = bench.ways()
     rates: Rates = {}
     table = Table("Images trained a second", ["network", "view", *ways, *(f"{way} ×" for way in ways[1:])])
@@ -320,7 +326,8 @@ def rates_of(bench: Bench, way: str, architecture: str, view: str) -> tuple[floa
 def rate(
     bench: Bench, trainings: Sequence[Training], streams: Sequence["torch.cuda.Stream | None"] = (None,)
 ) -> float:
-    """Images a second that all ``trainings`` take together, step by step in turns, from their second epoch on."""
+    """Images a second that all ``trainings`` take together, step by step in turns, from their second epoch
+    on."""
     seconds, epoch = 0.0, 0
     while epoch < 2 or (seconds < bench.seconds and not bench.quick):
         epoch += 1
@@ -399,7 +406,8 @@ def determinism(bench: Bench, architectures: Sequence[str]) -> list[str]:
 
 
 def starting(bench: Bench, architectures: Sequence[str]) -> tuple[list[str], dict[tuple[str, str], float]]:
-    """Seconds from the start of Python to the end of the first step, on crops; the table, and they by network and way."""
+    """Seconds from the start of Python to the end of the first step, on crops; the table, and they by network
+    and way."""
     ways = bench.ways()
     table = Table("Seconds from the start of Python to the end of the first step", ["network", *ways])
     found = {}
@@ -464,7 +472,8 @@ def images_of_datasets() -> list[int]:
 
 
 def generate(folder: Path, images: int, size: tuple[int, int]) -> None:
-    """Originals of ``size`` (width, height) as JPEG, their central 20×20 pixels as PNG, both in two class folders, and the store."""
+    """Originals of ``size`` (width, height) as JPEG, their central 20×20 pixels as PNG, both in two class
+    folders, and the store."""
     width, height = size
 
     def image(number: int) -> None:

@@ -1,11 +1,12 @@
-"""How long all statistics of the study's grid take: 13 datasets × 24 networks, on predictions of the real sizes.
+"""How long all statistics of the study's grid take: 13 datasets × 24 networks, on predictions of the real
+sizes.
 
     PYTHONPATH=workflow python benchmarks/grid_statistics.py [--jobs N] [--datasets idc isic_2019 …]
 
 Generates predictions (targets, groups and test sizes as the releases have them, scores at random with a
 little signal), then runs the commands of the workflow as it does: one process each, as many datasets side by
-side as there are cores, the largest test sets first. Prints for each dataset seconds on the clock, seconds of CPU and
-peak memory, and the same of all.
+side as there are cores, the largest test sets first. Prints for each dataset seconds on the clock, seconds of
+CPU and peak memory, and the same of all.
 """
 
 import argparse
@@ -47,7 +48,8 @@ SIZES = {
     "isic_2019": ("random", 2533, 0.37, 2000, False),
     "idc": ("random", 27752, 0.28, 279, True),
 }
-"""Split, test images, share of target 1, groups among them (0: none), and whether groups hold both targets."""
+"""Split, test images, share of target 1, groups among them (0: none), and whether groups hold both
+targets."""
 
 
 def generate(results: Path, dataset: str) -> list[Cell]:

@@ -2,19 +2,21 @@
 
     python benchmarks/originals.py [--quick] [--folder FOLDER] [--repeats 3]
 
-Generates JPEGs of the sizes of ISIC-2017 and ISIC-2019 and packs them both ways (`originals: full` and `input`, at 224
-and 299 pixels). For ISIC-2019 the sizes follow the sources in its lesion ids; no table tells those of ISIC-2017, so
-the shares of four sizes that occur in it are an assumption.
+Generates JPEGs of the sizes of ISIC-2017 and ISIC-2019 and packs them both ways (`originals: full` and
+`input`, at 224 and 299 pixels). For ISIC-2019 the sizes follow the sources in its lesion ids; no table tells
+those of ISIC-2017, so the shares of four sizes that occur in it are an assumption.
 
 - *packed*: all six views and checksums, by as many threads as there are cores.
 - *hashed*: the search for duplicates takes its hashes; of `input` they were computed with the views.
-- *first batch*: a store opened and the first 32 images of an epoch at 224 pixels, as the plain loop takes them.
-- *all images*: each once in random order: the plain loop's first epoch, or what the captured engine does before
+- *first batch*: a store opened and the first 32 images of an epoch at 224 pixels, as the plain loop takes
+them.
+- *all images*: each once in random order: the plain loop's first epoch, or what the captured engine does
+before
   its first step.
 
-The store's file is written out and dropped from the page cache before each of the last two. The best of the repeats
-counts, the two ways take turns. CPU seconds stand in brackets: they depend less on what else runs. The second table
-is the first one times the dataset's images over those generated.
+The store's file is written out and dropped from the page cache before each of the last two. The best of the
+repeats counts, the two ways take turns. CPU seconds stand in brackets: they depend less on what else runs.
+The second table is the first one times the dataset's images over those generated.
 """
 
 import argparse

@@ -95,7 +95,8 @@ def write_dataset(project: Project, dataset: str, sizes: tuple[int, int] = (224,
 
 
 def write_tables(project: Project, study: str, dataset: str) -> Path:
-    """Write a dataset's metrics, comparisons and verdicts as the workflow does; return the last one's path."""
+    """Write a dataset's metrics, comparisons and verdicts as the workflow does; return the last one's
+    path."""
     cells = fold_cells(Grid(project).cells(study, dataset))
     definition, thresholds = project.definition(dataset), project.config.verdict
     folder = Path(project.config.paths.results, "studies", study, dataset)

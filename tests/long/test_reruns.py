@@ -46,7 +46,8 @@ def test_another_engine_trains_anew_and_the_plain_one_is_what_it_was(done: Check
 def test_another_side_or_full_originals_pack_the_store_again_and_train_nothing_twice(
     fresh: Callable[[], Checkout],
 ) -> None:
-    """Images of 160×160 pixels are stored as squares of 20; a recipe of 32, and `full`, need another store."""
+    """Images of 160×160 pixels are stored as squares of 20; a recipe of 32, and `full`, need another
+    store."""
     checkout = fresh()
     checkout.write_definition("one", source={**TOY_PHANTOM["source"], "width": 160, "height": 160})  # type: ignore[dict-item]
     store = checkout.folder / "results/datasets/one/views"

@@ -113,7 +113,8 @@ class SlurmCheckout(Checkout):
         return path.with_suffix(".log").read_text()
 
     def hold(self, *views: str) -> list[int]:
-        """Stop each cell's process in the middle of its training, so that no machine is too fast for a fault."""
+        """Stop each cell's process in the middle of its training, so that no machine is too fast for a
+        fault."""
         held: dict[str, int] = {}
 
         def hold_those_that_train() -> bool:
@@ -138,7 +139,8 @@ class SlurmCheckout(Checkout):
         return {path: path.read_bytes() for path in (self.folder / "results/cells").rglob("history.csv")}
 
     def write_slow(self, **changes: Any) -> None:
-        """The toy study of dataset one with cells that take a while, on CPUs: a GPU of this cluster is none."""
+        """The toy study of dataset one with cells that take a while, on CPUs: a GPU of this cluster is
+        none."""
         recipe = {**TOY_CONFIG["recipes"]["toy"], "epochs": SLOW}  # type: ignore[index]
         study = {**TOY_STUDY, "datasets": ["one"]}
         self.write_config(

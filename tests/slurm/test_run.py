@@ -15,7 +15,8 @@ from .conftest import CELLS, SlurmCheckout
 def test_the_grid_runs_to_completion(
     cluster: Cluster, checkout: SlurmCheckout, undisturbed: dict[str, bytes]
 ) -> None:
-    """From samples to report: cells in batches, two config files and keys on the command line, the profile of a site.
+    """From samples to report: cells in batches, two config files and keys on the command line, the profile of
+    a site.
 
     With `device: cpu`, in jobs that were granted a GPU.
     """

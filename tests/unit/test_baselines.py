@@ -222,7 +222,8 @@ def test_a_file_in_a_folder_with_colons_has_a_header(tmp_path: Path) -> None:
 def test_baselines_on_a_further_view_are_those_on_any_view_of_the_same_pixels(
     job: BaselinesJob, tmp_path: Path
 ) -> None:
-    """A view is its pixels: given the upper left corner's, the baselines on `forehead` answer as those there."""
+    """A view is its pixels: given the upper left corner's, the baselines on `forehead` answer as those
+    there."""
     for suffix in ("npy", "json"):
         shutil.copyfile(job.views / f"upper_left.{suffix}", tmp_path / f"forehead.{suffix}")
     further = replace(job, views=tmp_path, out=tmp_path / "cells", work=tmp_path / "work", on=("forehead",))

@@ -90,7 +90,8 @@ def test_datasets_have_consecutive_seeds_and_are_the_same_in_any_batch(tmp_path:
 
 
 def predictions(datasets: int, signal: float, patients: int = 24, images: int = 2) -> pd.DataFrame:
-    """Made-up predictions of two corners and two architectures; ``signal`` tells targets apart in one of them."""
+    """Made-up predictions of two corners and two architectures; ``signal`` tells targets apart in one of
+    them."""
     rng = np.random.default_rng(0)
     tables = []
     for dataset in range(datasets):

@@ -1,4 +1,5 @@
-"""The earlier study's datasets and PatchCamelyon: their files say what was printed, and official layouts are read."""
+"""The earlier study's datasets and PatchCamelyon: their files say what was printed, and official layouts are
+read."""
 
 import gzip
 import io

@@ -109,7 +109,8 @@ def test_every_pair_is_compared_once_with_the_right_partner():
     assert list(table) == COMPARISON_COLUMNS
     single = table[table["seed"].notna()]
     counts = single.groupby("comparison").size().to_dict()
-    # Crops beside originals: 2 views × 2 seeds of vgg16, its grouped twin and mean_rgb; networks beside two baselines.
+    # Crops beside originals: 2 views × 2 seeds of vgg16, its grouped twin and mean_rgb; networks beside two
+    # baselines.
     assert counts == {"original": 12, "baseline": 3 * 2 * 2, "leak": 3 * 2}
     assert "file_facts" in WITHOUT_PIXELS
     assert set(single.loc[single["comparison"] == "leak", "other"]) == {"grouped"}

@@ -1,4 +1,5 @@
-"""The captured engine on a CPU, its steps eager or replayed: the plain loop's bits, whoever was before or beside a cell."""
+"""The captured engine on a CPU, its steps eager or replayed: the plain loop's bits, whoever was before or
+beside a cell."""
 
 import json
 from collections.abc import Callable
@@ -323,7 +324,8 @@ def test_on_a_cpu_a_captured_cell_is_the_plain_one_and_bears_its_name(
 
 
 class Machine:
-    """Stands for a GPU's engines: each trains on the CPU, eagerly, and bears its own name; remembers what was asked for."""
+    """Stands for a GPU's engines: each trains on the CPU, eagerly, and bears its own name; remembers what was
+    asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[Engine] = []

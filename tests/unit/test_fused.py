@@ -61,7 +61,8 @@ def same(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], *inputs: Te
 
 
 def on_cpu(values: Any) -> Tensor:
-    """``values`` to be compared with torch's on a CPU, which are right: on a GPU padded average pooling was not."""
+    """``values`` to be compared with torch's on a CPU, which are right: on a GPU padded average pooling was
+    not."""
     converted: Tensor = values.detach().cpu().double()
     return converted
 
@@ -241,8 +242,8 @@ def test_what_cannot_be_traced_stays_as_it_is() -> None:
 
 
 class Shared(nn.Module):
-    """What is normalised is used twice, and what is added to is used again: neither may be fused away. What is added
-    last is a value for each channel."""
+    """What is normalised is used twice, and what is added to is used again: neither may be fused away. What
+    is added last is a value for each channel."""
 
     def __init__(self) -> None:
         super().__init__()

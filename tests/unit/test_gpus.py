@@ -1,4 +1,5 @@
-"""Several jobs on one machine and its GPUs, which are pretended: real processes that take them at the same time."""
+"""Several jobs on one machine and its GPUs, which are pretended: real processes that take them at the same
+time."""
 
 import os
 import re
@@ -71,7 +72,8 @@ def test_jobs_that_race_get_a_gpu_each_then_share_and_a_killed_one_leaves_its_ow
     second = jobs.start(2)
     assert len({name for name, _ in second}) == 2
     assert {sharing for _, sharing in second} == {1}
-    # Both jobs of one GPU are killed, without a chance to clean up: the next two find it free, then least used.
+    # Both jobs of one GPU are killed, without a chance to clean up: the next two find it free, then least
+    # used.
     (lonely,) = set(NAMES) - {name for name, _ in second}
     emptied = second[0][0]
     for job, (name, _) in zip(list(jobs.running), first + second, strict=True):

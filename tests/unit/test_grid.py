@@ -275,8 +275,8 @@ def test_seeds_of_the_config_stand_in_place_of_every_studys_own(make_project: Ma
         # Three networks on six views, by image and by patient; one network by both settings of its card
         ("idc_three", 3 * 6 * 2),
         ("pcam", 6 * 2),
-        # Four datasets and the two of COIL on two views, Yale A on three and C. elegans on two in ten folds, RNAi's
-        # patches within a session and across two
+        # Four datasets and the two of COIL on two views, Yale A on three and C. elegans on two in ten folds,
+        # RNAi's patches within a session and across two
         ("earlier", 6 * 2 + 10 * 3 + 10 * 2 + 2 + 2 * 2),
     ],
 )

@@ -1,4 +1,5 @@
-"""Originals stored as networks take them: all that reads a store is given what the full pixels give, to the bit."""
+"""Originals stored as networks take them: all that reads a store is given what the full pixels give, to the
+bit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

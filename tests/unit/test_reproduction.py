@@ -158,7 +158,8 @@ def test_every_accuracy_of_the_earlier_study_is_there(values):
 
 
 def test_folds_are_pooled_beside_what_the_earlier_study_printed():
-    """Ten folds of 16 or 17 images of three classes: their images add up, and the interval is for all of them."""
+    """Ten folds of 16 or 17 images of three classes: their images add up, and the interval is for all of
+    them."""
     folds = []
     for seed in range(10):
         n = 16 + seed % 2

@@ -109,7 +109,8 @@ def printed(command: Callable[..., None], project: Project) -> str:
 
 
 def one_answer(study: Study) -> tuple[int, str, str]:
-    """Networks that are done, today's verdict in words, and what is remarked, after all three said the same."""
+    """Networks that are done, today's verdict in words, and what is remarked, after all three said the
+    same."""
     project = study.project()
     of_status, of_verdicts = printed(print_status, project), printed(print_verdicts, project)
     facts = collect(project).datasets[0]

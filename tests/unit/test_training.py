@@ -398,7 +398,8 @@ def test_a_finished_cell_is_kept_until_something_that_decides_it_changes(
 
 
 def test_a_cell_of_before_is_kept_as_it_is(job: CellJob, capsys: pytest.CaptureFixture[str]) -> None:
-    """The processor's type was called `host`, which is a machine's name elsewhere; the history had no checksum."""
+    """The processor's type was called `host`, which is a machine's name elsewhere; the history had no
+    checksum."""
     train_cell(job)
     shutil.rmtree(kept_folder(job.work))
     path = job.out / "cell.json"

@@ -128,8 +128,8 @@ def test_as_a_module_the_plan_is_the_same(
 
 
 def test_a_workflow_around_the_module_goes_on_from_its_results(clone: Checkout, elsewhere: Elsewhere) -> None:
-    """The outer config holds the module's under a key; the first rule outside is the default target, and its results may lie
-    among the module's.
+    """The outer config holds the module's under a key; the first rule outside is the default target, and its
+    results may lie among the module's.
     """
     content = {"mine": 1, "audit": TOY_CONFIG | {"definitions": [str(clone.folder / "definitions")]}}
     (elsewhere.folder / "my.yaml").write_text(yaml.safe_dump(content))

@@ -1,4 +1,5 @@
-"""How many networks train at once where GPUs are counted, and what becomes of a GPU that is counted and is none."""
+"""How many networks train at once where GPUs are counted, and what becomes of a GPU that is counted and is
+none."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +17,8 @@ CELLS = [
 
 
 def test_no_more_networks_train_at_once_than_there_are_gpus(fresh: Callable[[], Checkout]) -> None:
-    """Both cells are ready at the same time, and cores are left for both; with `device: cpu` they need no GPU."""
+    """Both cells are ready at the same time, and cores are left for both; with `device: cpu` they need no
+    GPU."""
     checkout = fresh()
     output = checkout.snakemake(*CELLS, "--resources", "gpu=1", "--set-resources", "train_cell:gpu=1")
     at_once, most, trained = set(), 0, 0

@@ -14,7 +14,8 @@ from .conftest import REPOSITORY, Checkout
 
 PROFILE = (REPOSITORY / "profiles/slurm/config.yaml").read_text(encoding="utf-8")
 
-# What a job asks for at its first and second try, as far as that depends on no wildcard; a number is asked for at each.
+# What a job asks for at its first and second try, as far as that depends on no wildcard; a number is asked
+# for at each.
 READ_RULES = """
 import json
 from pathlib import Path
@@ -54,7 +55,8 @@ Rules = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def rules(fresh: Callable[[], Checkout]) -> Rules:
-    """Rules by name: whether they run beside Snakemake, their threads, and their memory and time at two tries."""
+    """Rules by name: whether they run beside Snakemake, their threads, and their memory and time at two
+    tries."""
     found: Rules = {}
     for cells_per_job in (1, 2):
         checkout = fresh()

@@ -1,4 +1,5 @@
-"""What the store of a dataset is asked to hold of its originals: by the config, and by what it holds already."""
+"""What the store of a dataset is asked to hold of its originals: by the config, and by what it holds
+already."""
 
 from pathlib import Path
 
@@ -7,11 +8,13 @@ from nullcrop.files import read_json
 
 
 def packed_sides(grid: Grid, dataset: str) -> list[str] | None:
-    """Input sides at which ``dataset``'s originals are to be stored where they are much larger; None: at full size.
+    """Input sides at which ``dataset``'s originals are to be stored where they are much larger; None: at full
+    size.
 
     At full size they are where the config says so, and where one of its baselines reads them whole.
-    What a store was asked for before stays as long as it serves: full originals serve every side, and sides that
-    this config does not ask for may be another's. So a store is packed again when it lacks something, and only then.
+    What a store was asked for before stays as long as it serves: full originals serve every side, and sides
+    that this config does not ask for may be another's. So a store is packed again when it lacks something,
+    and only then.
     """
     config = grid.project.config
     before: list[str] | None

@@ -27,9 +27,11 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     - `random`: 80/10/10 by image, stratified by target (scikit-learn's StratifiedKFold).
     - `grouped`: 8/1/1 of StratifiedGroupKFold: no group is in two parts. An image without a
       group is a group of its own. The seed draws which folds are tested and watched, too.
-    - `tenfold`: ten-fold cross-validation by image, stratified by target. The seed is the fold that is tested,
+    - `tenfold`: ten-fold cross-validation by image, stratified by target. The seed is the fold that is
+    tested,
       the next one is watched, and seeds 0 to 9 test every image once; 10 to 19 do so in folds drawn anew.
-    - `leave_one_group_out`: one whole group (a session, a clinic) is tested, the ``seed``-th in the order of their
+    - `leave_one_group_out`: one whole group (a session, a clinic) is tested, the ``seed``-th in the order of
+    their
       names; of the others' images a tenth is watched.
     - `…_balanced`: of the training part as many images of each target as the rarest has, drawn
       at random; the others are unused. Validation and test keep their shares. `…_balanced405` keeps

@@ -37,9 +37,11 @@ def mapped(
 
 
 class Turns:
-    """A part of the work on each item that threads do one after the other, in the order of the items (0, 1, …).
+    """A part of the work on each item that threads do one after the other, in the order of the items (0, 1,
+    …).
 
-    Items are begun in that order, as :func:`mapped` does with blocks of 1, so the one whose turn it is is at work.
+    Items are begun in that order, as :func:`mapped` does with blocks of 1, so the one whose turn it is is at
+    work.
     """
 
     def __init__(self) -> None:

@@ -57,11 +57,12 @@ def baseline_cells(
     views: Iterable[str] | None = None,
     baselines: Collection[str] | None = None,
 ) -> list[Cell]:
-    """The cells of ``baselines`` on ``views`` of one test set, those that see no pixel at the view `original`.
+    """The cells of ``baselines`` on ``views`` of one test set, those that see no pixel at the view
+    `original`.
 
-    Without ``views`` and ``baselines`` those that every test set has. They are fitted together, because starting a
-    process takes longer than fitting them: those on the six views that every dataset has in one job, those on a further
-    view, where a study names it, in another.
+    Without ``views`` and ``baselines`` those that every test set has. They are fitted together, because
+    starting a process takes longer than fitting them: those on the six views that every dataset has in one
+    job, those on a further view, where a study names it, in another.
     """
     fitted = [
         name for name in BASELINES if (BASELINES[name].always if baselines is None else name in baselines)

@@ -183,7 +183,8 @@ class Grid:
         return inputs
 
     def input_sides(self, dataset: str) -> list[str]:
-        """Input sides in pixels of the networks that are trained on the whole images of ``dataset``, in order.
+        """Input sides in pixels of the networks that are trained on the whole images of ``dataset``, in
+        order.
 
         A network of timm whose recipe names no side stands for its own: timm alone knows it.
         """

@@ -16,8 +16,8 @@ Field = Literal["tile", "whole"]
 """What crops hold: `whole`: the lesion lies inside a larger field; `tile`: every crop is tissue."""
 
 ENGINES = ("auto", "plain", "captured_fp32", "captured_bf16")
-"""How training steps are run: eagerly, or replayed from a CUDA graph, in fp32 or in mixed bf16 and fp32; `auto`: as is
-fastest on the device."""
+"""How training steps are run: eagerly, or replayed from a CUDA graph, in fp32 or in mixed bf16 and fp32;
+`auto`: as is fastest on the device."""
 
 BASELINE_RECIPE = "baseline"
 """Recipe of every baseline; no network has it."""

@@ -64,8 +64,9 @@ class Network:
 
 
 Part = Literal["image", "square", "levels"]
-"""What a baseline is given of an image: all of it (uint8, height × width × 3); the image resized to the side that
-BaselineRecipe names (uint8, side × side × 3); or how many pixels have each level, by channel (uint32, 3 × 256).
+"""What a baseline is given of an image: all of it (uint8, height × width × 3); the image resized to the side
+that BaselineRecipe names (uint8, side × side × 3); or how many pixels have each level, by channel (uint32, 3
+× 256).
 
 Large originals are stored whole only where a baseline reads all of them."""
 
@@ -100,8 +101,9 @@ NETWORKS: Registry[Network] = Registry("network")
 BASELINES: Registry[Baseline] = Registry("baseline", NETWORKS)
 """Baselines in the order of every figure and table, after the networks."""
 
-# Fills after Okabe and Ito (2008) with the lightness spread: at least 10 units of CIE L* lie between any two networks,
-# so that the colours stay apart in grey and with any colour vision. Baselines are grey, and told apart by their marks.
+# Fills after Okabe and Ito (2008) with the lightness spread: at least 10 units of CIE L* lie between any two
+# networks, so that the colours stay apart in grey and with any colour vision. Baselines are grey, and told
+# apart by their marks.
 NETWORKS.register(
     Network(
         name="resnet50",

@@ -15,8 +15,9 @@ from nullcrop.config.views import view_of
 SLOWER_ON_A_CPU = 40
 
 FASTER_IN_BFLOAT16 = 2
-"""`captured_bf16` over the rates of the registry. On an H200 16 to 29 were measured (docs/performance.md), but the smallest
-GPUs with bfloat16 have a sixteenth of its memory's rate, and a request has to hold on those."""
+"""`captured_bf16` over the rates of the registry. On an H200 16 to 29 were measured (docs/performance.md),
+but the smallest GPUs with bfloat16 have a sixteenth of its memory's rate, and a request has to hold on
+those."""
 
 START_SECONDS = 600
 """Start of the job, the first read of a cold file system, prediction."""
@@ -54,7 +55,8 @@ def growing(amount: int) -> Callable[[object, int], int]:
 def training_seconds(
     cell: Cell, recipe: Recipe, definition: Definition, device: str, engine: str = "plain"
 ) -> float:
-    """Estimated time to train ``cell``, in seconds; with `auto` it is not known which engine the job's GPU will run."""
+    """Estimated time to train ``cell``, in seconds; with `auto` it is not known which engine the job's GPU
+    will run."""
     images = (definition.expected.images or USUAL_IMAGES) * recipe.epochs
     own_side = input_side_of(cell.architecture)
     area = ((recipe.input_size or own_side) / own_side) ** 2
@@ -76,7 +78,8 @@ def minutes(seconds: Iterable[float], attempt: int) -> int:
 def training_memory_mb(
     architecture: str, recipe: Recipe, definition: Definition, attempt: int, in_flight: int = 1
 ) -> int:
-    """Host memory to ask for, in MB: the libraries and each cell's cache of resized images, times the attempt."""
+    """Host memory to ask for, in MB: the libraries and each cell's cache of resized images, times the
+    attempt."""
     side = recipe.input_size or input_side_of(architecture)
     cache = (definition.expected.images or USUAL_IMAGES) * side**2 * 3 / 2**20
     return int(LIBRARIES_MB + min(cache, CACHE_MB) * in_flight) * attempt
@@ -89,7 +92,8 @@ def baselines_minutes(definition: Definition, attempt: int) -> int:
 
 
 def baselines_memory_mb(definition: Definition, attempt: int) -> int:
-    """Host memory to ask for to fit baselines, in MB: raw pixels as bytes and standardised, times the attempt."""
+    """Host memory to ask for to fit baselines, in MB: raw pixels as bytes and standardised, times the
+    attempt."""
     images = definition.expected.images or USUAL_IMAGES
     return int(FITTING_LIBRARIES_MB + images * FEATURE_BYTES / 2**20) * attempt
 

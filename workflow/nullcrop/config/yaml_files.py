@@ -67,7 +67,8 @@ def read_yaml(path: Path | str) -> Any:
 
 
 def explain(error: pydantic.ValidationError, where: Path | str, model: type[Model]) -> str:
-    """What is wrong with a file of ``model``, in one line: each key, what it holds, what is allowed or was meant."""
+    """What is wrong with a file of ``model``, in one line: each key, what it holds, what is allowed or was
+    meant."""
     lines = []
     for problem in error.errors():
         # Of a key that is wrong itself pydantic says so at the end.
@@ -105,7 +106,8 @@ def _nearest(word: str, known: list[str]) -> str | None:
 
 
 def _keys_at(kind: Any, path: Sequence[int | str]) -> list[str]:
-    """Keys that ``kind`` (a model, or a type made of models) has at ``path``, as pydantic's errors give it; else none."""
+    """Keys that ``kind`` (a model, or a type made of models) has at ``path``, as pydantic's errors give it;
+    else none."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         late = next((one for one in parts[1:] if isinstance(one, LateType)), None)

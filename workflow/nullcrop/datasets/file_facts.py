@@ -43,7 +43,8 @@ def file_facts(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def header_facts(path: str) -> NDArray[np.float64]:
-    """EXIF presence, number of quantisation tables, and the entries of the first two, of one file's header."""
+    """EXIF presence, number of quantisation tables, and the entries of the first two, of one file's
+    header."""
     facts = np.zeros(2 + TABLES * TABLE_LENGTH)
     if LOCATOR.fullmatch(path):
         return facts

@@ -84,8 +84,8 @@ def plot_accuracy(
     ``field`` is the dataset's, for the caption.
 
     Networks are bars, baselines are marks beside them; those that see no pixel stand in a group of
-    their own. A bar or mark is the mean over seeds. Its error bar is the Wilson interval of that mean for as many
-    images as *one* test set holds; the spread over seeds is shown by dots alone, so that the two
+    their own. A bar or mark is the mean over seeds. Its error bar is the Wilson interval of that mean for as
+    many images as *one* test set holds; the spread over seeds is shown by dots alone, so that the two
     are never mixed. Returns the figure. Raises NullcropError when ``metrics`` is empty or holds
     several datasets.
     """
@@ -221,7 +221,8 @@ def _draw_bar(ax: Axes, x: float, step: float, cells: pd.DataFrame, series: Seri
 
 
 def _draw_mark(ax: Axes, x: float, cells: pd.DataFrame, series: Series) -> None:
-    """A baseline's mark with its interval, hollow where every answer is one class; nothing without a result."""
+    """A baseline's mark with its interval, hollow where every answer is one class; nothing without a
+    result."""
     if cells.empty:
         return
     mean, low, high = _mean_and_interval(cells)
@@ -241,7 +242,8 @@ def _mark(series: Series, hollow: bool = False) -> dict[str, Any]:
 
 
 def _mean_and_interval(cells: pd.DataFrame) -> tuple[float, float, float]:
-    """Mean accuracy over seeds, with the Wilson interval of that mean for one test set (of `tenfold`: all folds)."""
+    """Mean accuracy over seeds, with the Wilson interval of that mean for one test set (of `tenfold`: all
+    folds)."""
     mean, n = cells["accuracy"].mean(), images_tested(cells)
     low, high = proportion_confint(mean * n, n, method="wilson")
     return mean, low, high

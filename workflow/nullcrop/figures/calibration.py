@@ -48,7 +48,8 @@ CAPTION = (
 
 
 def plot_calibration(table: pd.DataFrame, stem: Path) -> Figure:
-    """Draw the table of :func:`~nullcrop.statistics.calibration.alarm_rates`; write ``stem``.pdf, .svg and .png."""
+    """Draw the table of :func:`~nullcrop.statistics.calibration.alarm_rates`; write ``stem``.pdf, .svg and
+    .png."""
     if table.empty:
         raise NullcropError("the table of alarms is empty, so there is nothing to draw")
     audit = table[table["method"] == "audit"]
@@ -111,7 +112,8 @@ def _draw_power(ax: Axes, table: pd.DataFrame) -> None:
             if name == ALL:
                 ax.vlines(rows["strength"], rows["low"], rows["high"], color=INK, linewidth=0.8)
     ax.axhline(table["level"].iloc[0], color=INK, linewidth=1, linestyle=(0, (5, 2)))
-    # Each step of the cue counts the same: what is plain to one architecture is a tenth of what another needs.
+    # Each step of the cue counts the same: what is plain to one architecture is a tenth of what another
+    # needs.
     ax.set_xscale("log", base=2)
     strengths = sorted(table["strength"].unique())
     ax.set_xticks(strengths, [f"{strength:g}" for strength in strengths])

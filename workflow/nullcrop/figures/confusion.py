@@ -48,9 +48,9 @@ def plot_confusion(
 
     ``answers`` has one row a test image of a cell: the cell's coordinates, target and predicted
     (:func:`~nullcrop.statistics.tables.read_answers`); ``classes`` the names of the targets by label
-    rule. Counts are summed over seeds; the shade is the share of the true class. Networks on true targets alone
-    are drawn. Writes ``stem``.pdf, .svg and .png. Raises NullcropError when there is nothing to draw, or when
-    ``answers`` holds several datasets.
+    rule. Counts are summed over seeds; the shade is the share of the true class. Networks on true targets
+    alone are drawn. Writes ``stem``.pdf, .svg and .png. Raises NullcropError when there is nothing to draw,
+    or when ``answers`` holds several datasets.
     """
     answers = answers[
         answers["architecture"].map(is_network)

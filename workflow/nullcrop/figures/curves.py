@@ -110,7 +110,8 @@ def _draw_panel(ax: Axes, means: pd.DataFrame, panel: tuple[str, ...], recipes: 
         curve = means.xs((*panel, recipe))
         colour = _paler(look_of(panel[2]).colour, PALER[place % len(PALER)])
         for part, (_, dashes) in PARTS.items():
-            # A single epoch is a point, which a line alone would not show; many would hide how the line is drawn.
+            # A single epoch is a point, which a line alone would not show; many would hide how the line is
+            # drawn.
             marker = "o" if len(curve) == 1 else ""
             (line,) = ax.plot(
                 curve.index, curve[part], dashes, color=colour, linewidth=1.5, marker=marker, markersize=3

@@ -167,7 +167,8 @@ def plot_dataset_samples(
 
 
 def _rows_of(items: list[Item]) -> list[list[Item]]:
-    """The images of each class in a row; where there are many classes, the first image of each, three a row."""
+    """The images of each class in a row; where there are many classes, the first image of each, three a
+    row."""
     by_class = [
         [item for item in items if item[1] == name] for name in dict.fromkeys(item[1] for item in items)
     ]

@@ -30,7 +30,8 @@ from nullcrop.statistics.shares import SHARES, mean_share, no_information_rates
 NAMES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F-1"}
 
 PALER = (0.0, 0.65, 0.35, 0.85)
-"""Share of white in the marks of each recipe, in the order of their names; colour and mark are the network's."""
+"""Share of white in the marks of each recipe, in the order of their names; colour and mark are the
+network's."""
 
 SPREAD = 0.78
 """Share of the space between two views over which their marks lie."""

@@ -50,7 +50,8 @@ _CHARACTER = 0.56
 
 
 def svg_of_mark(mark: str) -> str:
-    """Matplotlib's mark as an SVG path, a circle from -1 to 1: the page draws the very marks of the figures."""
+    """Matplotlib's mark as an SVG path, a circle from -1 to 1: the page draws the very marks of the
+    figures."""
     marker = MarkerStyle(mark)
     path = marker.get_path().transformed(marker.get_transform())
     letters = {Path2D.MOVETO: "M", Path2D.LINETO: "L", Path2D.CURVE3: "Q", Path2D.CURVE4: "C"}

@@ -45,9 +45,10 @@ def draw_verdicts(job: FigureJob) -> None:
 def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, stem: Path) -> Figure:
     """Draw the verdicts of a study and write ``stem``.pdf, .svg and .png.
 
-    ``metrics`` and ``verdicts`` are the study's joined tables. Each row of ``verdicts`` is a row of the figure:
-    a coloured mark is the AUROC of one network on a crop, the line to its left ends at the simultaneous lower bound
-    by which it is judged. Baselines on the best network's view are grey marks. Returns the figure.
+    ``metrics`` and ``verdicts`` are the study's joined tables. Each row of ``verdicts`` is a row of the
+    figure: a coloured mark is the AUROC of one network on a crop, the line to its left ends at the
+    simultaneous lower bound by which it is judged. Baselines on the best network's view are grey marks.
+    Returns the figure.
     """
     baselines = bool((metrics["role"] == "baseline").any())
     with figure_style():

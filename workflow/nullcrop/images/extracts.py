@@ -1,7 +1,8 @@
 """Extracts: what is asked of an image's full pixels and has one size whatever the image's own.
 
 Where the store does not keep the full pixels of large images it keeps these, computed while each
-image is decoded. A further one is one record here, or beside its function, and one name in :func:`kept_extracts`.
+image is decoded. A further one is one record here, or beside its function, and one name in
+:func:`kept_extracts`.
 """
 
 from collections.abc import Callable, Iterable
@@ -74,7 +75,8 @@ LEVEL_COUNTS = Extract("level_counts", (3, LEVELS), "<u4", _level_counts)
 
 def kept_extracts(sides: Iterable[int]) -> list[Extract]:
     """All that is kept of an image in place of its full pixels: a square for each of ``sides``, and what
-    baselines and the search for duplicates ask. Each once, in an order that does not depend on that of ``sides``."""
+    baselines and the search for duplicates ask. Each once, in an order that does not depend on that of
+    ``sides``."""
     # Here, because a cell's process reads the store and needs neither.
     from nullcrop.images.hashes import HASHES
     from nullcrop.images.likeness import THUMBNAIL

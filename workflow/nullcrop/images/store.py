@@ -6,8 +6,9 @@ the shape (or each image's height and width), the identity of the images in thei
 checksum by which a workflow tells whether the pixels changed.
 
 Originals much larger than any network's input need not be kept whole. ``original.npy`` then holds one extract
-(images/extracts.py) of all images after the other: squares as networks take them, and what else is asked of full
-pixels. ``original.json`` names the extracts and their bytes an image; its checksum is the one the full pixels would have.
+(images/extracts.py) of all images after the other: squares as networks take them, and what else is asked of
+full pixels. ``original.json`` names the extracts and their bytes an image; its checksum is the one the full
+pixels would have.
 """
 
 import hashlib
@@ -44,8 +45,8 @@ MUCH_LARGER = 4
 class PackedView:
     """One view of all images of a dataset, opened as a memory map.
 
-    ``view[i]`` is the i-th image of samples.csv, shape (height, width, 3), dtype uint8, read-only; NullcropError where
-    the store holds extracts in place of the images (:attr:`full` is then false).
+    ``view[i]`` is the i-th image of samples.csv, shape (height, width, 3), dtype uint8, read-only;
+    NullcropError where the store holds extracts in place of the images (:attr:`full` is then false).
     """
 
     def __init__(self, facts_path: Path | str) -> None:
@@ -88,7 +89,8 @@ class PackedView:
         return image
 
     def extract(self, extract: Extract) -> NDArray[Any] | None:
-        """What the store holds of all images as ``extract``, shape (images, …); None where it holds the images themselves.
+        """What the store holds of all images as ``extract``, shape (images, …); None where it holds the
+        images themselves.
 
         Raises NullcropError when it holds neither.
         """
@@ -106,7 +108,8 @@ class PackedView:
         return shaped
 
     def at(self, side: int) -> "PackedView | NDArray[np.uint8]":
-        """What a network of the input ``side`` reads: the squares of that side where the store holds them, else the view."""
+        """What a network of the input ``side`` reads: the squares of that side where the store holds them,
+        else the view."""
         squares = self.extract(square(side))
         return self if squares is None else squares
 
@@ -128,7 +131,8 @@ def extracted(images: Images, extract: Extract, row: int) -> NDArray[Any]:
 
 
 def full_pixels(view: PackedView, row: int, path: str) -> NDArray[np.uint8]:
-    """The full original in ``row``, shape (height, width, 3): from the store, or decoded once more from ``path``.
+    """The full original in ``row``, shape (height, width, 3): from the store, or decoded once more from
+    ``path``.
 
     Raises NullcropError when ``path`` no longer holds the pixels that were stored.
     """
@@ -156,11 +160,11 @@ def write_store(
 ) -> None:
     """Decode every image of ``samples`` once and write ``views`` into ``folder``.
 
-    ``samples`` needs the columns id, path, width and height. With ``sides`` (in pixels, by the words that ask for
-    them), the input sides of the networks that will read the view `original`, that view is written as extracts where
-    the images are much larger. ``masks`` says where the masks of masked views are. Raises NullcropError when an image
-    is smaller than the crop or is no longer what samples.csv says, or when a view asks for masks and one is missing or
-    gives another size than it should.
+    ``samples`` needs the columns id, path, width and height. With ``sides`` (in pixels, by the words that ask
+    for them), the input sides of the networks that will read the view `original`, that view is written as
+    extracts where the images are much larger. ``masks`` says where the masks of masked views are. Raises
+    NullcropError when an image is smaller than the crop or is no longer what samples.csv says, or when a view
+    asks for masks and one is missing or gives another size than it should.
     """
     _check_sizes(samples, crop_width, crop_height)
     own_sizes = samples[["height", "width"]].to_numpy(np.int64)
@@ -278,7 +282,8 @@ class _ViewFile:
 
 
 class _ExtractsFile:
-    """The .npy of extracts while it is filled: images in any order, by several threads that begin them in order.
+    """The .npy of extracts while it is filled: images in any order, by several threads that begin them in
+    order.
 
     Its checksum is that of the file that would hold the images, so each waits for its turn to be hashed.
     """

@@ -95,8 +95,8 @@ class SeriesLook:
 def looks_of(cells: pd.DataFrame) -> list[SeriesLook]:
     """The series among ``cells`` (columns architecture and recipe), in the order of every figure.
 
-    Colour and mark are the reader's own, as in the figures; of several recipes the further ones are paler. A line is
-    told by its dashes as well.
+    Colour and mark are the reader's own, as in the figures; of several recipes the further ones are paler. A
+    line is told by its dashes as well.
     """
     looks: list[SeriesLook] = []
     for architecture in in_order(cells["architecture"]):
@@ -149,7 +149,8 @@ def static_svg(spec: Spec, prefix: str) -> str:
 
 
 def library() -> str:
-    """Vega, Vega-Lite and vega-embed as one script that defines ``vegaEmbed``; never fetched from a network."""
+    """Vega, Vega-Lite and vega-embed as one script that defines ``vegaEmbed``; never fetched from a
+    network."""
     script: str = vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # type: ignore[call-arg]
     return script
 
@@ -157,8 +158,8 @@ def library() -> str:
 def grid_chart(cells: pd.DataFrame) -> Spec:
     """Every planned cell: a row a dataset (and label rule and split), columns of views within networks.
 
-    ``cells`` has a row for each study and planned cell, with the columns row, order, study, split, labels, seed,
-    column, view, href, state, and, where the cell is done, n, auroc, accuracy, no_information_rate
+    ``cells`` has a row for each study and planned cell, with the columns row, order, study, split, labels,
+    seed, column, view, href, state, and, where the cell is done, n, auroc, accuracy, no_information_rate
     with intervals (…_low, …_high) and constant.
     """
     selected = [
@@ -274,8 +275,8 @@ def measure_chart(marks: pd.DataFrame, looks: Sequence[SeriesLook], title: str) 
     """One measure by view and network (or baseline), with intervals; a row of the chart for each panel.
 
     ``marks`` columns: mark (`mean` of a cell over seeds, `seed`, or `null`: what an answer blind to the image
-    reaches), panel, view, series, value, low, high, constant (share of seeds), and texts to hover: text, null, answer.
-    ``title`` names the measure.
+    reaches), panel, view, series, value, low, high, constant (share of seeds), and texts to hover: text,
+    null, answer. ``title`` names the measure.
     """
     lowest = np.nanmin(marks[["value", "low"]].to_numpy(float))
     scale = alt.Scale(domain=[min(0.4, int(10 * lowest) / 10), 1], nice=False)
@@ -381,8 +382,8 @@ def learning_chart(histories: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec
 def confusion_chart(counts: pd.DataFrame, looks: Sequence[SeriesLook], targets: Sequence[str]) -> Spec:
     """Confusion matrices, a row a network and a column a view.
 
-    ``counts`` columns: panel, view, series, true, predicted (names of targets), images (summed over seeds), share (of
-    the true target's images).
+    ``counts`` columns: panel, view, series, true, predicted (names of targets), images (summed over seeds),
+    share (of the true target's images).
     """
     base = (
         alt.Chart(_data(counts))

@@ -69,7 +69,8 @@ class DatasetFacts:
     leaks: pd.DataFrame | None = None
     """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """Published values beside reproduced ones (:func:`~nullcrop.statistics.reproduction.compare_published`)."""
+    """Published values beside reproduced ones
+    (:func:`~nullcrop.statistics.reproduction.compare_published`)."""
     discrepancies: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Published values beside counts and arithmetic."""
     hashes: list[dict[str, Any]] = field(default_factory=list)
@@ -135,7 +136,8 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
 
 
 def _add_published(project: Project, datasets: list[DatasetFacts]) -> None:
-    """What the study and its forerunner printed about their datasets, beside what was reproduced and what can be counted."""
+    """What the study and its forerunner printed about their datasets, beside what was reproduced and what can
+    be counted."""
     printed = [facts for facts in datasets if facts.name in (*PUBLISHED, *EARLIER)]
     # The published tables are committed; they do not move with the config's `resources`.
     tables = sorted(Path(found("resources/published")).glob("*.csv"))

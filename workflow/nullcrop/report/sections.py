@@ -44,7 +44,8 @@ Pairs = list[tuple[str, str | Markup]]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A chart as the page shows it: drawn already, and with its specification, from which it becomes interactive."""
+    """A chart as the page shows it: drawn already, and with its specification, from which it becomes
+    interactive."""
 
     name: str
     alt: str
@@ -182,7 +183,8 @@ def missing(cells: Iterable[CellFacts]) -> str:
 
 
 def stale_verdicts(dataset: DatasetFacts) -> list[str]:
-    """A sentence on each study in which the verdict that the workflow wrote is not the one that stands here."""
+    """A sentence on each study in which the verdict that the workflow wrote is not the one that stands
+    here."""
     return [
         f"{remark}{'' if study.verdicts.empty else '; what stands here is judged by the cells that are done now'}."
         for study in dataset.studies.values()

@@ -1,4 +1,5 @@
-"""Differences between cells, each with its interval: crop and original, network and baseline, random and grouped."""
+"""Differences between cells, each with its interval: crop and original, network and baseline, random and
+grouped."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
@@ -27,7 +28,8 @@ from nullcrop.statistics.metrics import Answers
 from nullcrop.statistics.tables import FinishedCell
 
 ORIGINAL, BASELINE, LEAK = "original", "baseline", "leak"
-"""A cell beside the same one on the whole image; beside a baseline on the same images; a random split beside a grouped one."""
+"""A cell beside the same one on the whole image; beside a baseline on the same images; a random split beside
+a grouped one."""
 
 OVER_SEEDS = ["comparison", "labels", "split", "view", "architecture", "recipe", "other"]
 
@@ -198,8 +200,8 @@ def unpaired_auroc(first: Estimate, second: Estimate) -> Difference:
 def paired_accuracy(first: Answers, second: Answers) -> Difference:
     """Difference of two accuracies on the same images, by units.
 
-    Two images are added, one right in each cell alone (Bonett and Price 2012, J Educ Behav Stat 37:479), so that
-    cells which never differ are not thought equal without error. The value is the plain difference.
+    Two images are added, one right in each cell alone (Bonett and Price 2012, J Educ Behav Stat 37:479), so
+    that cells which never differ are not thought equal without error. The value is the plain difference.
     """
     difference = first.correct.astype(float) - second.correct
     centre, error, df = _mean_by_units(first.test, difference, (1.0, -1.0))
@@ -222,7 +224,8 @@ def over_seeds(differences: Sequence[float] | NDArray[np.float64], test_share: f
 
     (Machine Learning 52:239.) Training sets of different seeds overlap, so the plain t-interval over J
     seeds is too narrow; the variance is taken 1/J + ``test_share`` times the spread's, where
-    ``test_share`` is the number of test over training images. It is the spread over seeds, not the error of one test set.
+    ``test_share`` is the number of test over training images. It is the spread over seeds, not the error of
+    one test set.
     """
     values = np.asarray(differences, float)
     error = float(np.sqrt((1 / len(values) + test_share) * values.var(ddof=1)))

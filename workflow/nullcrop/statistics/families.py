@@ -21,7 +21,8 @@ ROLES = ("crop", "view", "baseline", "shuffled")
 def role_of(cell: Cell, field: Field) -> str:
     """What ``cell`` is to the audit.
 
-    - `crop`: a network on one of :func:`~nullcrop.config.views.judging_views`: the verdict rests on these alone;
+    - `crop`: a network on one of :func:`~nullcrop.config.views.judging_views`: the verdict rests on these
+    alone;
     - `view`: a network on any other view;
     - `baseline`: an answer without a network;
     - `shuffled`: a control trained on shuffled targets.

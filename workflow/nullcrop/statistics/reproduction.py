@@ -28,7 +28,8 @@ STUDIED = ("resnet50", "densenet121", "inception_v3", "vgg16")
 """The study's networks: those that `any` in its claims stands for."""
 
 BALANCED_TABLES = ("Table 5", "Table 6", "Table 8", "Table 9")
-"""Tables whose text says that the classes are balanced; Table 7 and all claims are of the classes as they are."""
+"""Tables whose text says that the classes are balanced; Table 7 and all claims are of the classes as they
+are."""
 
 REGIONS = {"crops": tuple(study_crops()), "corners": tuple(study_corners())}
 """Words of the claims that stand for several views; `grid` in a statistic means all of them."""
@@ -60,7 +61,8 @@ class Printed:
 
 
 def printed_values(published: Published, definitions: Mapping[str, Definition]) -> list[Printed]:
-    """Every number of Tables 5 to 9 and every accuracy claimed in the text, then the forerunner's, in their order.
+    """Every number of Tables 5 to 9 and every accuracy claimed in the text, then the forerunner's, in their
+    order.
 
     A table's columns are read for what they hold, not for what they are headed
     (:func:`~nullcrop.statistics.discrepancies.roles_of`); as headed where the numbers do not tell.
@@ -76,8 +78,8 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
     it. A value stands beside cells whose training part is balanced just if the printed one's was.
     ``reproduced`` is the mean over ``seeds`` runs, ``spread`` their standard deviation (empty for
     one), ``low`` and ``high`` the 95 % interval of one test set with that mean
-    (:func:`~nullcrop.statistics.shares.mean_share`). ``agrees`` says whether it differs from the printed value by at most
-    ``tolerance``. What was not run is empty. Shares lie in 0 … 1.
+    (:func:`~nullcrop.statistics.shares.mean_share`). ``agrees`` says whether it differs from the printed
+    value by at most ``tolerance``. What was not run is empty. Shares lie in 0 … 1.
     """
     rows: list[dict[str, Any]] = []
     for value in values:
@@ -191,7 +193,8 @@ def _of_earlier(published: Published) -> Iterator[Printed]:
 
 
 def _reproduced(value: Printed, metrics: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """What the cells gave, for each label rule, split and recipe under which all cells of ``value`` were run."""
+    """What the cells gave, for each label rule, split and recipe under which all cells of ``value`` were
+    run."""
     cells = metrics[
         (metrics["dataset"] == value.dataset)
         & metrics["architecture"].isin(value.architectures)

@@ -62,7 +62,8 @@ def read_cells(folders: Sequence[Path]) -> list[FinishedCell]:
 
 
 def read_histories(folders: Sequence[Path]) -> pd.DataFrame:
-    """Histories of finished cells, one row an epoch: the cell's coordinates (CELL_COLUMNS), then those of history.csv.
+    """Histories of finished cells, one row an epoch: the cell's coordinates (CELL_COLUMNS), then those of
+    history.csv.
 
     Raises NullcropError, which names the file, when one is missing or cannot be read.
     """
@@ -77,7 +78,8 @@ def read_histories(folders: Sequence[Path]) -> pd.DataFrame:
 
 
 def read_answers(folders: Sequence[Path]) -> pd.DataFrame:
-    """Answers of finished cells, one row a test image: the cell's coordinates (CELL_COLUMNS), target and predicted.
+    """Answers of finished cells, one row a test image: the cell's coordinates (CELL_COLUMNS), target and
+    predicted.
 
     Raises NullcropError, which names the file, when one is missing or cannot be read.
     """

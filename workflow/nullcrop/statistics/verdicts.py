@@ -70,8 +70,9 @@ class Verdict:
     group_aware: bool
     """Whether the split keeps groups apart."""
     baselines: str
-    """Baselines that would earn the same strength on the best cell's view and are not shown to score lower; for
-    `no evidence`, those that find something on any crop without a lesion, where no network does, or in the file's facts."""
+    """Baselines that would earn the same strength on the best cell's view and are not shown to score lower;
+    for `no evidence`, those that find something on any crop without a lesion, where no network does, or in
+    the file's facts."""
     shuffled_cells: int
     shuffled_rejecting: int
     """Controls on shuffled targets with p_auroc at most the level."""
@@ -103,8 +104,8 @@ def judge(
 
     ``metrics`` and ``comparisons`` are those of its finished cells (``metrics_of_cells`` with the level of
     ``thresholds``, ``compare_cells``), ``planned`` all cells that the study asks for. A verdict rests on the
-    cells of the role `crop` alone, by the largest of their simultaneous lower bounds. ``group`` is what a group is
-    called, empty where images have none. Columns: VERDICT_COLUMNS.
+    cells of the role `crop` alone, by the largest of their simultaneous lower bounds. ``group`` is what a
+    group is called, empty where images have none. Columns: VERDICT_COLUMNS.
     """
     crops = metrics[metrics["role"] == "crop"]
     rows = []

@@ -44,8 +44,8 @@ def cell_facts(grid: Grid, cell: Cell) -> CellFacts:
 
     A cell whose files a crash left empty or cut short is damaged, one that :func:`outdated` has a word on is
     stale. Where several cells share a job, one that is finished counts as done before the job ends. Of the
-    others those with a working folder have begun: they run while their heartbeat is fresh, have failed when it
-    holds an error, and else were stopped or killed and go on at their last checkpoint.
+    others those with a working folder have begun: they run while their heartbeat is fresh, have failed when
+    it holds an error, and else were stopped or killed and go on at their last checkpoint.
     """
     config = grid.project.config
     work = Path(config.paths.work, "cells", cell.path)
@@ -150,8 +150,8 @@ def _recipe_words(recorded: Mapping[str, Any], recipe: Recipe | BaselineRecipe) 
 def _arithmetic_words(numerics: str, config: Config) -> str:
     """Why this arithmetic is not the one of today's `device` and `engine`; empty where it may be.
 
-    An engine that cannot run on a machine gives way to the plain loop, so the plain one is never a reason; nor is what
-    was captured where `plain` or `auto` is asked for, which keep what is finished.
+    An engine that cannot run on a machine gives way to the plain loop, so the plain one is never a reason;
+    nor is what was captured where `plain` or `auto` is asked for, which keep what is finished.
     """
     device = "cuda" if numerics.startswith("cuda") else "cpu"
     engine = "plain"

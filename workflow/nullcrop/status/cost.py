@@ -27,10 +27,12 @@ def usage_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def summed_usage(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """``rows`` of :func:`usage_rows`, with further columns, summed by the columns ``by`` in their first order.
+    """``rows`` of :func:`usage_rows`, with further columns, summed by the columns ``by`` in their first
+    order.
 
-    Columns ``cells``, ``seconds`` and ``energy_kwh`` (sums), ``images_a_second`` (all images over all seconds of
-    the cells that tell it) and the largest ``peak_device_mb`` and ``peak_host_mb``; NaN where no cell tells.
+    Columns ``cells``, ``seconds`` and ``energy_kwh`` (sums), ``images_a_second`` (all images over all seconds
+    of the cells that tell it) and the largest ``peak_device_mb`` and ``peak_host_mb``; NaN where no cell
+    tells.
     """
     told = rows["images_a_second"].notna()
     rows = rows.assign(

@@ -46,8 +46,8 @@ class LeNet5(nn.Module):
 class PcamCNN(nn.Module):
     """Four convolutions with ReLU and max pooling, then two fully connected layers with dropout.
 
-    Of the model card of histoplastic-cancer-CNN-classifier (Maiuri 2025), which prints neither widths nor kernels:
-    here 3×3 without padding, 8, 16, 32 and 64 maps, and 100 units.
+    Of the model card of histoplastic-cancer-CNN-classifier (Maiuri 2025), which prints neither widths nor
+    kernels: here 3×3 without padding, 8, 16, 32 and 64 maps, and 100 units.
     """
 
     def __init__(self, num_classes: int, size: int) -> None:
@@ -193,7 +193,8 @@ def input_size(name: str, wanted: int | None) -> int:
 
 
 def normalisation(name: str) -> tuple[Triple, Triple]:
-    """Mean and standard deviation by which each channel (0 … 1) is normalised: ImageNet's, or what timm says."""
+    """Mean and standard deviation by which each channel (0 … 1) is normalised: ImageNet's, or what timm
+    says."""
     if name in NETWORKS:
         return IMAGENET_MEAN, IMAGENET_STD
     config = timm_config(name.removeprefix(TIMM))
@@ -218,7 +219,8 @@ def build(
     if state is None:
         network = made(num_classes=n_targets, size=size, imagenet=False)
         return network
-    # Without weights of its own: drawing VGG16's takes longer than reading the checkpoint that would replace them.
+    # Without weights of its own: drawing VGG16's takes longer than reading the checkpoint that would replace
+    # them.
     with torch.device("meta"):
         network = made(num_classes=IMAGENET_CLASSES, size=size, imagenet=True)
     network.load_state_dict({name: values.clone() for name, values in state.items()}, assign=True)
@@ -242,7 +244,8 @@ def set_dropout(network: nn.Module, rate: float, name: str) -> None:
 
 
 def freeze_encoder(network: nn.Module, name: str) -> None:
-    """Let the last layer alone be trained; NullcropError when the network, called ``name``, is no encoder with a head."""
+    """Let the last layer alone be trained; NullcropError when the network, called ``name``, is no encoder
+    with a head."""
     if name in NETWORKS:
         heads = [network.get_submodule(head) for head in NETWORKS[name].heads]
     else:

@@ -1,9 +1,9 @@
 """Baselines: what is reached without a network, from the same split and with the same outputs as a cell's.
 
-Each is a logistic regression on features, the largest class of the training images where it has none; their records:
-config/readers.py. They say what a network's score is worth: colour alone tells over 50 % (three means) and over 80 %
-(histograms) of the nine tissues of NCT-CRC-HE-100K, where deep networks stand at 97 % (Ignatov and
-Malivenko 2024, arXiv:2409.11546).
+Each is a logistic regression on features, the largest class of the training images where it has none; their
+records: config/readers.py. They say what a network's score is worth: colour alone tells over 50 % (three
+means) and over 80 % (histograms) of the nine tissues of NCT-CRC-HE-100K, where deep networks stand at 97 %
+(Ignatov and Malivenko 2024, arXiv:2409.11546).
 """
 
 import hashlib
@@ -90,7 +90,8 @@ class Fit:
 
 
 def fit_baselines(job: BaselinesJob) -> None:
-    """Fit the baselines of one test set on some views and write each as a cell: predictions.csv, history.csv, cell.json.
+    """Fit the baselines of one test set on some views and write each as a cell: predictions.csv, history.csv,
+    cell.json.
 
     A baseline that was finished from the same inputs is kept (:func:`~nullcrop.training.cells.is_kept`).
     Everything is fitted on the training images alone, on one thread, and is deterministic. Raises
@@ -191,8 +192,8 @@ def fit_baseline(features: NDArray[Any], targets: NDArray[np.int64], train: NDAr
 def pixel_features(view: Images, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
     """Features of a view's images by baseline, in one pass, one row an image.
 
-    ``names``: baselines that see pixels; None: those that every test set has. Raises NullcropError when one gives
-    features of several lengths.
+    ``names``: baselines that see pixels; None: those that every test set has. Raises NullcropError when one
+    gives features of several lengths.
     """
     if names is None:
         names = [name for name, one in BASELINES.items() if one.always and one.sees == "pixels"]

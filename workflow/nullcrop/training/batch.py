@@ -1,4 +1,5 @@
-"""Several cells in one process, one after the other or some at a time; each keeps its own outputs and its own failure."""
+"""Several cells in one process, one after the other or some at a time; each keeps its own outputs and its own
+failure."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ def train_batch(jobs: Sequence[CellJob], logs: Path, report: Path, in_flight: in
     Finished cells lie beside their working folders until they are collected. What a cell says goes
     to its own log below ``logs``. A failed cell does not stop the others; a killed batch goes on
     where it was. ``in_flight`` cells take turns, a step each, which fills a GPU that the small steps of one
-    leave idle; each ends as if it had been alone. Raises NoGpuError, and writes no report, where a GPU is missing.
+    leave idle; each ends as if it had been alone. Raises NoGpuError, and writes no report, where a GPU is
+    missing.
     """
     failed: dict[str, str] = {}
     no_gpu: NoGpuError | None = None
@@ -68,7 +70,8 @@ def _lanes(jobs: Sequence[CellJob], in_flight: int) -> int:
 
 
 class _Lane:
-    """Where one cell after the other is trained; ``on_gpu``: on a stream of its own, beside those of the others."""
+    """Where one cell after the other is trained; ``on_gpu``: on a stream of its own, beside those of the
+    others."""
 
     def __init__(self, on_gpu: bool) -> None:
         self.slot = Slot()

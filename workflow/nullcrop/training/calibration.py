@@ -38,7 +38,8 @@ Pixels = list[NDArray[np.uint8]]
 def audit_phantoms(
     source: PhantomSource, datasets: int, protocols: Sequence[str], recipe: Recipe, out: Path
 ) -> None:
-    """Audit ``datasets`` phantoms like ``source``, of consecutive seeds, and write their predictions to ``out``.
+    """Audit ``datasets`` phantoms like ``source``, of consecutive seeds, and write their predictions to
+    ``out``.
 
     Each is split by each of ``protocols``; LeNet-5 and the baselines that see pixels are trained on
     each corner. The CSV has one row a test image: cue, strength, dataset (the seed), split, id,

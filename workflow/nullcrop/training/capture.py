@@ -14,16 +14,17 @@ WARM_UP_STEPS = 3
 def captured(step: Callable[[], None], name: str, clear: Callable[[], None]) -> torch.cuda.CUDAGraph:
     """The graph of what ``step`` does on the GPU; ``name``: the network, for the error.
 
-    ``step`` runs eagerly some times before; ``clear`` gives back the memory it then keeps, which the capture has no use
-    for. What it changed is the caller's to set back. A replay does to the same memory what
-    the recorded step did, and nothing that Python did around it. Raises EngineError when ``step`` does something
-    that cannot be recorded, and torch.cuda.OutOfMemoryError.
+    ``step`` runs eagerly some times before; ``clear`` gives back the memory it then keeps, which the capture
+    has no use for. What it changed is the caller's to set back. A replay does to the same memory what
+    the recorded step did, and nothing that Python did around it. Raises EngineError when ``step`` does
+    something that cannot be recorded, and torch.cuda.OutOfMemoryError.
     """
-    # What an earlier failure left: a graph that is freed during a capture, or after it, takes memory from under the new one.
+    # What an earlier failure left: a graph that is freed during a capture, or after it, takes memory from
+    # under the new one.
     gc.collect()
     current = torch.cuda.current_stream()
-    # The default stream cannot be captured. Any other is captured itself: a graph keeps the cuBLAS workspace of its
-    # stream, and two that are replayed at the same time must not share one.
+    # The default stream cannot be captured. Any other is captured itself: a graph keeps the cuBLAS workspace
+    # of its stream, and two that are replayed at the same time must not share one.
     stream = torch.cuda.Stream() if current == torch.cuda.default_stream() else current  # type: ignore[no-untyped-call]
     stream.wait_stream(current)
     graph = torch.cuda.CUDAGraph()

@@ -1,4 +1,5 @@
-"""What every cell has in common, network or baseline: its split, its identity, and how its files come about."""
+"""What every cell has in common, network or baseline: its split, its identity, and how its files come
+about."""
 
 import hashlib
 import json
@@ -61,7 +62,8 @@ def identity_of(content: dict[str, Any]) -> str:
 def network_identity(
     cell: Cell, recipe: Recipe, pixels_sha256: str, split_sha256: str, weights: Path | None, numerics: str
 ) -> str:
-    """:func:`identity_of` a network; ``weights`` is the file with the published ones, None where it has random ones."""
+    """:func:`identity_of` a network; ``weights`` is the file with the published ones, None where it has
+    random ones."""
     content = {
         "architecture": cell.architecture,
         "recipe": recipe.differences(),
@@ -93,7 +95,8 @@ def working(work: Path) -> Iterator[None]:
 def kept_folder(work: Path) -> Path:
     """Where a finished cell is written first: beside its working folder.
 
-    It stays there as a copy, because a workflow deletes the outputs of a job before it runs and after it fails.
+    It stays there as a copy, because a workflow deletes the outputs of a job before it runs and after it
+    fails.
     """
     return work.with_name(f"{work.name}{KEPT}")
 
@@ -118,7 +121,8 @@ def bring_out(out: Path, work: Path, identity: str) -> None:
 def collect_cell(cell: Cell, batch: Path, work: Path, out: Path) -> None:
     """Copy a cell that a batch has finished to ``out``; raise the NullcropError by which it failed there.
 
-    A cell that is damaged since is added to the failures in the batch's report, so that the next run trains it again.
+    A cell that is damaged since is added to the failures in the batch's report, so that the next run trains
+    it again.
     """
     failed = _failures(batch)
     if failed is None:

@@ -18,8 +18,8 @@ from nullcrop.progress import say
 from nullcrop.training.numerics import device_name
 
 WRITING_SHARE = 0.1
-"""Of a cell's time what may go into writing checkpoints. VGG16's takes six seconds, on a fast GPU as long as twenty of
-its epochs on a small dataset."""
+"""Of a cell's time what may go into writing checkpoints. VGG16's takes six seconds, on a fast GPU as long as
+twenty of its epochs on a small dataset."""
 
 WRITTEN_A_SECOND = 5e8
 """Bytes; assumed until a first checkpoint was written."""
@@ -54,7 +54,8 @@ def save_checkpoint(
     history: list[dict[str, Any]],
     best: dict[str, Tensor] | None = None,
 ) -> None:
-    """Write the state after the last epoch of ``history`` to ``path``; ``best``: the weights of the best epoch."""
+    """Write the state after the last epoch of ``history`` to ``path``; ``best``: the weights of the best
+    epoch."""
     # Through memory: on a full disk or quota torch.save itself says neither which file nor why.
     content = io.BytesIO()
     torch.save(
@@ -78,7 +79,8 @@ def resume(
 ) -> tuple[list[dict[str, Any]], dict[str, Tensor] | None]:
     """Load the checkpoint into network and optimizer.
 
-    Returns the history so far, empty if no checkpoint fits, and the weights of the best epoch, where they were kept.
+    Returns the history so far, empty if no checkpoint fits, and the weights of the best epoch, where they
+    were kept.
     """
     if not path.is_file():
         return [], None
@@ -102,5 +104,6 @@ def resume(
 
 
 def _maker(identity: str, network: nn.Module) -> str:
-    """What must be the same for a checkpoint to go on bit for bit: the cell, torch, and the device's model."""
+    """What must be the same for a checkpoint to go on bit for bit: the cell, torch, and the device's
+    model."""
     return f"{identity} torch {torch.__version__} {device_name(next(network.parameters()).device)}"

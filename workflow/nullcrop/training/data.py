@@ -16,7 +16,8 @@ CACHE_BYTES = 2 * 1024**3
 
 
 class InputImages:
-    """A view's images, resized to ``size`` pixels, normalised as the network ``architecture`` takes them, on ``device``."""
+    """A view's images, resized to ``size`` pixels, normalised as the network ``architecture`` takes them, on
+    ``device``."""
 
     def __init__(
         self,
@@ -47,13 +48,15 @@ class InputImages:
 
 
 def channels(architecture: str, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, shape (3, 1, 1), by which the network's inputs are normalised."""
+    """Mean and standard deviation of each channel, shape (3, 1, 1), by which the network's inputs are
+    normalised."""
     mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in normalisation(architecture))
     return mean, std
 
 
 def normalised(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """``pixels`` (images, height, width, 3) uint8 as (images, 3, height, width) float32, each channel normalised."""
+    """``pixels`` (images, height, width, 3) uint8 as (images, 3, height, width) float32, each channel
+    normalised."""
     return (pixels.permute(0, 3, 1, 2).float().div_(255) - mean) / std
 
 

@@ -1,4 +1,5 @@
-"""Images as a network takes them, from pixels that lie on the device; where those do not fit, streamed from the host."""
+"""Images as a network takes them, from pixels that lie on the device; where those do not fit, streamed from
+the host."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +25,9 @@ CHUNK_BYTES = 256 * 1024**2
 class DeviceImages:
     """A view's images, as :class:`InputImages` gives them, bit for bit, without a wait between two batches.
 
-    Images of one size that is not above the network's are kept as they are and resized in each batch; all others are
-    resized once. ``view``: a view of the store, or its array (images, height, width, 3). ``room``: bytes that the
-    pixels may take on the device.
+    Images of one size that is not above the network's are kept as they are and resized in each batch; all
+    others are resized once. ``view``: a view of the store, or its array (images, height, width, 3). ``room``:
+    bytes that the pixels may take on the device.
     """
 
     def __init__(
@@ -97,7 +98,8 @@ class DeviceImages:
         return self._one_size.shape[1:] if self._one_size is not None else (self._size, self._size, 3)
 
     def _fill(self, rows: Sequence[int], out: NDArray[np.uint8]) -> None:
-        """Write the pixels of ``rows`` into ``out``; sizes that differ are resized by Pillow on every core."""
+        """Write the pixels of ``rows`` into ``out``; sizes that differ are resized by Pillow on every
+        core."""
         if self._one_size is not None:
             np.take(self._one_size, rows, axis=0, out=out)
             return
@@ -110,8 +112,8 @@ class DeviceImages:
 class _HostStream:
     """Pixels of batch after batch, through two buffers: one is filled while the device reads the other.
 
-    On a GPU the buffers are pinned, there are two on the device as well, and the copies run on a stream of their own,
-    beside the training.
+    On a GPU the buffers are pinned, there are two on the device as well, and the copies run on a stream of
+    their own, beside the training.
     """
 
     def __init__(
@@ -131,7 +133,8 @@ class _HostStream:
         )
 
     def batches(self, steps: Sequence[list[int]]) -> Iterator[Tensor]:
-        """The uint8 pixels of each step, on the device; those of the next are fetched while one is worked on."""
+        """The uint8 pixels of each step, on the device; those of the next are fetched while one is worked
+        on."""
         if not steps:
             return
         largest = max(map(len, steps))

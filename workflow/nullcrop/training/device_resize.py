@@ -1,7 +1,8 @@
 """Pillow's 8-bit bilinear resizing in torch, on any device, with no difference to Pillow in any pixel.
 
-Pillow works in integers: each output pixel is a weighted sum of input pixels, the weights have 22 fractional bits,
-and the sum is rounded and clipped to 0 … 255 after each of two passes, one along the rows and one along the columns.
+Pillow works in integers: each output pixel is a weighted sum of input pixels, the weights have 22 fractional
+bits, and the sum is rounded and clipped to 0 … 255 after each of two passes, one along the rows and one along
+the columns.
 """
 
 import numpy as np
@@ -17,11 +18,13 @@ FRACTION_BITS = 22
 
 
 PROBED_VALUES = 10_000
-"""Values by which both orders of the passes are compared with Pillow's; of small images one in ten or fewer differ."""
+"""Values by which both orders of the passes are compared with Pillow's; of small images one in ten or fewer
+differ."""
 
 
 class Resizer:
-    """Resizes images of ``height``×``width`` pixels to squares of ``size``, as images/resize.py does one by one.
+    """Resizes images of ``height``×``width`` pixels to squares of ``size``, as images/resize.py does one by
+    one.
 
     Which pass comes first is Pillow's choice and has changed between its versions: 13 shrinks tall images
     vertically first. Pillow itself is asked, with images of noise. Raises EngineError when
@@ -59,7 +62,8 @@ class Resizer:
 
 
 def bilinear_weights(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Which of ``length`` pixels make each of ``size`` output pixels, and their weights; both of shape (taps, size).
+    """Which of ``length`` pixels make each of ``size`` output pixels, and their weights; both of shape (taps,
+    size).
 
     The order of the operations is Pillow's, so that the weights are rounded as there.
     """

@@ -1,8 +1,10 @@
-"""The captured way to train: one step, recorded once as a CUDA graph and replayed for every batch and every cell.
+"""The captured way to train: one step, recorded once as a CUDA graph and replayed for every batch and every
+cell.
 
-An eager step asks the CPU for hundreds of small kernels, and at 32 images a GPU waits for it most of the time; a
-graph asks once. The pixels lie on the device too (device_images.py), so that Python only says which come next.
-The plain loop (loop.py) is the oracle: without capture, as on a CPU in the tests, both give the same bits.
+An eager step asks the CPU for hundreds of small kernels, and at 32 images a GPU waits for it most of the
+time; a graph asks once. The pixels lie on the device too (device_images.py), so that Python only says which
+come next. The plain loop (loop.py) is the oracle: without capture, as on a CPU in the tests, both give the
+same bits.
 """
 
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
@@ -89,8 +91,8 @@ class InPlaceAdam(EagerAdam):
 class Stepper:
     """Trains ``network`` step by step; on a GPU every batch of the recipe's size replays one captured graph.
 
-    The last batch of an epoch, of another size, runs the same step without the graph. ``size``: side of the inputs
-    in pixels. ``micro_batch``: images of a batch that are on the device at a time, where not all fit.
+    The last batch of an epoch, of another size, runs the same step without the graph. ``size``: side of the
+    inputs in pixels. ``micro_batch``: images of a batch that are on the device at a time, where not all fit.
     Raises NullcropError when the network does something that cannot be captured.
     """
 
@@ -119,7 +121,8 @@ class Stepper:
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self.captured_bytes = 0
-        """Most memory that was allocated on the GPU until the capture ended: replays allocate nothing that torch would count."""
+        """Most memory that was allocated on the GPU until the capture ended: replays allocate nothing that
+        torch would count."""
         self._layout = _layout(numerics, turned=recipe.rotation > 0)
         if numerics.captured:
             shape = (recipe.batch_size, 3, size, size)
@@ -129,7 +132,8 @@ class Stepper:
 
     @property
     def predicted_at_a_time(self) -> int:
-        """Images to predict at a time; nothing but the device's memory asks for the batches of the training."""
+        """Images to predict at a time; nothing but the device's memory asks for the batches of the
+        training."""
         if self._numerics.device.type != "cuda" or self._micro_batch:
             return self._micro_batch or self._recipe.batch_size
         return max(PREDICTED_AT_A_TIME, self._recipe.batch_size)
@@ -213,7 +217,8 @@ class Stepper:
 
 
 def _layout(numerics: Numerics, turned: bool = False) -> torch.memory_format:
-    """How a batch lies in memory, which decides the kernels of all layers: as in the plain loop, but for bfloat16."""
+    """How a batch lies in memory, which decides the kernels of all layers: as in the plain loop, but for
+    bfloat16."""
     if numerics.channels_last:
         return torch.channels_last
     # On a CPU images come with the channels last, unless they were turned.

@@ -11,8 +11,8 @@ from nullcrop.files import read_json, sha256_of
 def whole_record(folder: Path) -> dict[str, Any]:
     """What the cell.json in ``folder`` records, after the cell's tables were compared with it.
 
-    Raises FileNotFoundError when there is no cell.json, and NullcropError, which names the file, when one of the
-    cell's files is missing, empty, cut short or another one.
+    Raises FileNotFoundError when there is no cell.json, and NullcropError, which names the file, when one of
+    the cell's files is missing, empty, cut short or another one.
     """
     path = folder / "cell.json"
     try:

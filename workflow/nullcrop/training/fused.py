@@ -1,7 +1,9 @@
-"""A network's training pass with what stands between its convolutions fused: same mathematics, fewer trips to memory.
+"""A network's training pass with what stands between its convolutions fused: same mathematics, fewer trips to
+memory.
 
-The network is traced by torch.fx, and where it normalises, adds a residual, takes the positive part or pools, the
-graph calls the kernels of fused_kernels.py. Weights and buffers stay the network's own; in evaluation it runs as it is.
+The network is traced by torch.fx, and where it normalises, adds a residual, takes the positive part or pools,
+the graph calls the kernels of fused_kernels.py. Weights and buffers stay the network's own; in evaluation it
+runs as it is.
 """
 
 import operator
@@ -92,10 +94,11 @@ class _MaxPool(Function):
 
 
 class _DenseBlock(Function):
-    """DenseNet's block in one buffer: its layers write their maps behind one another, and nothing is concatenated.
+    """DenseNet's block in one buffer: its layers write their maps behind one another, and nothing is
+    concatenated.
 
-    All layers normalise the same maps, so the statistics of a map are taken once; and the gradients of all layers are
-    added up in one buffer as well.
+    All layers normalise the same maps, so the statistics of a map are taken once; and the gradients of all
+    layers are added up in one buffer as well.
     """
 
     @staticmethod

@@ -1,9 +1,10 @@
-"""Triton kernels for what stands between two convolutions: batch normalisation, ReLU, sums, biases and pooling.
+"""Triton kernels for what stands between two convolutions: batch normalisation, ReLU, sums, biases and
+pooling.
 
-torch runs each of these as kernels of their own. In bfloat16 with the channels last, reading and writing the maps for
-them takes most of a step; here a map is read as seldom as the mathematics allows. A map is taken as a matrix: a row
-for each pixel of each image, a column for each channel. Values are float32 in registers, whatever they are in memory.
-Sums are added up in a fixed order, so that equal inputs give equal bits.
+torch runs each of these as kernels of their own. In bfloat16 with the channels last, reading and writing the
+maps for them takes most of a step; here a map is read as seldom as the mathematics allows. A map is taken as
+a matrix: a row for each pixel of each image, a column for each channel. Values are float32 in registers,
+whatever they are in memory. Sums are added up in a fixed order, so that equal inputs give equal bits.
 """
 
 import torch
@@ -18,13 +19,14 @@ SUM_BLOCKS = {"SPLITS": 128, "COLUMNS": 16, "num_warps": 4}
 """The same of a program that adds up what splits have written."""
 
 PROGRAMS = 528
-"""Programs among which a sum over all rows is split: four for each of an H100's 132 multiprocessors. It decides the
-order of the additions, and so it is the same on every device."""
+"""Programs among which a sum over all rows is split: four for each of an H100's 132 multiprocessors. It
+decides the order of the additions, and so it is the same on every device."""
 
 
 @triton.jit
 def _tile(start, column, rows, channels, stride, BLOCK: tl.constexpr):
-    """Places of ``BLOCK`` rows from ``start`` on in a matrix of ``stride`` values a row, and which of them it holds."""
+    """Places of ``BLOCK`` rows from ``start`` on in a matrix of ``stride`` values a row, and which of them it
+    holds."""
     row = tl.arange(0, BLOCK)
     inside = (start + row < rows)[:, None] & (column < channels)[None, :]
     # A large matrix has more than 2³¹ values, a tile never.
@@ -45,7 +47,8 @@ def _added(partial, splits, channels, column, WHICH: tl.constexpr, OF: tl.conste
 
 @triton.jit
 def _moments(x, partial, rows, channels, stride, split_rows, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Each split's sums of x - x₀ and (x - x₀)²; x₀ is the first row, so that a large mean drowns no small variance."""
+    """Each split's sums of x - x₀ and (x - x₀)²; x₀ is the first row, so that a large mean drowns no small
+    variance."""
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     known = column < channels
     shift = tl.load(x + column, mask=known, other=0.0).to(tl.float32)
@@ -148,7 +151,8 @@ def _gradient_sums(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Each split's sums of g and g · x̂, where g is the gradient behind the ReLU; with a residual g is its gradient."""
+    """Each split's sums of g and g · x̂, where g is the gradient behind the ReLU; with a residual g is its
+    gradient."""
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     known = column < channels
     average = tl.load(mean + column, mask=known, other=0.0)
@@ -182,7 +186,8 @@ def _gradient_sums(
 def _column_sums(
     partial, first, second, channels, splits, TWO: tl.constexpr, SPLITS: tl.constexpr, COLUMNS: tl.constexpr
 ):
-    """Sums over all splits of the one row, or of each of the two rows, that each has written to ``partial``."""
+    """Sums over all splits of the one row, or of each of the two rows, that each has written to
+    ``partial``."""
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     if TWO:
         tl.store(
@@ -218,7 +223,8 @@ def _normalise_gradient(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Gradient of x from g (``gradient``, behind the ReLU if ``RELU``) and its two sums; added to ``out`` if ``ADD``."""
+    """Gradient of x from g (``gradient``, behind the ReLU if ``RELU``) and its two sums; added to ``out`` if
+    ``ADD``."""
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     known = column < channels
     start = tl.program_id(0) * ROWS
@@ -381,9 +387,11 @@ def _max_pool_gradient(
 
 
 def as_matrix(maps: Tensor) -> tuple[Tensor, int]:
-    """``maps`` (images, channels, height, width) with the channels last, and the values from one pixel to the next.
+    """``maps`` (images, channels, height, width) with the channels last, and the values from one pixel to the
+    next.
 
-    A slice of channels of such maps, as the gradient of a concatenation is, is taken as it is; all else is copied.
+    A slice of channels of such maps, as the gradient of a concatenation is, is taken as it is; all else is
+    copied.
     """
     height, width = maps.shape[2:]
     step = maps.stride(3) if width > 1 else maps.stride(2) if height > 1 else maps.stride(0)
@@ -423,7 +431,8 @@ def _like(maps: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def channel_statistics(x: Tensor, epsilon: float, out: Tensor | None = None) -> Tensor:
-    """Of each channel of ``x`` mean, inverse standard deviation (biased, with ``epsilon``) and unbiased variance.
+    """Of each channel of ``x`` mean, inverse standard deviation (biased, with ``epsilon``) and unbiased
+    variance.
 
     Shape (3, channels), float32; written into ``out`` where it is given.
     """
@@ -451,7 +460,8 @@ def normalise(
     residual: Tensor | None,
     relu: bool,
 ) -> Tensor:
-    """``x`` normalised by channel, scaled and moved, plus ``residual``, and of that the positive part if ``relu``."""
+    """``x`` normalised by channel, scaled and moved, plus ``residual``, and of that the positive part if
+    ``relu``."""
     x, x_stride = as_matrix(x)
     added, added_stride = as_matrix(residual) if residual is not None else (x, x_stride)
     rows, channels = _shape(x)
@@ -476,10 +486,12 @@ def normalise_gradients(
     relu: bool,
     into: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of x, weight, bias and residual in :func:`normalise`, where ``gradient`` is that of its result.
+    """Gradients of x, weight, bias and residual in :func:`normalise`, where ``gradient`` is that of its
+    result.
 
-    ``out``: the result where a residual was added and a ReLU followed; else None, and the last one returned is
-    meaningless. ``into``: maps, or a slice of channels of maps, to which the gradient of x is added in place.
+    ``out``: the result where a residual was added and a ReLU followed; else None, and the last one returned
+    is meaningless. ``into``: maps, or a slice of channels of maps, to which the gradient of x is added in
+    place.
     """
     gradient, stride = as_matrix(gradient)
     x, x_stride = as_matrix(x)
@@ -538,7 +550,8 @@ def bias_relu_gradients(gradient: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def box(x: Tensor) -> Tensor:
-    """Average pooling of 3×3 in steps of one, zeros beyond the edge counted in; it is its own gradient as well."""
+    """Average pooling of 3×3 in steps of one, zeros beyond the edge counted in; it is its own gradient as
+    well."""
     x, stride = as_matrix(x)
     rows, channels = _shape(x)
     out = _like(x)
@@ -547,7 +560,8 @@ def box(x: Tensor) -> Tensor:
 
 
 def max_pool(x: Tensor, kernel: int, step: int, padding: int) -> tuple[Tensor, Tensor]:
-    """Max pooling in square windows of ``kernel`` pixels; the result, and which place of each window it is, uint8."""
+    """Max pooling in square windows of ``kernel`` pixels; the result, and which place of each window it is,
+    uint8."""
     x, stride = as_matrix(x)
     images, channels, height, width = x.shape
     out_height, out_width = ((side + 2 * padding - kernel) // step + 1 for side in (height, width))

@@ -1,8 +1,8 @@
 """Which of several GPUs a process takes, and whether it was granted one.
 
-Snakemake counts GPUs (`--resources gpu=4`), but hands none out. Each process holds a lock on a small file for its GPU
-until it ends; the kernel releases it, however the process ends. The files are a user's on one machine, so that several runs
-of one user do not meet on a GPU while another is free.
+Snakemake counts GPUs (`--resources gpu=4`), but hands none out. Each process holds a lock on a small file for
+its GPU until it ends; the kernel releases it, however the process ends. The files are a user's on one
+machine, so that several runs of one user do not meet on a GPU while another is free.
 """
 
 import fcntl
@@ -37,10 +37,11 @@ class Reserved:
 
 @cache
 def take_gpu() -> Reserved | None:
-    """Take a GPU for the rest of this process, the least used one of those visible, and hide the others from CUDA.
+    """Take a GPU for the rest of this process, the least used one of those visible, and hide the others from
+    CUDA.
 
-    To be called before CUDA is first asked for anything, because it looks at CUDA_VISIBLE_DEVICES once. None where no
-    GPU is visible, and where a Slurm job was given one of its own.
+    To be called before CUDA is first asked for anything, because it looks at CUDA_VISIBLE_DEVICES once. None
+    where no GPU is visible, and where a Slurm job was given one of its own.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     # Counted by NVML, which leaves CUDA asleep, wherever that can be read.
@@ -108,8 +109,8 @@ def missing_gpu(grant: str | None) -> str:
 def visible_gpus(visible: str | None, counted: int) -> list[str]:
     """Names of the visible GPUs: numbers, or UUIDs of GPUs and their slices, by the rules of CUDA.
 
-    ``visible`` is CUDA_VISIBLE_DEVICES, None if it is not set: then as many as are ``counted``. CUDA ends the list at the
-    first entry that is none, and takes one with an entry twice for empty.
+    ``visible`` is CUDA_VISIBLE_DEVICES, None if it is not set: then as many as are ``counted``. CUDA ends the
+    list at the first entry that is none, and takes one with an entry twice for empty.
     """
     if visible is None:
         return [str(number) for number in range(counted)]
@@ -126,7 +127,8 @@ def visible_gpus(visible: str | None, counted: int) -> list[str]:
 def reserve(names: Sequence[str], lasting: Sequence[str], folder: Path) -> Reserved:
     """Take the one of ``names`` that the fewest processes have taken, the first of equals.
 
-    ``lasting`` are their names for every process, whatever it sees; locks are files of these names in ``folder``.
+    ``lasting`` are their names for every process, whatever it sees; locks are files of these names in
+    ``folder``.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -96,8 +96,8 @@ def train_cell(job: CellJob) -> None:
 
     A cell that was finished from the same inputs, parameters and numerics is kept as it is; a copy
     beside ``work`` brings it back when its files are gone, because a workflow deletes the outputs of
-    a job before it runs and after it fails. A checkpoint after an epoch lets a killed cell go on; it ends as if it had not
-    been killed. Epochs that are over sooner than a checkpoint is written share one.
+    a job before it runs and after it fails. A checkpoint after an epoch lets a killed cell go on; it ends as
+    if it had not been killed. Epochs that are over sooner than a checkpoint is written share one.
     Raises NullcropError when inputs do not fit together or the loss is no longer a number.
     """
     bring_out(job.out, job.work, keep_cell(job))
@@ -283,7 +283,8 @@ def initial_network(
 
 @dataclass
 class PlainTraining:
-    """One cell that is trained by the plain loop: eager steps, images from the host; everything else is measured by it."""
+    """One cell that is trained by the plain loop: eager steps, images from the host; everything else is
+    measured by it."""
 
     cell: Cell
     recipe: Recipe
@@ -407,7 +408,8 @@ def _share(energy: float | None, cells: int) -> float | None:
 
 
 def _unusual(history: list[dict[str, Any]], in_flight: int) -> dict[str, int]:
-    """For cell.json: that batches went through the device in parts, or that other cells were trained beside it."""
+    """For cell.json: that batches went through the device in parts, or that other cells were trained beside
+    it."""
     parts = [row["micro_batch"] for row in history if "micro_batch" in row]
     return {
         **({"micro_batch": min(parts)} if parts else {}),

@@ -66,13 +66,13 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gp
     """Make torch deterministic on ``device`` (auto, cpu or cuda) and name its arithmetic.
 
     On a CPU the instruction set and the number of threads change the order of additions and thus
-    the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). An ``engine`` that
-    cannot run there gives way to the plain loop, which is said and named; `auto` is the fastest that can, and takes
-    cells that another one finished on a GPU.
+    the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). An
+    ``engine`` that cannot run there gives way to the plain loop, which is said and named; `auto` is the
+    fastest that can, and takes cells that another one finished on a GPU.
 
-    ``granted_gpus``: how many the workflow counted for this job. Raises NoGpuError where torch sees none although
-    ``device`` is cuda, or auto in a job that was granted one (gpus.py): it would train on the CPU for days, under
-    another name. Raises NullcropError when torch holds no code for the GPU.
+    ``granted_gpus``: how many the workflow counted for this job. Raises NoGpuError where torch sees none
+    although ``device`` is cuda, or auto in a job that was granted one (gpus.py): it would train on the CPU
+    for days, under another name. Raises NullcropError when torch holds no code for the GPU.
     """
     if device != "cpu":
         take_gpu()
@@ -83,9 +83,11 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gp
             raise NoGpuError(missing_gpu(grant))
         else:
             device = "cpu"
-    # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler as well, for two seconds.
+    # The same switch as torch.use_deterministic_algorithms, which imports torch's compiler as well, for two
+    # seconds.
     torch.set_deterministic_debug_mode("error")
-    # With it torch writes every new tensor twice, for programs that read what they never wrote; no network here does.
+    # With it torch writes every new tensor twice, for programs that read what they never wrote; no network
+    # here does.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_num_threads(threads)
     if device == "cpu":
@@ -109,7 +111,8 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gp
 
 @cache
 def triton_runs() -> bool:
-    """Whether Triton can make its kernels here, for which it needs a C compiler and a folder of its own; if not, says so."""
+    """Whether Triton can make its kernels here, for which it needs a C compiler and a folder of its own; if
+    not, says so."""
     try:
         from nullcrop.training.fused_kernels import box
 
@@ -127,7 +130,8 @@ def triton_runs() -> bool:
 
 
 def engine_that_runs(wanted: Engine, capability: tuple[int, int] | None) -> Engine:
-    """``wanted``, or the plain loop where it cannot run, which is said in one line; ``capability`` None: no GPU.
+    """``wanted``, or the plain loop where it cannot run, which is said in one line; ``capability`` None: no
+    GPU.
 
     `auto` becomes the one that was found fastest (docs/performance.md), and the plain loop without a word.
     """
@@ -177,7 +181,8 @@ def check_demand(numerics: Numerics, demanded: str | None) -> None:
 
 
 def check_deterministic(error: RuntimeError, architecture: str) -> None:
-    """Raise NullcropError when ``error`` is torch's refusal of an operation that no two runs would do alike."""
+    """Raise NullcropError when ``error`` is torch's refusal of an operation that no two runs would do
+    alike."""
     operation, refused, _ = str(error).partition(" does not have a deterministic implementation")
     if refused:
         raise NullcropError(

@@ -1,4 +1,5 @@
-"""When a network does not fit into the device's memory: the same mathematics in smaller parts, or clear words."""
+"""When a network does not fit into the device's memory: the same mathematics in smaller parts, or clear
+words."""
 
 import gc
 
@@ -15,7 +16,8 @@ from nullcrop.training.numerics import device_name
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether ``error`` says that the device's memory is short, in torch's words or in those of CUDA's libraries."""
+    """Whether ``error`` says that the device's memory is short, in torch's words or in those of CUDA's
+    libraries."""
     return isinstance(error, torch.cuda.OutOfMemoryError) or any(
         words in str(error) for words in ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
     )
@@ -26,7 +28,8 @@ def smaller_batch(
 ) -> int:
     """Images to hold at a time after ``micro_batch`` of them (None: the whole batch) did not fit.
 
-    Gradients add up over the parts of a batch, unless batch normalisation takes its statistics from the whole.
+    Gradients add up over the parts of a batch, unless batch normalisation takes its statistics from the
+    whole.
     Raises NullcropError where no smaller part is left or would be another training.
     """
     images = micro_batch or recipe.batch_size
@@ -45,7 +48,8 @@ def smaller_batch(
 
 
 def draws_in_training(name: str) -> bool:
-    """Whether the network draws random numbers in a step. Of timm's it is assumed: not all of them show it."""
+    """Whether the network draws random numbers in a step. Of timm's it is assumed: not all of them show
+    it."""
     if name not in NETWORKS:
         return True
     return any(

@@ -11,8 +11,9 @@ from torch.overrides import TorchFunctionMode
 class PaddedPooling(TorchFunctionMode):
     """Within it, averages over padded windows are taken with the channels first.
 
-    With the channels last, torch's backward pass on CUDA forgets the padding and gives other pixels' gradients, in
-    every precision (pytorch issue 188344; seen with torch 2.11 on an H200). What is not padded is right.
+    With the channels last, torch's backward pass on CUDA forgets the padding and gives other pixels'
+    gradients, in every precision (pytorch issue 188344; seen with torch 2.11 on an H200). What is not padded
+    is right.
     """
 
     def __torch_function__(

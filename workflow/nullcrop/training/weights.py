@@ -60,11 +60,12 @@ def fetch_weights(architecture: str, out: Path, url: str | None = None) -> None:
 def fetch_checkpoint(
     repository: str, revision: str, file: str, out: Path, endpoint: str | None = None
 ) -> None:
-    """Put ``file`` of a Hugging Face ``repository`` at one ``revision`` at ``out``, whose name ends in its SHA-256.
+    """Put ``file`` of a Hugging Face ``repository`` at one ``revision`` at ``out``, whose name ends in its
+    SHA-256.
 
-    A gated repository is asked with the user's own token (the environment's HF_TOKEN), which is neither stored nor
-    printed. ``endpoint`` replaces huggingface.co. Raises NullcropError that says what to do when no file comes,
-    or another one.
+    A gated repository is asked with the user's own token (the environment's HF_TOKEN), which is neither
+    stored nor printed. ``endpoint`` replaces huggingface.co. Raises NullcropError that says what to do when
+    no file comes, or another one.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
@@ -92,7 +93,8 @@ def fetch_checkpoint(
                 )
                 + f" (if there is no such repository, correct `weights:` in the config); or put the file at {out}"
             ) from None
-        # The hub's client, its transport and the system each have their own errors; all mean that no file came.
+        # The hub's client, its transport and the system each have their own errors; all mean that no file
+        # came.
         except Exception as error:
             raise NullcropError(
                 f"cannot download {file} of {page} at {revision} ({str(error).partition(chr(10))[0]}); "
