@@ -244,17 +244,27 @@ def compute_metrics(options: argparse.Namespace) -> None:
     from nullcrop.statistics.tables import metrics_of_cells, read_cells, write_table
 
     cells = read_cells(_folders(options))
-    write_table(metrics_of_cells(cells, options.field, options.level), options.out)
+    write_table(metrics_of_cells(cells, options.field), options.out)
+
+
+def judge_readers(options: argparse.Namespace) -> None:
+    """Test what each reader of a dataset sees, over all its seeds and folds."""
+    from nullcrop.statistics.readers import judge_readers
+    from nullcrop.statistics.tables import answers_of_cells, read_cells, write_table
+
+    cells = read_cells(_folders(options))
+    table = judge_readers(cells, options.field, options.level)
+    write_table(table.assign(cells_sha256=answers_of_cells(cells)), options.out)
 
 
 def compare_cells(options: argparse.Namespace) -> None:
-    """Compare a dataset's cells: crop and original, network and baseline, random and grouped."""
+    """Compare a dataset's readers: crop and original, network and baseline, random and grouped."""
     from nullcrop.statistics.comparisons import compare_cells
-    from nullcrop.statistics.tables import answers_sha256, read_cells, write_table
+    from nullcrop.statistics.tables import answers_of_cells, read_cells, write_table
 
     cells = read_cells(_folders(options))
-    made_of = answers_sha256({one.cell: one.facts["predictions_sha256"] for one in cells})
-    write_table(compare_cells(cells).assign(cells_sha256=made_of), options.out)
+    table = compare_cells(cells, options.field)
+    write_table(table.assign(cells_sha256=answers_of_cells(cells)), options.out)
 
 
 def judge_dataset(options: argparse.Namespace) -> None:
@@ -265,9 +275,9 @@ def judge_dataset(options: argparse.Namespace) -> None:
     from nullcrop.statistics.verdicts import judge
 
     definition = read_definition(options.definition)
-    metrics, comparisons, made_of = read_judged(options.metrics, options.comparisons)
+    readers, comparisons, made_of = read_judged(options.readers, options.comparisons)
     verdicts = judge(
-        metrics,
+        readers,
         comparisons,
         options.cells,
         definition.title,
@@ -283,6 +293,13 @@ def join_metrics(options: argparse.Namespace) -> None:
     from nullcrop.statistics.tables import join_metrics
 
     join_metrics(options.tables, options.out)
+
+
+def join_verdicts(options: argparse.Namespace) -> None:
+    """Join the verdicts of several datasets, and correct p over all of them."""
+    from nullcrop.statistics.tables import join_verdicts
+
+    join_verdicts(options.tables, options.out)
 
 
 def join_tables(options: argparse.Namespace) -> None:
@@ -563,8 +580,9 @@ def _parser() -> argparse.ArgumentParser:
             "--work",
         ),
     )
-    command("compute-metrics", compute_metrics, "--cells", "--results", "--field", "--level", "--out")
-    command("compare-cells", compare_cells, "--cells", "--results", "--out")
+    command("compute-metrics", compute_metrics, "--cells", "--results", "--field", "--out")
+    command("judge-readers", judge_readers, "--cells", "--results", "--field", "--level", "--out")
+    command("compare-cells", compare_cells, "--cells", "--results", "--field", "--out")
     command(
         "judge-dataset",
         judge_dataset,
@@ -576,6 +594,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
     )
     command("join-metrics", join_metrics, "--tables", "--out")
+    command("join-verdicts", join_verdicts, "--tables", "--out")
     command("join-tables", join_tables, "--tables", "--out")
     command(
         "compare-published",

@@ -1,5 +1,6 @@
 """Split protocols: which images a network is trained on, watched on, and tested on."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from nullcrop.config.names import split_name
+from nullcrop.config.names import CROSSFIT, FOLDS_OF, split_name
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import written_whole
 
@@ -27,12 +28,13 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     - `random`: 80/10/10 by image, stratified by target (scikit-learn's StratifiedKFold).
     - `grouped`: 8/1/1 of StratifiedGroupKFold: no group is in two parts. An image without a
       group is a group of its own. The seed draws which folds are tested and watched, too.
-    - `tenfold`: ten-fold cross-validation by image, stratified by target. The seed is the fold that is
-    tested,
-      the next one is watched, and seeds 0 to 9 test every image once; 10 to 19 do so in folds drawn anew.
+    - `tenfold`: ten-fold cross-validation by image, stratified by target, blind to groups. The seed is the
+      fold that is tested, the next one is watched, and seeds 0 to 9 test every image once; 10 to 19 do so in
+      folds drawn anew.
+    - `crossfit`, `crossfit5`: the same in ten or five folds that keep groups apart where there are any
+      (StratifiedGroupKFold). A test part may lack a target, a training part may not.
     - `leave_one_group_out`: one whole group (a session, a clinic) is tested, the ``seed``-th in the order of
-    their
-      names; of the others' images a tenth is watched.
+      their names; of the others' images a tenth is watched.
     - `…_balanced`: of the training part as many images of each target as the rarest has, drawn
       at random; the others are unused. Validation and test keep their shares. `…_balanced405` keeps
       405 of each.
@@ -61,7 +63,10 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
         case "random":
             part = _tenths(target, None, seed)
         case "tenfold":
-            part = _fold(target, seed)
+            _check_counts(target)
+            part = _fold(target, None, FOLDS_OF["tenfold"], seed)
+        case "crossfit" | "crossfit5":
+            part = _fold(target, groups, CROSSFIT[named.protocol], seed)
         case "leave_one_group_out":
             part = _without_one(target, groups, seed)
         case "grouped":
@@ -137,15 +142,31 @@ def _tenths(target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed:
     return part
 
 
-def _fold(target: NDArray[np.int64], seed: int) -> NDArray[np.object_]:
-    _check_counts(target)
-    drawn, tested = divmod(seed, FOLDS)
-    folds = list(
-        StratifiedKFold(FOLDS, shuffle=True, random_state=drawn).split(np.zeros(len(target)), target)
-    )
+def _fold(
+    target: NDArray[np.int64], groups: NDArray[np.object_] | None, folds: int, seed: int
+) -> NDArray[np.object_]:
+    """Parts when fold ``seed`` modulo ``folds`` is tested and the next one watched; the rest of the division
+    is the partition."""
+    units = len(target) if groups is None else len(set(groups))
+    if units < folds:
+        kind = "images" if groups is None else "groups"
+        raise NullcropError(f"there are {units} {kind}: at least {folds} are needed for {folds} folds")
+    partition, tested = divmod(seed, folds)
+    kind_of_folds = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind_of_folds(folds, shuffle=True, random_state=partition)
+    with warnings.catch_warnings():
+        # A rare class does not reach every fold; that is checked where it matters, in the training part.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        try:
+            parts = list(splitter.split(np.zeros(len(target)), target, groups))
+        except ValueError:  # no class has as many images as there are folds
+            most = int(np.bincount(target).max())
+            raise NullcropError(
+                f"no class has more than {most} images: at least {folds} are needed for {folds} folds"
+            ) from None
     part = np.full(len(target), "train", dtype=object)
-    part[folds[tested][1]] = "test"
-    part[folds[(tested + 1) % FOLDS][1]] = "val"
+    part[parts[tested][1]] = "test"
+    part[parts[(tested + 1) % folds][1]] = "val"
     return part
 
 
@@ -199,14 +220,16 @@ def _balanced(
 
 
 def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.int64]) -> None:
-    for name in ("train", "test"):
+    # The folds of a cross-fitted split are tested as one set, in which every target occurs.
+    for name in ("train",) if split_name(protocol).protocol in CROSSFIT else ("train", "test"):
         lacking = sorted(set(target) - set(target[part == name]))
         if lacking:
             raise NullcropError(
                 f"split '{protocol}': the {name} part has no image of target {listed(lacking)}; "
                 "there are too few images or groups of it for this protocol"
             )
-    if not (part == "val").any():
-        raise NullcropError(
-            f"split '{protocol}': the validation part is empty; there are too few images or groups"
-        )
+    for name, words in (("test", "test"), ("val", "validation")):
+        if not (part == name).any():
+            raise NullcropError(
+                f"split '{protocol}': the {words} part is empty; there are too few images or groups"
+            )

@@ -1,4 +1,4 @@
-# predictions -> metrics and comparisons -> verdicts
+# predictions -> metrics; predictions -> readers and comparisons -> verdicts
 # Steps of a finished dataset, here and in figures.smk, go before cells of another (`priority`).
 
 
@@ -22,11 +22,38 @@ rule compute_metrics:
         cells=folded_cells_of,
         results=results_folder,
         field=field_of,
-        level=CONFIG.verdict.level,
     message:
         "metrics of {wildcards.dataset} in the study {wildcards.study}"
     shell:
         "python -m nullcrop compute-metrics --cells {params.cells:q} --results {params.results:q} "
+        "--field {params.field} --out {output:q} > {log:q} 2>&1"
+
+
+rule judge_readers:
+    input:
+        cells_of,
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/readers.csv",
+    log:
+        f"{RESULTS}/logs/judge_readers/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_readers/{{study}}/{{dataset}}.tsv"
+    priority: 1
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(3000),
+        runtime=resources.growing(30),
+    params:
+        cells=folded_cells_of,
+        results=results_folder,
+        field=field_of,
+        level=CONFIG.verdict.level,
+    message:
+        "judging the readers of {wildcards.dataset} in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop judge-readers --cells {params.cells:q} --results {params.results:q} "
         "--field {params.field} --level {params.level} --out {output:q} > {log:q} 2>&1"
 
 
@@ -49,16 +76,17 @@ rule compare_cells:
     params:
         cells=folded_cells_of,
         results=results_folder,
+        field=field_of,
     message:
         "comparing the cells of {wildcards.dataset} in the study {wildcards.study}"
     shell:
         "python -m nullcrop compare-cells --cells {params.cells:q} --results {params.results:q} "
-        "--out {output:q} > {log:q} 2>&1"
+        "--field {params.field} --out {output:q} > {log:q} 2>&1"
 
 
 rule judge_dataset:
     input:
-        metrics=f"{RESULTS}/studies/{{study}}/{{dataset}}/metrics.csv",
+        readers=f"{RESULTS}/studies/{{study}}/{{dataset}}/readers.csv",
         comparisons=f"{RESULTS}/studies/{{study}}/{{dataset}}/comparisons.csv",
     output:
         f"{RESULTS}/studies/{{study}}/{{dataset}}/verdicts.csv",
@@ -82,7 +110,7 @@ rule judge_dataset:
     message:
         "verdict on {wildcards.dataset} in the study {wildcards.study}"
     shell:
-        "python -m nullcrop judge-dataset --metrics {input.metrics:q} --comparisons {input.comparisons:q} "
+        "python -m nullcrop judge-dataset --readers {input.readers:q} --comparisons {input.comparisons:q} "
         "--cells {params.cells:q} --definition {params.definition:q} --thresholds {params.thresholds:q} "
         "--out {output:q} > {log:q} 2>&1"
 
@@ -109,6 +137,30 @@ rule join_metrics:
         "metrics of the whole study {wildcards.study}"
     shell:
         "python -m nullcrop join-metrics --tables {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule join_readers:
+    input:
+        tables_of("readers"),
+    output:
+        shown_table(
+            f"{RESULTS}/studies/{{study}}/readers.csv", "readers_table", table="readers", study="{study}"
+        ),
+    log:
+        f"{RESULTS}/logs/join_readers/{{study}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_readers/{{study}}.tsv"
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    message:
+        "readers of the whole study {wildcards.study}"
+    shell:
+        "python -m nullcrop join-tables --tables {input:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule join_comparisons:
@@ -159,7 +211,7 @@ rule join_verdicts:
     message:
         "verdicts of the whole study {wildcards.study}"
     shell:
-        "python -m nullcrop join-tables --tables {input:q} --out {output:q} > {log:q} 2>&1"
+        "python -m nullcrop join-verdicts --tables {input:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule compare_published:

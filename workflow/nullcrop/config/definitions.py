@@ -441,6 +441,15 @@ class Definition(Model):
             return list(self.classes)
         return [", ".join(name for name, t in targets.items() if t == code) for code in (0, 1)]
 
+    def expected_targets(self, rule: str) -> list[int]:
+        """Images of each target under ``rule``, as `expected.classes` says; empty where it does not."""
+        counts = [0] * len(self.target_names(rule))
+        for name, target in self.targets(rule).items():
+            if name not in self.expected.classes:
+                return []
+            counts[target] += self.expected.classes[name]
+        return counts
+
     @property
     def has_groups(self) -> bool:
         """Whether images belong to groups, so that a grouped split means something."""

@@ -111,11 +111,11 @@ FIGURES.register(
         name="verdicts",
         title="Verdicts",
         caption=(
-            "The verdicts of the study. A dot is the AUROC of one network on a crop that holds no lesion, the line to "
+            "The verdicts of the study. A mark is the AUROC of one reader on a crop that holds no lesion, the line to "
             "its left ends at the simultaneous lower bound by which it is judged."
         ),
         plot="nullcrop.figures.verdicts:draw_verdicts",
-        reads=("metrics", "verdicts"),
+        reads=("readers", "verdicts"),
         of="study",
     )
 )

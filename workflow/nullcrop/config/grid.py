@@ -1,16 +1,19 @@
 """The grid: the cells of a study, and where each of their files lies."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
+from nullcrop.config.detectable import fewest_folds
 from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, figures_of
-from nullcrop.config.models import Project
+from nullcrop.config.models import Part, Project
 from nullcrop.config.names import (
     BASELINE_RECIPE,
     BY_GROUP,
+    CROSSFIT,
     EARLIER,
     PUBLISHED,
     SPLITS,
@@ -18,11 +21,21 @@ from nullcrop.config.names import (
     shuffled_split,
     split_name,
 )
-from nullcrop.config.readers import NETWORKS, architectures, input_side_of, reads_full_images, sees_pixels
+from nullcrop.config.readers import (
+    BASELINES,
+    NETWORKS,
+    architectures,
+    input_side_of,
+    reads_full_images,
+    sees_pixels,
+)
 from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
-from nullcrop.config.views import view_names, view_of, views_in_order, views_made_always
+from nullcrop.config.views import judging_views, view_names, view_of, views_in_order, views_made_always
 from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
+
+STUDY_TABLES = ("metrics", "readers", "comparisons", "verdicts")
+"""Tables of each dataset in a study, and of the study."""
 
 
 class Grid:
@@ -78,17 +91,51 @@ class Grid:
                     for split in part.splits or []
                 ]
                 seeds = self.project.config.seeds or part.seeds or []
+                runs = {
+                    (labels, split): self._seeds_of(dataset, labels, split, seeds, part)
+                    for labels, split in product(rules, splits)
+                }
                 # What sees no pixel stands at `original`, whether or not networks are trained on it.
                 fitted_on = views_in_order(["original", *(part.views or [])])
-                axes = (rules, splits, part.views, part.architectures, part.recipes, seeds)
-                cells.update((Cell(dataset, *point), None) for point in product(*axes))  # type: ignore[arg-type]
+                cells.update(
+                    (Cell(dataset, *run, *point, seed), None)  # type: ignore[call-arg, arg-type]
+                    for run, *point in product(
+                        runs, part.views or [], part.architectures or [], part.recipes or []
+                    )
+                    for seed in runs[run]
+                )
                 cells.update(
                     (cell, None)
-                    for labels, split, seed in product(rules, splits, seeds)
+                    for (labels, split), folds in runs.items()
+                    for seed in folds
                     for cell in baseline_cells(dataset, labels, split, seed, fitted_on, part.baselines or [])
                     if cell.view in (part.views or []) or not sees_pixels(cell.architecture)
                 )
         return list(cells)
+
+    def _seeds_of(self, dataset: str, labels: str, split: str, seeds: Sequence[int], part: Part) -> list[int]:
+        """Seeds of the cells that ``seeds`` of a study stand for: of a cross-fitted split these are partitions.
+
+        Of a dataset whose file states its counts as few folds are tested as suffice
+        (:func:`~nullcrop.config.detectable.fewest_folds`): fixed before anything is trained. Where images come
+        in groups nobody has counted yet, all are.
+        """
+        folds = CROSSFIT.get(protocol_of(split))
+        if folds is None:
+            return list(seeds)
+        definition, tested = self.project.definition(dataset), folds
+        counts = definition.expected_targets(labels)
+        if counts and not definition.has_groups:
+            members = self.members(dataset, part)
+            tested = fewest_folds(counts, folds, members, self.project.config.verdict.level)
+        return [folds * partition + fold for partition in seeds for fold in range(tested)]
+
+    def members(self, dataset: str, part: Part) -> int:
+        """How many (view, reader) a verdict on ``dataset`` tests together, the average of readers among them."""
+        views = set(part.views or []) & set(judging_views(self.project.definition(dataset).field))
+        networks = len(part.architectures or []) * len(part.recipes or [])
+        readers = networks + sum(BASELINES[name].judges for name in part.baselines or [])
+        return max(1, len(views) * (readers + (readers > 1)))
 
     def _demands(self) -> dict[Cell, str]:
         demanded: dict[Cell, str] = {}
@@ -243,7 +290,7 @@ class Grid:
             for name in self.datasets(study):
                 if dataset in (None, name):
                     folder = f"{results}/studies/{study}/{name}"
-                    inputs += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
+                    inputs += [f"{folder}/{table}.csv" for table in STUDY_TABLES]
                     figures = self.figure_paths(study, name)
                     shown = [f"/{figure}.png" for figure in figures_of("dataset") if FIGURES[figure].in_page]
                     inputs += [path for path in figures if path.endswith(tuple(shown))]
@@ -263,7 +310,7 @@ class Grid:
         made = [f"{results}/cells/{cell.path}/{name}" for cell in self.all_cells for name in CELL_FILES]
         for study in self.studies:
             folder = f"{results}/studies/{study}"
-            made += [f"{folder}/{table}.csv" for table in ("metrics", "comparisons", "verdicts")]
+            made += [f"{folder}/{table}.csv" for table in STUDY_TABLES]
             made += [
                 f"{folder}/figures/{figure}.{suffix}"
                 for figure in figures_of("study")

@@ -188,20 +188,14 @@ class Paths(Model):
 
 
 class Thresholds(Model):
-    """What a verdict calls weak and strong, by the corrected lower bound of the AUROC on crops."""
+    """How surely a verdict speaks, and what it calls small."""
 
     level: Annotated[float, Field(ge=0.001, lt=0.5)] = 0.05
-    """Chance of any false finding among all networks of a dataset and split."""
-    weak: Annotated[float, Field(ge=0.5, lt=1)] = 0.5
-    """A bound above this is weak evidence; 0.5 is what an answer blind to the image reaches."""
-    strong: Annotated[float, Field(ge=0.5, lt=1)] = 0.6
-    """A bound above this is strong evidence."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Thresholds":
-        if self.weak > self.strong:
-            raise ValueError(f"weak ({self.weak}) must not exceed strong ({self.strong})")
-        return self
+    """Chance of any false finding among all readers and views of a dataset and split."""
+    small: Annotated[float, Field(gt=0.5, lt=1)] = 0.55
+    """An AUROC below this is small: where every reader's is bounded below it, the verdict says `at most`."""
+    equivalence: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """A baseline explains a network that adds less than this to its AUROC."""
 
 
 class Config(Model):
@@ -240,7 +234,7 @@ class Config(Model):
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Largest difference at which a reproduced value is said to agree with the published one, as a share; name it before the run."""
     verdict: Thresholds = Thresholds()
-    """What a verdict calls weak and strong, and how surely."""
+    """How surely a verdict speaks, and what it calls small."""
 
     @model_validator(mode="before")
     @classmethod

@@ -22,11 +22,18 @@ ENGINES = ("auto", "plain", "captured_fp32", "captured_bf16")
 BASELINE_RECIPE = "baseline"
 """Recipe of every baseline; no network has it."""
 
-PROTOCOLS = ("official", "random", "grouped", "tenfold", "leave_one_group_out")
+PROTOCOLS = ("official", "random", "grouped", "tenfold", "leave_one_group_out", "crossfit", "crossfit5")
 """How test images are set apart."""
 
 BY_GROUP = ("grouped", "leave_one_group_out")
-"""Protocols that keep groups apart."""
+"""Protocols that need groups, and keep them apart."""
+
+CROSSFIT = {"crossfit": 10, "crossfit5": 5}
+"""Protocols that test every image once, and how many folds they have; groups are kept apart where there are
+any. Seeds of a study are partitions into folds: the cells of partition p have the seeds K × p + fold."""
+
+FOLDS_OF = {"tenfold": 10, **CROSSFIT}
+"""Protocols whose seeds are folds, by how many make a partition: seed = folds × partition + fold."""
 
 SPLITS = tuple(f"{protocol}{balance}" for protocol in PROTOCOLS for balance in ("", "_balanced"))
 """Split protocols, each with the training part as it is or balanced. A number behind `_balanced` is the

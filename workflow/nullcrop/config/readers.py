@@ -88,6 +88,9 @@ class Baseline:
     image."""
     reads: Part = "image"
     """What it is given of each image, where it sees pixels."""
+    judges: bool = False
+    """Whether a verdict rests on it, as on networks, at the views that judge: a leak is a leak whoever reads
+    it."""
     always: bool = False
     """Whether it is fitted for every test set that has baselines, at the views that every dataset has; else
     where a study names it."""
@@ -228,6 +231,7 @@ BASELINES.register(
         sees="pixels",
         features="nullcrop.training.baselines:mean_rgb",
         reads="levels",
+        judges=True,
         always=True,
     )
 )
@@ -240,6 +244,7 @@ BASELINES.register(
         sees="pixels",
         features="nullcrop.training.baselines:color_histogram",
         reads="levels",
+        judges=True,
         always=True,
     )
 )
@@ -252,6 +257,7 @@ BASELINES.register(
         sees="pixels",
         features="nullcrop.training.baselines:raw_pixels",
         reads="square",
+        judges=True,
         always=True,
     )
 )
@@ -266,6 +272,13 @@ BASELINES.register(
         always=True,
     )
 )
+
+AVERAGE = "average"
+"""Name of the reader that averages the scores of all that judge a view, each with the same weight."""
+
+AVERAGE_LABEL = "all readers"
+
+AVERAGE_LOOK = Look("#FFFFFF", dark="#14171B", mark="o")
 
 TIMM = "timm:"
 """How the name of a network of timm begins; timm's own name follows."""
@@ -294,12 +307,16 @@ def architectures() -> list[str]:
 
 def look_of(architecture: str) -> Look:
     """How ``architecture`` is drawn."""
+    if architecture == AVERAGE:
+        return AVERAGE_LOOK
     reader = _reader(architecture)
     return reader.look if reader else TIMM_LOOKS[crc32(architecture.encode()) % len(TIMM_LOOKS)]
 
 
 def label_of(architecture: str) -> str:
     """Name of ``architecture`` as a reader sees it."""
+    if architecture == AVERAGE:
+        return AVERAGE_LABEL
     reader = _reader(architecture)
     return reader.label if reader else architecture.removeprefix(TIMM)
 
@@ -343,7 +360,9 @@ def trained_a_second(architecture: str) -> int:
 
 def place_of_architecture(name: str) -> tuple[int, str]:
     """Order of readers in every figure and table: the registries', timm's by name between networks and
-    baselines."""
+    baselines, the average last."""
+    if name == AVERAGE:
+        return len(NETWORKS) + 1 + len(BASELINES), ""
     if name in BASELINES:
         return len(NETWORKS) + 1 + list(BASELINES).index(name), ""
     return (list(NETWORKS).index(name), "") if name in NETWORKS else (len(NETWORKS), name)

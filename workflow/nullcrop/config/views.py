@@ -224,9 +224,15 @@ def judging_views(field: Field) -> list[str]:
     return [name for name, view in VIEWS.items() if field in view.judges]
 
 
+TOGETHER = "together"
+"""What stands in a table in place of a view where a reader's scores on all views that judge are averaged."""
+
+
 def view_label(name: str) -> str:
     """``name`` as a reader sees it; of a view that is not registered here, as in older results, its name in
     words."""
+    if name == TOGETHER:
+        return "all views together"
     try:
         return view_of(name).label
     except NullcropError:

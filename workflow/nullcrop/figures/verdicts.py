@@ -1,4 +1,4 @@
-"""A study's verdicts: one row a dataset and split, its networks on crops, and what may be said of them."""
+"""A study's verdicts: one row a dataset and split, its readers of crops, and what may be said of them."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from nullcrop.config.readers import BASELINES, in_order, label_of, look_of, without_pixels
+from nullcrop.config.readers import BASELINES, in_order, label_of, look_of
+from nullcrop.config.views import TOGETHER
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,
@@ -23,7 +24,8 @@ from nullcrop.figures.style import (
     save_figure,
     wrapped,
 )
-from nullcrop.statistics.families import ROLES
+from nullcrop.statistics.sentences import upper_words
+from nullcrop.statistics.verdicts import UNJUDGED
 
 WIDTH = 7.6
 """Inches."""
@@ -39,27 +41,27 @@ NETWORK_SIZE, BASELINE_SIZE = 4.8, 5.0
 
 def draw_verdicts(job: FigureJob) -> None:
     """Draw the figure `verdicts`."""
-    plot_verdicts(job.table("metrics"), job.table("verdicts"), job.title, job.stem)
+    plot_verdicts(job.table("readers"), job.table("verdicts"), job.title, job.stem)
 
 
-def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, stem: Path) -> Figure:
+def plot_verdicts(readers: pd.DataFrame, verdicts: pd.DataFrame, title: str, stem: Path) -> Figure:
     """Draw the verdicts of a study and write ``stem``.pdf, .svg and .png.
 
-    ``metrics`` and ``verdicts`` are the study's joined tables. Each row of ``verdicts`` is a row of the
-    figure: a coloured mark is the AUROC of one network on a crop, the line to its left ends at the
-    simultaneous lower bound by which it is judged. Baselines on the best network's view are grey marks.
+    ``readers`` and ``verdicts`` are the study's joined tables. Each row of ``verdicts`` is a row of the
+    figure: a mark is the AUROC of one reader on a crop, networks coloured and baselines grey; the line to its left
+    ends at the simultaneous lower bound by which it is judged. Baselines that do not judge stand below.
     Returns the figure.
     """
-    baselines = bool((metrics["role"] == "baseline").any())
     with figure_style():
-        caption = wrapped(_caption(verdicts, baselines), WIDTH - 0.2, SMALL_SIZE)
+        facts = bool((readers["role"] == "facts").any()) if len(readers) else False
+        caption = wrapped(_caption(verdicts, facts), WIDTH - 0.2, SMALL_SIZE)
         # Enough for the dots of a row to stand apart.
-        row = 0.55 + 0.012 * int(verdicts["cells"].max() if len(verdicts) else 0)
+        row = 0.55 + 0.012 * int(verdicts["members"].max() if len(verdicts) else 0)
         height = 1.4 + row * max(len(verdicts), 1) + 0.14 * len(caption.splitlines())
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         ax = figure.subplots()
-        shown = [_draw_row(ax, y, metrics, row) for y, (_, row) in enumerate(verdicts.iterrows())]
-        cells = pd.concat(shown) if shown else metrics.iloc[:0]
+        shown = [_draw_row(ax, y, readers, row) for y, (_, row) in enumerate(verdicts.iterrows())]
+        cells = pd.concat(shown) if shown else readers.iloc[:0]
         _draw_frame(ax, verdicts, cells)
         figure.legend(
             handles=_legend_entries(cells),
@@ -76,28 +78,24 @@ def plot_verdicts(metrics: pd.DataFrame, verdicts: pd.DataFrame, title: str, ste
     return figure
 
 
-def _draw_row(ax: Axes, y: float, metrics: pd.DataFrame, verdict: "pd.Series[Any]") -> pd.DataFrame:
-    """One dataset and split; returns the cells that were drawn."""
-    of_row = metrics
+def _draw_row(ax: Axes, y: float, readers: pd.DataFrame, verdict: "pd.Series[Any]") -> pd.DataFrame:
+    """One dataset and split; returns the rows of ``readers`` that were drawn."""
+    of_row = readers
     for name in ("dataset", "labels", "split"):
         of_row = of_row[of_row[name] == verdict[name]]
-    crops = of_row[of_row["role"] == ROLES[0]].sort_values("auroc")
-    baselines = of_row[
-        (of_row["role"] == "baseline")
-        & (of_row["seed"] == verdict["seed"])
-        & ((of_row["view"] == verdict["view"]) | of_row["architecture"].isin(without_pixels()))
-    ]
-    # Best at the top; the lowest fifth of the row belongs to the baselines.
+    crops = of_row[(of_row["role"] == "crop") & (of_row["view"] != TOGETHER)].sort_values("auroc")
+    baselines = of_row[of_row["role"] == "facts"]
+    # Best at the top; the lowest fifth of the row belongs to what does not judge.
     places = y + np.linspace(0.14, -0.36, max(len(crops), 2))[: len(crops)]
     if len(crops) == 1:
         places = np.array([float(y)])
-    best = crops["auroc_bound"].fillna(-np.inf).to_numpy().argmax()
+    best = crops["bound_low"].fillna(-np.inf).to_numpy().argmax()
     for i, (place, (_, cell)) in enumerate(zip(places, crops.iterrows(), strict=True)):
         colour, width, size = (INK, 1.4, 7) if i == best else (LIGHT, 0.6, 3)
         ax.hlines(
-            place, cell["auroc_bound"], cell["auroc"], color=colour, linewidth=width, zorder=2 + (i == best)
+            place, cell["bound_low"], cell["auroc"], color=colour, linewidth=width, zorder=2 + (i == best)
         )
-        ax.plot(cell["auroc_bound"], place, marker="|", markersize=size, color=INK, zorder=3)
+        ax.plot(cell["bound_low"], place, marker="|", markersize=size, color=INK, zorder=3)
     for place, (_, cell) in zip(places, crops.iterrows(), strict=True):
         ax.plot(cell["auroc"], place, **_mark(str(cell["architecture"]), NETWORK_SIZE), zorder=4)
     for _, cell in baselines.iterrows():
@@ -119,12 +117,14 @@ def _draw_frame(ax: Axes, verdicts: pd.DataFrame, cells: pd.DataFrame) -> None:
     for y in range(1, len(verdicts)):
         ax.axhline(y - 0.5, color="#D0D0D0", linewidth=0.8, zorder=0)
     if verdicts.empty:
-        ax.text(0.5, 0.5, "no network on crops", transform=ax.transAxes, ha="center", color=MUTED)
+        ax.text(0.5, 0.5, "no reader of crops", transform=ax.transAxes, ha="center", color=MUTED)
         return
     ax.text(1.04, -0.56, "verdict", transform=ax.get_yaxis_transform(), va="bottom", fontsize=SMALL_SIZE)
     halo = [withStroke(linewidth=2.4, foreground="white")]
-    for name, style in (("weak", (0, (5, 2))), ("strong", ":")):
-        threshold = float(verdicts[name].iloc[0])
+    for threshold, name, style in (
+        (0.5, "blind", (0, (5, 2))),
+        (float(verdicts["small"].iloc[0]), "small", ":"),
+    ):
         ax.axvline(threshold, color=INK, linewidth=1, linestyle=style, zorder=1)
         ax.text(threshold, -0.56, name, ha="center", va="bottom", fontsize=SMALL_SIZE, path_effects=halo)
     for y, (_, row) in enumerate(verdicts.iterrows()):
@@ -155,17 +155,16 @@ def _row_label(row: "pd.Series[Any]") -> str:
 
 
 def _verdict_words(row: "pd.Series[Any]") -> str:
-    if not row["can_tell"]:
-        return "cannot be judged"
-    return str(row["verdict"])
+    return str(row["verdict"]).replace(", at ", ",\nat ").replace(", up ", ",\nup ")
 
 
 def _count_words(row: "pd.Series[Any]") -> str:
-    threshold = row["strong"] if row["strength"] == "strong" else row["weak"]
-    words = f"{row['cells_agreeing']} of {row['cells']} above {threshold:g}"
-    if not row["can_tell"]:
-        words = "too few groups of a class"
-    return words if row["cells"] == row["planned"] else f"{words}\n({row['planned']} planned)"
+    if row["evidence"] == UNJUDGED:
+        return "too few independent images"
+    words = f"all readers: {row['effect']:.2f}\n80% power from {upper_words(row['minimal'])}"
+    if row["cells"] < row["planned"]:
+        words += f"\n{row['cells']} of {row['planned']} cells"
+    return words
 
 
 def _mark(name: str, size: float) -> dict[str, Any]:
@@ -189,20 +188,22 @@ def _legend_entries(cells: pd.DataFrame) -> list[Artist]:
     return entries
 
 
-def _caption(verdicts: pd.DataFrame, baselines: bool) -> str:
+def _caption(verdicts: pd.DataFrame, facts: bool) -> str:
     if verdicts.empty:
-        return "No network on a crop has a result yet."
+        return "No reader of a crop has a result yet."
     fields, row = set(verdicts["field"]), verdicts.iloc[0]
     where = {
         frozenset(["whole"]): "one crop that holds no lesion",
         frozenset(["tile"]): "one crop, which holds tissue",
     }.get(frozenset(fields), "one crop that holds no lesion (of a dataset of tiles: tissue)")
-    marks = (
-        " Grey marks: baselines, without a network, on the view of that row's clearest one; they do not count for "
-        "the verdict."
+    below = (
+        " Marks without a line: baselines that see no crop; they do not count for the verdict."
+        if facts
+        else ""
     )
     return (
-        f"Coloured mark: one network on {where}. The line to its left ends at its lower bound, corrected for all "
-        f"networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest bound, drawn in "
-        f"black: weak above {row['weak']:g}, strong above {row['strong']:g}."
-    ) + (marks if baselines else "")
+        f"Mark: one reader on {where}, all its seeds or folds put together (coloured: a network, grey: a baseline, "
+        "white: the average of all). The line to its left ends at its lower bound, corrected for all readers and "
+        f"views of the row (error rate {100 * row['level']:g}%); the largest bound is drawn in black. “Up to” and “at "
+        f"most” are 95% bounds for every reader. Small: below {row['small']:g}."
+    ) + below

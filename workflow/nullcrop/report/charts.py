@@ -160,7 +160,7 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
 
     ``cells`` has a row for each study and planned cell, with the columns row, order, study, split, labels,
     seed, column, view, href, state, and, where the cell is done, n, auroc, accuracy, no_information_rate
-    with intervals (…_low, …_high) and constant.
+    with intervals (…_low, …_high), constant, and pooled: the AUROC of all its reader's seeds together.
     """
     selected = [
         _choice("study", list(cells["study"].unique()), "study"),
@@ -172,7 +172,7 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
     means: dict[str, Any] = {
         name: f"mean({name})"
         for name in (
-            *("auroc", "auroc_low", "auroc_high"),
+            *("auroc", "auroc_low", "auroc_high", "pooled", "pooled_low", "pooled_high"),
             *("accuracy", "accuracy_low", "accuracy_high", "no_information_rate", "n"),
         )
     }
@@ -192,6 +192,13 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
             done="sum(done)",
             planned="count()",
             groupby=["row", "order", "column", "column_order", "view", "href"],
+        )
+        .transform_calculate(
+            # Of all seeds or folds together the pooled score's, never a mean of theirs.
+            **{
+                name: f"seed == 'all' ? datum.{name.replace('auroc', 'pooled')} : datum.{name}"
+                for name in ("auroc", "auroc_low", "auroc_high")
+            }
         )
         .transform_calculate(
             distance="measure == 'auroc' ? datum.auroc - 0.5 : datum.accuracy - datum.no_information_rate",

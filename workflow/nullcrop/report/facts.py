@@ -208,7 +208,7 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
 def _study(standing: Standing, study: str, dataset: str, planned: list[Cell]) -> StudyFacts:
     now = standing.tables(study, dataset)
     remarks = standing.verdict_remarks(study, dataset)
-    return StudyFacts(now.metrics, now.comparisons, now.verdicts, planned, remarks)
+    return StudyFacts(**vars(now), cells=planned, remarks=remarks)
 
 
 def _curve(answers: Answers) -> Curve:

@@ -16,6 +16,7 @@ from nullcrop.figures.accuracy import NO_PIXELS
 from nullcrop.report.charts import looks_of
 from nullcrop.report.facts import DatasetFacts, Facts
 from nullcrop.statistics.auroc import LEVEL
+from nullcrop.statistics.crossfit import READER_COLUMNS
 from nullcrop.statistics.shares import images_tested, no_information_rates
 
 RESULT_COLUMNS = (
@@ -43,9 +44,9 @@ def planned(dataset: DatasetFacts) -> pd.DataFrame:
 
 
 def described(cells: pd.DataFrame) -> pd.DataFrame:
-    """``cells`` with the columns kind, panel, series and place, see :func:`planned`."""
+    """``cells`` (or readers) with the columns kind, panel, series and place, see :func:`planned`."""
     labels = {(look.architecture, look.recipe): look.label for look in looks_of(cells)}
-    every = [Cell(*row) for row in cells[CELL_COLUMNS].itertuples(index=False)]
+    every = [Cell(**row, seed=0) for row in cells[READER_COLUMNS].to_dict("records")]
     return cells.assign(
         kind=[kind_of(cell) for cell in every],
         panel=[
@@ -67,8 +68,17 @@ def every_cell(dataset: DatasetFacts) -> pd.DataFrame:
     return described(pd.concat(tables, ignore_index=True))
 
 
+def readers(dataset: DatasetFacts) -> pd.DataFrame:
+    """One row for each reader on a view, of all studies: that of the study with the most cells."""
+    tables = [study.readers for study in dataset.studies.values() if len(study.readers)]
+    if not tables:
+        return pd.DataFrame(columns=[*READER_COLUMNS, "seeds", "auroc", "auroc_low", "auroc_high"])
+    every = pd.concat(tables, ignore_index=True).sort_values("seeds", ascending=False, kind="stable")
+    return every.drop_duplicates(READER_COLUMNS)
+
+
 def compared(dataset: DatasetFacts, comparison: str) -> pd.DataFrame:
-    """Rows of one kind of comparison, of all studies; a row over seeds says how many."""
+    """Rows of one kind of comparison, of all studies."""
     tables = [
         study.comparisons[study.comparisons["comparison"] == comparison]
         for study in dataset.studies.values()
@@ -76,14 +86,11 @@ def compared(dataset: DatasetFacts, comparison: str) -> pd.DataFrame:
     ]
     if not tables:
         return pd.DataFrame()
-    table = pd.concat(tables).drop_duplicates([*CELL_COLUMNS, "other"])
+    every = pd.concat(tables).sort_values("seeds", ascending=False, kind="stable").sort_index(kind="stable")
+    table = every.drop_duplicates([*READER_COLUMNS, "other"])
     if table.empty:
         return table
-    seeds = [
-        f"mean of {n}" if pd.isna(seed) else str(int(seed))
-        for seed, n in zip(table["seed"], table["seeds"], strict=True)
-    ]
-    return described(table).assign(seed=seeds, other=table["other"].map(label_of))
+    return described(table).assign(other=table["other"].map(label_of))
 
 
 def verdicts(dataset: DatasetFacts) -> pd.DataFrame:
@@ -100,7 +107,9 @@ def grid_rows(facts: Facts) -> pd.DataFrame:
     """One row for each study and planned network, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
     tables = []
     for dataset in facts.datasets:
-        cells = every_cell(dataset)
+        pooled = readers(dataset)[[*READER_COLUMNS, "auroc", "auroc_low", "auroc_high"]]
+        names = {"auroc": "pooled", "auroc_low": "pooled_low", "auroc_high": "pooled_high"}
+        cells = every_cell(dataset).merge(pooled.rename(columns=names), on=READER_COLUMNS, how="left")
         cells = cells[cells["kind"] == "network"]
         several = [name for name in ("split", "labels") if cells[name].nunique() > 1]
         suffix = cells[several].agg(" · ".join, axis=1).radd(" · ") if several else ""
@@ -120,6 +129,7 @@ def grid_rows(facts: Facts) -> pd.DataFrame:
         "auroc": "auroc",
         "auroc_low": "auroc_low",
         "auroc_high": "auroc_high",
+        **{name: name for name in ("pooled", "pooled_low", "pooled_high")},
         "accuracy": "accuracy",
         "accuracy_low": "wilson_low",
         "accuracy_high": "wilson_high",
@@ -139,11 +149,11 @@ def grid_rows(facts: Facts) -> pd.DataFrame:
     )
 
 
-def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Means over seeds, single seeds and nulls of `accuracy` or `auroc`, for measure_chart.
+def marks(cells: pd.DataFrame, measure: str, pooled: pd.DataFrame) -> pd.DataFrame:
+    """What readers reach in `accuracy` or `auroc`, single seeds and nulls, for measure_chart.
 
-    The interval is that of one test set around the mean over seeds: Wilson's for the accuracy, for
-    the AUROC the mean of the seeds' own. It is never the spread over seeds.
+    The accuracy is the mean over seeds, with Wilson's interval of all images that were tested; the AUROC and its
+    interval are those of ``pooled`` (:func:`readers`). Neither is the spread over seeds.
     """
     done = cells[cells["state"] == "done"]
     done = done.assign(no_information_rate=no_information_rates(done))
@@ -155,7 +165,12 @@ def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
             low, high = proportion_confint(value * n, n, alpha=1 - LEVEL, method="wilson")
             null = f"no-information rate {group['no_information_rate'].mean():.3f}"
         else:
-            low, high = group["auroc_low"].mean(), group["auroc_high"].mean()
+            value, low, high = (
+                group[READER_COLUMNS]
+                .head(1)
+                .merge(pooled, on=READER_COLUMNS)[["auroc", "auroc_low", "auroc_high"]]
+                .iloc[0]
+            )
             null = "0.5: ranks no better than chance"
         place = {"panel": panel, "view": view, "series": series}
         constant = int(group["constant"].sum())
@@ -169,7 +184,7 @@ def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
                 "constant": constant / len(group),
                 "text": with_interval(value, low, high)
                 + (
-                    f"; mean of {len(group)} seeds, from {group[measure].min():.3f} to {group[measure].max():.3f}"
+                    f"; of {len(group)} cells, from {group[measure].min():.3f} to {group[measure].max():.3f}"
                     if len(group) > 1
                     else ""
                 ),

@@ -26,7 +26,7 @@ from nullcrop.report.tables import Table, table_of
 from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
 from nullcrop.statistics.metrics import CONSTANT_ABOVE
-from nullcrop.statistics.verdicts import NO_EVIDENCE, STRONG, WEAK
+from nullcrop.statistics.verdicts import BOTH, BOUNDED, READABLE, UNDECIDED, UNJUDGED
 from nullcrop.status.cells import BEGUN, CellFacts, made_otherwise
 from nullcrop.status.cost import summed_usage, usage_rows
 
@@ -36,8 +36,14 @@ SAMPLES = "samples"
 PICTURE_WIDTH = 1100
 """Pixels in width to which a figure is reduced."""
 
-VERDICT_KINDS = {NO_EVIDENCE: "none", WEAK: "weak", STRONG: "strong"}
-"""Class of a verdict's colour; further verdicts share one."""
+VERDICT_KINDS = {
+    READABLE: "readable",
+    BOTH: "readable",
+    BOUNDED: "bounded",
+    UNDECIDED: "undecided",
+    UNJUDGED: "undecided",
+}
+"""Class of a verdict's colour; `tissue` of tiles, whatever is found. Undecided is no good news."""
 
 Pairs = list[tuple[str, str | Markup]]
 
@@ -196,10 +202,10 @@ def verdict_of(dataset: DatasetFacts) -> Verdict:
     """The dataset's verdict: of its studies the first one's, of the splits the one that counts."""
     verdicts = frames.verdicts(dataset)
     if verdicts.empty:
-        return Verdict("no verdict yet", "No network on a crop without a lesion is done yet.", "open", "")
+        return Verdict("no verdict yet", "No reader of a crop without a lesion is done yet.", "open", "")
     first = verdicts.iloc[0]
-    word = str(first["verdict"]) if first["can_tell"] else "cannot be judged"
-    return Verdict(word, first["sentence"], VERDICT_KINDS.get(word, "other"), first["details"])
+    kind = "tissue" if first["field"] == "tile" else VERDICT_KINDS[first["evidence"]]
+    return Verdict(first["verdict"], first["sentence"], kind, first["details"])
 
 
 def _identity(dataset: DatasetFacts) -> Block:
@@ -268,9 +274,15 @@ def _results(dataset: DatasetFacts, cells: pd.DataFrame) -> list[Block]:
         _roc_curves(dataset, networks),
         _confusions(dataset, networks),
         _learning_curves(dataset, networks),
+        _every_reader(dataset),
         _every_cell(dataset),
     ]
 
+
+CONSTANT_WORDS = {
+    "AUROC": " Dashed frame: over 99 % of the answers are one class; that says nothing against the AUROC.",
+    "accuracy": " Dashed frame: over 99 % of the answers are one class, so this is hardly more than that class's share.",
+}
 
 SAME_NUMBERS = "The same numbers stand in the table “Every cell”."
 
@@ -280,20 +292,21 @@ def _measures(dataset: DatasetFacts, cells: pd.DataFrame) -> Block:
     if not (cells["state"] == "done").any():
         return block
     nulls = {
-        "AUROC": "Dashed line: 0.5, no information. Bars: 95 % interval of one test set.",
+        "AUROC": "Dashed line: 0.5, no information. Marks: all seeds or folds put together; bars: 95 % interval, by "
+        "groups where there are any.",
         "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test images. "
-        "Bars: 95 % Wilson interval of one test set.",
+        "Bars: 95 % Wilson interval of the images tested, as if they were independent; the interval by groups stands "
+        "in the table.",
     }
     seeds = " Horizontal ticks: single seeds." if cells["seed"].nunique() > 1 else ""
-    looks = charts.looks_of(cells)
+    looks, pooled = charts.looks_of(cells), frames.readers(dataset)
     for measure, words in nulls.items():
         block.drawings.append(
             drawing(
                 f"{dataset.name}-{measure.lower()}",
                 f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % intervals. {SAME_NUMBERS}",
-                f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds} Dashed frame: a constant predictor, over 99 % of "
-                "whose answers are one class; no evidence, whatever its number.",
-                charts.measure_chart(frames.marks(cells, measure.lower()), looks, measure),
+                f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds}{CONSTANT_WORDS[measure]}",
+                charts.measure_chart(frames.marks(cells, measure.lower(), pooled), looks, measure),
             )
         )
     return block
@@ -322,8 +335,8 @@ COMPARISONS = {
     ),
     LEAK: (
         "Random against grouped split",
-        "Each network on a random split beside the same one on the split that keeps groups together: the difference is "
-        "what the random split leaks.",
+        "Each reader on a split blind to groups beside the same one on the split that keeps groups apart, and all of "
+        "them together: the difference is what the former leaks.",
     ),
 }
 
@@ -426,6 +439,19 @@ def _learning_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
             )
         )
     return block
+
+
+def _every_reader(dataset: DatasetFacts) -> Block:
+    caption = (
+        f"Every reader of {dataset.definition.title} on each view, all its seeds or folds put together. “p, corrected” and "
+        "“at least” hold for all rows of one family, label rule and split at once; “at most” holds for its row alone."
+    )
+    found = frames.readers(dataset)
+    rows = frames.described(found) if len(found) else found
+    table = table_of(rows, f"{dataset.name}-readers", caption, tables.READER_TABLE)
+    return Block(
+        f"{dataset.name}-every-reader", "Every reader", tables=[table] if table.rows else [], unfolded=False
+    )
 
 
 def _every_cell(dataset: DatasetFacts) -> Block:

@@ -30,7 +30,8 @@ class TestSet:
 
     ``target`` (N) holds integers from 0, ``group`` (N) a text each, empty where an image has no
     group and is one of its own. ``name`` seeds every random draw on this test set, so that all
-    cells on it are compared on the same draws.
+    cells on it are compared on the same draws. ``image`` (N) holds the images' ids, ascending, where they are
+    known: only test sets with ids can be put together.
     """
 
     __test__ = False  # not a test of pytest's
@@ -38,6 +39,7 @@ class TestSet:
     target: Ints
     group: NDArray[np.str_]
     name: str = ""
+    image: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         if self.target.shape != self.group.shape or self.target.ndim != 1:
@@ -61,6 +63,20 @@ class TestSet:
         names = np.where(self.group == "", own, np.char.add("group ", self.group))
         _, first, unit = np.unique(names, return_index=True, return_inverse=True)
         return np.argsort(np.argsort(first))[unit].astype(np.int64)
+
+    @cached_property
+    def unit_names(self) -> NDArray[np.str_]:
+        """Name of each unit (G), the same in every test set that holds its images; needs ``image``."""
+        own = np.where(self.group == "", np.char.add("image ", self._ids), np.char.add("group ", self.group))
+        names = np.empty(self.n_units, own.dtype)
+        names[self.unit] = own
+        return names
+
+    @property
+    def _ids(self) -> NDArray[np.str_]:
+        if self.image is None:
+            raise NullcropError(f"{self.name}: the ids of the test images are not known")
+        return self.image
 
     @cached_property
     def n_units(self) -> int:
@@ -96,6 +112,14 @@ class TestSet:
         """Units that hold the target which the fewest of them hold."""
         held = np.unique(np.stack([self.unit, self.target]), axis=1)[1]
         return int(np.bincount(held)[np.unique(self.target)].min()) if self.n else 0
+
+    @cached_property
+    def units_of_targets(self) -> list[float]:
+        """Units of each target that occurs; one that holds several counts in parts."""
+        counts = np.zeros((self.n_units, int(self.target.max(initial=0)) + 1))
+        np.add.at(counts, (self.unit, self.target), 1)
+        shares = (counts / counts.sum(axis=1, keepdims=True)).sum(axis=0)
+        return [float(share) for share in shares if share > 0]
 
     @cached_property
     def mostly_mixed(self) -> bool:

@@ -1,37 +1,41 @@
-"""Differences between cells, each with its interval: crop and original, network and baseline, random and
+"""Differences between readers, each with its interval: crop and original, network and baseline, random and
 grouped."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
 
 from nullcrop.config.cell import Cell
-from nullcrop.config.names import BASELINE_RECIPE, base_split
-from nullcrop.config.readers import BASELINES, sees_pixels
+from nullcrop.config.names import BASELINE_RECIPE, Field, base_split, protocol_of
+from nullcrop.config.readers import AVERAGE, BASELINES, sees_pixels
+from nullcrop.config.views import TOGETHER
 from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import (
     LEVEL,
     Estimate,
+    Floats,
     TestSet,
     estimate_auroc,
     jackknife_error,
     smallest_error,
 )
-from nullcrop.statistics.metrics import Answers
+from nullcrop.statistics.crossfit import Reader, Reading, readings, together
+from nullcrop.statistics.families import role_of
+from nullcrop.statistics.metrics import mean_by_units
 from nullcrop.statistics.tables import FinishedCell
 
 ORIGINAL, BASELINE, LEAK = "original", "baseline", "leak"
-"""A cell beside the same one on the whole image; beside a baseline on the same images; a random split beside
-a grouped one."""
+"""A reader beside the same one on the whole image; beside a baseline on the same images; on a split blind to
+groups beside one by groups."""
 
-OVER_SEEDS = ["comparison", "labels", "split", "view", "architecture", "recipe", "other"]
+GROUPED_OF = {"random": "grouped", "tenfold": "crossfit"}
+"""Protocols blind to groups, and the like one that keeps groups apart."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table: a cell, what it is compared with, and by how much it scores higher."""
+    """One row of the table: a reader, what it is compared with, and by how much it scores higher."""
 
     comparison: str
     dataset: str
@@ -55,18 +59,20 @@ class Comparison:
     view: str
     architecture: str
     recipe: str
-    seed: int | None
-    """None in rows that summarise several seeds."""
     other: str
-    """Name of the other cell's view, architecture or split: what differs."""
+    """Name of the other reader's view, architecture or split: what differs."""
     seeds: int
+    """Cells behind each of the two: the fewer of both."""
+    images: int
+    """Images that both were tested on."""
     accuracy: float
     accuracy_other: float
     accuracy_difference: float
     accuracy_low: float
     accuracy_high: float
     p_mcnemar: float
-    """Exact McNemar test; takes images for independent. NaN where test images differ."""
+    """Exact McNemar test; takes images for independent. NaN where test images differ, or were tested several
+    times."""
     auroc: float
     auroc_other: float
     auroc_difference: float
@@ -79,87 +85,91 @@ class Comparison:
 COMPARISON_COLUMNS = [field.name for field in fields(Comparison)]
 
 
-def compare_cells(cells: Sequence[FinishedCell]) -> pd.DataFrame:
-    """All comparisons among ``cells`` of one dataset, one row each (columns: COMPARISON_COLUMNS).
+def compare_cells(cells: Sequence[FinishedCell], field: Field) -> pd.DataFrame:
+    """All comparisons among the readers of ``cells`` of one dataset, one row each (columns:
+    COMPARISON_COLUMNS).
 
-    - `original`: every cell on a crop beside the same cell on the whole image; the same test images.
+    - `original`: every reader on a crop beside the same one on the whole image; the same test images.
     - `baseline`: every network beside each baseline of its view (those that see no pixel: of any view).
-    - `leak`: every cell of a random split beside the same cell and seed of the grouped one. Their test images
-      differ, so the two errors add, as if no image were in both test sets.
+    - `leak`: every reader on a split blind to groups beside the same one on the split by groups (GROUPED_OF).
+      Test images may differ. So is the mean of all readers over the views that judge (view `together`, by
+      ``field``).
 
-    Errors are by units (:func:`paired_auroc`, :func:`paired_accuracy`, :func:`unpaired_auroc`,
-    :func:`unpaired_accuracy`). Where a comparison exists for several seeds, a row without a
-    seed follows, from :func:`over_seeds`. Shuffled cells are compared with nothing.
+    Seeds and folds of a reader are put together (statistics/crossfit.py) and never compared one by one. Errors
+    are by units (:func:`auroc_difference`, :func:`accuracy_difference`) and hold the factor c of both. Shuffled
+    cells are compared with nothing.
     """
-    known = {one.cell: _Scored(one) for one in cells if not base_split(one.cell.split)[1]}
+    true = [one for one in cells if not base_split(one.cell.split)[1]]
+    every = readings(true)
+    known = {one.reader: _Scored(one) for one in [*every, *_together(every, field)]}
     pairs = list(_pairs(known))
-    shares = [one.facts["n_test"] / one.facts["n_train"] for _, one, _, _ in pairs]
-    rows = [astuple(_comparison(*pair)) for pair in tracked(pairs, len(pairs), "cells compared")]
-    table = pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
-    summaries = [
-        _summary(group, float(np.mean([shares[i] for i in group.index])))
-        for _, group in table.groupby(OVER_SEEDS, sort=False)
-        if len(group) > 1
-    ]
-    return pd.concat([table, pd.DataFrame(summaries, columns=COMPARISON_COLUMNS)], ignore_index=True).astype(
-        {"seed": "Int64"}
-    )
+    rows = [astuple(_comparison(*pair)) for pair in tracked(pairs, len(pairs), "readers compared")]
+    return pd.DataFrame(rows, columns=COMPARISON_COLUMNS)
+
+
+def _together(every: Sequence[Reading], field: Field) -> list[Reading]:
+    """Of each label rule and split the mean of all readings on which a verdict rests."""
+    judging: dict[tuple[str, str], list[Reading]] = defaultdict(list)
+    for one in every:
+        if role_of(Cell(**asdict(one.reader), seed=0), field) == "crop":
+            judging[one.reader.labels, one.reader.split].append(one)
+    return [together(own) for own in judging.values()]
 
 
 class _Scored:
-    """A cell with its AUROC, which is estimated once for all its comparisons."""
+    """A reading with its AUROC, which is estimated once for all its comparisons."""
 
-    def __init__(self, one: FinishedCell) -> None:
-        self.cell, self.facts, self.answers = one.cell, one.facts, one.answers
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
 
     @cached_property
-    def auroc(self) -> tuple[Estimate, NDArray[np.float64]]:
-        return estimate_auroc(self.answers.test, self.answers.score)
+    def auroc(self) -> tuple[Estimate, Floats]:
+        return estimate_auroc(self.reading.test, self.reading.score)
 
 
 Pair = tuple[str, _Scored, _Scored, str]
 
 
-def _pairs(known: Mapping[Cell, _Scored]) -> Iterator[Pair]:
-    """Kind of comparison, the cell, the other one, and what to call that."""
-    for cell, one in known.items():
-        for comparison, other, name in _counterparts(cell):
+def _pairs(known: Mapping[Reader, _Scored]) -> Iterator[Pair]:
+    """Kind of comparison, the reader, the other one, and what to call that."""
+    for reader, one in known.items():
+        for comparison, other, name in _counterparts(reader):
             if other in known:
                 yield comparison, one, known[other], name
 
 
-def _counterparts(cell: Cell) -> Iterator[tuple[str, Cell, str]]:
-    if cell.view != "original":
-        yield ORIGINAL, replace(cell, view="original"), "original"
-    if cell.architecture not in BASELINES:
+def _counterparts(reader: Reader) -> Iterator[tuple[str, Reader, str]]:
+    if reader.view not in ("original", TOGETHER):
+        yield ORIGINAL, replace(reader, view="original"), "original"
+    if reader.architecture not in (*BASELINES, AVERAGE):
         for name in BASELINES:
-            view = cell.view if sees_pixels(name) else "original"
-            yield BASELINE, replace(cell, architecture=name, recipe=BASELINE_RECIPE, view=view), name
-    if cell.split.startswith("random"):
-        grouped = cell.split.replace("random", "grouped", 1)
-        yield LEAK, replace(cell, split=grouped), grouped
+            view = reader.view if sees_pixels(name) else "original"
+            yield BASELINE, replace(reader, architecture=name, recipe=BASELINE_RECIPE, view=view), name
+    protocol = protocol_of(reader.split)
+    if protocol in GROUPED_OF:
+        grouped = reader.split.replace(protocol, GROUPED_OF[protocol], 1)
+        yield LEAK, replace(reader, split=grouped), grouped
 
 
 def _comparison(comparison: str, one: _Scored, other: _Scored, name: str) -> Comparison:
-    first, second = one.answers, other.answers
-    paired = first.test is second.test
-    accuracy = (paired_accuracy if paired else unpaired_accuracy)(first, second)
-    auroc = (
-        paired_auroc(first.test, one.auroc, other.auroc)
-        if paired
-        else unpaired_auroc(one.auroc[0], other.auroc[0])
-    )
+    first, second = one.reading, other.reading
+    factor = max(first.inflation, second.inflation)
+    accuracy = accuracy_difference(first, second, factor)
+    auroc = auroc_difference((first.test, *one.auroc), (second.test, *other.auroc), factor)
     return Comparison(
         comparison,
-        **asdict(one.cell),
+        **asdict(first.reader),
         other=name,
-        seeds=1,
+        seeds=min(len(first.seeds), len(second.seeds)),
+        images=first.test.n
+        if first.test is second.test
+        else len(_shared(first.test.image, second.test.image)[0]),
         accuracy=float(first.correct.mean()),
         accuracy_other=float(second.correct.mean()),
         accuracy_difference=accuracy.value,
         accuracy_low=accuracy.low,
         accuracy_high=accuracy.high,
-        p_mcnemar=p_mcnemar(first, second) if paired else np.nan,
+        p_mcnemar=p_mcnemar(first, second),
         auroc=one.auroc[0].value,
         auroc_other=other.auroc[0].value,
         auroc_difference=auroc.value,
@@ -169,104 +179,106 @@ def _comparison(comparison: str, one: _Scored, other: _Scored, name: str) -> Com
     )
 
 
-def p_mcnemar(first: Answers, second: Answers) -> float:
-    """Exact two-sided McNemar test of equal accuracy on the same images."""
+def p_mcnemar(first: Reading, second: Reading) -> float:
+    """Exact two-sided McNemar test of equal accuracy on the same images, each tested once by either; else NaN."""
+    if first.test is not second.test or not np.isin([*first.correct, *second.correct], (0, 1)).all():
+        return np.nan
     table = np.zeros((2, 2), int)
     np.add.at(table, (first.correct.astype(int), second.correct.astype(int)), 1)
     return float(mcnemar(table, exact=True).pvalue)
 
 
-def paired_auroc(
-    test: TestSet, first: tuple[Estimate, NDArray[np.float64]], second: tuple[Estimate, NDArray[np.float64]]
+Scored = tuple[TestSet, Estimate, Floats]
+"""A test set, and what :func:`~nullcrop.statistics.auroc.estimate_auroc` gives of a score on it."""
+
+
+def auroc_difference(first: Scored, second: Scored, factor: float = 1.0) -> Difference:
+    """Difference of two AUROCs with an error by units, ``factor`` (c) times what fixed scores give.
+
+    On the same images DeLong's paired test: the influences of each unit are subtracted before they are squared,
+    which keeps the covariance; for independent images the variance is DeLong's. On images of which some are
+    the same the covariance is that of the units which both hold, and the degrees of freedom are Welch's.
+    """
+    value = first[1].value - second[1].value
+    if first[0] is second[0]:
+        if np.array_equal(first[2], second[2]) and value == 0:
+            return Difference(0.0, 0.0, 0.0, 1.0)
+        error, df = jackknife_error(first[2] - second[2], first[0].stratum)
+        return _difference(value, factor * float(np.maximum(error, smallest_error(first[0]))), df)
+    return _welch(
+        value,
+        (factor * first[1].error, first[1].df),
+        (factor * second[1].error, second[1].df),
+        factor**2 * _covariance(_deviations(*first[::2]), _deviations(*second[::2])),
+        factor * max(smallest_error(first[0]), smallest_error(second[0])),
+    )
+
+
+def accuracy_difference(first: Reading, second: Reading, factor: float = 1.0) -> Difference:
+    """Difference of two accuracies by units, ``factor`` (c) as in :func:`auroc_difference`.
+
+    On the same images two are added, one right for each reader alone (Bonett and Price 2012, J Educ Behav Stat
+    37:479), so that readers which never differ are not thought equal without error; else to each test set one
+    right and one wrong image (Agresti and Caffo 2000, Am Stat 54:280). The value is the plain difference.
+    """
+    value = float(first.correct.mean() - second.correct.mean())
+    if first.test is second.test:
+        centre, error, df = mean_by_units(first.test, first.correct - second.correct, (1.0, -1.0))
+        return replace(_difference(centre, factor * error, df), value=value)
+    one, other = (mean_by_units(a.test, a.correct, (1.0, 0.0)) for a in (first, second))
+    shared = _covariance(*(_mean_deviations(a) for a in (first, second)))
+    found = _welch(
+        one[0] - other[0], (factor * one[1], one[2]), (factor * other[1], other[2]), factor**2 * shared
+    )
+    return replace(found, value=value)
+
+
+Deviations = tuple[np.ndarray, Floats]
+"""Names of units (G), and how far each moves a statistic from its mean (G): their squares add up to the
+variance."""
+
+
+def _deviations(test: TestSet, influence: Floats) -> Deviations:
+    centred = influence.copy()
+    for one in np.unique(test.stratum):
+        inside = test.stratum == one
+        count = int(inside.sum())
+        if count > 1:
+            centred[inside] = (influence[inside] - influence[inside].mean()) * np.sqrt((count - 1) / count)
+    return test.unit_names, centred
+
+
+def _mean_deviations(reading: Reading) -> Deviations:
+    test = reading.test
+    sums = np.bincount(test.unit, reading.correct - reading.correct.mean(), test.n_units)
+    return test.unit_names, sums / test.n
+
+
+def _covariance(first: Deviations, second: Deviations) -> float:
+    """Covariance of two statistics through the units that both hold."""
+    at_first, at_second = _shared(first[0], second[0])
+    return float(np.nansum(first[1][at_first] * second[1][at_second]))
+
+
+def _shared(first: np.ndarray | None, second: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Places, in either array, of the names that both hold; none where names are not known."""
+    if first is None or second is None:
+        return np.zeros(0, int), np.zeros(0, int)
+    _, at_first, at_second = np.intersect1d(first, second, assume_unique=True, return_indices=True)
+    return at_first, at_second
+
+
+def _welch(
+    value: float,
+    first: tuple[float, float],
+    second: tuple[float, float],
+    covariance: float,
+    smallest: float = 0.0,
 ) -> Difference:
-    """Difference of two AUROCs on the same images: DeLong's paired test, by units.
-
-    Takes what :func:`~nullcrop.statistics.auroc.estimate_auroc` gives. The influences of each unit are
-    subtracted before they are squared, which keeps the covariance; for independent images the
-    variance is DeLong's.
-    """
-    value = first[0].value - second[0].value
-    if np.array_equal(first[1], second[1]) and value == 0:
-        return Difference(0.0, 0.0, 0.0, 1.0)
-    error, df = jackknife_error(first[1] - second[1], test.stratum)
-    return _difference(value, float(np.maximum(error, smallest_error(test))), df)
-
-
-def unpaired_auroc(first: Estimate, second: Estimate) -> Difference:
-    """Difference of two AUROCs on different images (Welch: the errors add, Satterthwaite's df)."""
-    return _welch(first.value - second.value, first.error, first.df, second.error, second.df)
-
-
-def paired_accuracy(first: Answers, second: Answers) -> Difference:
-    """Difference of two accuracies on the same images, by units.
-
-    Two images are added, one right in each cell alone (Bonett and Price 2012, J Educ Behav Stat 37:479), so
-    that cells which never differ are not thought equal without error. The value is the plain difference.
-    """
-    difference = first.correct.astype(float) - second.correct
-    centre, error, df = _mean_by_units(first.test, difference, (1.0, -1.0))
-    interval = _difference(centre, error, df)
-    return replace(interval, value=float(difference.mean()))
-
-
-def unpaired_accuracy(first: Answers, second: Answers) -> Difference:
-    """Difference of two accuracies on different images, by units.
-
-    To each test set one right and one wrong image is added (Agresti and Caffo 2000, Am Stat 54:280).
-    """
-    one, other = (_mean_by_units(a.test, a.correct.astype(float), (1.0, 0.0)) for a in (first, second))
-    interval = _welch(one[0] - other[0], *one[1:], *other[1:])
-    return replace(interval, value=float(first.correct.mean() - second.correct.mean()))
-
-
-def over_seeds(differences: Sequence[float] | NDArray[np.float64], test_share: float) -> Difference:
-    """Mean of one difference a seed, with the corrected resampled t-interval of Nadeau and Bengio (2003).
-
-    (Machine Learning 52:239.) Training sets of different seeds overlap, so the plain t-interval over J
-    seeds is too narrow; the variance is taken 1/J + ``test_share`` times the spread's, where
-    ``test_share`` is the number of test over training images. It is the spread over seeds, not the error of
-    one test set.
-    """
-    values = np.asarray(differences, float)
-    error = float(np.sqrt((1 / len(values) + test_share) * values.var(ddof=1)))
-    return _difference(float(values.mean()), error, len(values) - 1.0)
-
-
-def _summary(group: pd.DataFrame, test_share: float) -> dict[str, Any]:
-    """The row over the seeds of one comparison."""
-    row: dict[str, Any] = {str(name): value for name, value in group.iloc[0].items()}
-    accuracy = over_seeds(group["accuracy_difference"].to_numpy(float), test_share)
-    auroc = over_seeds(group["auroc_difference"].to_numpy(float), test_share)
-    means = {name: group[name].mean() for name in ("accuracy", "accuracy_other", "auroc", "auroc_other")}
-    return {
-        **row,
-        **means,
-        "seed": None,
-        "seeds": len(group),
-        "accuracy_difference": accuracy.value,
-        "accuracy_low": accuracy.low,
-        "accuracy_high": accuracy.high,
-        "p_mcnemar": np.nan,
-        "auroc_difference": auroc.value,
-        "auroc_low": auroc.low,
-        "auroc_high": auroc.high,
-        "p_auroc": auroc.p,
-    }
-
-
-def _mean_by_units(
-    test: TestSet, values: NDArray[np.float64], added: tuple[float, float]
-) -> tuple[float, float, float]:
-    """Mean of ``values`` (N) and of ``added`` images, its error by units, and degrees of freedom."""
-    n, units = test.n + len(added), test.n_units + len(added)
-    mean = (values.sum() + sum(added)) / n
-    squares = (np.bincount(test.unit, values - mean) ** 2).sum() + sum((one - mean) ** 2 for one in added)
-    return float(mean), float(np.sqrt(units / (units - 1) * squares) / n), units - 1.0
-
-
-def _welch(value: float, first: float, df_first: float, second: float, df_second: float) -> Difference:
-    total = first**2 + second**2
-    df = total**2 / (first**4 / df_first + second**4 / df_second)
+    """Difference of two statistics, (error, degrees of freedom) each; Satterthwaite's degrees of freedom."""
+    squares = first[0] ** 2, second[0] ** 2
+    df = sum(squares) ** 2 / (squares[0] ** 2 / first[1] + squares[1] ** 2 / second[1])
+    total = max(sum(squares) - 2 * covariance, smallest**2)
     return _difference(value, float(np.sqrt(total)), df)
 
 

@@ -1,16 +1,17 @@
-"""One answer for many cells: the largest of their test statistics, under one shared null.
+"""One answer for many readers: the largest of their test statistics, under one shared null.
 
 Single-step maxT of Westfall and Young (1993, Resampling-Based Multiple Testing). Labels move between
-the units of a test set, in one draw alike for all its cells, so that the cells' dependence is kept.
-The statistic of a cell is t = (AUROC - 0.5) / error, and the error is computed anew in each draw
-(studentised permutation: Janssen 1997; Chung and Romano 2013; for the AUROC Pauly, Asendorf and
-Konietschke 2016, Biometrical J 58:1319). It is the larger of two: the error of the cell itself, and
-the standard deviation of its AUROC over all draws. The first keeps the test honest where the classes'
+the units of a test set, in one draw alike for all that was said of it, so that the dependence is kept.
+The statistic of a reader on a view is t = (AUROC - 0.5) / (c · error), and the error is computed anew in each
+draw (studentised permutation: Janssen 1997; Chung and Romano 2013; for the AUROC Pauly, Asendorf and
+Konietschke 2016, Biometrical J 58:1319). It is the larger of two: the error of the scores themselves, and
+the standard deviation of their AUROC over all draws. The first keeps the test honest where the classes'
 scores differ in spread alone; the second where few units make the first too small by chance, above all
 for bounds far from 0.5 (docs/decisions.md has the simulations).
 
-One critical value q gives both p and a simultaneous lower bound, AUROC - q × error, so that the
-bound exceeds 0.5 exactly when the corrected test rejects.
+One critical value q gives both p and simultaneous bounds, AUROC ∓ c · q · error, so that the lower
+bound exceeds 0.5 exactly when the corrected test rejects. The factor c (config/detectable.py) is 1 on one
+test part, and larger where labels were trained on and tested on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
-from nullcrop.statistics.auroc import Flags, Floats, Ints, TestSet
+from nullcrop.statistics.auroc import Flags, Floats, Ints, TestSet, estimate_auroc
 
 DRAWS = 1999
 """Draws of the null; with the data themselves they make 2,000."""
@@ -33,72 +34,136 @@ ELEMENTS_AT_ONCE = 60_000_000
 TOLERANCE = 1e-9
 """Statistics this close are equal: draws that give the same order may differ by rounding."""
 
+LARGE = 50_000
+"""Images above which the error is the permutations' alone: the other one tells no more there, and takes long."""
+
 
 @dataclass(frozen=True)
 class Family:
-    """Answers for the cells of a family, in their order; NaN where a cell has none."""
+    """Answers for the members of a family, in their order; NaN where a member has none."""
 
     value: Floats
     """AUROC."""
     error: Floats
-    """Standard error in the test statistic."""
+    """Standard error in the test statistic, not inflated."""
+    null_error: Floats
+    """Standard deviation of the AUROC over the draws."""
     p: Floats
-    """p corrected over the family."""
-    bound: Floats
-    """Simultaneous lower bound of the AUROC at the level asked for."""
+    """p corrected over the family (single-step)."""
+    p_stepdown: Floats
+    """The same corrected over the members that are no clearer (Westfall and Young's step-down)."""
+    low: Floats
+    """Simultaneous lower bound of the AUROC at the level asked for: exceeds 0.5 exactly where p ≤ level."""
+    high: Floats
+    """Upper bound as far from the AUROC."""
     critical: float
     """Critical value of t."""
+    inflation: Floats
+    """Factor c of each member."""
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether an AUROC of 1 would have rejected; scores that tell images apart have to say so."""
+        width = self.inflation * self.null_error
+        return bool((self.critical * width[width > 0] <= 0.5).any())
 
 
-def maxt(cells: Sequence[tuple[TestSet, Floats]], level: float, draws: int = DRAWS) -> Family:
-    """Test which of ``cells`` have an AUROC above 0.5, with an error rate of ``level`` for all of them.
+Member = tuple[TestSet, Floats]
 
-    ``cells`` are pairs of a test set (the same object for cells that share it) and scores, N or
-    N×K as in :func:`~nullcrop.statistics.auroc.estimate_auroc`. Draws on different test sets are
-    independent of each other, although test sets of different seeds share some images: the
+
+def maxt(
+    members: Sequence[Member], level: float, draws: int = DRAWS, inflation: Sequence[float] | None = None
+) -> Family:
+    """Test which of ``members`` have an AUROC above 0.5, with an error rate of ``level`` for all of them.
+
+    ``members`` are pairs of a test set (the same object for those that share it) and scores, N or
+    N×K as in :func:`~nullcrop.statistics.auroc.estimate_auroc`. ``inflation`` gives the factor c of each (1
+    where left out): labels of images that were tested were trained on as well, so that fixed scores vary less
+    than trained ones. The statistic t = (AUROC - 0.5) / (c · error) is held against draws that are not
+    inflated. Draws on different test sets are independent of each other, although they may share images: the
     maximum over independent ones is the larger, so that the correction errs on the safe side.
 
-    Defined for poor input: constant scores have t = 0 and cannot reject; neither can a cell whose
+    Defined for poor input: constant scores have t = 0 and cannot reject; neither can a member whose
     AUROC or error is NaN (one target alone, or a target in a single unit). p is at least
     1 / (draws + 1), and at least the share of arrangements of the labels that are like the given one.
     """
-    observed, value, error = np.full((3, len(cells)), np.nan)
-    largest = np.full(draws, -np.inf)
-    for test in dict.fromkeys(test for test, _ in cells):
-        places = [i for i, (other, _) in enumerate(cells) if other is test]
-        values, errors = _draw(test, [cells[i][1] for i in places], draws)
+    factor = np.ones(len(members)) if inflation is None else np.asarray(inflation, float)
+    value, error, null_error = np.full((3, len(members)), np.nan)
+    statistics = np.full((len(members), 1 + draws), np.nan)
+    for test in dict.fromkeys(test for test, _ in members):
+        places = [i for i, (other, _) in enumerate(members) if other is test]
+        values, errors, null_error[places] = _draw(test, [members[i][1] for i in places], draws)
         with np.errstate(divide="ignore", invalid="ignore"):
-            statistics = np.where(values == 0.5, 0, (values - 0.5) / errors)
-        statistics[np.isnan(errors)] = np.nan
-        value[places], error[places], observed[places] = values[:, 0], errors[:, 0], statistics[:, 0]
-        largest = np.fmax(largest, np.fmax.reduce(statistics[:, 1:], axis=0))
-    reached = (largest >= observed[:, None] - TOLERANCE).sum(axis=1)
-    p = np.where(np.isnan(observed), np.nan, (1 + reached) / (draws + 1))
+            statistics[places] = np.where(values == 0.5, 0, (values - 0.5) / errors)
+        statistics[places] = np.where(np.isnan(errors), np.nan, statistics[places])
+        value[places], error[places] = values[:, 0], errors[:, 0]
+    observed = statistics[:, 0] / factor
+    drawn = np.where(np.isnan(statistics[:, 1:]), -np.inf, statistics[:, 1:])
+    largest = drawn.max(axis=0, initial=-np.inf)
     # p ≤ level exactly where t exceeds the k-th largest draw.
     k = int(np.floor(level * (draws + 1) + TOLERANCE))
     critical = float(np.sort(largest)[-k]) + TOLERANCE if k else np.inf
     if critical == -np.inf:
         critical = np.inf  # no draw gave any statistic, so none is surprising
-    return Family(value, error, p, value - critical * error, critical)
+    half = factor * critical * error
+    return Family(
+        value,
+        error,
+        null_error,
+        _share_reaching(largest, observed),
+        _step_down(drawn, observed),
+        value - half,
+        value + half,
+        critical,
+        factor,
+    )
 
 
-def _draw(test: TestSet, scores: Sequence[Floats], draws: int) -> tuple[Floats, Floats]:
-    """AUROC and error of each cell for the labels as they are and in each draw (C × 1 + draws)."""
+def _share_reaching(largest: Floats, observed: Floats) -> Floats:
+    """Share of draws, the data themselves among them, whose ``largest`` (B) is at least each of ``observed``."""
+    reached = (largest >= observed[:, None] - TOLERANCE).sum(axis=1)
+    return np.where(np.isnan(observed), np.nan, (1 + reached) / (largest.size + 1))
+
+
+def _step_down(drawn: Floats, observed: Floats) -> Floats:
+    """Step-down p of each member (M) from the statistics of all draws (M×B): the clearest is held against all,
+    the next against all but the clearest, and none is smaller than that of a clearer one."""
+    p = np.full(len(observed), np.nan)
+    order = [i for i in np.argsort(-observed, kind="stable") if not np.isnan(observed[i])]
+    largest, alone = np.full(drawn.shape[1], -np.inf), {}
+    for i in reversed(order):
+        largest = np.maximum(largest, drawn[i])
+        alone[i] = _share_reaching(largest, observed[[i]])[0]
+    if order:
+        p[order] = np.maximum.accumulate([alone[i] for i in order])
+    return p
+
+
+def _draw(test: TestSet, scores: Sequence[Floats], draws: int) -> tuple[Floats, Floats, Floats]:
+    """AUROC and error of each member for the labels as they are and in each draw (M × 1 + draws), and the
+    standard deviation of its AUROC over all of them (M)."""
     labels = drawn_labels(test, draws)
     values, errors = np.zeros((2, len(scores), 1 + draws))
+    by_ranks = [test.n > LARGE or score.ndim == 2 for score in scores]
     width = max(1, ELEMENTS_AT_ONCE // test.n)
     for at in range(0, 1 + draws, width):
         here = slice(at, at + width)
         drawn = Draws(test, np.ascontiguousarray(labels[here].T, dtype=float))
+        ranked = [score for score, by_rank in zip(scores, by_ranks, strict=True) if by_rank]
+        if ranked:
+            values[by_ranks, here] = ranked_aurocs(drawn, ranked)
         for i, score in enumerate(scores):
-            if score.ndim == 1:
+            if not by_ranks[i]:
                 values[i, here], errors[i, here] = drawn_aurocs(drawn, score)
-            else:
-                values[i, here] = _macro_aurocs(drawn, score)
-    for i, of_cell in enumerate(values):
-        known = of_cell[~np.isnan(of_cell)]
-        errors[i] = np.maximum(errors[i], known.std() if len(known) else np.nan)
-    return values, errors
+    null_error = np.array([known.std() if len(known := of[~np.isnan(of)]) else np.nan for of in values])
+    errors = np.maximum(errors, null_error[:, None])
+    for i, score in enumerate(scores):
+        if score.ndim == 2 and test.n <= LARGE:
+            # Far from 0.5 the error of the data themselves is the larger one.
+            errors[i, 0] = np.maximum(errors[i, 0], estimate_auroc(test, score)[0].error)
+        if score.ndim == 1 and test.rarest_units < 2:
+            errors[i] = np.nan  # nothing tells a target from the one unit that holds it
+    return values, errors, null_error
 
 
 def drawn_labels(test: TestSet, draws: int) -> NDArray[np.int8]:
@@ -236,13 +301,29 @@ def _centred_squares(influence: Floats, inside: Flags) -> Floats:
     return variance
 
 
-def _macro_aurocs(drawn: Draws, score: Floats) -> Floats:
-    """Macro-averaged one-versus-rest AUROC in each draw (B) for one cell's ``score`` (N×K), from rank sums."""
-    values = []
-    for k in np.unique(drawn.test.target):
-        positive = drawn.labels == k
-        m = positive.sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values.append((rankdata(score[:, k]) @ positive - m * (m + 1) / 2) / (m * (drawn.test.n - m)))
-    macro: Floats = np.mean(values, axis=0)
-    return macro
+def ranked_aurocs(drawn: Draws, scores: Sequence[Floats]) -> Floats:
+    """AUROC of several ``scores`` (N or N×K each) in each draw (M×B), from rank sums; macro-averaged
+    one-versus-rest over the targets where there are columns."""
+    values = np.zeros((len(scores), drawn.labels.shape[1]))
+    two = [i for i, score in enumerate(scores) if score.ndim == 1]
+    many = [i for i, score in enumerate(scores) if score.ndim == 2]
+    if two:
+        values[two] = _of_rank_sums(np.stack([rankdata(scores[i]) for i in two]), drawn.labels)
+    if many:
+        targets = np.unique(drawn.test.target)
+        values[many] = np.mean(
+            [
+                _of_rank_sums(np.stack([rankdata(scores[i][:, k]) for i in many]), (drawn.labels == k) * 1.0)
+                for k in targets
+            ],
+            axis=0,
+        )
+    return values
+
+
+def _of_rank_sums(ranks: Floats, positive: Floats) -> Floats:
+    """AUROCs (M×B) of midranks (M×N) where ``positive`` is 1 (N×B)."""
+    m, n = positive.sum(axis=0), ranks.shape[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        aurocs: Floats = (ranks @ positive - m * (m + 1) / 2) / (m * (n - m))
+    return aurocs

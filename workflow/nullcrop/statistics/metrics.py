@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import binomtest
+from scipy.stats import t as student
 from sklearn.metrics import (
     average_precision_score,
     confusion_matrix,
@@ -19,7 +20,7 @@ from sklearn.metrics import (
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.errors import NullcropError, listed
-from nullcrop.statistics.auroc import LEVEL, TestSet, bootstrap_auroc, delong, estimate_auroc
+from nullcrop.statistics.auroc import LEVEL, Floats, TestSet, bootstrap_auroc, delong, estimate_auroc
 
 Value = float | int | bool
 
@@ -47,23 +48,31 @@ class Answers:
         right: NDArray[np.bool_] = self.predicted == self.test.target
         return right
 
+    @property
+    def constant(self) -> bool:
+        """Whether nearly all answers are one class: then the threshold is off, and the accuracy is that class's
+        share. It says nothing against the AUROC."""
+        return bool(np.bincount(self.predicted).max() / self.test.n > CONSTANT_ABOVE)
+
 
 def answers_of(predictions: pd.DataFrame, n_targets: int, name: str = "") -> Answers:
     """The answers in ``predictions``, one row a test image.
 
     ``predictions`` has the columns target and predicted (integers in 0 … K - 1, K = ``n_targets``),
-    logit_0 … logit_{K-1} (raw outputs of the network) and group (text; empty: none). Scores are log-odds in double
+    logit_0 … logit_{K-1} (raw outputs of the network) and group (text; empty: none); with id (text), they can be put together with those of other parts. Scores are log-odds in double
     precision (:func:`log_odds`), which do not saturate as a softmax does. ``name`` seeds the draws on this
     test set. Raises NullcropError when the table is empty, lacks a column, or holds NaN or
     impossible values.
     """
     target, predicted, logits = _checked(predictions, n_targets)
     group = predictions["group"].fillna("").to_numpy(str)
-    return Answers(TestSet(target, group, name), predicted, log_odds(logits))
+    image = predictions["id"].to_numpy(str) if "id" in predictions else None
+    return Answers(TestSet(target, group, name, image), predicted, log_odds(logits))
 
 
-def cell_metrics(answers: Answers) -> dict[str, Value]:
-    """Metrics of one cell. Shares lie in 0 … 1. Returned are
+def cell_metrics(answers: Answers, bootstrap: bool = True) -> dict[str, Value]:
+    """Metrics of one cell. Shares lie in 0 … 1. ``bootstrap`` draws groups with replacement, where there are
+    any. Returned are
 
     - ``n``; ``units``, the independent ones among them: groups, and images without a group;
       ``rarest_units``, those that hold the target which the fewest hold;
@@ -71,7 +80,9 @@ def cell_metrics(answers: Answers) -> dict[str, Value]:
       ``chance`` = 1/K; ``no_information_rate``, the largest class share of these very images;
     - ``accuracy`` with the 95 % intervals of Wilson (1927) and of Clopper and Pearson (1934), and
       ``p_no_information``: exact one-sided binomial test of accuracy above the no-information
-      rate, as in caret's confusionMatrix (Kuhn 2008); all three take images for independent;
+      rate, as in caret's confusionMatrix (Kuhn 2008); all three take images for independent.
+      ``accuracy_low``, ``accuracy_high``: 95 % interval by units (:func:`mean_by_units`), right for several
+      images of one patient;
     - ``sensitivity``, ``precision``, ``f1``, ``specificity``, ``balanced_accuracy``, ``mcc``;
     - ``auroc`` with ``auroc_error``, ``auroc_low``, ``auroc_high`` and the primary test ``p_auroc`` (one-sided,
       against 0.5), of :func:`~nullcrop.statistics.auroc.estimate_auroc`: by units, hence right for
@@ -89,7 +100,7 @@ def cell_metrics(answers: Answers) -> dict[str, Value]:
     NaN marks what is undefined: precision when nothing is predicted positive; sensitivity or
     specificity without images to count; all that compares classes when only one is present.
     """
-    target, predicted, n_targets = answers.test.target, answers.predicted, answers.odds.shape[1]
+    target, n_targets = answers.test.target, answers.odds.shape[1]
     n, correct = len(target), int(answers.correct.sum())
     counts = np.bincount(target, minlength=n_targets)
     no_information_rate = counts.max() / n
@@ -108,10 +119,30 @@ def cell_metrics(answers: Answers) -> dict[str, Value]:
         "wilson_high": float(wilson[1]),
         "clopper_pearson_low": float(exact[0]),
         "clopper_pearson_high": float(exact[1]),
+        **dict(zip(("accuracy_low", "accuracy_high"), _accuracy_by_units(answers), strict=True)),
         "p_no_information": float(binomtest(correct, n, no_information_rate, alternative="greater").pvalue),
-        **of_classes(answers),
-        "constant": bool(np.bincount(predicted).max() / n > CONSTANT_ABOVE),
+        **of_classes(answers, bootstrap),
+        "constant": answers.constant,
     }
+
+
+def mean_by_units(test: TestSet, values: Floats, added: tuple[float, float]) -> tuple[float, float, float]:
+    """Mean of ``values`` (N) and of two ``added`` images, its error by units, and degrees of freedom.
+
+    The error is that of a mean of clusters (the linearised variance of a ratio).
+    """
+    n, units = test.n + len(added), test.n_units + len(added)
+    mean = (values.sum() + sum(added)) / n
+    squares = (np.bincount(test.unit, values - mean) ** 2).sum() + sum((one - mean) ** 2 for one in added)
+    return float(mean), float(np.sqrt(units / (units - 1) * squares) / n), units - 1.0
+
+
+def _accuracy_by_units(answers: Answers) -> tuple[float, float]:
+    """95 % interval with one right and one wrong image added to each side (Agresti and Coull 1998, Am Stat
+    52:119), by units."""
+    mean, error, df = mean_by_units(answers.test, answers.correct.astype(float), (1.0, 0.0))
+    half = student.ppf((1 + LEVEL) / 2, df) * error
+    return float(max(mean - half, 0)), float(min(mean + half, 1))
 
 
 def log_odds(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,7 +155,7 @@ def log_odds(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return odds
 
 
-def _two_classes(answers: Answers) -> dict[str, Value]:
+def _two_classes(answers: Answers, bootstrap: bool) -> dict[str, Value]:
     target, predicted = answers.test.target, answers.predicted
     tn, fp, fn, tp = (int(count) for count in confusion_matrix(target, predicted, labels=[0, 1]).ravel())
     sensitivity = recall_score(target, predicted, zero_division=np.nan)
@@ -135,12 +166,12 @@ def _two_classes(answers: Answers) -> dict[str, Value]:
         "f1": f1_score(target, predicted, zero_division=np.nan),
         "specificity": specificity,
         "balanced_accuracy": (sensitivity + specificity) / 2,
-        **_of_scores(answers, [1]),
+        **_of_scores(answers, [1], bootstrap),
     }
     return {**_plain(values), "tn": tn, "fp": fp, "fn": fn, "tp": tp}
 
 
-def _many_classes(answers: Answers) -> dict[str, Value]:
+def _many_classes(answers: Answers, bootstrap: bool) -> dict[str, Value]:
     target, predicted = answers.test.target, answers.predicted
     present = np.unique(target)
     macro = {"labels": present, "average": "macro", "zero_division": 0}
@@ -153,7 +184,7 @@ def _many_classes(answers: Answers) -> dict[str, Value]:
         "f1": f1_score(target, predicted, **macro),
         "specificity": np.mean(specificities) if specificities else np.nan,
         "balanced_accuracy": sensitivity if len(present) > 1 else np.nan,
-        **_of_scores(answers, present.tolist()),
+        **_of_scores(answers, present.tolist(), bootstrap),
     }
     return _plain(values)
 
@@ -175,7 +206,7 @@ SCORES = (
 )
 
 
-def _of_scores(answers: Answers, classes: list[int]) -> dict[str, float]:
+def _of_scores(answers: Answers, classes: list[int], bootstrap: bool) -> dict[str, float]:
     """MCC, AUROC and average precision; one-versus-rest, averaged over ``classes``."""
     test, score = answers.test, answers.score
     if len(np.unique(test.target)) < 2:
@@ -189,7 +220,7 @@ def _of_scores(answers: Answers, classes: list[int]) -> dict[str, float]:
         *estimate.interval(),
         estimate.p,
         *(delong(test.target == 1, score) if score.ndim == 1 else unknown),
-        *(bootstrap_auroc(test, score) if score.ndim == 1 and test.grouped else unknown),
+        *(bootstrap_auroc(test, score) if bootstrap and score.ndim == 1 and test.grouped else unknown),
         np.mean([average_precision_score(test.target == k, answers.odds[:, k]) for k in classes]),
     )
     return dict(zip(SCORES, values, strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.config.names import protocol_of
+from nullcrop.config.names import FOLDS_OF, protocol_of
 from nullcrop.statistics.auroc import LEVEL
 
 SHARES = ("accuracy", "precision", "recall", "f1")
@@ -49,10 +49,11 @@ def mean_share(metric: str, runs: pd.DataFrame) -> dict[str, Any]:
 def images_tested(runs: pd.DataFrame) -> int:
     """Images that ``runs`` of one cell, one row a seed, have tested: those of one test set.
 
-    Seeds of `tenfold` are folds of one cross-validation (ten of each draw), whose images add up.
+    Seeds of a cross-validation (FOLDS_OF) are folds, whose images add up within each partition.
     """
-    if protocol_of(str(runs["split"].iloc[0])) == "tenfold":
-        return round(runs.groupby(runs["seed"] // 10)["n"].sum().mean())
+    folds = FOLDS_OF.get(protocol_of(str(runs["split"].iloc[0])))
+    if folds:
+        return round(runs.groupby(runs["seed"] // folds)["n"].sum().mean())
     return int(runs["n"].iloc[0])
 
 
@@ -60,12 +61,13 @@ def no_information_rates(runs: pd.DataFrame) -> "pd.Series[float]":
     """The no-information rate to hold each row of ``runs`` against, in their order.
 
     ``runs`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it; rows without a
-    result keep NaN. It is the cell's own, but for `tenfold`: there it is the rate of all folds of a draw together,
-    because small folds hold their largest class by accident, each another one.
+    result keep NaN. It is the cell's own, but for folds (FOLDS_OF): there it is the rate of all folds of a
+    partition together, because small folds hold their largest class by accident, each another one.
     """
     rates = runs["no_information_rate"].copy()
-    folds = runs[(runs["split"].map(protocol_of) == "tenfold") & rates.notna()]
-    for _, draw in folds.groupby(["dataset", "labels", "split", folds["seed"] // 10]):
+    of = runs["split"].map(protocol_of).map(FOLDS_OF)
+    folds = runs[of.notna() & rates.notna()]
+    for _, draw in folds.groupby(["dataset", "labels", "split", folds["seed"] // of[folds.index]]):
         tested = draw.drop_duplicates("seed")
         if "positives" in tested and tested["positives"].notna().all():
             positives = tested["positives"].sum()

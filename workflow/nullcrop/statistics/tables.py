@@ -5,17 +5,19 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from nullcrop.config.cell import CELL_COLUMNS, KEPT, Cell
-from nullcrop.config.names import Field, place_of_split
+from nullcrop.config.names import FOLDS_OF, Field, place_of_split, protocol_of
 from nullcrop.config.readers import in_order
 from nullcrop.config.views import views_in_order
 from nullcrop.errors import NullcropError, listed
 from nullcrop.files import read_json, sha256_of, sha256_of_lines, written_whole
 from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import TestSet
-from nullcrop.statistics.families import add_families, add_study_corrections
+from nullcrop.statistics.families import add_study_corrections, role_of
 from nullcrop.statistics.metrics import Answers, answers_of, cell_metrics
 
 ORDERS = {"view": views_in_order, "architecture": in_order}
@@ -23,7 +25,7 @@ ORDERS = {"view": views_in_order, "architecture": in_order}
 
 TEXT_COLUMNS = [
     *(name for name in CELL_COLUMNS if name != "seed"),
-    *("numerics", "predictions_sha256", "cells_sha256", "title", "group"),
+    *("numerics", "predictions_sha256", "cells_sha256", "title", "group", "role", "evidence"),
 ]
 PARTS = ("train", "val", "test")
 
@@ -96,16 +98,21 @@ def read_answers(folders: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def metrics_of_cells(cells: Sequence[FinishedCell], field: Field, level: float) -> pd.DataFrame:
+def metrics_of_cells(cells: Sequence[FinishedCell], field: Field) -> pd.DataFrame:
     """Metrics of finished cells of one dataset, one row a cell, in their order.
 
     Columns: the cell's coordinates (CELL_COLUMNS), its facts, those of
-    :func:`~nullcrop.statistics.metrics.cell_metrics`, and those of
-    :func:`~nullcrop.statistics.families.add_families`, to which ``field`` and ``level`` belong;
-    ``level`` is a column, too.
+    :func:`~nullcrop.statistics.metrics.cell_metrics`, and ``role``
+    (:func:`~nullcrop.statistics.families.role_of`). Folds get no bootstrap of their own: they are judged as one
+    test set (statistics/readers.py).
     """
     rows = [
-        {**asdict(one.cell), **one.facts, **cell_metrics(one.answers)}
+        {
+            **asdict(one.cell),
+            **one.facts,
+            **cell_metrics(one.answers, bootstrap=protocol_of(one.cell.split) not in FOLDS_OF),
+            "role": role_of(one.cell, field),
+        }
         for one in tracked(cells, len(cells), "cells evaluated")
     ]
     table = pd.DataFrame(rows)
@@ -113,8 +120,7 @@ def metrics_of_cells(cells: Sequence[FinishedCell], field: Field, level: float) 
     counts = [
         name for name in table if name in ("positives", "tn", "fp", "fn", "tp") or "count_" in str(name)
     ]
-    table = table.astype(dict.fromkeys(counts, "Int64"))
-    return add_families(table, [one.answers for one in cells], field, level).assign(level=level)
+    return table.astype(dict.fromkeys(counts, "Int64"))
 
 
 def answers_sha256(answers: Mapping[Cell, str]) -> str:
@@ -130,6 +136,11 @@ def answers_sha256_of_rows(metrics: pd.DataFrame) -> str | None:
     return answers_sha256({Cell(*cell): sha256 for *cell, sha256 in rows})
 
 
+def answers_of_cells(cells: Sequence[FinishedCell]) -> str:
+    """:func:`answers_sha256` of finished cells."""
+    return answers_sha256({one.cell: str(one.facts["predictions_sha256"]) for one in cells})
+
+
 def write_table(table: pd.DataFrame, out: Path) -> None:
     """Write ``table`` as CSV; every float reads back as the same float."""
     with written_whole(out) as aside:
@@ -141,17 +152,16 @@ def read_metrics(path: Path) -> pd.DataFrame:
     return _read(path, dtype=dict.fromkeys(TEXT_COLUMNS, str))
 
 
-def read_judged(metrics: Path, comparisons: Path) -> tuple[pd.DataFrame, pd.DataFrame, str | None]:
-    """The two tables that a verdict rests on, and :func:`answers_sha256` of their cells.
+def read_judged(readers: Path, comparisons: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """The two tables that a verdict rests on, and the one hash of their cells' answers.
 
     Raises NullcropError, which names the files, when one cannot be read, or when they are of different cells.
     """
-    tables = read_metrics(metrics), read_metrics(comparisons)
-    made_of = answers_sha256_of_rows(tables[0])
-    others = set(tables[1].get("cells_sha256", pd.Series(dtype=str)).dropna()) - {made_of}
-    if made_of and others:
-        raise NullcropError(f"{metrics} and {comparisons} are of different cells; delete both and run again")
-    return *tables, made_of
+    tables = read_metrics(readers), read_metrics(comparisons)
+    made_of = {str(sha256) for table in tables for sha256 in table.get("cells_sha256", [])}
+    if len(made_of) != 1:
+        raise NullcropError(f"{readers} and {comparisons} are of different cells; delete both and run again")
+    return *tables, made_of.pop()
 
 
 def join_tables(paths: Sequence[Path], out: Path) -> None:
@@ -169,8 +179,25 @@ def join_metrics(paths: Sequence[Path], out: Path) -> None:
     Added are the columns of :func:`~nullcrop.statistics.families.add_study_corrections`.
     """
     joined = _joined(paths, out)
-    corrected = add_study_corrections(joined[["role"]].assign(p_auroc=joined["p_auroc"].astype(float)))
+    told = joined[["role", "architecture"]].assign(p_auroc=joined["p_auroc"].astype(float))
+    corrected = add_study_corrections(told)
     write_table(joined.join(corrected[["p_holm", "p_bh"]]), out)
+
+
+def join_verdicts(paths: Sequence[Path], out: Path) -> None:
+    """Write the verdicts of a whole study: its datasets' rows, each value as it stands, and ``p_over_datasets``.
+
+    That is the p of the verdicts to quote, corrected over them (Holm 1979); other rows have none, and a verdict
+    that has no p counts as one that cannot reject. No dataset's own verdict waits for it.
+    """
+    joined = _joined(paths, out)
+    quoted = joined.index[joined.get("headline", pd.Series(dtype=str)) == "True"]
+    joined["p_over_datasets"] = np.nan
+    if len(quoted):
+        p = joined.loc[quoted, "p"].astype(float)
+        corrected = multipletests(p.fillna(1), method="holm")[1]
+        joined.loc[quoted, "p_over_datasets"] = np.where(p.isna(), np.nan, corrected)
+    write_table(joined, out)
 
 
 def _joined(paths: Sequence[Path], out: Path) -> pd.DataFrame:

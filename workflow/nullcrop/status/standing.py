@@ -15,6 +15,7 @@ from nullcrop.config.yaml_files import meant
 from nullcrop.errors import NullcropError, listed
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.families import role_of
+from nullcrop.statistics.readers import judge_readers
 from nullcrop.statistics.tables import (
     FinishedCell,
     answers_sha256,
@@ -51,6 +52,8 @@ class Tables:
 
     metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
     """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
+    readers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """As :func:`~nullcrop.statistics.readers.judge_readers` gives them."""
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     """As :func:`~nullcrop.statistics.comparisons.compare_cells` gives them."""
     verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -113,16 +116,21 @@ class Standing:
         answers = {one.cell: str(one.facts["predictions_sha256"]) for one in finished}
         definition, thresholds = self.project.definition(dataset), self.project.config.verdict
         metrics = self._table(study, dataset, "metrics")
-        if not _is_of(metrics, answers, definition.field, thresholds.level):
-            metrics = metrics_of_cells(finished, definition.field, thresholds.level)
+        if not _is_of(metrics, answers, definition.field):
+            metrics = metrics_of_cells(finished, definition.field)
+        made_of = answers_sha256(answers)
+        readers = self._table(study, dataset, "readers")
+        if not _tells(readers, made_of, definition.field, thresholds.level):
+            readers = judge_readers(finished, definition.field, thresholds.level)
         comparisons = self._table(study, dataset, "comparisons")
-        if set(comparisons.get("cells_sha256", ())) != {answers_sha256(answers)}:
-            comparisons = compare_cells(finished)
+        if set(comparisons.get("cells_sha256", ())) != {made_of}:
+            comparisons = compare_cells(finished, definition.field)
         written = self.written(study, dataset)
         if written.state == "done":
-            return Tables(metrics, comparisons, written.table)
+            return Tables(metrics, readers, comparisons, written.table)
         words = (definition.title, definition.field, definition.group_word)
-        return Tables(metrics, comparisons, judge(metrics, comparisons, planned, *words, thresholds))
+        verdicts = judge(readers, comparisons, planned, *words, thresholds)
+        return Tables(metrics, readers, comparisons, verdicts)
 
     def written(self, study: str, dataset: str) -> Written:
         """The verdicts in a study's verdicts.csv of a dataset, if they are today's; else why they are not."""
@@ -184,17 +192,13 @@ class Standing:
             "field": definition.field,
             "group": definition.group_word,
         }
+        if not {*today, "cells_sha256"} <= set(verdicts):
+            return f"of an earlier version; delete {self._path(study, dataset, 'verdicts')} and run the workflow again"
         first = {key: "" if pd.isna(verdicts[key].iloc[0]) else verdicts[key].iloc[0] for key in today}
         changed = [f"{key} {first[key]}, now {value}" for key, value in today.items() if first[key] != value]
         if changed:
             return f"of an earlier config ({listed(changed)}); run the workflow again"
-        made_of = verdicts.get("cells_sha256", pd.Series([pd.NA])).iloc[0]
-        if pd.isna(made_of):
-            metrics = self._path(study, dataset, "metrics")
-            return (
-                "of an earlier version, which did not say of what cells; "
-                f"delete {metrics} and run the workflow again"
-            )
+        made_of = verdicts["cells_sha256"].iloc[0]
         answers = {one.cell: str(one.record["predictions_sha256"]) for one in cells if one.state == "done"}
         if len(answers) < len(cells) or made_of != answers_sha256(answers):
             return "of other cells than those that are planned and finished now; run the workflow again"
@@ -206,13 +210,19 @@ def _read(cells: Sequence[CellFacts]) -> tuple[list[FinishedCell], pd.DataFrame]
     return (read_cells(folders), read_histories(folders)) if folders else ([], NO_HISTORY)
 
 
-def _is_of(metrics: pd.DataFrame, answers: Mapping[Cell, str], field: Field, level: float) -> bool:
-    """Whether a written metrics.csv is of these cells, in their roles, at this level."""
-    if not {"predictions_sha256", "level", "role"} <= set(metrics) or len(metrics) != len(answers):
+def _is_of(metrics: pd.DataFrame, answers: Mapping[Cell, str], field: Field) -> bool:
+    """Whether a written metrics.csv is of these cells, in their roles."""
+    if not {"predictions_sha256", "role"} <= set(metrics) or len(metrics) != len(answers):
         return False
     cells = [Cell(*row) for row in metrics[CELL_COLUMNS].itertuples(index=False)]
-    return (
-        answers_sha256_of_rows(metrics) == answers_sha256(answers)
-        and list(metrics["role"]) == [role_of(cell, field) for cell in cells]
-        and bool((metrics["level"] == level).all())
-    )
+    return answers_sha256_of_rows(metrics) == answers_sha256(answers) and list(metrics["role"]) == [
+        role_of(cell, field) for cell in cells
+    ]
+
+
+def _tells(readers: pd.DataFrame, made_of: str, field: Field, level: float) -> bool:
+    """Whether a written readers.csv is of these answers, on this kind of field, at this level."""
+    if not {"cells_sha256", "level", "field"} <= set(readers):
+        return False
+    today = {"cells_sha256": made_of, "level": level, "field": field}
+    return len(readers) > 0 and all(set(readers[name]) == {value} for name, value in today.items())

@@ -1,0 +1,246 @@
+"""A verdict in words that may be quoted. Each function returns whole sentences, true of the numbers given."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nullcrop.config.names import FOLDS_OF, protocol_of
+from nullcrop.config.readers import BASELINES, label_of
+from nullcrop.config.views import view_label
+
+Facts = Mapping[str, Any]
+"""Columns of a verdict by name."""
+
+
+def verdict_words(said: Facts) -> str:
+    """The verdict with its numbers: `readable, at least 0.63`."""
+    least, most = f"at least {bound_words(said['at_least'])}", upper_words(said["at_most"])
+    match said["evidence"]:
+        case "readable":
+            return f"readable, {least}"
+        case "bounded":
+            return f"at most {most}"
+        case "readable and bounded":
+            return f"readable, {least}, at most {most}"
+        case "undecided":
+            return f"undecided, up to {most}"
+        case _:
+            return "cannot be judged"
+
+
+def sentence(said: Facts) -> str:
+    """The verdict as one may quote it."""
+    tile = said["field"] == "tile"
+    where = ("crops" if tile else "corners") + f" of “{said['title']}”"
+    found = _finding(said, where)
+    if tile and said["evidence"] != "cannot be judged":
+        return f"{found} Crops of this dataset carry tissue, so this is not by itself a bias of acquisition."
+    return found
+
+
+def _finding(said: Facts, where: str) -> str:
+    effect = f"all {said['readers']} readers together" if said["readers"] > 1 else "the one reader"
+    if said["members"] > 1:
+        corrected = f"corrected for {said['members']} combinations of reader and view"
+    else:
+        corrected = "one reader on one view"
+    reaches = (
+        f"{effect} reach{'es' if said['readers'] == 1 else ''} an AUROC of {said['effect']:.2f} "
+        f"(95% interval {said['effect_low']:.2f} to {said['effect_high']:.2f})"
+    )
+    at_least = f"at least {bound_words(said['at_least'])} ({_reader_words(said)}: {said['auroc']:.2f})"
+    level = f"{100 * said['level']:g}% error rate, {corrected}"
+    most = upper_words(said["at_most"])
+    match said["evidence"]:
+        case "readable":
+            return f"The class can be read from the {where}: AUROC {at_least}; {level}."
+        case "readable and bounded":
+            return (
+                f"The class can be read from the {where}, but little of it: AUROC {at_least}, and at most {most} "
+                f"for each of these readers; {level}."
+            )
+        case "bounded":
+            return (
+                f"From the {where} these readers tell the class with an AUROC of at most {most} (95% bound): "
+                f"{reaches}."
+            )
+        case "undecided":
+            return (
+                f"It is undecided whether the class can be read from the {where}: {reaches}, p = {_p(said['p'])} "
+                f"({corrected}), and an AUROC up to {most} is not ruled out."
+            )
+        case _:
+            return (
+                f"The {where} cannot be judged on the {_spoken(said['split'])} split: there are too few independent "
+                "images of a class for any result to count."
+            )
+
+
+def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
+    """What else a reader should know, in short sentences.
+
+    ``beside`` are the comparisons of the best network with the baselines of its view, ``facts`` the rows of
+    other baselines that tell the class.
+    """
+    words = []
+    if said["cells"] < said["planned"]:
+        words.append(f"Unfinished: {said['cells']} of {said['planned']} cells are done.")
+    words += _shown_words(said)
+    words += _beside_words(said, beside)
+    words += _facts_words(facts)
+    words.append(_split_words(said))
+    if said["evidence"] in ("undecided", "bounded"):
+        words.append(_power_words(said))
+    if not np.isnan(said["leak"]):
+        words.append(
+            f"Where groups are not kept apart all readers together score {said['leak']:+.2f} against where they are "
+            f"(AUROC, 95% interval {said['leak_low']:+.2f} to {said['leak_high']:+.2f})."
+        )
+    if said["constant_cells"]:
+        n, of = said["constant_cells"], said["cells"]
+        words.append(
+            f"{n} of {of} cells answer{'s' if n == 1 else ''} with one class for nearly every image. The threshold is "
+            "off there, so the accuracy is that class's share; it says nothing against the AUROC."
+        )
+    if said["shuffled"]:
+        words.append(
+            f"Trained on shuffled targets and tested on the true ones, {said['shuffled_rejecting']} of "
+            f"{said['shuffled']} controls are found at {100 * said['level']:g}%, each tested alone."
+        )
+    return " ".join(words)
+
+
+def _shown_words(said: Facts) -> list[str]:
+    if "readable" not in said["evidence"] or said["members"] == 1:
+        return []
+    views = [view_label(view) for view in _names(said["views_shown"])]
+    readers = [label_of(name) for name in _names(said["readers_shown"])] or [
+        "none by itself, only their average"
+    ]
+    parts = []
+    if said["views"] > 1:
+        parts.append(f"on {len(views)} of {said['views']} views ({_listing(views)})")
+    if said["readers"] > 1:
+        parts.append(f"by {_listing(readers)}" if said["readers_shown"] else f"by {readers[0]}")
+    return [f"It is shown {_listing(parts)} (step-down)."] if parts else []
+
+
+def _beside_words(said: Facts, beside: pd.DataFrame) -> list[str]:
+    """What baselines reach on the view of the best network, and what it adds."""
+    if "readable" not in said["evidence"]:
+        return []
+    if not said["network"]:
+        return ["No single network is shown to read it."] if said["readers"] > 1 else []
+    if beside.empty:
+        return []
+    network = label_of(said["network"])
+    parts = [
+        f"{label_of(row['other'])} {row['auroc_other']:.2f} (the network adds {row['auroc_difference']:+.2f}, "
+        f"{row['auroc_low']:+.2f} to {row['auroc_high']:+.2f})"
+        for row in beside.to_dict("records")
+    ]
+    words = [
+        f"On the {view_label(said['network_view'])}, where {network} reaches {beside['auroc'].iloc[0]:.2f}: "
+        f"{_listing(parts)}."
+    ]
+    explained = [label_of(name) for name in _names(said["explained_by"])]
+    exceeded = [label_of(name) for name in _names(said["not_explained_by"])]
+    if explained:
+        words.append(
+            f"{_listing(explained, 'or').capitalize()} alone explains it: the network adds less than "
+            f"{said['equivalence']:g}."
+        )
+    elif len(exceeded) == len(beside):
+        words.append("No baseline explains it: the network exceeds each of them.")
+    else:
+        words.append("Whether a baseline explains it cannot be told.")
+    return words
+
+
+def _facts_words(facts: pd.DataFrame) -> list[str]:
+    # The bytes of a compressed file depend on the lesion, too.
+    named = [
+        (
+            f"{label_of(row['architecture'])} of the whole image"
+            if _sees_file(row)
+            else label_of(row["architecture"])
+        )
+        + f" ({row['auroc']:.2f}, at least {bound_words(row['bound_low'])})"
+        for row in facts.sort_values("bound_low", ascending=False)
+        .drop_duplicates("architecture")
+        .to_dict("records")
+    ]
+    return [f"Without the crops' pixels the class is told by {_listing(named)}."] if named else []
+
+
+def _sees_file(row: Mapping[Any, Any]) -> bool:
+    return BASELINES[row["architecture"]].sees == "file" if row["architecture"] in BASELINES else False
+
+
+def _split_words(said: Facts) -> str:
+    protocol, group = protocol_of(said["split"]), said["group"]
+    images, units = said["images"], said["units"]
+    size = f"{images} images" + (f" of {units} groups ({group})" if group and units < images else "")
+    name = _spoken(said["split"]).capitalize()
+    apart = f"no {group} is in both training and test" if said["group_aware"] else ""
+    if protocol in FOLDS_OF:
+        folds, parts = FOLDS_OF[protocol], said["seeds"]
+        tested = f"{size} tested in {min(parts, folds)} of {folds} folds"
+        if parts > folds:
+            tested += f", {parts} cells a reader"
+        return f"{name} split, {tested}: {apart or _groups_mixed(group)}."
+    if protocol == "leave_one_group_out":
+        return (
+            f"{name} split, {size}: each {group or 'group'} was tested by networks trained on others, and its images "
+            "count as independent within it."
+        )
+    again = f", {said['seeds']} seeds" if said["seeds"] > 1 else ""
+    if not apart and group and protocol == "official":
+        return f"{name} split, {size} tested{again}: as released; a {group} may be in both training and test."
+    return f"{name} split, {size} tested{again}: {apart or _groups_mixed(group)}."
+
+
+def _groups_mixed(group: str) -> str:
+    if not group:
+        return "no group is known, so images of one patient may be in both training and test"
+    return f"images of one {group} are in both training and test, so a network may recognise it in place of its class"
+
+
+def _power_words(said: Facts) -> str:
+    minimal = said["minimal"]
+    if not minimal < 1:
+        return "With so few independent images nothing could have been found with a chance of 80%."
+    return f"An AUROC of {upper_words(minimal)} would have been found with a chance of 80%, from the counts alone."
+
+
+def _reader_words(said: Facts) -> str:
+    return f"{label_of(said['architecture'])} on the {view_label(said['view'])}"
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(", ") if name]
+
+
+def _spoken(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
+def _listing(items: Sequence[str], last: str = "and") -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def bound_words(bound: float) -> str:
+    """A lower bound, rounded down: 0.596 must not read as 0.60, nor 0.503 as no more than blind."""
+    places = 3 if 0.5 < bound < 0.51 else 2
+    return f"{np.floor(bound * 10**places + 1e-9) / 10**places:.{places}f}"
+
+
+def upper_words(bound: float) -> str:
+    """An upper bound, rounded up to two decimals."""
+    return f"{min(1.0, np.ceil(bound * 100 - 1e-9) / 100):.2f}"
+
+
+def _p(p: float) -> str:
+    return "1" if p > 0.995 else f"{p:.2g}"
