@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
 from nullcrop.config.detectable import fewest_folds
 from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, figures_of
@@ -32,7 +33,6 @@ from nullcrop.config.readers import (
 from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
 from nullcrop.config.views import judging_views, view_names, view_of, views_in_order, views_made_always
 from nullcrop.config.yaml_files import meant
-from nullcrop.errors import NullcropError, listed
 
 STUDY_TABLES = ("metrics", "readers", "comparisons", "verdicts")
 """Tables of each dataset in a study, and of the study."""

@@ -46,7 +46,7 @@ def planned(dataset: DatasetFacts) -> pd.DataFrame:
 def described(cells: pd.DataFrame) -> pd.DataFrame:
     """``cells`` (or readers) with the columns kind, panel, series and place, see :func:`planned`."""
     labels = {(look.architecture, look.recipe): look.label for look in looks_of(cells)}
-    every = [Cell(**row, seed=0) for row in cells[READER_COLUMNS].to_dict("records")]
+    every = [Cell(*map(str, row), seed=0) for row in cells[READER_COLUMNS].to_numpy()]
     return cells.assign(
         kind=[kind_of(cell) for cell in every],
         panel=[

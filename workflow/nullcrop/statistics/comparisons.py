@@ -11,11 +11,11 @@ import pandas as pd
 from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
 
+from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.names import BASELINE_RECIPE, Field, base_split, protocol_of
 from nullcrop.config.readers import AVERAGE, BASELINES, sees_pixels
 from nullcrop.config.views import TOGETHER
-from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import (
     LEVEL,
     Estimate,

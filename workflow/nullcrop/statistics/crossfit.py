@@ -13,13 +13,13 @@ from math import sqrt
 import numpy as np
 from scipy.stats import rankdata
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of_lines
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.detectable import inflation_of_folds, inflation_of_seeds
 from nullcrop.config.names import FOLDS_OF, protocol_of
 from nullcrop.config.readers import AVERAGE
 from nullcrop.config.views import TOGETHER
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of_lines
 from nullcrop.statistics.auroc import Floats, Ints, TestSet
 from nullcrop.statistics.tables import FinishedCell
 

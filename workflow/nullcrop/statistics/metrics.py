@@ -19,7 +19,7 @@ from sklearn.metrics import (
 )
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.errors import NullcropError, listed
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.statistics.auroc import LEVEL, Floats, TestSet, bootstrap_auroc, delong, estimate_auroc
 
 Value = float | int | bool

@@ -10,11 +10,11 @@ import pandas as pd
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.detectable import minimal_detectable, null_error
 from nullcrop.config.names import Field, base_split
 from nullcrop.config.readers import AVERAGE
-from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import LEVEL, estimate_auroc
 from nullcrop.statistics.crossfit import Reading, averages, readings, together
 from nullcrop.statistics.families import role_of
