@@ -14,7 +14,8 @@ from nullcrop.statistics.tables import FinishedCell
 def a_test_set(n=120, positives=40, group="", name="test set"):
     """``n`` images, the first ``positives`` of target 1; ``group`` is a text for all, or one an image."""
     target = (np.arange(n) < positives).astype(np.int64)
-    return TestSet(target, np.broadcast_to(np.asarray(group, dtype=str), n).copy(), name)
+    ids = np.array([f"{name} {i:05d}" for i in range(n)])
+    return TestSet(target, np.broadcast_to(np.asarray(group, dtype=str), n).copy(), name, ids)
 
 
 def answers(test, score):

@@ -78,6 +78,26 @@ def baseline_cells(
 CELL_COLUMNS = [field.name for field in fields(Cell)]
 
 
+READER_COLUMNS = [name for name in CELL_COLUMNS if name != "seed"]
+
+
+@dataclass(frozen=True, order=True)
+class ReaderOnView:
+    """Who reads, and where: a cell without its seed. Its cells are seeds or folds."""
+
+    dataset: str
+    labels: str
+    split: str
+    view: str
+    architecture: str
+    recipe: str
+
+    @classmethod
+    def of(cls, cell: Cell) -> "ReaderOnView":
+        """The one that ``cell`` belongs to."""
+        return cls(*(getattr(cell, name) for name in READER_COLUMNS))
+
+
 def fold_cells(cells: Iterable[Cell]) -> str:
     """``cells`` as one short line: a JSON list of cross products, each a list of values by coordinate.
 

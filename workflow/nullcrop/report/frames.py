@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.cell import CELL_COLUMNS, READER_COLUMNS, Cell, ReaderOnView
 from nullcrop.config.names import base_split
 from nullcrop.config.readers import BASELINES, label_of, without_pixels
 from nullcrop.config.views import view_label
@@ -16,7 +16,6 @@ from nullcrop.figures.accuracy import NO_PIXELS
 from nullcrop.report.charts import looks_of
 from nullcrop.report.facts import DatasetFacts, Facts
 from nullcrop.statistics.auroc import LEVEL
-from nullcrop.statistics.crossfit import READER_COLUMNS
 from nullcrop.statistics.shares import images_tested, no_information_rates
 
 RESULT_COLUMNS = (
@@ -25,7 +24,7 @@ RESULT_COLUMNS = (
 )
 
 
-def kind_of(cell: Cell) -> str:
+def kind_of(cell: Cell | ReaderOnView) -> str:
     """Whether a cell is a `network`, a `baseline`, or either of them on `shuffled` targets."""
     if base_split(cell.split)[1]:
         return "shuffled"
@@ -46,9 +45,9 @@ def planned(dataset: DatasetFacts) -> pd.DataFrame:
 def described(cells: pd.DataFrame) -> pd.DataFrame:
     """``cells`` (or readers) with the columns kind, panel, series and place, see :func:`planned`."""
     labels = {(look.architecture, look.recipe): look.label for look in looks_of(cells)}
-    every = [Cell(*map(str, row), seed=0) for row in cells[READER_COLUMNS].to_numpy()]
+    every = [ReaderOnView(*map(str, row)) for row in cells[READER_COLUMNS].to_numpy()]
     return cells.assign(
-        kind=[kind_of(cell) for cell in every],
+        kind=[kind_of(one) for one in every],
         panel=[
             f"split: {split}; label rule: {rule}"
             for split, rule in zip(cells["split"], cells["labels"], strict=True)

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
 
 from nullcrop.basics.progress import tracked
-from nullcrop.config.cell import Cell
+from nullcrop.config.cell import ReaderOnView
 from nullcrop.config.names import BASELINE_RECIPE, Field, base_split, protocol_of
 from nullcrop.config.readers import AVERAGE, BASELINES, sees_pixels
 from nullcrop.config.views import TOGETHER
@@ -25,7 +25,7 @@ from nullcrop.statistics.auroc import (
     jackknife_error,
     smallest_error,
 )
-from nullcrop.statistics.crossfit import Reader, Reading, readings, together
+from nullcrop.statistics.crossfit import Reading, readings, together
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.metrics import mean_by_units
 from nullcrop.statistics.tables import FinishedCell
@@ -111,7 +111,7 @@ def _together(every: Sequence[Reading], field: Field) -> list[Reading]:
     """Of each label rule and split the mean of all readings on which a verdict rests."""
     judging: dict[tuple[str, str], list[Reading]] = defaultdict(list)
     for one in every:
-        if role_of(Cell(**asdict(one.reader), seed=0), field) == "crop":
+        if role_of(one.reader, field) == "crop":
             judging[one.reader.labels, one.reader.split].append(one)
     return [together(own) for own in judging.values()]
 
@@ -130,7 +130,7 @@ class _Scored:
 Pair = tuple[str, _Scored, _Scored, str]
 
 
-def _pairs(known: Mapping[Reader, _Scored]) -> Iterator[Pair]:
+def _pairs(known: Mapping[ReaderOnView, _Scored]) -> Iterator[Pair]:
     """Kind of comparison, the reader, the other one, and what to call that."""
     for reader, one in known.items():
         for comparison, other, name in _counterparts(reader):
@@ -138,7 +138,7 @@ def _pairs(known: Mapping[Reader, _Scored]) -> Iterator[Pair]:
                 yield comparison, one, known[other], name
 
 
-def _counterparts(reader: Reader) -> Iterator[tuple[str, Reader, str]]:
+def _counterparts(reader: ReaderOnView) -> Iterator[tuple[str, ReaderOnView, str]]:
     if reader.view not in ("original", TOGETHER):
         yield ORIGINAL, replace(reader, view="original"), "original"
     if reader.architecture not in (*BASELINES, AVERAGE):

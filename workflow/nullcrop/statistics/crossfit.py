@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of_lines
-from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.cell import ReaderOnView
 from nullcrop.config.detectable import inflation_of_folds, inflation_of_seeds
 from nullcrop.config.names import FOLDS_OF, protocol_of
 from nullcrop.config.readers import AVERAGE
@@ -23,35 +23,15 @@ from nullcrop.config.views import TOGETHER
 from nullcrop.statistics.auroc import Floats, Ints, TestSet
 from nullcrop.statistics.tables import FinishedCell
 
-READER_COLUMNS = [name for name in CELL_COLUMNS if name != "seed"]
-"""What names a reader on a view of a dataset: a cell's coordinates without its seed."""
-
 DECIMALS = 12
 """Of pooled scores: the noise of sums of floats would break ties."""
-
-
-@dataclass(frozen=True, order=True)
-class Reader:
-    """Who reads, where: a cell without its seed."""
-
-    dataset: str
-    labels: str
-    split: str
-    view: str
-    architecture: str
-    recipe: str
-
-    @classmethod
-    def of(cls, cell: Cell) -> "Reader":
-        """The reader that ``cell`` is a part of."""
-        return cls(*(getattr(cell, name) for name in READER_COLUMNS))
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
     """What a reader says of all images it was tested on."""
 
-    reader: Reader
+    reader: ReaderOnView
     seeds: tuple[int, ...]
     """Seeds of its cells."""
     test: TestSet
@@ -75,9 +55,9 @@ def readings(cells: Sequence[FinishedCell]) -> list[Reading]:
     is all images of the parts; the units are the groups, but of `leave_one_group_out` the images: there each
     part is one group, within which the ranks are taken.
     """
-    of_readers: dict[Reader, list[FinishedCell]] = defaultdict(list)
+    of_readers: dict[ReaderOnView, list[FinishedCell]] = defaultdict(list)
     for one in cells:
-        of_readers[Reader.of(one.cell)].append(one)
+        of_readers[ReaderOnView.of(one.cell)].append(one)
     pooled: dict[tuple[TestSet, ...], tuple[TestSet, list[Ints]]] = {}
     found = []
     for reader, own in of_readers.items():

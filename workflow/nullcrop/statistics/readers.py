@@ -11,7 +11,6 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from nullcrop.basics.progress import tracked
-from nullcrop.config.cell import Cell
 from nullcrop.config.detectable import minimal_detectable, null_error
 from nullcrop.config.names import Field, base_split
 from nullcrop.config.readers import AVERAGE
@@ -48,8 +47,7 @@ def judge_readers(cells: Sequence[FinishedCell], field: Field, level: float) -> 
     """
     families: dict[tuple[str, str], dict[str, list[Reading]]] = defaultdict(lambda: defaultdict(list))
     for one in readings(cells):
-        cell = Cell(**asdict(one.reader), seed=0)
-        families[one.reader.labels, one.reader.split][role_of(cell, field)].append(one)
+        families[one.reader.labels, one.reader.split][role_of(one.reader, field)].append(one)
     rows: list[dict[str, Any]] = []
     count = sum(map(len, families.values()))
     ordered = ((key, role, own) for key, roles in families.items() for role, own in roles.items())

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nullcrop.config.cell import Cell
+from nullcrop.config.cell import READER_COLUMNS, Cell
 from nullcrop.config.models import Thresholds
 from nullcrop.config.names import BY_GROUP, CROSSFIT, Field, base_split, place_of_split, protocol_of
 from nullcrop.config.readers import AVERAGE, BASELINES, in_order
 from nullcrop.config.views import TOGETHER, views_in_order
 from nullcrop.statistics.comparisons import BASELINE, LEAK
-from nullcrop.statistics.crossfit import READER_COLUMNS
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.sentences import details, sentence, verdict_words
 
