@@ -1,7 +1,9 @@
 # Shared by all rules: the config as models, the command line, and patterns for wildcards.
 
+import atexit
 import json
 import os
+import re
 import shlex
 import sys
 from dataclasses import asdict
@@ -393,6 +395,20 @@ def counts_of_published(wildcards):
 
 def shown_rule(wildcards):
     return GRID.cells(wildcards.study, wildcards.dataset)[0].labels
+
+
+def tell_what_could_be_seen():
+    """Print one line a dataset before it costs an hour: the effect that its verdict could find."""
+    from nullcrop.status.foresight import foreseen_lines
+
+    print(*(f"nullcrop: {line}" for line in foreseen_lines(GRID)), sep="\n", file=sys.stderr)
+
+
+# A dry run has no event of its own, and what comes before its list of jobs is not seen.
+if not AS_MODULE and any(
+    re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", argument) for argument in sys.argv[1:]
+):
+    atexit.register(tell_what_could_be_seen)
 
 
 def check_downloads():

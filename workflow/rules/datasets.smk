@@ -85,3 +85,4 @@ rule list_samples:
 # Not in a dry run, and once: jobs on other machines do not come by here.
 onstart:
     check_downloads()
+    tell_what_could_be_seen()

@@ -441,13 +441,15 @@ class Definition(Model):
             return list(self.classes)
         return [", ".join(name for name, t in targets.items() if t == code) for code in (0, 1)]
 
-    def expected_targets(self, rule: str) -> list[int]:
-        """Images of each target under ``rule``, as `expected.classes` says; empty where it does not."""
+    def expected_targets(self, rule: str, part: Literal["train", "val", "test"] | None = None) -> list[int]:
+        """Images of each target under ``rule``, in all or in one ``part`` of the official split, as `expected`
+        states them; empty where it does not."""
+        stated = self.expected.split_classes.get(part, {}) if part else self.expected.classes
         counts = [0] * len(self.target_names(rule))
         for name, target in self.targets(rule).items():
-            if name not in self.expected.classes:
+            if name not in stated:
                 return []
-            counts[target] += self.expected.classes[name]
+            counts[target] += stated[name]
         return counts
 
     @property

@@ -24,6 +24,7 @@ from nullcrop.published.discrepancies import list_discrepancies, read_published
 from nullcrop.published.reproduction import compare_published, printed_values
 from nullcrop.statistics.metrics import Answers
 from nullcrop.status.cells import CellFacts, State
+from nullcrop.status.foresight import foresee
 from nullcrop.status.standing import NO_HISTORY, Standing, Tables
 
 CURVE_POINTS = 60
@@ -48,6 +49,8 @@ class StudyFacts(Tables):
     """Planned."""
     remarks: list[str] = field(default_factory=list)
     """A sentence where the verdict that the workflow wrote is not today's."""
+    foreseen: str = ""
+    """What effect could be found at all; empty where no view judges."""
 
 
 @dataclass
@@ -208,7 +211,8 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
 def _study(standing: Standing, study: str, dataset: str, planned: list[Cell]) -> StudyFacts:
     now = standing.tables(study, dataset)
     remarks = standing.verdict_remarks(study, dataset)
-    return StudyFacts(**vars(now), cells=planned, remarks=remarks)
+    seen = foresee(standing.grid, study, dataset)
+    return StudyFacts(**vars(now), cells=planned, remarks=remarks, foreseen=seen.words if seen else "")
 
 
 def _curve(answers: Answers) -> Curve:

@@ -202,7 +202,9 @@ def verdict_of(dataset: DatasetFacts) -> Verdict:
     """The dataset's verdict: of its studies the first one's, of the splits the one that counts."""
     verdicts = frames.verdicts(dataset)
     if verdicts.empty:
-        return Verdict("no verdict yet", "No reader of a crop without a lesion is done yet.", "open", "")
+        seen = [study.foreseen for study in dataset.studies.values() if study.foreseen]
+        details = f"{seen[0][0].upper()}{seen[0][1:]}." if seen else ""
+        return Verdict("no verdict yet", "No reader of a crop without a lesion is done yet.", "open", details)
     first = verdicts.iloc[0]
     kind = "tissue" if first["field"] == "tile" else VERDICT_KINDS[first["evidence"]]
     return Verdict(first["verdict"], first["sentence"], kind, first["details"])

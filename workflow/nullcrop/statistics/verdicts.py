@@ -148,7 +148,7 @@ def judge(
                 here,
                 comparisons[comparisons["labels"] == labels],
                 planned=sum(role_of(one, field) == "crop" for one in wanted),
-                headline=split == min(splits, key=_trust),
+                headline=split == min(splits, key=trust),
                 title=title,
                 field=field,
                 group=group,
@@ -158,7 +158,7 @@ def judge(
     return pd.DataFrame([astuple(row) for row in rows], columns=VERDICT_COLUMNS)
 
 
-def _trust(split: str) -> tuple[int, int]:
+def trust(split: str) -> tuple[int, int]:
     """Smallest for the split whose verdict is the one to quote."""
     return BY_TRUST.index(protocol_of(split)), place_of_split(split)
 

@@ -22,6 +22,7 @@ from nullcrop.config.models import Project
 from nullcrop.duplicates.leaks import AS_RELEASED, read_leaks
 from nullcrop.status.cells import CellFacts, State
 from nullcrop.status.cost import summed_usage, usage_rows
+from nullcrop.status.foresight import foresee
 from nullcrop.status.standing import Standing
 from nullcrop.status.time_left import time_left
 
@@ -60,6 +61,9 @@ def print_status(project: Project, study: str | None = None, console: Console | 
         console.print(_study_table(f"{name}: {project.config.studies[name].title}", cells))
         for line in standing.remarks(name):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
+        for dataset in standing.grid.datasets(name):
+            if seen := foresee(standing.grid, name, dataset):
+                console.print(f"{dataset}: {seen.words}", highlight=False, soft_wrap=True, markup=False)
         if any(one.state != "done" for one in cells):
             console.print(f"Left: {time_left(cells, project.definition)}", highlight=False, soft_wrap=True)
         records |= {one.cell.path: one.record for one in cells if one.state == "done"}

@@ -1,0 +1,124 @@
+"""What a study could see, before anything is trained: one line a dataset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nullcrop.config.cell import Cell, ReaderOnView
+from nullcrop.config.definitions import Definition
+from nullcrop.config.detectable import inflation_of_folds, inflation_of_seeds, minimal_detectable
+from nullcrop.config.grid import Grid
+from nullcrop.config.names import FOLDS_OF, base_split, protocol_of
+from nullcrop.statistics.auroc import TestSet
+from nullcrop.statistics.families import role_of
+from nullcrop.statistics.sentences import upper_words
+from nullcrop.statistics.verdicts import trust
+
+TENTH = 0.1
+"""Share of the images that a seed of a random or grouped split tests."""
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """The minimal detectable AUROC on the split whose verdict will be quoted."""
+
+    minimal: float
+    """Found with a chance of 80 %; above 1 where nothing would be found; NaN before anything is counted."""
+    split: str
+    units: int
+    """Independent images, or groups, that are tested."""
+    members: int
+    """Readers × views that are tested together."""
+    at_best: bool
+    """Whether groups are still uncounted, so that each image was taken for one of its own."""
+
+    @property
+    def words(self) -> str:
+        """What a reader should know before it costs an hour."""
+        split = self.split.replace("_", " ")
+        if np.isnan(self.minimal):
+            return f"what could be seen ({split} split) is told once the images are listed"
+        images = "images tested, groups not counted yet" if self.at_best else "independent images tested"
+        where = f"{split} split, {self.units} {images}, {self.members} readers × views"
+        if self.minimal >= 1:
+            return f"too small to tell anything with a chance of 80% ({where})"
+        best = "at best " if self.at_best else ""
+        return (
+            f"{best}an AUROC from {upper_words(self.minimal)} would be found with a chance of 80% ({where})"
+        )
+
+
+def foresee(grid: Grid, study: str, dataset: str) -> Foreseen | None:
+    """What a study could see of a dataset; None where it has no reader on a view that judges.
+
+    From the listed images and their groups where samples.csv is there; else from the images that the dataset's
+    file states, as if each stood alone.
+    """
+    definition, level = grid.project.definition(dataset), grid.project.config.verdict.level
+    crops = [
+        cell
+        for cell in grid.cells(study, dataset)
+        if not base_split(cell.split)[1] and role_of(cell, definition.field) == "crop"
+    ]
+    if not crops:
+        return None
+    labels = crops[0].labels
+    split = min({cell.split for cell in crops if cell.labels == labels}, key=trust)
+    own = [cell for cell in crops if (cell.labels, cell.split) == (labels, split)]
+    seeds = sorted({cell.seed for cell in own})
+    listed = Path(grid.project.config.paths.results, "datasets", dataset, "samples.csv")
+    official = protocol_of(split) == "official"
+    counted = _listed_units(listed, definition, labels, official)
+    units = counted or definition.expected_targets(labels, "test" if official else None)
+    share, factor = _tested(split, seeds)
+    tested = [count * share for count in units]
+    minimal = minimal_detectable(tested, _members(own), level, factor) if units else np.nan
+    at_best = definition.has_groups and not counted
+    return Foreseen(minimal, split, round(sum(tested)), _members(own), at_best)
+
+
+def foreseen_lines(grid: Grid) -> list[str]:
+    """A line for each study and dataset, for the plan."""
+    return [
+        f"{study}, {dataset}: {seen.words}"
+        for study in grid.studies
+        for dataset in grid.datasets(study)
+        if (seen := foresee(grid, study, dataset))
+    ]
+
+
+def _members(cells: Sequence[Cell]) -> int:
+    readers = {ReaderOnView.of(cell) for cell in cells}
+    views = {one.view for one in readers}
+    averaged = sum(sum(one.view == view for one in readers) > 1 for view in views)
+    return len(readers) + averaged
+
+
+def _tested(split: str, seeds: Sequence[int]) -> tuple[float, float]:
+    """Share of the images (of an official split: of its test part) that are tested, and the factor c."""
+    protocol = protocol_of(split)
+    if protocol == "official":
+        return 1.0, 1.0
+    if protocol == "leave_one_group_out":
+        return 1.0, inflation_of_seeds(len(seeds), 1.0)
+    folds = FOLDS_OF.get(protocol)
+    if folds is None:
+        return 1 - (1 - TENTH) ** len(seeds), inflation_of_seeds(len(seeds), TENTH / (1 - 2 * TENTH))
+    tested = {seed % folds for seed in seeds}
+    return len(tested) / folds, inflation_of_folds(folds, tested)
+
+
+def _listed_units(path: Path, definition: Definition, labels: str, official: bool) -> list[float]:
+    """Independent units of each target among the listed images; empty where they are not listed."""
+    if not path.is_file():
+        return []
+    samples = pd.read_csv(
+        path, dtype=str, keep_default_na=False, usecols=["class", "group", "official_split"]
+    )
+    if official:
+        samples = samples[samples["official_split"] == "test"]
+    target = np.array([definition.targets(labels)[name] for name in samples["class"]], np.int64)
+    return TestSet(target, samples["group"].to_numpy(str)).units_of_targets if len(samples) else []
