@@ -257,6 +257,13 @@ def judge_readers(options: argparse.Namespace) -> None:
     write_table(table.assign(cells_sha256=answers_of_cells(cells)), options.out)
 
 
+def check_inflation(options: argparse.Namespace) -> None:
+    """Refit the pixel baselines on permuted labels: is the factor c of verdicts large enough?"""
+    from nullcrop.calibration.ridge_twin import check_inflation
+
+    check_inflation(options.splits, options.views, options.on, options.baselines, options.out)
+
+
 def compare_cells(options: argparse.Namespace) -> None:
     """Compare a dataset's readers: crop and original, network and baseline, random and grouped."""
     from nullcrop.statistics.comparisons import compare_cells
@@ -271,7 +278,7 @@ def judge_dataset(options: argparse.Namespace) -> None:
     """Say in words what a dataset's crops tell."""
     from nullcrop.config.definitions import read_definition
     from nullcrop.config.models import Thresholds
-    from nullcrop.statistics.tables import read_judged, write_table
+    from nullcrop.statistics.tables import read_judged, read_metrics, write_table
     from nullcrop.statistics.verdicts import judge
 
     definition = read_definition(options.definition)
@@ -284,6 +291,7 @@ def judge_dataset(options: argparse.Namespace) -> None:
         definition.field,
         definition.group_word,
         Thresholds.model_validate_json(options.thresholds),
+        read_metrics(options.inflation) if options.inflation else None,
     )
     write_table(verdicts.assign(cells_sha256=made_of), options.out)
 
@@ -583,15 +591,11 @@ def _parser() -> argparse.ArgumentParser:
     command("compute-metrics", compute_metrics, "--cells", "--results", "--field", "--out")
     command("judge-readers", judge_readers, "--cells", "--results", "--field", "--level", "--out")
     command("compare-cells", compare_cells, "--cells", "--results", "--field", "--out")
+    command("check-inflation", check_inflation, "--splits", "--views-folder", "--on", "--baselines", "--out")
     command(
         "judge-dataset",
         judge_dataset,
-        "--metrics",
-        "--comparisons",
-        "--cells",
-        "--definition",
-        "--thresholds",
-        "--out",
+        *("--readers", "--comparisons", "--cells", "--definition", "--thresholds", "--inflation", "--out"),
     )
     command("join-metrics", join_metrics, "--tables", "--out")
     command("join-verdicts", join_verdicts, "--tables", "--out")
@@ -660,6 +664,12 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--batch": _needed("the cells that share the job", type=_cell, nargs="+"),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("the cells, as a JSON list of cross products", type=_cells),
+    "--inflation": {
+        "default": None,
+        "type": Path,
+        "help": "inflation.csv of the dataset, where its factor c was checked",
+    },
+    "--readers": _needed("readers.csv of one dataset", type=Path),
     "--comparisons": _needed("comparisons.csv of one dataset", type=Path),
     "--config": _needed("the config as JSON", type=json.loads),
     "--configfile": {
@@ -738,7 +748,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--study": {"default": None, "help": "one study only"},
     "--table": _needed("table to show", type=Path),
     "--tables": _needed("tables", type=Path, nargs="*"),
-    "--thresholds": _needed("what a verdict calls weak and strong, as JSON"),
+    "--thresholds": _needed("how surely a verdict speaks, and what it calls small, as JSON"),
     "--title": _needed("title of the study"),
     "--threads": _needed("CPU threads to use", type=_positive),
     "--tolerance": _needed("largest difference that still agrees, as a share", type=float),

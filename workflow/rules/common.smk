@@ -17,7 +17,7 @@ from nullcrop.config import resources
 from nullcrop.config.calibration import batches
 from nullcrop.config.cell import CELL_COLUMNS, CELL_FILES, Cell, baseline_cells, fold_cells
 from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, tables_of_figure
-from nullcrop.config.grid import Grid
+from nullcrop.config.grid import Grid, split_path
 from nullcrop.config.models import Project
 from nullcrop.config.names import ANY_SPLIT_PATTERN, PUBLISHED, PUBLISHED_TABLES
 from nullcrop.config.places import found
@@ -246,6 +246,25 @@ def cells_of(wildcards):
         for cell in GRID.cells(wildcards.study, wildcards.dataset)
         for name in CELL_FILES
     ]
+
+
+def checked(axis, wildcards):
+    """Values on an axis of the cells whose factor c is checked."""
+    cells = GRID.checked_cells(wildcards.study, wildcards.dataset)
+    return list(dict.fromkeys(getattr(cell, axis) for cell in cells))
+
+
+def checked_splits(wildcards):
+    return sorted(
+        {split_path(RESULTS, cell) for cell in GRID.checked_cells(wildcards.study, wildcards.dataset)}
+    )
+
+
+def inflation_of_dataset(wildcards):
+    """The check of the factor c, where there is something to check."""
+    if not GRID.checked_cells(wildcards.study, wildcards.dataset):
+        return {}
+    return {"inflation": f"{RESULTS}/studies/{wildcards.study}/{wildcards.dataset}/inflation.csv"}
 
 
 def folded_cells_of(wildcards):

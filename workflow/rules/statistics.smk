@@ -84,8 +84,42 @@ rule compare_cells:
         "--field {params.field} --out {output:q} > {log:q} 2>&1"
 
 
+# Where labels are trained on and tested on: does the null allow for that?
+rule check_inflation:
+    input:
+        splits=checked_splits,
+        views=lambda wildcards: [
+            f"{STORE}/{wildcards.dataset}/views/{view}.json" for view in checked("view", wildcards)
+        ],
+        pixels=lambda wildcards: ancient(
+            [f"{STORE}/{wildcards.dataset}/views/{view}.npy" for view in checked("view", wildcards)]
+        ),
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/inflation.csv",
+    log:
+        f"{RESULTS}/logs/check_inflation/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/check_inflation/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(60),
+    params:
+        folder=lambda wildcards: f"{STORE}/{wildcards.dataset}/views",
+        views=lambda wildcards: checked("view", wildcards),
+        baselines=lambda wildcards: checked("architecture", wildcards),
+    message:
+        "refitting the pixel baselines of {wildcards.dataset} on permuted labels"
+    shell:
+        "python -m nullcrop check-inflation --splits {input.splits:q} --views-folder {params.folder:q} "
+        "--on {params.views} --baselines {params.baselines} --out {output:q} > {log:q} 2>&1"
+
+
 rule judge_dataset:
     input:
+        unpack(inflation_of_dataset),
         readers=f"{RESULTS}/studies/{{study}}/{{dataset}}/readers.csv",
         comparisons=f"{RESULTS}/studies/{{study}}/{{dataset}}/comparisons.csv",
     output:
@@ -107,12 +141,15 @@ rule judge_dataset:
         definition=definition_of,
         words=words_of,
         thresholds=CONFIG.verdict.model_dump_json(),
+        inflation=lambda wildcards, input: (
+            ["--inflation", input.inflation] if "inflation" in input.keys() else []
+        ),
     message:
         "verdict on {wildcards.dataset} in the study {wildcards.study}"
     shell:
         "python -m nullcrop judge-dataset --readers {input.readers:q} --comparisons {input.comparisons:q} "
         "--cells {params.cells:q} --definition {params.definition:q} --thresholds {params.thresholds:q} "
-        "--out {output:q} > {log:q} 2>&1"
+        "{params.inflation:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule join_metrics:

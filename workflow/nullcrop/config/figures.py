@@ -54,8 +54,8 @@ FIGURES.register(
         caption=(
             "Accuracy by view and network: one bar the mean over seeds, its error bar the 95 % Wilson interval of one "
             "test set. The dashed line is the no-information rate, the share of the largest class among the test "
-            "images, which an answer blind to the image reaches. A hatched bar answers one class whatever it sees; it "
-            "is no evidence of bias."
+            "images, which an answer blind to the image reaches. A hatched bar answers one class whatever it sees: its "
+            "accuracy is that class's share, and says nothing of the AUROC."
         ),
         plot="nullcrop.figures.accuracy:draw_accuracy",
         reads=("metrics",),

@@ -273,6 +273,24 @@ class Grid:
         results = self.project.config.paths.results
         return sorted({split_path(results, cell) for cell in self.all_cells if cell.dataset == dataset})
 
+    def checked_cells(self, study: str, dataset: str) -> list[Cell]:
+        """Cells of the baselines that judge ``dataset``, of splits with several test parts whose labels are
+        trained on, too: there the factor c is checked (calibration/ridge_twin.py)."""
+        judging = set(judging_views(self.project.definition(dataset).field))
+        seeds: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for cell in self.cells(study, dataset):
+            seeds[cell.labels, cell.split].add(cell.seed)
+        return [
+            cell
+            for cell in self.cells(study, dataset)
+            if cell.is_baseline
+            and BASELINES[cell.architecture].judges
+            and cell.view in judging
+            and not split_name(cell.split).shuffle
+            and protocol_of(cell.split) != "official"
+            and len(seeds[cell.labels, cell.split]) > 1
+        ]
+
     def figure_paths(self, study: str, dataset: str) -> list[str]:
         """The figure files of one dataset that a study asks for."""
         folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"

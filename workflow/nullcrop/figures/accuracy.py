@@ -18,7 +18,7 @@ from matplotlib.ticker import PercentFormatter
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.config.names import BASELINE_RECIPE, base_split, place_of_split, protocol_of
+from nullcrop.config.names import BASELINE_RECIPE, FOLDS_OF, base_split, place_of_split, protocol_of
 from nullcrop.config.readers import BASELINES, in_order, label_of, look_of, sees_pixels, without_pixels
 from nullcrop.config.views import view_label, views_in_order
 from nullcrop.figures.job import FigureJob
@@ -242,7 +242,7 @@ def _mark(series: Series, hollow: bool = False) -> dict[str, Any]:
 
 
 def _mean_and_interval(cells: pd.DataFrame) -> tuple[float, float, float]:
-    """Mean accuracy over seeds, with the Wilson interval of that mean for one test set (of `tenfold`: all
+    """Mean accuracy over seeds, with the Wilson interval of that mean for one test set (of folds: all
     folds)."""
     mean, n = cells["accuracy"].mean(), images_tested(cells)
     low, high = proportion_confint(mean * n, n, method="wilson")
@@ -349,9 +349,15 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
         "answer blind to the image reaches"
         + (" (mean over seeds; band: lowest to highest)." if rates.max() > 1 else "."),
     ]
-    if "tenfold" in set(metrics["split"].map(protocol_of)):
+    if (metrics["units"] < metrics["n"]).any():
         sentences.append(
-            "Seeds of tenfold are the folds of a cross-validation: its error bars and its no-information rate are "
+            "Bar and line take images for independent, though they come in groups: the interval by groups is in "
+            "readers.csv."
+        )
+    folded = sorted(set(metrics["split"].map(protocol_of)) & set(FOLDS_OF))
+    if folded:
+        sentences.append(
+            f"Seeds of {listed(folded)} are the folds of a cross-validation: error bars and no-information rate are "
             "those of all folds' images."
         )
     chance = metrics["chance"].iloc[0]
@@ -359,7 +365,8 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
         sentences.append("Dotted line: chance, one over the number of classes.")
     if constant["any"].any():
         sentences.append(
-            "Constant answer: over 99% of the predictions are one class; this is no evidence of bias."
+            "Constant answer: over 99% of the predictions are one class, so the accuracy is hardly more than that "
+            "class's share. That says nothing against the AUROC."
         )
     if (constant["any"] & ~constant["all"]).any():
         sentences.append("A fraction k/n above a bar: k of its n seeds give a constant answer.")

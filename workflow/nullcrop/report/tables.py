@@ -158,6 +158,9 @@ READER_TABLE = {
     "upper": share("at most"),
     "minimal": share("80 % power from"),
     "p_shuffle": p_value("p, shuffled targets"),
+    "accuracy": share("accuracy"),
+    "accuracy_low": share("by groups 95 % from"),
+    "accuracy_high": share("to"),
 }
 """Every reader of a dataset on each view, over all its seeds or folds."""
 

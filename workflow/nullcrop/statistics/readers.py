@@ -18,6 +18,7 @@ from nullcrop.statistics.auroc import LEVEL, estimate_auroc
 from nullcrop.statistics.crossfit import Reading, averages, readings, together
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.maxt import Family, maxt
+from nullcrop.statistics.metrics import mean_by_units
 from nullcrop.statistics.tables import FinishedCell
 
 ONE_SIDED = float(norm.ppf(LEVEL))
@@ -41,7 +42,8 @@ def judge_readers(cells: Sequence[FinishedCell], field: Field, level: float) -> 
       ``level``); ``can_tell``: whether an AUROC of 1 would have counted there; ``minimal``: the AUROC that
       would have been found with a chance of 80 % (:func:`~nullcrop.config.detectable.minimal_detectable`);
     - ``upper``: one-sided 95 % bound of this row alone, of a constant score as if it told nothing;
-    - ``accuracy``: share of right answers; of an average, which gives none, NaN;
+    - ``accuracy``: share of right answers, with its 95 % interval by units ``accuracy_low``, ``accuracy_high``; of
+      an average, which gives no answers, NaN;
     - ``shuffles``, ``p_shuffle``: retrainings on shuffled targets, and the share of AUROCs at least as large
       among this and those.
     """
@@ -97,7 +99,20 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
         "inflation": one.inflation,
         "upper": float(min(1, estimate.value + ONE_SIDED * one.inflation * np.fmax.reduce(errors))),
         **corrected,
+        **_accuracy(one),
+    }
+
+
+def _accuracy(one: Reading) -> dict[str, float]:
+    """Accuracy with its 95 % interval by units, one right and one wrong image added (Agresti and Coull 1998)."""
+    if np.isnan(one.correct).any():
+        return dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"), np.nan)
+    mean, error, df = mean_by_units(one.test, one.correct, (1.0, 0.0))
+    half = student.ppf((1 + LEVEL) / 2, df) * one.inflation * error
+    return {
         "accuracy": float(one.correct.mean()),
+        "accuracy_low": float(max(mean - half, 0)),
+        "accuracy_high": float(min(mean + half, 1)),
     }
 
 

@@ -87,12 +87,19 @@ def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
     words = []
     if said["cells"] < said["planned"]:
         words.append(f"Unfinished: {said['cells']} of {said['planned']} cells are done.")
+    if "readable" in said["evidence"] and said["members"] > 1:
+        words.append(
+            f"All {said['readers']} readers together over all views: {said['effect']:.2f} (95% interval "
+            f"{said['effect_low']:.2f} to {said['effect_high']:.2f})."
+        )
     words += _shown_words(said)
     words += _beside_words(said, beside)
     words += _facts_words(facts)
     words.append(_split_words(said))
     if said["evidence"] in ("undecided", "bounded"):
         words.append(_power_words(said))
+    if not np.isnan(said["null_ratio"]):
+        words.append(_ratio_words(said))
     if not np.isnan(said["leak"]):
         words.append(
             f"Where groups are not kept apart all readers together score {said['leak']:+.2f} against where they are "
@@ -213,6 +220,18 @@ def _power_words(said: Facts) -> str:
     if not minimal < 1:
         return "With so few independent images nothing could have been found with a chance of 80%."
     return f"An AUROC of {upper_words(minimal)} would have been found with a chance of 80%, from the counts alone."
+
+
+def _ratio_words(said: Facts) -> str:
+    ratio, allowed = said["null_ratio"], said["inflation"]
+    words = (
+        f"Refitted on permuted labels, the pixel baselines' ridge twins vary at most {ratio:.2f} times as much as at "
+        f"fixed scores; the test allows for {allowed:.2f}."
+    )
+    # The largest of a dozen ratios lies some two errors above its expectation by chance.
+    if ratio > allowed + 3 * said["null_ratio_error"]:
+        words += " That is more than it allows for, so p is too small here."
+    return words
 
 
 def _reader_words(said: Facts) -> str:

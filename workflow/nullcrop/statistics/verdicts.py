@@ -68,6 +68,9 @@ class Verdict:
     """AUROC that would have been found with a chance of 80 %, from counts alone."""
     inflation: float
     """Factor c, see config/detectable.py."""
+    null_ratio: float
+    """What c had to be for the ridge twin of a pixel baseline that needs the largest; NaN where none was fitted."""
+    null_ratio_error: float
     members: int
     """Readers (the average among them) × views that were tested together."""
     readers: int
@@ -125,6 +128,7 @@ def judge(
     field: Field,
     group: str,
     thresholds: Thresholds,
+    checked: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Verdicts on one dataset, a row for each label rule and split that has readers on views that judge.
 
@@ -132,7 +136,8 @@ def judge(
     (:func:`~nullcrop.statistics.readers.judge_readers` with the level of ``thresholds``,
     :func:`~nullcrop.statistics.comparisons.compare_cells`), ``planned`` all cells that the study asks for. A
     verdict rests on the rows of the role `crop` alone. ``group`` is what a group is called, empty where images
-    have none. Columns: VERDICT_COLUMNS.
+    have none. ``checked``: :func:`~nullcrop.calibration.ridge_twin.check_inflation`'s table, where there is
+    one. Columns: VERDICT_COLUMNS.
     """
     crops = readers[readers["role"] == "crop"]
     rows = []
@@ -153,6 +158,7 @@ def judge(
                 field=field,
                 group=group,
                 thresholds=thresholds,
+                ratio=_largest_ratio(checked, str(labels), str(split)),
             )
         )
     return pd.DataFrame([astuple(row) for row in rows], columns=VERDICT_COLUMNS)
@@ -178,6 +184,7 @@ def _verdict(
     field: Field,
     group: str,
     thresholds: Thresholds,
+    ratio: tuple[float, float],
 ) -> Verdict:
     together, members = family[family["view"] == TOGETHER].iloc[0], family[family["view"] != TOGETHER]
     alone = members[members["architecture"] != AVERAGE]
@@ -202,6 +209,7 @@ def _verdict(
         **dict(zip(("effect", "effect_low", "effect_high"), _estimate(together), strict=True)),
         "minimal": float(members["minimal"].max()),
         "inflation": float(members["inflation"].max()),
+        **dict(zip(("null_ratio", "null_ratio_error"), ratio, strict=True)),
         "members": len(members),
         "readers": len(alone[["architecture", "recipe"]].drop_duplicates()),
         "readers_shown": ", ".join(in_order(set(shown["architecture"]) - {AVERAGE})),
@@ -228,6 +236,18 @@ def _verdict(
     said["verdict"] = verdict_words(said)
     beside = _beside(network, comparisons)
     return Verdict(**said, sentence=sentence(said), details=details(said, beside, facts))
+
+
+def _largest_ratio(checked: pd.DataFrame | None, labels: str, split: str) -> tuple[float, float]:
+    if checked is None or checked.empty:
+        return np.nan, np.nan
+    rows = checked[
+        (checked["labels"] == labels) & (checked["split"] == split) & checked["null_ratio"].notna()
+    ]
+    if rows.empty:
+        return np.nan, np.nan
+    largest = rows.sort_values("null_ratio").iloc[-1]
+    return float(largest["null_ratio"]), float(largest["null_ratio_error"])
 
 
 def _evidence(members: pd.DataFrame, thresholds: Thresholds) -> str:

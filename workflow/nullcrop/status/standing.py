@@ -129,7 +129,8 @@ class Standing:
         if written.state == "done":
             return Tables(metrics, readers, comparisons, written.table)
         words = (definition.title, definition.field, definition.group_word)
-        verdicts = judge(readers, comparisons, planned, *words, thresholds)
+        checked = self._table(study, dataset, "inflation")
+        verdicts = judge(readers, comparisons, planned, *words, thresholds, checked)
         return Tables(metrics, readers, comparisons, verdicts)
 
     def written(self, study: str, dataset: str) -> Written:

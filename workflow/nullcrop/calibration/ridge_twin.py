@@ -1,0 +1,172 @@
+"""A live check of the factor c: ridge regressions like the pixel baselines, refitted on permuted labels.
+
+A verdict's null permutes labels at fixed scores and widens it by c (config/detectable.py), because labels
+that are tested were trained on, too. A ridge regression has a closed form, so that one can do without c: permute the
+labels, fit anew, and see how far the pooled AUROC varies. Its spread over that of fixed scores is what c has to be.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
+
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of_lines, written_whole
+from nullcrop.basics.progress import tracked
+from nullcrop.config.recipe import BaselineRecipe
+from nullcrop.statistics.auroc import Floats, Ints, TestSet
+from nullcrop.statistics.crossfit import inflation
+from nullcrop.statistics.maxt import drawn_labels
+from nullcrop.training.baselines import pixel_features
+from nullcrop.training.cells import open_view, read_split, rows_of_parts
+
+DRAWS = 300
+"""Refits on permuted labels: a standard deviation is then known to 4 %."""
+
+MOST_IMAGES = 20_000
+"""Of larger datasets whole groups are drawn until there are so many images."""
+
+RATIO_COLUMNS = [
+    "labels",
+    "split",
+    "view",
+    "architecture",
+    "images",
+    "inflation",
+    "null_ratio",
+    "null_ratio_error",
+]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows of one cell: what it is trained on, and what it is tested on."""
+
+    train: Ints
+    test: Ints
+
+
+def check_inflation(
+    splits: Sequence[Path], views_folder: Path, views: Sequence[str], baselines: Sequence[str], out: Path
+) -> None:
+    """Write the ratio of each baseline's twin on each view, for each label rule and split, as CSV.
+
+    ``splits`` are files as results/splits/{dataset}/{labels}/{split}/seed{seed}.csv, of one dataset. Columns:
+    RATIO_COLUMNS, see :func:`null_ratio`. Raises NullcropError when they do not fit the views.
+    """
+    of_split: dict[tuple[str, str], list[Path]] = {}
+    for path in splits:
+        of_split.setdefault((path.parent.parent.name, path.parent.name), []).append(path)
+    steps = [(names, paths, view) for names, paths in of_split.items() for view in views]
+    rows = []
+    with threadpool_limits(1):
+        for (labels, split), paths, view in tracked(steps, len(steps), "views refitted"):
+            tables = [read_split(path) for path in paths]
+            features = pixel_features(
+                open_view(views_folder / f"{view}.json", tables[0], paths[0]), baselines
+            )
+            test, folds = folds_of(tables)
+            seeds = [int(path.stem.removeprefix("seed")) for path in paths]
+            share = float(np.mean([len(fold.test) / len(fold.train) for fold in folds]))
+            for name in baselines:
+                ratio = null_ratio(features[name], test, folds)
+                rows.append(
+                    {
+                        **dict(zip(RATIO_COLUMNS, (labels, split, view, name), strict=False)),
+                        "images": test.n,
+                        "inflation": inflation(split, seeds, share),
+                        "null_ratio": ratio,
+                        # Of a standard deviation from so many draws (normal theory).
+                        "null_ratio_error": ratio / np.sqrt(2 * (DRAWS - 1)),
+                    }
+                )
+    with written_whole(out) as aside:
+        pd.DataFrame(rows, columns=RATIO_COLUMNS).to_csv(aside, index=False)
+
+
+def folds_of(splits: Sequence[pd.DataFrame]) -> tuple[TestSet, list[Fold]]:
+    """All images of a dataset as one test set, and the rows of each of its ``splits``.
+
+    Of more than MOST_IMAGES whole groups are drawn; rows of the others are in no fold. Rows count in the dataset.
+    """
+    first = splits[0]
+    test = TestSet(
+        first["target"].to_numpy(np.int64),
+        first["group"].to_numpy(str),
+        sha256_of_lines(list(first["id"])),
+        first["id"].to_numpy(str),
+    )
+    kept = np.ones(test.n, bool)
+    if test.n > MOST_IMAGES:
+        order = test.stream("twin").permutation(test.n_units)
+        sizes = np.bincount(test.unit)[order]
+        kept = np.isin(test.unit, order[: np.searchsorted(sizes.cumsum(), MOST_IMAGES, side="right")])
+    folds = []
+    for split in splits:
+        if list(split["id"]) != list(first["id"]):
+            raise NullcropError("the splits name different images: delete them and run again")
+        rows = {part: of[kept[of]] for part, of in rows_of_parts(split).items()}
+        folds.append(Fold(rows["train"], rows["test"]))
+    return test, folds
+
+
+def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], draws: int = DRAWS) -> float:
+    """Spread of the pooled AUROC of a ridge regression over permuted labels, over that at fixed scores.
+
+    ``features`` (N × any number) belong to the images of ``test``; each of ``folds`` is answered by a fit to
+    its training images. Labels move between whole units of the dataset, the same in training and test. Of
+    more than two targets each is told from the rest, and their AUROCs are averaged. NaN where no feature
+    varies.
+    """
+    labels = drawn_labels(test, draws).T  # N × 1 + draws
+    targets = [1] if int(test.target.max()) == 1 else np.unique(test.target).tolist()
+    refitted, fixed = np.zeros((2, 1 + draws))
+    for target in targets:
+        positive = (labels == target).astype(float)
+        score, times = np.zeros((test.n, 1 + draws)), np.zeros(test.n)
+        for fold in folds:
+            answers = _ridge(features, fold, positive)
+            score[fold.test] += rankdata(answers, axis=0) / len(fold.test)
+            times[fold.test] += 1
+        tested = times > 0
+        score = (score[tested] / times[tested, None]).round(12)
+        refitted += [_auroc(score[:, b], positive[tested, b]) for b in range(1 + draws)]
+        fixed += [_auroc(score[:, 0], positive[tested, b]) for b in range(1 + draws)]
+    spread = np.nanstd(fixed[1:])
+    return float(np.nanstd(refitted[1:]) / spread) if spread > 0 else np.nan
+
+
+def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
+    """Answers (test images × draws) of ridge regressions to each column of ``positive`` (N × draws).
+
+    Features are standardised by the training images. The penalty is the one that makes a ridge regression of 0
+    and 1 like the baselines' logistic one (BaselineRecipe) around the share of the target.
+    """
+    train = features[fold.train].astype(float)
+    centre, spread = train.mean(axis=0), train.std(axis=0)
+    varying = spread > 0
+    if not varying.any():
+        return np.zeros((len(fold.test), positive.shape[1]))
+    standardised = ((train - centre) / np.where(varying, spread, 1))[:, varying]
+    share = positive[fold.train, 0].mean()
+    penalty = varying.sum() / BaselineRecipe().prior_variance / max(share * (1 - share), 1e-9)
+    factor = cho_factor(standardised.T @ standardised + penalty * np.eye(int(varying.sum())))
+    truth = positive[fold.train]
+    weights = cho_solve(factor, standardised.T @ (truth - truth.mean(axis=0)))
+    test = ((features[fold.test].astype(float) - centre) / np.where(varying, spread, 1))[:, varying]
+    answers: Floats = test @ weights
+    return answers
+
+
+def _auroc(score: Floats, positive: Floats) -> float:
+    m, n = positive.sum(), len(positive)
+    if m in (0, n):
+        return float("nan")
+    return float((rankdata(score) @ positive - m * (m + 1) / 2) / (m * (n - m)))
