@@ -20,7 +20,8 @@ from nullcrop.config.names import EARLIER, PUBLISHED
 from nullcrop.config.places import found
 from nullcrop.config.views import view_names
 from nullcrop.config.yaml_files import meant
-from nullcrop.published.discrepancies import list_discrepancies, read_published
+from nullcrop.published.discrepancies import list_discrepancies
+from nullcrop.published.printed import read_published
 from nullcrop.published.reproduction import compare_published, printed_values
 from nullcrop.statistics.metrics import Answers
 from nullcrop.status.cells import CellFacts, State
