@@ -21,7 +21,7 @@ rule compute_metrics:
     params:
         cells=folded_cells_of,
         results=results_folder,
-        field=field_of,
+        field=of_dataset(dataset_params.field_param),
         level=CONFIG.verdict.level,
     message:
         "metrics of {wildcards.dataset} in the study {wildcards.study}"
@@ -76,8 +76,8 @@ rule judge_dataset:
         runtime=resources.growing(20),
     params:
         cells=folded_cells_of,
-        definition=definition_of,
-        words=words_of,
+        definition=of_dataset(Project.definition_path),
+        words=of_dataset(dataset_params.verdict_words),
         thresholds=CONFIG.verdict.model_dump_json(),
     message:
         "verdict on {wildcards.dataset} in the study {wildcards.study}"
@@ -187,7 +187,7 @@ rule compare_published:
     params:
         definitions=CONFIG.definitions,
         tolerance=CONFIG.tolerance,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "putting the published values beside those of the study {wildcards.study}"
     shell:
@@ -213,7 +213,7 @@ rule list_discrepancies:
         runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "comparing the published numbers with counts and arithmetic"
     shell:
@@ -243,7 +243,7 @@ rule compare_counts:
         runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "comparing the published numbers with the files of {wildcards.dataset}"
     shell:
