@@ -59,7 +59,7 @@ rule list_samples:
         of_dataset(dataset_files.listed_from),
     output:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        facts=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
+        counts=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
     log:
         f"{RESULTS}/logs/list_samples/{{dataset}}.log",
     benchmark:

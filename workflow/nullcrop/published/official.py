@@ -86,8 +86,8 @@ def counted_release(path: Path, definitions: Definitions) -> tuple[str, Official
     printed; the definition's counts then stay.
     """
     try:
-        facts = read_json(path)
-        name, counted, mismatches = facts["dataset"], facts["counted"], facts["discrepancies"]
+        listed = read_json(path)
+        name, counted, mismatches = listed["dataset"], listed["counted"], listed["discrepancies"]
         definition = definitions[name]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NullcropError(

@@ -78,7 +78,7 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
     """
     rows: list[dict[str, Any]] = []
     for value in values:
-        facts = {
+        printed = {
             "dataset": value.dataset,
             "where": value.where,
             "balanced": value.balanced,
@@ -88,11 +88,11 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
             "metric": value.metric,
             "printed": value.value,
         }
-        found = [{**facts, **one, "tolerance": tolerance} for one in _reproduced(value, metrics)]
+        found = [{**printed, **one, "tolerance": tolerance} for one in _reproduced(value, metrics)]
         for one in found:
             one["difference"] = one["reproduced"] - value.value
             one["agrees"] = bool(abs(one["difference"]) <= tolerance)
-        rows += found or [facts]
+        rows += found or [printed]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
