@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from nullcrop.training import gpus
+from nullcrop.training.arithmetic import NoGpuError, set_arithmetic
 from nullcrop.training.gpus import granted_gpu, missing_gpu, reserve, take_gpu, visible_gpus
-from nullcrop.training.numerics import NoGpuError, set_numerics
 
 PACKAGE = Path(__file__).parents[2] / "workflow"
 NAMES = ["0", "1", "2"]
@@ -271,7 +271,7 @@ def test_without_a_gpu_a_job_trains_only_where_none_was_granted_or_the_cpu_was_a
             monkeypatch.setenv(name, value)
     counted = int(by == "Snakemake" and granted)
     if trains:
-        assert set_numerics(device, 1, granted_gpus=counted) == set_numerics("cpu", 1)
+        assert set_arithmetic(device, 1, granted_gpus=counted) == set_arithmetic("cpu", 1)
     else:
         with pytest.raises(NoGpuError, match=by if granted else "`device: cuda` asks for a GPU"):
-            set_numerics(device, 1, granted_gpus=counted)
+            set_arithmetic(device, 1, granted_gpus=counted)

@@ -391,7 +391,7 @@ def count_alarms(options: argparse.Namespace) -> None:
 def plot_calibration(options: argparse.Namespace) -> None:
     """Draw false alarms and power of the audit."""
     from nullcrop.calibration.alarms import read_calibration
-    from nullcrop.figures.calibration import plot_calibration
+    from nullcrop.figures.calibration_figure import plot_calibration
 
     plot_calibration(read_calibration(options.table), options.out)
 

@@ -14,31 +14,29 @@ rule train_batch:
     input:
         unpack(batch_inputs),
     output:
-        f"{WORK}/batches/{BATCH}.json",
+        f"{WORK}/batches/{BATCH_PATH}.json",
     log:
-        f"{RESULTS}/logs/train_batch/{BATCH}.log",
+        f"{RESULTS}/logs/train_batch/{BATCH_PATH}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train_batch/{BATCH}.tsv"
+        f"{RESULTS}/benchmarks/train_batch/{BATCH_PATH}.tsv"
     conda:
         ENVIRONMENT
     threads: 4
     resources:
         mem_mb=memory_of,
-        runtime=lambda wildcards, attempt: resources.minutes(
-            map(seconds_of, cells_of_batch(wildcards)), attempt
-        ),
+        runtime=runtime_of(cells_of_batch),
         gpu=resources.training_gpus(CONFIG.device),
     params:
         recipe=recipe_of,
         numerics=NUMERICS,
         cells=lambda wildcards: [cell.path for cell in cells_of_batch(wildcards)],
         weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
-        demand=lambda wildcards, input: demand_of(cells_of_batch(wildcards)),
+        demand=lambda wildcards, input: training_params.demand_flags(GRID, cells_of_batch(wildcards)),
         # Takes `input` too: however many take turns, the cells are the same.
         in_flight=lambda wildcards, input: CONFIG.in_flight,
         granted=granted_of,
         plain=plain_of,
-        batch=BATCH,
+        batch=BATCH_PATH,
         finished=f"{RESULTS}/cells",
         logs=f"{RESULTS}/logs/train_cell",
         work=f"{WORK}/cells",
@@ -57,11 +55,11 @@ rule collect_cell:
         # Another cell of the batch that is trained again is no reason to collect this one again.
         batch=ancient(batch_of),
     output:
-        *[f"{RESULTS}/cells/{CELL}/{name}" for name in CELL_FILES],
+        *[f"{RESULTS}/cells/{CELL_PATH}/{name}" for name in CELL_FILES],
     log:
-        f"{RESULTS}/logs/collect_cell/{CELL}.log",
+        f"{RESULTS}/logs/collect_cell/{CELL_PATH}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/collect_cell/{CELL}.tsv"
+        f"{RESULTS}/benchmarks/collect_cell/{CELL_PATH}.tsv"
     priority: 1
     localrule: True
     conda:
@@ -73,9 +71,9 @@ rule collect_cell:
     params:
         recipe=recipe_of,
         numerics=NUMERICS,
-        cell=CELL,
+        cell=CELL_PATH,
         out=subpath(output[0], parent=True),
-        work=f"{WORK}/cells/{CELL}",
+        work=f"{WORK}/cells/{CELL_PATH}",
     message:
         "collecting {params.cell}"
     shell:

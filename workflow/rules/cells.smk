@@ -6,29 +6,29 @@ rule train_cell:
     input:
         unpack(cell_inputs),
     output:
-        *[f"{RESULTS}/cells/{CELL}/{name}" for name in CELL_FILES],
+        *[f"{RESULTS}/cells/{CELL_PATH}/{name}" for name in CELL_FILES],
     log:
-        f"{RESULTS}/logs/train_cell/{CELL}.log",
+        f"{RESULTS}/logs/train_cell/{CELL_PATH}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train_cell/{CELL}.tsv"
+        f"{RESULTS}/benchmarks/train_cell/{CELL_PATH}.tsv"
     conda:
         ENVIRONMENT
     threads: 4
     resources:
         mem_mb=memory_of,
-        runtime=lambda wildcards, attempt: resources.minutes([seconds_of(cell_of(wildcards))], attempt),
+        runtime=runtime_of(lambda wildcards: [cell_of(wildcards)]),
         gpu=resources.training_gpus(CONFIG.device),
     params:
         recipe=recipe_of,
         numerics=NUMERICS,
-        cell=CELL,
+        cell=CELL_PATH,
         weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
         # Takes `input`, so that a new demand trains nothing again; `status` names what differs from it.
-        demand=lambda wildcards, input: demand_of([cell_of(wildcards)]),
+        demand=lambda wildcards, input: training_params.demand_flags(GRID, [cell_of(wildcards)]),
         granted=granted_of,
         plain=plain_of,
         out=subpath(output[0], parent=True),
-        work=f"{WORK}/cells/{CELL}",
+        work=f"{WORK}/cells/{CELL_PATH}",
     message:
         "training {params.cell}"
     shell:

@@ -17,8 +17,8 @@ rule generate_images:
         mem_mb=resources.growing(1000),
         runtime=resources.growing(10),
     params:
-        definition=definition_of,
-        source=source_of,
+        definition=of_dataset(Project.definition_path),
+        source=of_dataset(dataset_params.source_param),
         folder=subpath(output[0], parent=True),
     message:
         "generating the images of {wildcards.dataset}"
@@ -28,7 +28,7 @@ rule generate_images:
 
 rule fetch_archive:
     input:
-        fetched_from,
+        of_dataset(dataset_files.fetched_from),
     output:
         f"{RESOURCES}/archives/{{dataset}}/archive.json",
     log:
@@ -45,8 +45,8 @@ rule fetch_archive:
         mem_mb=resources.growing(2000),
         runtime=resources.growing(720),
     params:
-        definition=definition_of,
-        source=source_of,
+        definition=of_dataset(Project.definition_path),
+        source=of_dataset(dataset_params.source_param),
         folder=subpath(output[0], parent=True),
     message:
         "fetching {wildcards.dataset}"
@@ -56,10 +56,10 @@ rule fetch_archive:
 
 rule list_samples:
     input:
-        listed_from,
+        of_dataset(dataset_files.listed_from),
     output:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        facts=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
+        counts=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
     log:
         f"{RESULTS}/logs/list_samples/{{dataset}}.log",
     benchmark:
@@ -71,8 +71,8 @@ rule list_samples:
         mem_mb=resources.growing(4000),
         runtime=resources.growing(120),
     params:
-        definition=definition_of,
-        listing=listing_of,
+        definition=of_dataset(Project.definition_path),
+        listing=of_dataset(dataset_params.listing_param),
         archive=f"{RESOURCES}/archives/{{dataset}}",
         folder=subpath(output.samples, parent=True),
     message:

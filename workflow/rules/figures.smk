@@ -9,11 +9,13 @@ for _figure in FIGURES.values():
         input:
             **figure_inputs(_figure),
         output:
-            figure_files(_figure.name, f"{figure_folder(_figure)}/figures", "figure"),
+            figure_files(
+                _figure.name, f"{figure_params.figure_folder(_figure, CONFIG.paths)}/figures", "figure"
+            ),
         log:
-            f"{RESULTS}/logs/plot_{_figure.name}/{figure_axes(_figure)}.log",
+            f"{RESULTS}/logs/plot_{_figure.name}/{figure_params.figure_axes(_figure)}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/plot_{_figure.name}/{figure_axes(_figure)}.tsv"
+            f"{RESULTS}/benchmarks/plot_{_figure.name}/{figure_params.figure_axes(_figure)}.tsv"
         priority: _figure.priority
         conda:
             ENVIRONMENT

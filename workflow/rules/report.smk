@@ -44,7 +44,7 @@ rule write_report:
         runtime=resources.growing(60),
     params:
         # A function, because braces in a definition are no wildcards.
-        definitions=lambda wildcards: definitions_of(GRID.values("dataset")),
+        definitions=lambda wildcards: dataset_params.report_words(PROJECT, GRID.values("dataset")),
     message:
         "writing the report"
     shell:
@@ -68,7 +68,7 @@ rule write_dataset_report:
         mem_mb=resources.growing(4000),
         runtime=resources.growing(60),
     params:
-        definitions=lambda wildcards: definitions_of([wildcards.dataset]),
+        definitions=lambda wildcards: dataset_params.report_words(PROJECT, [wildcards.dataset]),
     message:
         "writing the report of {wildcards.dataset}"
     shell:

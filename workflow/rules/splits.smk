@@ -4,7 +4,7 @@
 rule split_samples:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        duplicates=duplicates_of,
+        duplicates=of_dataset(dataset_files.kept_together),
     output:
         f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
     log:
@@ -18,8 +18,8 @@ rule split_samples:
         mem_mb=resources.growing(2000),
         runtime=resources.growing(20),
     params:
-        definition=definition_of,
-        targets=targets_of,
+        definition=of_dataset(Project.definition_path),
+        targets=of_dataset(dataset_params.targets_param, "labels"),
     message:
         "splitting {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
     shell:

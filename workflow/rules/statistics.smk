@@ -21,7 +21,7 @@ rule compute_metrics:
     params:
         cells=folded_cells_of,
         results=results_folder,
-        field=field_of,
+        field=of_dataset(dataset_params.field_param),
     message:
         "metrics of {wildcards.dataset} in the study {wildcards.study}"
     shell:
@@ -48,7 +48,7 @@ rule judge_readers:
     params:
         cells=folded_cells_of,
         results=results_folder,
-        field=field_of,
+        field=of_dataset(dataset_params.field_param),
         level=CONFIG.verdict.level,
     message:
         "judging the readers of {wildcards.dataset} in the study {wildcards.study}"
@@ -76,7 +76,7 @@ rule compare_cells:
     params:
         cells=folded_cells_of,
         results=results_folder,
-        field=field_of,
+        field=of_dataset(dataset_params.field_param),
     message:
         "comparing the cells of {wildcards.dataset} in the study {wildcards.study}"
     shell:
@@ -138,8 +138,8 @@ rule judge_dataset:
         runtime=resources.growing(20),
     params:
         cells=folded_cells_of,
-        definition=definition_of,
-        words=words_of,
+        definition=of_dataset(Project.definition_path),
+        words=of_dataset(dataset_params.verdict_words),
         thresholds=CONFIG.verdict.model_dump_json(),
         inflation=lambda wildcards, input: (
             ["--inflation", input.inflation] if "inflation" in input.keys() else []
@@ -276,7 +276,7 @@ rule compare_published:
     params:
         definitions=CONFIG.definitions,
         tolerance=CONFIG.tolerance,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "putting the published values beside those of the study {wildcards.study}"
     shell:
@@ -302,7 +302,7 @@ rule list_discrepancies:
         runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "comparing the published numbers with counts and arithmetic"
     shell:
@@ -332,7 +332,7 @@ rule compare_counts:
         runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "comparing the published numbers with the files of {wildcards.dataset}"
     shell:

@@ -36,7 +36,7 @@ rule crop_views:
 rule crop_further_view:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        masks=mask_folders,
+        masks=of_dataset(dataset_files.mask_folders, "view"),
     output:
         f"{STORE}/{{dataset}}/views/{{view}}.npy",
         f"{STORE}/{{dataset}}/views/{{view}}.json",
@@ -54,7 +54,7 @@ rule crop_further_view:
         runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),
-        crop=cutting_of,
+        crop=of_dataset(dataset_params.cutting_param, "view"),
     message:
         "cutting and packing the view {wildcards.view} of {wildcards.dataset}"
     shell:

@@ -114,7 +114,7 @@ FIGURES.register(
             "The verdicts of the study. A mark is the AUROC of one reader on a crop that holds no lesion, the line to "
             "its left ends at the simultaneous lower bound by which it is judged."
         ),
-        plot="nullcrop.figures.verdicts:draw_verdicts",
+        plot="nullcrop.figures.verdict_figure:draw_verdicts",
         reads=("readers", "verdicts"),
         of="study",
     )

@@ -40,23 +40,23 @@ def fetch_isic(source: IsicSource, archive: Path) -> list[dict[str, Any]]:
     """Bring every file of ``source`` into ``archive``, zips unpacked beside themselves.
 
     What lies in ``source.data_dir`` is used where it lies: CSVs, folders called as the zips, or the
-    zips, which are unpacked into ``archive``. Returns facts of each file: name, bytes, sha256.
+    zips, which are unpacked into ``archive``. Returns an entry of each file: name, bytes, sha256.
     The release publishes no checksums: the first fetch records them in ``archive``/checksums.json.
     Raises NullcropError that says which file to put where.
     """
     lock = archive / "checksums.json"
-    facts = []
+    entries = []
     if source.data_dir is None:
         for address in source.files.values():
-            facts.append(download(address, archive / file_name(address), lock=lock))
+            entries.append(download(address, archive / file_name(address), lock=lock))
     else:
         folder = _data_dir(source)
-        facts = [_present(role, address, folder, lock) for role, address in source.files.items()]
-    for fact in facts:
-        if fact["name"].endswith(".zip"):
-            zipped = Path(source.data_dir or archive) / fact["name"]
-            unpack(zipped, archive / zipped.stem, fact["sha256"])
-    return facts
+        entries = [_present(role, address, folder, lock) for role, address in source.files.items()]
+    for entry in entries:
+        if entry["name"].endswith(".zip"):
+            zipped = Path(source.data_dir or archive) / entry["name"]
+            unpack(zipped, archive / zipped.stem, entry["sha256"])
+    return entries
 
 
 def list_isic(source: IsicSource, archive: Path, definition: Definition) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def _data_dir(source: IsicSource) -> Path:
 
 
 def _present(role: str, address: str, folder: Path, lock: Path) -> dict[str, Any]:
-    """Facts of one file that was brought by hand, as it was downloaded or unpacked."""
+    """Entry of one file that was brought by hand, as it was downloaded or unpacked."""
     name = file_name(address)
     unpacked = folder / Path(name).stem
     if unpacked.is_dir():

@@ -34,19 +34,19 @@ def fetch_pcam(source: PcamSource, archive: Path) -> list[dict[str, Any]]:
     """Bring the nine files of ``source`` into ``archive``, and the patches into ``archive``/arrays.
 
     Each part becomes an array of shape (patches, 96, 96, 3), dtype uint8, converted in blocks: it
-    is never in memory whole. Returns facts of each file: name, bytes, sha256. Raises NullcropError
+    is never in memory whole. Returns an entry of each file: name, bytes, sha256. Raises NullcropError
     that says which file to put where, and when a file does not hold what it should.
     """
     lock = archive / "checksums.json"
-    facts = [
+    entries = [
         download(address, archive / file_name(address), checksum, lock=lock)
         for address, checksum in source.files.items()
     ]
-    origins = {fact["name"]: fact["sha256"] for fact in facts}
+    origins = {entry["name"]: entry["sha256"] for entry in entries}
     for part in PCAM_PARTS:
         packed = archive / pcam_file(part, "x.h5.gz")
         _convert(packed, origins[packed.name], archive / ARRAYS / f"{part}.npy")
-    return facts
+    return entries
 
 
 def list_pcam(source: PcamSource, archive: Path, definition: Definition) -> pd.DataFrame:

@@ -305,19 +305,19 @@ def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
     """The line under a panel: what its bars were measured on, and how many cells are missing."""
     seeds = sorted(panel["seed"].unique())
     recipes = sorted(set(panel["recipe"]) - {BASELINE_RECIPE})
-    facts = [
+    said = [
         f"n = {_range(panel['n'])} test images",
         _repeats(panel["split"].iloc[0], seeds),
         f"split: {panel['split'].iloc[0]}",
         f"label rule: {panel['labels'].iloc[0]}",
     ]
     if recipes:
-        facts.append(f"recipe: {recipes[0]}" if len(recipes) == 1 else f"recipes: {_recipes(panel, series)}")
+        said.append(f"recipe: {recipes[0]}" if len(recipes) == 1 else f"recipes: {_recipes(panel, series)}")
     planned = sum(_cells_of(panel, one)["seed"].nunique() for view in views for one in _members(view, series))
     missing = (
         f"\n{len(panel)} of {planned} cells have a result; what is missing is left blank and is not zero."
     )
-    return "; ".join(facts) + (missing if len(panel) < planned else "")
+    return "; ".join(said) + (missing if len(panel) < planned else "")
 
 
 def _repeats(split: str, seeds: list[int]) -> str:

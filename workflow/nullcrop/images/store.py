@@ -49,30 +49,30 @@ class PackedView:
     NullcropError where the store holds extracts in place of the images (:attr:`full` is then false).
     """
 
-    def __init__(self, facts_path: Path | str) -> None:
-        self.facts_path = Path(facts_path)
-        array_path = self.facts_path.with_suffix(".npy")
+    def __init__(self, sidecar_path: Path | str) -> None:
+        self.sidecar_path = Path(sidecar_path)
+        array_path = self.sidecar_path.with_suffix(".npy")
         try:
-            self.facts: dict[str, Any] = read_json(facts_path)
+            self.sidecar: dict[str, Any] = read_json(sidecar_path)
             self.pixels: NDArray[np.uint8] = np.load(array_path, mmap_mode="r", allow_pickle=False)
-            self._sizes = np.array(self.facts["sizes"] or [], dtype=np.int64).reshape(-1, 2)
+            self._sizes = np.array(self.sidecar["sizes"] or [], dtype=np.int64).reshape(-1, 2)
             self._starts = _starts(self._sizes)
-            self._extracts: dict[str, int] = self.facts.get("extracts", {})
+            self._extracts: dict[str, int] = self.sidecar.get("extracts", {})
             if self._extracts:
                 whole = len(self) * sum(self._extracts.values())
             else:
-                whole = self._starts[-1] if len(self._sizes) else np.prod(self.facts["shape"])
+                whole = self._starts[-1] if len(self._sizes) else np.prod(self.sidecar["shape"])
         except KeyError as error:
-            raise NullcropError(f"{facts_path} has no {error}; delete it and run again") from None
+            raise NullcropError(f"{sidecar_path} has no {error}; delete it and run again") from None
         except (OSError, ValueError, TypeError, EOFError) as error:
             raise NullcropError(
                 f"cannot read the store of {array_path}: {error}; delete it and run again"
             ) from None
         if self.pixels.dtype != np.uint8 or self.pixels.size != whole:
-            raise NullcropError(f"{array_path} does not fit {facts_path}: delete both and run again")
+            raise NullcropError(f"{array_path} does not fit {sidecar_path}: delete both and run again")
 
     def __len__(self) -> int:
-        return int(self.facts["images"])
+        return int(self.sidecar["images"])
 
     @property
     def full(self) -> bool:
@@ -81,7 +81,7 @@ class PackedView:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         if not self.full:
-            raise NullcropError(f"{self.facts_path} holds no full images: {_CURE}")
+            raise NullcropError(f"{self.sidecar_path} holds no full images: {_CURE}")
         image: NDArray[np.uint8] = self.pixels[index]
         if len(self._sizes):
             height, width = self._sizes[index]
@@ -98,7 +98,7 @@ class PackedView:
             return None
         if self._extracts.get(extract.name) != extract.nbytes:
             raise NullcropError(
-                f"{self.facts_path} holds {listed(self._extracts)} of each image, but not {extract.name}: {_CURE}"
+                f"{self.sidecar_path} holds {listed(self._extracts)} of each image, but not {extract.name}: {_CURE}"
             )
         names = list(self._extracts)
         start = len(self) * sum(self._extracts[name] for name in names[: names.index(extract.name)])
@@ -143,7 +143,7 @@ def full_pixels(view: PackedView, row: int, path: str) -> NDArray[np.uint8]:
     pixels = read_rgb(path)
     if HASHES.of(FullImage(pixels))["pixels_sha256"] != extracted(view, HASHES, row)["pixels_sha256"]:
         raise NullcropError(
-            f"{path} holds other pixels than when {view.facts_path} was packed: delete samples.csv and run again"
+            f"{path} holds other pixels than when {view.sidecar_path} was packed: delete samples.csv and run again"
         )
     return pixels
 

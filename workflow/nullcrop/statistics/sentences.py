@@ -10,11 +10,11 @@ from nullcrop.config.names import FOLDS_OF, protocol_of
 from nullcrop.config.readers import BASELINES, label_of
 from nullcrop.config.views import view_label
 
-Facts = Mapping[str, Any]
+Said = Mapping[str, Any]
 """Columns of a verdict by name."""
 
 
-def verdict_words(said: Facts) -> str:
+def verdict_words(said: Said) -> str:
     """The verdict with its numbers: `readable, at least 0.63`."""
     least, most = f"at least {bound_words(said['at_least'])}", upper_words(said["at_most"])
     match said["evidence"]:
@@ -30,7 +30,7 @@ def verdict_words(said: Facts) -> str:
             return "cannot be judged"
 
 
-def sentence(said: Facts) -> str:
+def sentence(said: Said) -> str:
     """The verdict as one may quote it."""
     tile = said["field"] == "tile"
     where = ("crops" if tile else "corners") + f" of “{said['title']}”"
@@ -40,7 +40,7 @@ def sentence(said: Facts) -> str:
     return found
 
 
-def _finding(said: Facts, where: str) -> str:
+def _finding(said: Said, where: str) -> str:
     effect = f"all {said['readers']} readers together" if said["readers"] > 1 else "the one reader"
     if said["members"] > 1:
         corrected = f"corrected for {said['members']} combinations of reader and view"
@@ -78,10 +78,10 @@ def _finding(said: Facts, where: str) -> str:
             )
 
 
-def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
+def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
     """What else a reader should know, in short sentences.
 
-    ``beside`` are the comparisons of the best network with the baselines of its view, ``facts`` the rows of
+    ``beside`` are the comparisons of the best network with the baselines of its view, ``others`` the rows of
     other baselines that tell the class.
     """
     words = []
@@ -94,7 +94,7 @@ def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
         )
     words += _shown_words(said)
     words += _beside_words(said, beside)
-    words += _facts_words(facts)
+    words += _others_words(others)
     words.append(_split_words(said))
     if said["evidence"] in ("undecided", "bounded"):
         words.append(_power_words(said))
@@ -119,7 +119,7 @@ def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
     return " ".join(words)
 
 
-def _shown_words(said: Facts) -> list[str]:
+def _shown_words(said: Said) -> list[str]:
     if "readable" not in said["evidence"] or said["members"] == 1:
         return []
     views = [view_label(view) for view in _names(said["views_shown"])]
@@ -134,7 +134,7 @@ def _shown_words(said: Facts) -> list[str]:
     return [f"It is shown {_listing(parts)} (step-down)."] if parts else []
 
 
-def _beside_words(said: Facts, beside: pd.DataFrame) -> list[str]:
+def _beside_words(said: Said, beside: pd.DataFrame) -> list[str]:
     """What baselines reach on the view of the best network, and what it adds."""
     if "readable" not in said["evidence"]:
         return []
@@ -166,7 +166,7 @@ def _beside_words(said: Facts, beside: pd.DataFrame) -> list[str]:
     return words
 
 
-def _facts_words(facts: pd.DataFrame) -> list[str]:
+def _others_words(others: pd.DataFrame) -> list[str]:
     # The bytes of a compressed file depend on the lesion, too.
     named = [
         (
@@ -175,7 +175,7 @@ def _facts_words(facts: pd.DataFrame) -> list[str]:
             else label_of(row["architecture"])
         )
         + f" ({row['auroc']:.2f}, at least {bound_words(row['bound_low'])})"
-        for row in facts.sort_values("bound_low", ascending=False)
+        for row in others.sort_values("bound_low", ascending=False)
         .drop_duplicates("architecture")
         .to_dict("records")
     ]
@@ -186,7 +186,7 @@ def _sees_file(row: Mapping[Any, Any]) -> bool:
     return BASELINES[row["architecture"]].sees == "file" if row["architecture"] in BASELINES else False
 
 
-def _split_words(said: Facts) -> str:
+def _split_words(said: Said) -> str:
     protocol, group = protocol_of(said["split"]), said["group"]
     images, units = said["images"], said["units"]
     size = f"{images} images" + (f" of {units} groups ({group})" if group and units < images else "")
@@ -215,14 +215,14 @@ def _groups_mixed(group: str) -> str:
     return f"images of one {group} are in both training and test, so a network may recognise it in place of its class"
 
 
-def _power_words(said: Facts) -> str:
+def _power_words(said: Said) -> str:
     minimal = said["minimal"]
     if not minimal < 1:
         return "With so few independent images nothing could have been found with a chance of 80%."
     return f"An AUROC of {upper_words(minimal)} would have been found with a chance of 80%, from the counts alone."
 
 
-def _ratio_words(said: Facts) -> str:
+def _ratio_words(said: Said) -> str:
     ratio, allowed = said["null_ratio"], said["inflation"]
     words = (
         f"Refitted on permuted labels, the pixel baselines' ridge twins vary at most {ratio:.2f} times as much as at "
@@ -234,7 +234,7 @@ def _ratio_words(said: Facts) -> str:
     return words
 
 
-def _reader_words(said: Facts) -> str:
+def _reader_words(said: Said) -> str:
     return f"{label_of(said['architecture'])} on the {view_label(said['view'])}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from nullcrop.training.numerics import EngineError
+from nullcrop.training.arithmetic import EngineError
 
 WARM_UP_STEPS = 3
 """Eager steps before the capture, in which libraries choose their kernels and make their workspaces."""

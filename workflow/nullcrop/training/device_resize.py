@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nullcrop.images.resize import resize
-from nullcrop.training.numerics import EngineError
+from nullcrop.training.arithmetic import EngineError
 
 FRACTION_BITS = 22
 

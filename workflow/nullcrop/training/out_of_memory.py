@@ -12,7 +12,7 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.readers import NETWORKS
 from nullcrop.config.recipe import Recipe
 from nullcrop.training.architectures import build
-from nullcrop.training.numerics import device_name
+from nullcrop.training.arithmetic import device_name
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

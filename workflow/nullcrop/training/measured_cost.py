@@ -12,7 +12,7 @@ import torch
 MB = 1e6
 
 
-def begin_usage(device: torch.device) -> None:
+def begin_measuring(device: torch.device) -> None:
     """Forget the peak of earlier cells of this process in the memory of ``device``."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -23,7 +23,7 @@ def peak_bytes(device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
 
-def usage_of(
+def measured_cost(
     history: Sequence[Mapping[str, Any]], images: int, device: torch.device, captured_bytes: int
 ) -> dict[str, Any]:
     """Speed and peaks of memory of a cell that trained on ``images`` images in each epoch of ``history``.

@@ -53,8 +53,8 @@ def plot_verdicts(readers: pd.DataFrame, verdicts: pd.DataFrame, title: str, ste
     Returns the figure.
     """
     with figure_style():
-        facts = bool((readers["role"] == "facts").any()) if len(readers) else False
-        caption = wrapped(_caption(verdicts, facts), WIDTH - 0.2, SMALL_SIZE)
+        others = bool((readers["role"] == "other").any()) if len(readers) else False
+        caption = wrapped(_caption(verdicts, others), WIDTH - 0.2, SMALL_SIZE)
         # Enough for the dots of a row to stand apart.
         row = 0.55 + 0.012 * int(verdicts["members"].max() if len(verdicts) else 0)
         height = 1.4 + row * max(len(verdicts), 1) + 0.14 * len(caption.splitlines())
@@ -84,7 +84,7 @@ def _draw_row(ax: Axes, y: float, readers: pd.DataFrame, verdict: "pd.Series[Any
     for name in ("dataset", "labels", "split"):
         of_row = of_row[of_row[name] == verdict[name]]
     crops = of_row[(of_row["role"] == "crop") & (of_row["view"] != TOGETHER)].sort_values("auroc")
-    baselines = of_row[of_row["role"] == "facts"]
+    baselines = of_row[of_row["role"] == "other"]
     # Best at the top; the lowest fifth of the row belongs to what does not judge.
     places = y + np.linspace(0.14, -0.36, max(len(crops), 2))[: len(crops)]
     if len(crops) == 1:
@@ -188,7 +188,7 @@ def _legend_entries(cells: pd.DataFrame) -> list[Artist]:
     return entries
 
 
-def _caption(verdicts: pd.DataFrame, facts: bool) -> str:
+def _caption(verdicts: pd.DataFrame, others: bool) -> str:
     if verdicts.empty:
         return "No reader of a crop has a result yet."
     fields, row = set(verdicts["field"]), verdicts.iloc[0]

@@ -34,7 +34,7 @@ class EngineError(NullcropError):
 
 
 @dataclass(frozen=True)
-class Numerics:
+class Arithmetic:
     """Where a cell is computed, and the name under which equal bits may be expected."""
 
     device: torch.device
@@ -62,7 +62,7 @@ class Numerics:
         return self.engine == "captured_bf16"
 
 
-def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gpus: int = 0) -> Numerics:
+def set_arithmetic(device: str, threads: int, engine: Engine = "plain", granted_gpus: int = 0) -> Arithmetic:
     """Make torch deterministic on ``device`` (auto, cpu or cuda) and name its arithmetic.
 
     On a CPU the instruction set and the number of threads change the order of additions and thus
@@ -93,7 +93,7 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gp
     if device == "cpu":
         engine_that_runs(engine, None)
         instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "")
-        return Numerics(torch.device("cpu"), f"cpu_{instructions}_fp32_{threads}threads")
+        return Arithmetic(torch.device("cpu"), f"cpu_{instructions}_fp32_{threads}threads")
     check_gpu(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
     # cuBLAS is deterministic only with a fixed workspace; read when its first handle is made.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -106,7 +106,7 @@ def set_numerics(device: str, threads: int, engine: Engine = "plain", granted_gp
     fused = engine == "captured_bf16" and triton_runs()
     # Of each engine's names the first is the one without Triton.
     name = FUSED_NAME if fused else next(name for name, of in ENGINE_OF_NAME.items() if of == engine)
-    return Numerics(torch.device("cuda"), name, engine, fused, taken_too)
+    return Arithmetic(torch.device("cuda"), name, engine, fused, taken_too)
 
 
 @cache
@@ -171,12 +171,12 @@ def check_gpu(name: str, capability: tuple[int, int], built_for: list[str]) -> N
     )
 
 
-def check_demand(numerics: Numerics, demanded: str | None) -> None:
+def check_demand(arithmetic: Arithmetic, demanded: str | None) -> None:
     """Raise NullcropError when a study demands another arithmetic than this machine's."""
-    if demanded not in (None, numerics.name):
+    if demanded not in (None, arithmetic.name):
         raise NullcropError(
             f"the study demands the numerics {demanded} (`numerics` in the config), but this cell would be "
-            f"trained under {numerics.name}: run it on such a machine, or take the demand back"
+            f"trained under {arithmetic.name}: run it on such a machine, or take the demand back"
         )
 
 

@@ -20,10 +20,11 @@ from nullcrop.config.names import EARLIER, PUBLISHED
 from nullcrop.config.places import found
 from nullcrop.config.views import view_names
 from nullcrop.config.yaml_files import meant
-from nullcrop.published.discrepancies import list_discrepancies, read_published
+from nullcrop.published.discrepancies import list_discrepancies
+from nullcrop.published.printed import read_published
 from nullcrop.published.reproduction import compare_published, printed_values
 from nullcrop.statistics.metrics import Answers
-from nullcrop.status.cells import CellFacts, State
+from nullcrop.status.cells import CellState, State
 from nullcrop.status.foresight import foresee
 from nullcrop.status.standing import NO_HISTORY, Standing, Tables
 
@@ -42,7 +43,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class StudyFacts(Tables):
+class StudyContents(Tables):
     """One dataset in one study: its cells and what they amount to together."""
 
     cells: list[Cell] = field(default_factory=list)
@@ -54,16 +55,16 @@ class StudyFacts(Tables):
 
 
 @dataclass
-class DatasetFacts:
+class DatasetContents:
     """Everything known of one dataset."""
 
     name: str
     definition: Definition
     counts: dict[str, Any] | None
     """dataset.json; None before the images are listed."""
-    cells: list[CellFacts]
+    cells: list[CellState]
     """Planned cells of all studies, each once."""
-    studies: dict[str, StudyFacts] = field(default_factory=dict)
+    studies: dict[str, StudyContents] = field(default_factory=dict)
     curves: dict[Cell, Curve] = field(default_factory=dict)
     histories: pd.DataFrame = field(default_factory=NO_HISTORY.copy)
     """As :func:`~nullcrop.statistics.tables.read_histories` gives them."""
@@ -84,18 +85,18 @@ class DatasetFacts:
         """One row a finished cell of any study, with what does not depend on the study."""
         return pd.concat([study.metrics for study in self.studies.values()]).drop_duplicates(CELL_COLUMNS)
 
-    def in_state(self, *states: State) -> list[CellFacts]:
+    def in_state(self, *states: State) -> list[CellState]:
         """Cells in any of ``states``."""
-        return [facts for facts in self.cells if facts.state in states]
+        return [one for one in self.cells if one.state in states]
 
 
 @dataclass(frozen=True)
-class Facts:
+class Contents:
     """Everything the report says."""
 
     project: Project
     grid: Grid
-    datasets: list[DatasetFacts]
+    datasets: list[DatasetContents]
     shared: pd.DataFrame | None
     """duplicates.csv as text: images that two datasets share; None where nothing was compared."""
     calibration: pd.DataFrame | None
@@ -103,15 +104,15 @@ class Facts:
     calibration_figure: Path | None
 
     @property
-    def cells(self) -> list[CellFacts]:
+    def cells(self) -> list[CellState]:
         """Cells of all datasets in the report."""
-        return [facts for dataset in self.datasets for facts in dataset.cells]
+        return [one for dataset in self.datasets for one in dataset.cells]
 
 
-def collect(project: Project, dataset: str | None = None) -> Facts:
+def collect(project: Project, dataset: str | None = None) -> Contents:
     """Gather what the results say of all studies, or of one ``dataset`` alone.
 
-    Works on half-finished results: what is not there is missing in the facts. Raises NullcropError
+    Works on half-finished results: what is not there is missing. Raises NullcropError
     when no study names ``dataset``.
     """
     standing = Standing(project)
@@ -128,7 +129,7 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
     if shared is not None and dataset is not None:
         shared = shared[(shared["dataset_a"] == dataset) | (shared["dataset_b"] == dataset)]
     figure = results / "calibration" / "calibration.png"
-    return Facts(
+    return Contents(
         project,
         grid,
         datasets,
@@ -138,10 +139,10 @@ def collect(project: Project, dataset: str | None = None) -> Facts:
     )
 
 
-def _add_published(project: Project, datasets: list[DatasetFacts]) -> None:
+def _add_published(project: Project, datasets: list[DatasetContents]) -> None:
     """What the study and its forerunner printed about their datasets, beside what was reproduced and what can
     be counted."""
-    printed = [facts for facts in datasets if facts.name in (*PUBLISHED, *EARLIER)]
+    printed = [contents for contents in datasets if contents.name in (*PUBLISHED, *EARLIER)]
     # The published tables are committed; they do not move with the config's `resources`.
     tables = sorted(Path(found("resources/published")).glob("*.csv"))
     if not printed or not tables:
@@ -150,11 +151,15 @@ def _add_published(project: Project, datasets: list[DatasetFacts]) -> None:
     definitions = read_published_definitions(project.config.definitions)
     values = printed_values(published, definitions)
     computed = list_discrepancies(published, definitions)
-    for facts in printed:
-        own = [value for value in values if value.dataset == facts.name]
-        facts.published = compare_published(own, facts.metrics, project.config.tolerance)
-        counted = read_table(Path(project.config.paths.results, "datasets", facts.name, "discrepancies.csv"))
-        facts.discrepancies = computed[computed["dataset"] == facts.name] if counted is None else counted
+    for contents in printed:
+        own = [value for value in values if value.dataset == contents.name]
+        contents.published = compare_published(own, contents.metrics, project.config.tolerance)
+        counted = read_table(
+            Path(project.config.paths.results, "datasets", contents.name, "discrepancies.csv")
+        )
+        contents.discrepancies = (
+            computed[computed["dataset"] == contents.name] if counted is None else counted
+        )
 
 
 def read_table(path: Path) -> pd.DataFrame | None:
@@ -168,12 +173,12 @@ def read_table(path: Path) -> pd.DataFrame | None:
     return table
 
 
-def _dataset(standing: Standing, name: str) -> DatasetFacts:
+def _dataset(standing: Standing, name: str) -> DatasetContents:
     grid = standing.grid
     results = Path(grid.project.config.paths.results)
     studies = {study: cells for study in grid.studies if (cells := grid.cells(study, name))}
     finished, histories = standing.finished(name)
-    facts = DatasetFacts(
+    contents = DatasetContents(
         name,
         grid.project.definition(name),
         _json(results / "datasets" / name / "dataset.json"),
@@ -186,10 +191,10 @@ def _dataset(standing: Standing, name: str) -> DatasetFacts:
         drawn = [results / "studies" / study / name / "figures" / f"{figure}.png" for study in studies]
         found = [path for path in drawn if path.is_file()]
         if found:
-            facts.figures[figure] = found[0]
-    facts.leaks = read_table(results / "datasets" / name / "leaks.csv")
-    facts.hashes = _hashes(grid, name)
-    return facts
+            contents.figures[figure] = found[0]
+    contents.leaks = read_table(results / "datasets" / name / "leaks.csv")
+    contents.hashes = _hashes(grid, name)
+    return contents
 
 
 def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
@@ -208,11 +213,11 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
     ]
 
 
-def _study(standing: Standing, study: str, dataset: str, planned: list[Cell]) -> StudyFacts:
+def _study(standing: Standing, study: str, dataset: str, planned: list[Cell]) -> StudyContents:
     now = standing.tables(study, dataset)
     remarks = standing.verdict_remarks(study, dataset)
     seen = foresee(standing.grid, study, dataset)
-    return StudyFacts(**vars(now), cells=planned, remarks=remarks, foreseen=seen.words if seen else "")
+    return StudyContents(**vars(now), cells=planned, remarks=remarks, foreseen=seen.words if seen else "")
 
 
 def _curve(answers: Answers) -> Curve:
