@@ -198,7 +198,7 @@ def _caption(verdicts: pd.DataFrame, others: bool) -> str:
     }.get(frozenset(fields), "one crop that holds no lesion (of a dataset of tiles: tissue)")
     below = (
         " Marks without a line: baselines that see no crop; they do not count for the verdict."
-        if facts
+        if others
         else ""
     )
     return (
