@@ -54,8 +54,9 @@ rule train_batch:
 rule collect_cell:
     input:
         unpack(cell_inputs),
-        # Another cell of the batch that is trained again is no reason to collect this one again.
-        batch=ancient(batch_of),
+        # Not ancient: Snakemake plans nothing behind an ancient input whose job runs again, not even what
+        # has other parameters or is missing. A cell that was finished comes back from its copy.
+        batch=batch_of,
     output:
         *[f"{RESULTS}/cells/{CELL}/{name}" for name in CELL_FILES],
     log:
