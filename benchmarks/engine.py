@@ -44,10 +44,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
+from nullcrop.basics.threads import mapped
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.images.store import PackedView, write_store
-from nullcrop.threads import mapped
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, input_size
 from nullcrop.training.data import InputImages
 from nullcrop.training.device_images import DeviceImages

@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nullcrop.basics.files import sha256_of, write_json
 from nullcrop.config.cell import Cell, fold_cells
 from nullcrop.config.definitions import read_definition
 from nullcrop.config.models import Thresholds
 from nullcrop.config.views import views_made_always
-from nullcrop.files import sha256_of, write_json
 
 VIEWS = tuple(views_made_always())
 

@@ -32,11 +32,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from nullcrop.basics.threads import mapped
 from nullcrop.config.views import views_made_always
 from nullcrop.datasets.samples import image_facts
 from nullcrop.images.store import write_store
 from nullcrop.images.views import crop_box
-from nullcrop.threads import mapped
 
 VIEWS = tuple(views_made_always())
 

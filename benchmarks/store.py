@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
-from nullcrop.files import write_json
+from nullcrop.basics.files import write_json
 from nullcrop.images.resize import resize
 from nullcrop.images.store import PackedView
 

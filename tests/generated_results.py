@@ -10,11 +10,11 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from nullcrop.basics.files import sha256_of, write_json
 from nullcrop.cli import main
 from nullcrop.config.cell import Cell, fold_cells
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.files import sha256_of, write_json
 
 from .conftest import definition_content
 from .hostile import HOSTILE

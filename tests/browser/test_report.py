@@ -18,17 +18,22 @@ from ..hostile import CLASSES, HOSTILE, TITLE
 WIDTHS = {"wide": 1280, "narrow": 375}
 
 
+def scroll_to(target: Locator) -> None:
+    """At once: Playwright's own scroll waits for frames in which nothing moves, and a busy machine draws few."""
+    target.evaluate("(element) => element.scrollIntoView({block: 'center', behavior: 'instant'})")
+
+
 def live(page: Page, name: str) -> Locator:
     """The chart of this name, scrolled to and brought to life."""
     figure = page.locator(f"figure#{name}")
-    figure.scroll_into_view_if_needed()
+    scroll_to(figure)
     expect(figure.locator(".drawing.live svg")).to_be_visible()
     return figure
 
 
 def point(page: Page, target: Locator) -> None:
     """Move the mouse to the middle of ``target``, whatever lies on top of it there."""
-    target.scroll_into_view_if_needed()
+    scroll_to(target)
     box = target.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nullcrop.files import read_json
+from nullcrop.basics.files import read_json
 from nullcrop.training.heartbeat import HEARTBEAT
 from tests.workflow.conftest import TOY_CONFIG, TOY_STUDY, Checkout, fresh
 

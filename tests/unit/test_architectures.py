@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision import models
 
+from nullcrop.basics.files import sha256_of
 from nullcrop.config.readers import NETWORKS
-from nullcrop.files import sha256_of
 from nullcrop.training import weights
 from nullcrop.training.architectures import FixedAdaptivePool, LeNet5, build, input_size
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
 from nullcrop.datasets import isic
 from nullcrop.datasets.archive import fetch_archive
-from nullcrop.errors import NullcropError
 
 ISIC = {
     "kind": "isic",

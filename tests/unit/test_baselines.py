@@ -22,21 +22,21 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.calibration.audits import load_phantom
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
 from nullcrop.config.definitions import Definition, PhantomSource
 from nullcrop.config.readers import BASELINES, without_pixels
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.views import views_made_always
-from nullcrop.datasets.file_facts import file_facts, header_facts
 from nullcrop.datasets.phantom import generate_phantom
 from nullcrop.datasets.samples import list_samples
-from nullcrop.errors import NullcropError
 from nullcrop.images.store import write_store
 from nullcrop.splits import make_split, write_split
 from nullcrop.statistics.tables import metrics_of_cells, read_cells
 from nullcrop.training import baselines
 from nullcrop.training.baselines import BaselinesJob, fit_baseline, fit_baselines, pixel_features
-from nullcrop.training.calibration import load_phantom
+from nullcrop.training.file_facts import file_facts, header_facts
 from tests.conftest import definition_content
 
 VIEWS = tuple(views_made_always())

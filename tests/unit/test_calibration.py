@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from nullcrop.calibration.alarms import alarm_rates, read_calibration, write_calibration
+from nullcrop.calibration.audits import audit_phantom, audit_phantoms
 from nullcrop.config.calibration import BATCH, Calibration, batches
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition, PhantomSource
@@ -18,9 +20,7 @@ from nullcrop.datasets.samples import list_samples
 from nullcrop.figures.calibration import ALL, plot_calibration
 from nullcrop.images.store import write_store
 from nullcrop.splits import write_split
-from nullcrop.statistics.calibration import alarm_rates, read_calibration, write_calibration
 from nullcrop.training.baselines import BaselinesJob, fit_baselines
-from nullcrop.training.calibration import audit_phantom, audit_phantoms
 from nullcrop.training.loop import CellJob, train_cell
 from tests.conftest import definition_content
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
 from nullcrop.training.capture import WARM_UP_STEPS, captured
 from nullcrop.training.engine import Stepper
 from nullcrop.training.loop import initial_network

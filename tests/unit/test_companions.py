@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.cli import main
 from nullcrop.config.definitions import ArchiveSource, Definition, FolderSource, PcamSource, read_definition
 from nullcrop.config.grid import Grid
@@ -28,7 +29,6 @@ from nullcrop.config.models import read_project
 from nullcrop.datasets import pcam as pcam_module
 from nullcrop.datasets.archive import fetch_archive
 from nullcrop.datasets.samples import list_images, list_samples, read_samples
-from nullcrop.errors import NullcropError
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "config" / "companions"

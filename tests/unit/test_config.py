@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config import names
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
 from nullcrop.config.models import Config, Project, read_project
@@ -23,7 +24,6 @@ from nullcrop.config.registry import implementation
 from nullcrop.config.schema import SCHEMA_FOLDER, SCHEMAS, schema_text, write_schemas
 from nullcrop.config.views import views_made_always
 from nullcrop.config.yaml_files import RULES, meant, read_yaml
-from nullcrop.errors import NullcropError, listed
 from tests.conftest import definition_content
 
 ROOT = Path(__file__).parents[2]

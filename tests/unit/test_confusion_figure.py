@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 from nullcrop.figures.confusion import plot_confusion
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.datasets.samples import image_facts
-from nullcrop.errors import NullcropError
-from nullcrop.images.decode import locator, read_rgb
+from nullcrop.decoding.rgb import locator, read_rgb
 from tests.unit.image_kinds import KINDS, TURNED, pillow_pixels, write_image
 
 

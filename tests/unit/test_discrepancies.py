@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import write_json
 from nullcrop.cli import main
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import PUBLISHED, PUBLISHED_TABLES
-from nullcrop.errors import NullcropError
-from nullcrop.files import write_json
-from nullcrop.statistics.discrepancies import (
+from nullcrop.published.discrepancies import (
     COLUMNS,
     FILES,
     KINDS,
@@ -26,8 +26,8 @@ from nullcrop.statistics.discrepancies import (
     read_published,
     write_discrepancies,
 )
-from nullcrop.statistics.discrepancies_page import page_of, write_page
-from nullcrop.statistics.rounding import (
+from nullcrop.published.discrepancies_page import page_of, write_page
+from nullcrop.published.rounding import (
     Rounded,
     beside_harmonic_mean,
     harmonic_mean,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of
 from nullcrop.datasets import download as module
 from nullcrop.datasets.download import alone, download, verify
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -224,7 +224,7 @@ def test_an_address_without_encryption_is_refused(out: Path) -> None:
 def test_progress_of_a_long_download_is_told(
     server: Server, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nullcrop.progress.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("nullcrop.basics.progress.SECONDS_BETWEEN_LINES", 0.0)
     fetch(server, out)
     assert "images.bin: 0.5 of 1.0 MB, 0.0 s left\n" in capsys.readouterr().err
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.datasets.samples import read_samples
-from nullcrop.errors import NullcropError
-from nullcrop.images.duplicates import (
+from nullcrop.duplicates.search import (
     close_pairs,
     count_pairs,
     find_alike,

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.inception import InceptionOutputs
 
+from nullcrop.basics.errors import NullcropError, explained
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError, explained
 from nullcrop.images.store import PackedView
 from nullcrop.training import checkpoint, loop
 from nullcrop.training.batch import train_batch

@@ -14,6 +14,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.patches import Rectangle
 from statsmodels.stats.proportion import proportion_confint
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
 from nullcrop.config.readers import (
     BASELINES,
@@ -25,7 +26,6 @@ from nullcrop.config.readers import (
     without_pixels,
 )
 from nullcrop.config.views import study_crops, view_label, views_made_always
-from nullcrop.errors import NullcropError
 from nullcrop.figures.accuracy import HATCH, plot_accuracy
 from nullcrop.figures.samples import MOST_CLASSES, plot_dataset_samples, plot_samples
 from nullcrop.figures.style import svg_of_mark, wrapped

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.basics.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -79,7 +79,7 @@ def test_missing_folders_are_made_and_the_suffix_is_kept(tmp_path: Path) -> None
 def test_the_mode_is_what_the_umask_leaves(mask: int, mode: int, tmp_path: Path) -> None:
     # In a process of its own, because the umask belongs to all threads of this one.
     code = (
-        "import os, sys; from nullcrop.files import write_json\n"
+        "import os, sys; from nullcrop.basics.files import write_json\n"
         f"os.umask({mask}); write_json(sys.argv[1], 1); print(os.umask(0))"
     )
     package = Path(__file__).parents[2] / "workflow"

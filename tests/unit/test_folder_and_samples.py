@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
 from nullcrop.datasets.samples import COLUMNS, list_samples, read_samples
-from nullcrop.errors import NullcropError
 from tests.unit.image_kinds import KINDS, TURNED, write_image
 
 MakeFolder = Callable[..., Definition]

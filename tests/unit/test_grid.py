@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
 from nullcrop.config.grid import Grid, batch_path, split_path
@@ -29,7 +30,6 @@ from nullcrop.config.resources import (
     training_seconds,
 )
 from nullcrop.config.views import study_crops, view_names, view_of, views_made_always
-from nullcrop.errors import NullcropError
 from nullcrop.training.data import CACHE_BYTES
 
 ARCHITECTURES = architectures()

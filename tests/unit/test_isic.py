@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.cli import main
 from nullcrop.config.definitions import Definition, IsicSource, read_definition
 from nullcrop.datasets.archive import fetch_archive
 from nullcrop.datasets.isic import file_name
 from nullcrop.datasets.samples import list_images, list_samples, read_samples
-from nullcrop.errors import NullcropError
 
 ROOT = Path(__file__).parents[2]
 METADATA = ROOT.parent / "shared" / "data" / "metadata"

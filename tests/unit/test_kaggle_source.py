@@ -17,13 +17,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, sha256_of
 from nullcrop.config.definitions import Definition, KaggleSource, read_definition
 from nullcrop.datasets.archive import fetch_archive
 from nullcrop.datasets.kaggle_credentials import check_credentials, credentials
 from nullcrop.datasets.kaggle_source import BREAKHIS_TYPES
 from nullcrop.datasets.samples import list_images, list_samples, read_samples
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, sha256_of
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nullcrop.errors import NullcropError
-from nullcrop.statistics.leaks import AS_RELEASED, COLUMNS, count_leaks, read_leaks, write_leaks
+from nullcrop.basics.errors import NullcropError
+from nullcrop.duplicates.leaks import AS_RELEASED, COLUMNS, count_leaks, read_leaks, write_leaks
 
 SAMPLES = pd.DataFrame(
     [

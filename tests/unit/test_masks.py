@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Masks
 from nullcrop.config.registry import implementation
 from nullcrop.config.views import VIEWS, View
-from nullcrop.errors import NullcropError
 from nullcrop.images.masks import mask_files, read_mask
 from nullcrop.images.store import write_store
 

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition, read_definition
 from nullcrop.config.views import views_made_always
 from nullcrop.datasets import medmnist_source as module
 from nullcrop.datasets.archive import fetch_archive
 from nullcrop.datasets.samples import list_images, list_samples, read_samples
-from nullcrop.errors import NullcropError
 from nullcrop.images.store import PackedView, write_store
 
 VIEWS = tuple(views_made_always())

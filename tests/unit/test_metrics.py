@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, mannwhitneyu, norm
 from sklearn import metrics as sklearn_metrics
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 from nullcrop.statistics.auroc import delong
 from nullcrop.statistics.metrics import answers_of, cell_metrics, log_odds
 

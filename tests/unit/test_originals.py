@@ -16,6 +16,9 @@ from PIL import Image
 
 import nullcrop.figures.samples as samples_module
 import nullcrop.images.store as store_module
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, write_json
+from nullcrop.basics.threads import Turns, mapped
 from nullcrop.cli import main
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition
@@ -25,14 +28,11 @@ from nullcrop.config.readers import BASELINES, Baseline, Part
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.views import views_made_always
 from nullcrop.datasets.samples import list_samples
-from nullcrop.errors import NullcropError
+from nullcrop.duplicates.search import write_duplicates, write_pairs_between
 from nullcrop.figures.samples import plot_dataset_samples
-from nullcrop.files import read_json, write_json
-from nullcrop.images.duplicates import write_duplicates, write_pairs_between
+from nullcrop.images.packing import packed_sides
 from nullcrop.images.store import PackedView, full_pixels, write_store
-from nullcrop.packing import packed_sides
 from nullcrop.splits import write_split
-from nullcrop.threads import Turns, mapped
 from nullcrop.training.baselines import BaselinesJob, fit_baselines, pixel_features
 from nullcrop.training.data import InputImages
 from nullcrop.training.device_images import DeviceImages

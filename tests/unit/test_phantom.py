@@ -16,11 +16,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Cue, PhantomSource, find_definitions, read_definition
 from nullcrop.datasets import phantom
 from nullcrop.datasets.phantom import generate_phantom
 from nullcrop.datasets.samples import list_samples
-from nullcrop.errors import NullcropError
 
 CONFIG = Path(__file__).parents[2] / "config" / "phantoms"
 PIXEL_CUES = ("session", "vignette", "stain", "patient")

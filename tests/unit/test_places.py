@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import read_definition
 from nullcrop.config.models import Config, Project, read_project
 from nullcrop.config.places import WORKFLOW_FOLDER, found, no_folder
-from nullcrop.errors import NullcropError
 from tests.conftest import definition_content
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,11 +10,11 @@ from PIL import Image
 from nullcrop.config.definitions import read_definition
 from nullcrop.config.views import study_crops, views_made_always
 from nullcrop.datasets.samples import list_samples, read_samples
-from nullcrop.images.duplicates import group_duplicates, write_duplicates
+from nullcrop.duplicates.leaks import count_leaks
+from nullcrop.duplicates.search import group_duplicates, write_duplicates
 from nullcrop.images.store import PackedView, write_store
 from nullcrop.images.views import crop_box
 from nullcrop.splits import make_split
-from nullcrop.statistics.leaks import count_leaks
 
 CROPS = tuple(study_crops())
 VIEWS = tuple(views_made_always())

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.cli import main
 from nullcrop.config import registry as module
 from nullcrop.config.figures import FIGURES
@@ -44,7 +45,6 @@ from nullcrop.config.views import (
     views_in_order,
     views_made_always,
 )
-from nullcrop.errors import NullcropError
 from nullcrop.images.views import view_function
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,8 @@ from statsmodels.stats.proportion import proportion_confint
 from nullcrop.config.definitions import read_published_definitions
 from nullcrop.config.names import EARLIER
 from nullcrop.config.views import study_crops, view_names
-from nullcrop.statistics.discrepancies import read_published
-from nullcrop.statistics.metrics import answers_of, cell_metrics
-from nullcrop.statistics.reproduction import (
+from nullcrop.published.discrepancies import read_published
+from nullcrop.published.reproduction import (
     COLUMNS,
     STUDIED,
     Printed,
@@ -21,6 +20,7 @@ from nullcrop.statistics.reproduction import (
     printed_values,
     write_reproduction,
 )
+from nullcrop.statistics.metrics import answers_of, cell_metrics
 
 ALL_VIEWS = tuple(view_names())
 CROPS = tuple(study_crops())

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 from nullcrop.figures.curves import PARTS, plot_curves
 from nullcrop.figures.scores import plot_scores
 from nullcrop.statistics.metrics import answers_of, cell_metrics

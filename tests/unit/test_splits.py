@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.names import SPLITS
-from nullcrop.errors import NullcropError
 from nullcrop.splits import make_split, write_split
 
 Samples = tuple[pd.DataFrame, pd.Series]

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from rich.console import Console
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, write_json
 from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, write_json
 from nullcrop.report import sections
 from nullcrop.report.facts import collect
 from nullcrop.statistics.tables import read_judged, read_metrics

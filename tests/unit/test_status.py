@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, sha256_of, write_json
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.recipe import is_same_recipe
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, sha256_of, write_json
-from nullcrop.statistics.leaks import write_leaks
+from nullcrop.duplicates.leaks import write_leaks
 from nullcrop.terminal.status_table import print_status, watch_status
 from nullcrop.training.heartbeat import HEARTBEAT, beating, read_state
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.views import views_made_always
-from nullcrop.errors import NullcropError
 from nullcrop.images.store import PackedView, write_store
 from tests.unit.image_kinds import KINDS, pillow_pixels, write_image
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of
 from nullcrop.config.cell import CELL_COLUMNS, Cell
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of
 from nullcrop.statistics import tables
 from nullcrop.statistics.metrics import answers_of, cell_metrics
 from nullcrop.statistics.tables import join_tables, read_cells, read_metrics, read_predictions, write_table

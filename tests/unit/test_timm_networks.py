@@ -11,7 +11,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 from nullcrop.training.architectures import build, freeze_encoder, input_size, normalisation
 from nullcrop.training.weights import fetch_checkpoint, read_weights
 

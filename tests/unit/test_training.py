@@ -20,11 +20,11 @@ from PIL import Image
 from torch.nn import functional
 from torchvision.transforms import v2
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of
 from nullcrop.cli import main
 from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of
 from nullcrop.images.store import PackedView
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
 from nullcrop.training.batch import train_batch

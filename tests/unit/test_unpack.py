@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.datasets import unpack as module
 from nullcrop.datasets.unpack import member_files, unpack
-from nullcrop.errors import NullcropError
 
 Make = Callable[[Path, Mapping[str, bytes]], Path]
 

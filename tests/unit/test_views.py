@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nullcrop.config.views import VIEWS, study_crops
-from nullcrop.images.decode import read_rgb
+from nullcrop.decoding.rgb import read_rgb
 from nullcrop.images.views import crop_box, otsu_background, otsu_foreground, view_function
 from tests.unit.image_kinds import KINDS, pillow_pixels, write_image
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of
 from nullcrop.config.readers import NETWORKS
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of
 from nullcrop.training.weights import checkpoint_url, fetch_weights, read_weights
 
 CONTENT = b"weights" * 1000

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from nullcrop.basics.files import sha256_of
 from nullcrop.config.recipe import Recipe
-from nullcrop.files import sha256_of
 
 SCRATCH = Recipe(weights="random", epochs=3, learning_rate=1e-3, batch_size=16)
 IMAGES = 60

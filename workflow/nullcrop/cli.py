@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import nullcrop
+from nullcrop.basics.errors import NullcropError, explained
+from nullcrop.basics.imports import uncollected
+from nullcrop.basics.progress import say
 from nullcrop.config.cell import Cell, unfold_cells
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.names import ENGINES
@@ -20,9 +23,6 @@ from nullcrop.config.readers import BASELINES, NETWORKS
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.registry import extensions_of_environment, implementation, load_extensions
 from nullcrop.config.views import view_of
-from nullcrop.errors import NullcropError, explained
-from nullcrop.imports import uncollected
-from nullcrop.progress import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +104,7 @@ def _side(asked: str) -> int:
 def find_duplicates(options: argparse.Namespace) -> None:
     """Hash a dataset's images and list exact and near duplicates."""
     from nullcrop.datasets.samples import read_samples
-    from nullcrop.images.duplicates import write_duplicates
+    from nullcrop.duplicates.search import write_duplicates
     from nullcrop.images.store import PackedView
 
     found = write_duplicates(
@@ -118,7 +118,7 @@ def find_duplicates(options: argparse.Namespace) -> None:
 
 def compare_datasets(options: argparse.Namespace) -> None:
     """List duplicates between datasets."""
-    from nullcrop.images.duplicates import write_pairs_between
+    from nullcrop.duplicates.search import write_pairs_between
 
     write_pairs_between(options.folders, options.view_files, options.out, options.pairs, options.threads)
 
@@ -127,7 +127,7 @@ def split_samples(options: argparse.Namespace) -> None:
     """Divide a dataset's images into training, validation and test."""
     from nullcrop.config.definitions import read_definition
     from nullcrop.datasets.samples import read_samples
-    from nullcrop.images.duplicates import group_duplicates, read_duplicates
+    from nullcrop.duplicates.search import group_duplicates, read_duplicates
     from nullcrop.splits import write_split
 
     samples = read_samples(options.samples)
@@ -141,8 +141,8 @@ def split_samples(options: argparse.Namespace) -> None:
 def count_leaks(options: argparse.Namespace) -> None:
     """Count duplicates and groups that cross the parts of splits."""
     from nullcrop.datasets.samples import read_samples
-    from nullcrop.images.duplicates import read_duplicates
-    from nullcrop.statistics.leaks import write_leaks
+    from nullcrop.duplicates.leaks import write_leaks
+    from nullcrop.duplicates.search import read_duplicates
 
     (duplicates,) = options.duplicates
     write_leaks(read_samples(options.samples), read_duplicates(duplicates), options.splits, options.out)
@@ -295,7 +295,7 @@ def join_tables(options: argparse.Namespace) -> None:
 def compare_published(options: argparse.Namespace) -> None:
     """Put every published value beside the reproduced one."""
     from nullcrop.config.definitions import read_published_definitions
-    from nullcrop.statistics.reproduction import write_reproduction
+    from nullcrop.published.reproduction import write_reproduction
 
     definitions = read_published_definitions(options.definitions)
     write_reproduction(options.published, definitions, options.metrics, options.tolerance, options.out)
@@ -308,7 +308,7 @@ def _folders(options: argparse.Namespace) -> list[Path]:
 def list_discrepancies(options: argparse.Namespace) -> None:
     """List where the published numbers differ from counts and arithmetic."""
     from nullcrop.config.definitions import read_published_definitions
-    from nullcrop.statistics.discrepancies import write_discrepancies
+    from nullcrop.published.discrepancies import write_discrepancies
 
     definitions = read_published_definitions(options.definitions)
     write_discrepancies(options.published, definitions, options.out, options.counted)
@@ -316,7 +316,7 @@ def list_discrepancies(options: argparse.Namespace) -> None:
 
 def describe_discrepancies(options: argparse.Namespace) -> None:
     """Write the table of discrepancies as a page for readers."""
-    from nullcrop.statistics.discrepancies_page import write_page
+    from nullcrop.published.discrepancies_page import write_page
 
     write_page(options.table, options.out)
 
@@ -349,8 +349,8 @@ def plot_figure(options: argparse.Namespace) -> None:
 
 def audit_phantoms(options: argparse.Namespace) -> None:
     """Audit generated datasets in memory and write their predictions."""
+    from nullcrop.calibration.audits import audit_phantoms
     from nullcrop.config.definitions import PhantomSource
-    from nullcrop.training.calibration import audit_phantoms
 
     source = PhantomSource.model_validate_json(options.phantom)
     audit_phantoms(source, options.datasets, options.protocols, options.recipe, options.out)
@@ -358,23 +358,23 @@ def audit_phantoms(options: argparse.Namespace) -> None:
 
 def count_alarms(options: argparse.Namespace) -> None:
     """Count the audit's alarms on generated datasets."""
-    from nullcrop.statistics.calibration import write_calibration
+    from nullcrop.calibration.alarms import write_calibration
 
     write_calibration(options.tables, options.level, options.out)
 
 
 def plot_calibration(options: argparse.Namespace) -> None:
     """Draw false alarms and power of the audit."""
+    from nullcrop.calibration.alarms import read_calibration
     from nullcrop.figures.calibration import plot_calibration
-    from nullcrop.statistics.calibration import read_calibration
 
     plot_calibration(read_calibration(options.table), options.out)
 
 
 def resolve_config(options: argparse.Namespace) -> None:
     """Write down the config of a run."""
+    from nullcrop.basics.files import write_json
     from nullcrop.config.models import Project
-    from nullcrop.files import write_json
 
     Project(options.config)
     write_json(options.out, options.config)

@@ -8,9 +8,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import written_whole
 from nullcrop.config.names import split_name
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import written_whole
 
 FOLDS = 10
 """Tenths: one is tested, one watched, eight are trained on (80/10/10)."""

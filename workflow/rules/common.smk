@@ -24,9 +24,9 @@ from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_environment
 from nullcrop.config.sources import SOURCES
 from nullcrop.config.views import VIEWS, view_of, view_pattern, views_made_always
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 from nullcrop.training.finished import damage
-from nullcrop.packing import packed_sides
+from nullcrop.images.packing import packed_sides
 from snakemake.persistence import PersistenceBase
 
 # One that a command line or another Snakefile has read stands in place of the study as published.

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal, Union, get_args
 import pydantic
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.names import PUBLISHED
 from nullcrop.config.names import Field as FieldKind
 from nullcrop.config.places import FOUND, no_folder
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
 from nullcrop.config.yaml_files import LateType, Model, Name, PathText, explain, read_yaml
-from nullcrop.errors import NullcropError, listed
 
 
 class SourceModel(Model):

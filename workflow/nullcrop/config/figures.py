@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.registry import Registry
-from nullcrop.errors import NullcropError
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import PurePosixPath
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
 from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, figures_of
 from nullcrop.config.models import Project
@@ -22,7 +23,6 @@ from nullcrop.config.readers import NETWORKS, architectures, input_side_of, read
 from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
 from nullcrop.config.views import view_names, view_of, views_in_order, views_made_always
 from nullcrop.config.yaml_files import meant
-from nullcrop.errors import NullcropError, listed
 
 
 class Grid:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, Field, model_validator
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.calibration import Calibration
 from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
 from nullcrop.config.figures import figures_of
@@ -18,7 +19,6 @@ from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.registry import load_extensions
 from nullcrop.config.views import view_names, views_made_always
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, matching, meant, read_yaml
-from nullcrop.errors import NullcropError
 
 
 def _one_of(kind: str, names: Callable[[], Iterable[str]]) -> AfterValidator:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 from zlib import crc32
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.registry import Registry
-from nullcrop.errors import NullcropError
 
 MARKS = tuple("ov^<>8sp*hHDdPX")
 """Matplotlib's letters of its filled marks."""
@@ -262,7 +262,7 @@ BASELINES.register(
         look=Look("#404040", dark="#E3E7EB", mark="v"),
         about="what the file tells without its pixels",
         sees="file",
-        features="nullcrop.datasets.file_facts:file_facts",
+        features="nullcrop.training.file_facts:file_facts",
         always=True,
     )
 )

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from nullcrop.basics.files import written_whole
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.readers import BASELINES, NETWORKS, Baseline
 from nullcrop.config.sources import SOURCES
 from nullcrop.config.views import VIEWS
-from nullcrop.files import written_whole
 
 INTRODUCTION = """\
 <!-- Made by `make docs`; edit the records it reads (workflow/nullcrop/config), not this page. -->

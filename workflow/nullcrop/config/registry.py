@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 
 NAME = r"[a-z][a-z0-9_]*"
 """A regular expression that matches the names of records: they stand in paths and on command lines."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 from zlib import crc32
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.names import Field
 from nullcrop.config.registry import Registry, any_of
-from nullcrop.errors import NullcropError
 
 
 @dataclass(frozen=True)

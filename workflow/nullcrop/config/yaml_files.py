@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 
 RULES: dict[str, str] = {}
 """What each pattern asks for, in words."""

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import write_json
 from nullcrop.config.definitions import SourceModel
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
 from nullcrop.datasets.download import alone
-from nullcrop.errors import NullcropError
-from nullcrop.files import write_json
 
 
 def fetch_archive(source: SourceModel, folder: Path) -> list[dict[str, Any]]:

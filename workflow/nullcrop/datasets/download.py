@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-from nullcrop import progress
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, sha256_of, write_json
-from nullcrop.progress import say
+from nullcrop.basics import progress
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, sha256_of, write_json
+from nullcrop.basics.progress import say
 
 CHUNK = 2**16
 """Bytes read at a time, which are lost when the connection breaks off."""

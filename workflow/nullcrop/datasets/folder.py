@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import files_below
+from nullcrop.basics.progress import say
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.config.places import no_folder
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import files_below
-from nullcrop.progress import say
 
 
 def list_own_folder(source: FolderSource, archive: Path, definition: Definition) -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.definitions import Definition
-from nullcrop.errors import NullcropError, listed
 
 
 def with_groups(definition: Definition, listing: pd.DataFrame) -> pd.DataFrame:

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import files_below, sha256_of_lines
 from nullcrop.config.definitions import Definition, IsicSource
 from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import download, verify
 from nullcrop.datasets.unpack import unpack
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import files_below, sha256_of_lines
 
 CODES = {
     "MEL": "melanoma",

@@ -6,8 +6,8 @@ Apart from :mod:`nullcrop.datasets.kaggle_source` so that a dry run loads neithe
 import os
 from pathlib import Path
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import KaggleSource
-from nullcrop.errors import NullcropError
 
 
 def check_credentials(source: KaggleSource, archive: Path) -> None:

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, cast
 import pandas as pd
 import requests
 
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import sha256_of_lines
+from nullcrop.basics.progress import say
 from nullcrop.config.definitions import Definition, KaggleSource
 from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import alone, verify
 from nullcrop.datasets.kaggle_credentials import check_credentials, credentials, page, shared_zip
 from nullcrop.datasets.unpack import member_files, unpack
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import sha256_of_lines
-from nullcrop.progress import say
 
 BREAKHIS_TYPES = {
     "A": ("benign", "adenosis"),

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.definitions import Definition, MedMNISTSource
 from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import download, verify
 from nullcrop.datasets.unpack import member_files, unpack
-from nullcrop.errors import NullcropError, listed
-from nullcrop.images.decode import locator
+from nullcrop.decoding.rgb import locator
 
 PARTS = ("train", "val", "test")
 """Parts of the official split, as the arrays are called."""

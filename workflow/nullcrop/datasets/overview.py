@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import duration
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
-from nullcrop.files import written_whole
-from nullcrop.progress import duration
 
 MEGABITS_PER_SECOND = 100
 """Rate at which the page says how long a download takes."""

@@ -12,13 +12,13 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, write_json, written_whole
+from nullcrop.basics.progress import say, tracked
 from nullcrop.config.definitions import PCAM_PARTS, Definition, PcamSource, pcam_file
 from nullcrop.datasets.download import download
 from nullcrop.datasets.isic import file_name
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, write_json, written_whole
-from nullcrop.images.decode import locator
-from nullcrop.progress import say, tracked
+from nullcrop.decoding.rgb import locator
 
 ARRAYS = "arrays"
 """Folder below the archive with one .npy for each part of the official split."""

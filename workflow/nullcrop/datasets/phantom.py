@@ -16,10 +16,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of, written_whole
 from nullcrop.config.definitions import Cue, Definition, FolderSource, PhantomSource
 from nullcrop.datasets.folder import list_folder
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of, written_whole
 
 Scan = NDArray[np.float64]
 """Height × width × 3 grey levels, not yet rounded."""

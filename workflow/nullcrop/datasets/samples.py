@@ -8,15 +8,15 @@ import pandas as pd
 import PIL
 from PIL import ExifTags, Image
 
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import write_json, written_whole
+from nullcrop.basics.progress import say, tracked
+from nullcrop.basics.threads import mapped
 from nullcrop.config.definitions import Definition, Expected
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
 from nullcrop.datasets.groups import with_groups
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import write_json, written_whole
-from nullcrop.images.decode import packed_image
-from nullcrop.progress import say, tracked
-from nullcrop.threads import mapped
+from nullcrop.decoding.rgb import packed_image
 
 SPLIT_PARTS = ("train", "val", "test")
 

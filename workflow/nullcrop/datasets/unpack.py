@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import written_whole
-from nullcrop.progress import say, tracked
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import say, tracked
 
 BLOCK = 2**20
 """Bytes unpacked at a time."""

@@ -17,10 +17,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from statsmodels.stats.proportion import proportion_confint
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.names import BASELINE_RECIPE, base_split, place_of_split, protocol_of
 from nullcrop.config.readers import BASELINES, in_order, label_of, look_of, sees_pixels, without_pixels
 from nullcrop.config.views import view_label, views_in_order
-from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.readers import in_order, label_of, look_of
-from nullcrop.errors import NullcropError
 from nullcrop.figures.style import (
     INK,
     MUTED,
@@ -48,7 +48,7 @@ CAPTION = (
 
 
 def plot_calibration(table: pd.DataFrame, stem: Path) -> Figure:
-    """Draw the table of :func:`~nullcrop.statistics.calibration.alarm_rates`; write ``stem``.pdf, .svg and
+    """Draw the table of :func:`~nullcrop.calibration.alarms.alarm_rates`; write ``stem``.pdf, .svg and
     .png."""
     if table.empty:
         raise NullcropError("the table of alarms is empty, so there is nothing to draw")

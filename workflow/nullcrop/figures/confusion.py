@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.names import base_split, place_of_split
 from nullcrop.config.readers import is_network, label_of, place_of_architecture
 from nullcrop.config.views import view_label, views_in_order
-from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,

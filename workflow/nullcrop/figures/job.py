@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition, read_definition
-from nullcrop.errors import NullcropError
 from nullcrop.statistics.tables import read_metrics
 
 

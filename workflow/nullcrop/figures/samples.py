@@ -11,10 +11,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
 from nullcrop.config.views import study_crops
 from nullcrop.datasets.samples import read_samples
-from nullcrop.errors import NullcropError
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     MUTED,

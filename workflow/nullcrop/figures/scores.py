@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.names import base_split, place_of_split
 from nullcrop.config.readers import in_order, is_network, label_of, look_of
 from nullcrop.config.views import view_label, views_in_order
-from nullcrop.errors import NullcropError, listed
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import (
     INK,

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path as Path2D
 
+from nullcrop.basics.files import written_whole
 from nullcrop.config.figures import FIGURE_FORMATS
-from nullcrop.files import written_whole
 
 INK = "#222222"
 MUTED = "#6E6E6E"

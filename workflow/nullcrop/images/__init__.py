@@ -1,1 +1,1 @@
-"""Decoding, views, resizing, and the packed store."""
+"""Views, resizing, hashes, and the packed store."""

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of_lines
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of_lines
+from nullcrop.basics.progress import tracked
 from nullcrop.images.extracts import Extract, FullImage
 from nullcrop.images.store import PackedView, extracted
-from nullcrop.progress import tracked
 
 COLUMNS = ["id", "pixels_sha256", "phash", "contrast"]
 """Columns of hashes.csv."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import files_below
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import files_below
 
 if TYPE_CHECKING:  # training, which reads stores, needs no pydantic
     from nullcrop.config.definitions import Masks

@@ -25,15 +25,15 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import read_json, sha256_of_lines, write_json, written_whole
+from nullcrop.basics.progress import say, tracked
+from nullcrop.basics.threads import LARGEST_BLOCK, Turns, mapped
 from nullcrop.config.views import view_of
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import read_json, sha256_of_lines, write_json, written_whole
-from nullcrop.images.decode import read_rgb
+from nullcrop.decoding.rgb import read_rgb
 from nullcrop.images.extracts import Extract, FullImage, kept_extracts, square
 from nullcrop.images.masks import mask_files, read_mask
 from nullcrop.images.views import view_function
-from nullcrop.progress import say, tracked
-from nullcrop.threads import LARGEST_BLOCK, Turns, mapped
 
 if TYPE_CHECKING:
     from nullcrop.config.definitions import Masks

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_curve
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.figures import FIGURES, figures_of
@@ -18,11 +20,9 @@ from nullcrop.config.names import EARLIER, PUBLISHED
 from nullcrop.config.places import found
 from nullcrop.config.views import view_names
 from nullcrop.config.yaml_files import meant
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json
-from nullcrop.statistics.discrepancies import list_discrepancies, read_published
+from nullcrop.published.discrepancies import list_discrepancies, read_published
+from nullcrop.published.reproduction import compare_published, printed_values
 from nullcrop.statistics.metrics import Answers
-from nullcrop.statistics.reproduction import compare_published, printed_values
 from nullcrop.status.cells import CellFacts, State
 from nullcrop.status.standing import NO_HISTORY, Standing, Tables
 
@@ -70,7 +70,7 @@ class DatasetFacts:
     """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Published values beside reproduced ones
-    (:func:`~nullcrop.statistics.reproduction.compare_published`)."""
+    (:func:`~nullcrop.published.reproduction.compare_published`)."""
     discrepancies: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Published values beside counts and arithmetic."""
     hashes: list[dict[str, Any]] = field(default_factory=list)

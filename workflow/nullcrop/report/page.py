@@ -10,9 +10,9 @@ import jinja2
 from markupsafe import Markup
 
 import nullcrop
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import say, tracked
 from nullcrop.config.models import Project
-from nullcrop.files import written_whole
-from nullcrop.progress import say, tracked
 from nullcrop.report import charts, sections
 from nullcrop.report.facts import Facts, collect
 

@@ -12,13 +12,13 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
+from nullcrop.basics.errors import listed
+from nullcrop.basics.files import sha256_of
+from nullcrop.basics.progress import duration
 from nullcrop.config.definitions import LabelRule
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.readers import label_of
-from nullcrop.errors import listed
 from nullcrop.figures.accuracy import FIELD_SENTENCES
-from nullcrop.files import sha256_of
-from nullcrop.progress import duration
 from nullcrop.report import charts, frames, tables
 from nullcrop.report.charts import Spec
 from nullcrop.report.facts import DatasetFacts, Facts

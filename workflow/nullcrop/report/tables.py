@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from nullcrop.basics.progress import duration
 from nullcrop.config.readers import label_of
 from nullcrop.config.views import view_label
-from nullcrop.progress import duration
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from scipy.stats import norm, rankdata
 from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 
 LEVEL = 0.95
 """Coverage of every interval."""

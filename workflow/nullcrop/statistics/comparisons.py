@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
 
+from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.names import BASELINE_RECIPE, base_split
 from nullcrop.config.readers import BASELINES, sees_pixels
-from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import (
     LEVEL,
     Estimate,

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 )
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.errors import NullcropError, listed
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.statistics.auroc import LEVEL, TestSet, bootstrap_auroc, delong, estimate_auroc
 
 Value = float | int | bool

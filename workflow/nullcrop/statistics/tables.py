@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import read_json, sha256_of, sha256_of_lines, written_whole
+from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import CELL_COLUMNS, KEPT, Cell
 from nullcrop.config.names import Field, place_of_split
 from nullcrop.config.readers import in_order
 from nullcrop.config.views import views_in_order
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import read_json, sha256_of, sha256_of_lines, written_whole
-from nullcrop.progress import tracked
 from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.families import add_families, add_study_corrections
 from nullcrop.statistics.metrics import Answers, answers_of, cell_metrics

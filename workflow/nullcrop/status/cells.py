@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.files import read_json
 from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Config, Paths
 from nullcrop.config.recipe import BaselineRecipe, Recipe, is_same_recipe
 from nullcrop.config.views import study_crops
-from nullcrop.errors import NullcropError, listed
-from nullcrop.files import read_json
 from nullcrop.training.cells import PARTS, kept_folder, network_identity
 from nullcrop.training.finished import known_sha256, whole_record
 from nullcrop.training.heartbeat import HEARTBEAT, read_state

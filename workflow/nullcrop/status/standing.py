@@ -7,12 +7,12 @@ from typing import Literal
 
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import Field
 from nullcrop.config.yaml_files import meant
-from nullcrop.errors import NullcropError, listed
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.tables import (

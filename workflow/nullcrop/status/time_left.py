@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nullcrop.basics.progress import duration
 from nullcrop.config.definitions import Definition
-from nullcrop.progress import duration
 from nullcrop.status.cells import CellFacts
 
 RECENT = 3600.0

@@ -17,9 +17,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nullcrop.basics.progress import duration
 from nullcrop.config.models import Project
-from nullcrop.progress import duration
-from nullcrop.statistics.leaks import AS_RELEASED, read_leaks
+from nullcrop.duplicates.leaks import AS_RELEASED, read_leaks
 from nullcrop.status.cells import CellFacts, State
 from nullcrop.status.cost import summed_usage, usage_rows
 from nullcrop.status.standing import Standing

@@ -9,10 +9,10 @@ from importlib.metadata import version
 import torch
 from torch import Tensor, nn
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of
 from nullcrop.config.readers import NETWORKS, TIMM
 from nullcrop.config.registry import implementation
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of
 from nullcrop.training.timm_networks import build_timm, timm_config
 
 

@@ -26,16 +26,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of
+from nullcrop.basics.progress import duration, say, tracked
 from nullcrop.config.cell import Cell, baseline_cells
 from nullcrop.config.readers import BASELINES, Part
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import implementation
 from nullcrop.datasets.samples import read_samples
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of
 from nullcrop.images.extracts import LEVEL_COUNTS, LEVELS, square
 from nullcrop.images.store import Images, PackedView, extracted
-from nullcrop.progress import duration, say, tracked
 from nullcrop.training.cells import (
     bring_out,
     identity_of,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from nullcrop.errors import NullcropError, explained
-from nullcrop.files import write_json
-from nullcrop.progress import say
+from nullcrop.basics.errors import NullcropError, explained
+from nullcrop.basics.files import write_json
+from nullcrop.basics.progress import say
 from nullcrop.training.engine import Slot
 from nullcrop.training.gpus import take_gpu
 from nullcrop.training.loop import CellJob, cell_steps

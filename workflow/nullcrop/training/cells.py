@@ -18,12 +18,12 @@ import PIL
 from numpy.typing import NDArray
 
 import nullcrop
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
+from nullcrop.basics.progress import say
 from nullcrop.config.cell import CELL_FILES, KEPT, Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, sha256_of, sha256_of_lines, write_json, written_whole
 from nullcrop.images.store import PackedView
-from nullcrop.progress import say
 from nullcrop.training.finished import is_whole, whole_record
 from nullcrop.training.heartbeat import HEARTBEAT, SILENT_SECONDS, beating
 

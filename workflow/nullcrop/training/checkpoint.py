@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nullcrop.files import written_whole
-from nullcrop.progress import say
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import say
 from nullcrop.training.numerics import device_name
 
 WRITING_SHARE = 0.1

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nullcrop.basics.threads import mapped
 from nullcrop.images.resize import resize
 from nullcrop.images.store import PackedView
-from nullcrop.threads import mapped
 from nullcrop.training.data import CACHE_BYTES, channels, normalised
 from nullcrop.training.device_resize import Resizer
 

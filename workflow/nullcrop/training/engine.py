@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.progress import tracked
 from nullcrop.training.augmentation import augmented
 from nullcrop.training.capture import captured
 from nullcrop.training.data import batches

@@ -4,8 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, sha256_of
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, sha256_of
 
 
 def whole_record(folder: Path) -> dict[str, Any]:

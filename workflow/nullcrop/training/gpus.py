@@ -20,7 +20,7 @@ from typing import IO
 
 import torch
 
-from nullcrop.progress import say
+from nullcrop.basics.progress import say
 
 
 @dataclass(frozen=True)

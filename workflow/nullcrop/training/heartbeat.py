@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from nullcrop.errors import explained
-from nullcrop.files import read_json, write_json
+from nullcrop.basics.errors import explained
+from nullcrop.basics.files import read_json, write_json
 
 HEARTBEAT = "state.json"
 """Name of the file in a step's working folder."""

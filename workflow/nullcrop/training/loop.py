@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of
+from nullcrop.basics.progress import duration, say, tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of
 from nullcrop.images.store import PackedView
-from nullcrop.progress import duration, say, tracked
 from nullcrop.training.architectures import (
     build,
     freeze_encoder,

@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 
-from nullcrop.errors import NullcropError
-from nullcrop.progress import say
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.progress import say
 from nullcrop.training.gpus import granted_gpu, missing_gpu, take_gpu
 
 Engine = Literal["auto", "plain", "captured_fp32", "captured_bf16"]

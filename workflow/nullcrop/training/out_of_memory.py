@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.cell import Cell
 from nullcrop.config.readers import NETWORKS
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
 from nullcrop.training.architectures import build
 from nullcrop.training.numerics import device_name
 

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
-from nullcrop.errors import NullcropError
 from nullcrop.training.streams import stream_seed
 
 

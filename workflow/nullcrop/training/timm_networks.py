@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg

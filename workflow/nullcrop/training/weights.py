@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.hub import download_url_to_file
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of, written_whole
+from nullcrop.basics.progress import say
 from nullcrop.config.readers import NETWORKS
-from nullcrop.errors import NullcropError
-from nullcrop.files import sha256_of, written_whole
-from nullcrop.progress import say
 from nullcrop.training.timm_networks import read_checkpoint
 
 

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import tracked
 from nullcrop.datasets.samples import read_samples
-from nullcrop.errors import NullcropError
-from nullcrop.files import written_whole
 from nullcrop.images.hashes import hash_images, hash_numbers, read_hashes
 from nullcrop.images.likeness import THUMBNAIL, Detail, detail_of, likeness
 from nullcrop.images.store import Images, PackedView, extracted
-from nullcrop.progress import tracked
 
 HASH_BITS = 8
 LIKENESS = 0.7

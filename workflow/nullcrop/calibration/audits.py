@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import PhantomSource
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.views import study_corners
 from nullcrop.datasets.phantom import phantom_images
-from nullcrop.files import written_whole
-from nullcrop.images.decode import to_rgb
+from nullcrop.decoding.rgb import to_rgb
 from nullcrop.images.views import view_function
-from nullcrop.progress import tracked
 from nullcrop.splits import make_split
 from nullcrop.training.architectures import input_size
 from nullcrop.training.baselines import fit_baseline, pixel_features

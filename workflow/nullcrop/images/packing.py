@@ -3,8 +3,8 @@ already."""
 
 from pathlib import Path
 
+from nullcrop.basics.files import read_json
 from nullcrop.config.grid import Grid
-from nullcrop.files import read_json
 
 
 def packed_sides(grid: Grid, dataset: str) -> list[str] | None:

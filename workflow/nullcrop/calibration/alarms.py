@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.stats import t as student
 from statsmodels.stats.proportion import proportion_confint
 
-from nullcrop.errors import NullcropError
-from nullcrop.files import written_whole
-from nullcrop.progress import tracked
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import tracked
 from nullcrop.statistics.auroc import LEVEL, TestSet, estimate_auroc
 from nullcrop.statistics.maxt import maxt
 
@@ -38,7 +38,7 @@ def read_calibration(path: Path) -> pd.DataFrame:
 def alarm_rates(predictions: pd.DataFrame, level: float) -> pd.DataFrame:
     """Share of datasets with an alarm, by cue, strength, split, architecture and method.
 
-    ``predictions`` as :func:`~nullcrop.training.calibration.audit_phantoms` writes them. Methods:
+    ``predictions`` as :func:`~nullcrop.calibration.audits.audit_phantoms` writes them. Methods:
 
     - `audit`: an alarm where the AUROC of any cell lies above 0.5 at the level ``level`` corrected
       over the cells (:func:`~nullcrop.statistics.maxt.maxt`), patients as units. The

@@ -6,7 +6,7 @@ from itertools import product
 from math import inf
 from typing import Literal
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 
 
 @dataclass(frozen=True)

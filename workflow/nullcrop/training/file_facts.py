@@ -5,9 +5,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from nullcrop.errors import NullcropError
-from nullcrop.images.decode import LOCATOR
-from nullcrop.progress import tracked
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.progress import tracked
+from nullcrop.decoding.rgb import LOCATOR
 
 TABLES = 2
 """JPEG quantisation tables that are looked at: luminance and chrominance."""

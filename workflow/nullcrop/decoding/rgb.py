@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nullcrop.errors import NullcropError
+from nullcrop.basics.errors import NullcropError
 
 LOCATOR = re.compile(r"(.+\.npy)::(\d+(?:,\d+)*)")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import say
 from nullcrop.config.definitions import Definition
 from nullcrop.config.names import EARLIER, PUBLISHED
 from nullcrop.config.views import study_corners, study_crops
-from nullcrop.errors import NullcropError
-from nullcrop.files import written_whole
-from nullcrop.progress import say
-from nullcrop.statistics.discrepancies import (
+from nullcrop.published.discrepancies import (
     ROLES,
     Official,
     Published,
@@ -65,7 +65,7 @@ def printed_values(published: Published, definitions: Mapping[str, Definition]) 
     order.
 
     A table's columns are read for what they hold, not for what they are headed
-    (:func:`~nullcrop.statistics.discrepancies.roles_of`); as headed where the numbers do not tell.
+    (:func:`~nullcrop.published.discrepancies.roles_of`); as headed where the numbers do not tell.
     A claim of `each` of several cells is one value for each of them.
     """
     return [*_of_tables(published, definitions), *_of_claims(published), *_of_earlier(published)]

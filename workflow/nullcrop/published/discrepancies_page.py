@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from nullcrop.errors import NullcropError
-from nullcrop.files import written_whole
-from nullcrop.statistics.discrepancies import COLUMNS, KINDS
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import written_whole
+from nullcrop.published.discrepancies import COLUMNS, KINDS
 
 INTRODUCTION = """\
 <!-- Made by `make docs`; edit the tables it reads, not this page. -->
@@ -32,7 +32,7 @@ SHOWN = {
 
 
 def page_of(table: pd.DataFrame) -> str:
-    """The page of a table of :func:`~nullcrop.statistics.discrepancies.list_discrepancies`."""
+    """The page of a table of :func:`~nullcrop.published.discrepancies.list_discrepancies`."""
     parts = [INTRODUCTION]
     for kind, explanation in KINDS.items():
         rows = table[table["kind"] == kind]

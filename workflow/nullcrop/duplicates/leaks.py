@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from nullcrop.errors import NullcropError
-from nullcrop.files import written_whole
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import written_whole
 
 AS_RELEASED = "as released"
 """In place of a split protocol: all images, with the parts the release itself gives them."""

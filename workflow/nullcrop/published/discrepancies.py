@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json, written_whole
 from nullcrop.config.definitions import Definition, Expected
 from nullcrop.config.views import study_crops
-from nullcrop.errors import NullcropError
-from nullcrop.files import read_json, written_whole
-from nullcrop.statistics.rounding import (
+from nullcrop.published.rounding import (
     Rounded,
     beside_harmonic_mean,
     harmonic_mean,

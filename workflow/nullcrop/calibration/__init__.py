@@ -1,0 +1,1 @@
+"""The audit of the audit: its alarms on generated datasets whose truth is known."""

@@ -1,0 +1,1 @@
+"""Published numbers against counts, arithmetic and our results."""
