@@ -176,3 +176,15 @@ def test_a_decision_that_is_named_exists() -> None:
     assert {page.name for page in DECISIONS} <= set(
         re.findall(r"\]\((\w+\.md)\)", text_of("docs/decisions/README.md"))
     )
+
+
+def test_modules_that_the_decisions_name_are_there() -> None:
+    pages = [*DECISIONS, REPOSITORY / "ARCHITECTURE.md", REPOSITORY / "docs/performance.md"]
+    named = {
+        (page.name, module)
+        for page in pages
+        for module in re.findall(r"\b[a-z_]+/[a-z_/]+\.py\b", page.read_text(encoding="utf-8"))
+    }
+    assert named
+    packages = (REPOSITORY, REPOSITORY / "workflow/nullcrop")
+    assert [name for name in sorted(named) if not any((root / name[1]).is_file() for root in packages)] == []
