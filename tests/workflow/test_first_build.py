@@ -39,7 +39,8 @@ def restore(checkout: Checkout, part: str) -> None:
 
 @pytest.fixture(params=["cell_by_cell", "in_batches"])
 def old(fresh: Callable[[], Checkout], request: pytest.FixtureRequest) -> Checkout:
-    """A checkout of today's code with the first build's results, its cells trained one by one or in a batch."""
+    """A checkout of today's code with the first build's results, its cells trained one by one or in a
+    batch."""
     checkout = fresh()
     shutil.copytree(FIRST_BUILD / "definitions", checkout.folder / "definitions", dirs_exist_ok=True)
     config = (FIRST_BUILD / "toy.yaml").read_text(encoding="utf-8")
