@@ -1,5 +1,5 @@
 # predictions -> metrics and comparisons -> verdicts
-# Steps of a finished dataset, here and in figures.smk, go before cells of another (`priority`).
+# Steps of a finished dataset, here and in figures.smk, go before cells of other datasets (`priority`).
 
 
 rule compute_metrics:
@@ -191,7 +191,8 @@ rule compare_published:
     message:
         "putting the published values beside those of the study {wildcards.study}"
     shell:
-        "python -m nullcrop compare-published --published {input.published:q} --definitions {params.definitions:q} "
+        "python -m nullcrop compare-published --published {input.published:q} "
+        "--definitions {params.definitions:q} "
         "--metrics {input.metrics:q} --tolerance {params.tolerance} --out {output:q} > {log:q} 2>&1"
 
 
@@ -221,7 +222,7 @@ rule list_discrepancies:
         "--out {output:q} > {log:q} 2>&1"
 
 
-# One dataset at a time, so that it needs no other dataset's images.
+# One dataset at a time, so that no other dataset's images are needed.
 rule compare_counts:
     input:
         published=PUBLISHED_FILES,

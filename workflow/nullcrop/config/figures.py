@@ -39,7 +39,8 @@ class Figure:
     def __post_init__(self) -> None:
         if self.of == "study" and (self.in_page or set(self.reads) & set(OTHER_INPUTS)):
             raise NullcropError(
-                f"the figure '{self.name}' is one of a study: it reads the study's tables alone, and the report, which "
+                f"the figure '{self.name}' is one of a study: it reads the study's tables alone, and the "
+                "report, which "
                 "goes by dataset, does not show it"
             )
 
@@ -52,9 +53,12 @@ FIGURES.register(
         name="accuracy",
         title="Accuracy",
         caption=(
-            "Accuracy by view and network: one bar the mean over seeds, its error bar the 95 % Wilson interval of one "
-            "test set. The dashed line is the no-information rate, the share of the largest class among the test "
-            "images, which an answer blind to the image reaches. A hatched bar answers one class whatever it sees; it "
+            "Accuracy by view and network: one bar the mean over seeds, its error bar the 95 % Wilson "
+            "interval of one "
+            "test set. The dashed line is the no-information rate, the share of the largest class among the "
+            "test "
+            "images, which an answer blind to the image reaches. A hatched bar answers one class whatever it "
+            "sees; it "
             "is no evidence of bias."
         ),
         plot="nullcrop.figures.accuracy:draw_accuracy",
@@ -80,7 +84,8 @@ FIGURES.register(
         name="scores",
         title="Accuracy, precision, recall and F-1",
         caption=(
-            "Accuracy, sensitivity, precision and F-1 by view and network, of the same cells as the accuracy figure."
+            "Accuracy, sensitivity, precision and F-1 by view and network, of the same cells as the accuracy "
+            "figure."
         ),
         plot="nullcrop.figures.scores:draw_scores",
         reads=("metrics",),
@@ -111,7 +116,8 @@ FIGURES.register(
         name="verdicts",
         title="Verdicts",
         caption=(
-            "The verdicts of the study. A dot is the AUROC of one network on a crop that holds no lesion, the line to "
+            "The verdicts of the study. A dot is the AUROC of one network on a crop that holds no lesion, "
+            "the line to "
             "its left ends at the simultaneous lower bound by which it is judged."
         ),
         plot="nullcrop.figures.verdict_figure:draw_verdicts",

@@ -67,7 +67,8 @@ class Grid:
                 for split in part.splits or []:
                     if attribute := split_name(split).match:
                         raise NullcropError(
-                            f"studies.{study}: the split '{split}' matches on '{attribute}', but dataset '{dataset}' "
+                            f"studies.{study}: the split '{split}' matches on '{attribute}', but dataset "
+                            f"'{dataset}' "
                             "has no such attribute"
                         )
                 self._check_masks(study, dataset, part.views or [])
@@ -110,7 +111,8 @@ class Grid:
         masked = [view for view in views if view_of(view).masked]
         if masked and self.project.definition(dataset).masks is None:
             raise NullcropError(
-                f"studies.{study}: the view {listed(masked)} needs each image's mask, but dataset '{dataset}' has none; "
+                f"studies.{study}: the view {listed(masked)} needs each image's mask, but dataset "
+                f"'{dataset}' has none; "
                 f"name their folder under `masks:` in {self.project.definition_path(dataset)}"
             )
 
@@ -125,7 +127,8 @@ class Grid:
                 )
             if how.train == "head" and network and not network.heads:
                 raise NullcropError(
-                    f"studies.{study}: {architecture} is no encoder, so the recipe '{recipe}' cannot train its head alone"
+                    f"studies.{study}: {architecture} is no encoder, so the recipe '{recipe}' cannot train "
+                    "its head alone"
                 )
             if (
                 how.weights == "imagenet"
@@ -133,8 +136,10 @@ class Grid:
                 and architecture not in self.project.config.weights
             ):
                 raise NullcropError(
-                    f"studies.{study}: the recipe '{recipe}' starts from published weights; name those of {architecture} "
-                    "under `weights:` (repository, revision, sha256, as its page on huggingface.co shows them), "
+                    f"studies.{study}: the recipe '{recipe}' starts from published weights; name those of "
+                    f"{architecture} "
+                    "under `weights:` (repository, revision, sha256, as its page on huggingface.co shows "
+                    "them), "
                     "or give it a recipe with `weights: random`"
                 )
             if how.weights == "imagenet" and network and network.checkpoint is None:

@@ -58,7 +58,8 @@ def _from_class_folders(source: FolderSource, root: Path, classes: list[str]) ->
     missing = [name for name in classes if name not in folders]
     if missing:
         raise NullcropError(
-            f"class folder missing in {root}: {listed(missing)}; found {listed(folders) or 'no folder at all'}"
+            f"class folder missing in {root}: {listed(missing)}; found "
+            f"{listed(folders) or 'no folder at all'}"
         )
     unknown = [name for name in folders if name not in classes]
     if unknown:
@@ -93,7 +94,8 @@ def _from_names(pattern: str, root: Path) -> pd.DataFrame:
         rows.append((relative, relative, parts["class"] or "", parts["group"] or "", parts["split"] or ""))
     if ignored and not rows:
         raise NullcropError(
-            f"source.name_pattern is found in none of the {len(ignored)} files below {root}: {listed(ignored)}; "
+            f"source.name_pattern is found in none of the {len(ignored)} files below {root}: "
+            f"{listed(ignored)}; "
             "mend the pattern, or look whether this is the right folder"
         )
     if ignored:

@@ -132,7 +132,8 @@ def _list_part(source: IsicSource, part: str, places: list[Path], definition: De
     unlabelled = sorted(set(images) - set(labels["id"]))
     if unlabelled:
         raise NullcropError(
-            f"{folder} holds {len(unlabelled)} images that {labels_path} does not name: {listed(unlabelled)}; "
+            f"{folder} holds {len(unlabelled)} images that {labels_path} does not name: "
+            f"{listed(unlabelled)}; "
             "they are no part of the release, or belong to another one: move them away"
         )
     return labels.assign(
@@ -259,7 +260,8 @@ def _marks(path: Path, table: pd.DataFrame, name: str, columns: list[str], allow
     wrong = ~marks.sum(axis=1).isin(allowed)
     if wrong.any():
         raise NullcropError(
-            f"{path}: not {' or '.join(map(str, sorted(allowed)))} but another number of classes in the rows of "
+            f"{path}: not {' or '.join(map(str, sorted(allowed)))} but another number of classes in the rows "
+            "of "
             f"{listed(table.loc[wrong, name])}"
         )
     return marks

@@ -46,7 +46,8 @@ HATCH = "////"
 
 FIELD_SENTENCES = {
     "whole": "The object lies inside a larger field: the four corner crops hold none of it.",
-    "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of bias.",
+    "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of "
+    "bias.",
 }
 
 
@@ -351,7 +352,8 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
     ]
     if "tenfold" in set(metrics["split"].map(protocol_of)):
         sentences.append(
-            "Seeds of tenfold are the folds of a cross-validation: its error bars and its no-information rate are "
+            "Seeds of tenfold are the folds of a cross-validation: its error bars and its no-information "
+            "rate are "
             "those of all folds' images."
         )
     chance = metrics["chance"].iloc[0]
@@ -372,7 +374,8 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
         )
     if any(BASELINES[name].sees == "file" for name in set(baselines["architecture"])):
         sentences.append(
-            "File facts are known before a pixel is decoded, but the bytes of a compressed file depend on the picture."
+            "File facts are known before a pixel is decoded, but the bytes of a compressed file depend on "
+            "the picture."
         )
     if field is not None:
         sentences.append(FIELD_SENTENCES[field])

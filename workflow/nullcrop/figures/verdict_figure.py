@@ -198,11 +198,14 @@ def _caption(verdicts: pd.DataFrame, baselines: bool) -> str:
         frozenset(["tile"]): "one crop, which holds tissue",
     }.get(frozenset(fields), "one crop that holds no lesion (of a dataset of tiles: tissue)")
     marks = (
-        " Grey marks: baselines, without a network, on the view of that row's clearest one; they do not count for "
+        " Grey marks: baselines, without a network, on the view of that row's clearest one; they do not "
+        "count for "
         "the verdict."
     )
     return (
-        f"Coloured mark: one network on {where}. The line to its left ends at its lower bound, corrected for all "
-        f"networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest bound, drawn in "
+        f"Coloured mark: one network on {where}. The line to its left ends at its lower bound, corrected for "
+        "all "
+        f"networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest bound, "
+        "drawn in "
         f"black: weak above {row['weak']:g}, strong above {row['strong']:g}."
     ) + (marks if baselines else "")

@@ -120,7 +120,10 @@ def series_style() -> str:
     looks = {name: look_of(name) for name in architectures()}
     light = "".join(f"  {_variable(name)}: {look.colour};\n" for name, look in looks.items())
     dark = "".join(f"    {_variable(name)}: {look.dark};\n" for name, look in looks.items())
-    return f":root {{\n{light}}}\n@media screen and (prefers-color-scheme: dark) {{\n  :root {{\n{dark}  }}\n}}\n"
+    return (
+        f":root {{\n{light}}}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{\n  :root {{\n{dark}  }}\n}}\n"
+    )
 
 
 def _variable(architecture: str) -> str:
@@ -205,7 +208,8 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
             **{
                 f"{name}_text": (
                     f"datum.done == 0 ? '–' : format(datum.{name}, '.3f')"
-                    f" + (isValid(datum.{name}_low) ? ' (95 % interval ' + format(datum.{name}_low, '.3f') + ' to '"
+                    f" + (isValid(datum.{name}_low) ? ' (95 % interval ' + format(datum.{name}_low, '.3f') + "
+                    "' to '"
                     f" + format(datum.{name}_high, '.3f') + ')' : '')"
                     f" + (datum.done > 1 ? '; cells from ' + format(datum.{name}_least, '.3f') + ' to '"
                     f" + format(datum.{name}_most, '.3f') : '')"

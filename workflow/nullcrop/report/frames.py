@@ -169,7 +169,8 @@ def marks(cells: pd.DataFrame, measure: str) -> pd.DataFrame:
                 "constant": constant / len(group),
                 "text": with_interval(value, low, high)
                 + (
-                    f"; mean of {len(group)} seeds, from {group[measure].min():.3f} to {group[measure].max():.3f}"
+                    f"; mean of {len(group)} seeds, from {group[measure].min():.3f} to "
+                    f"{group[measure].max():.3f}"
                     if len(group) > 1
                     else ""
                 ),

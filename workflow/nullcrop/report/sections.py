@@ -185,8 +185,9 @@ def missing(cells: Iterable[CellState]) -> str:
 def stale_verdicts(dataset: DatasetContents) -> list[str]:
     """A sentence on each study in which the verdict that the workflow wrote is not the one that stands
     here."""
+    judged = "; what stands here is judged by the cells that are done now"
     return [
-        f"{remark}{'' if study.verdicts.empty else '; what stands here is judged by the cells that are done now'}."
+        f"{remark}{'' if study.verdicts.empty else judged}."
         for study in dataset.studies.values()
         for remark in study.remarks
     ]
@@ -236,7 +237,8 @@ def _identity(dataset: DatasetContents) -> Block:
     pictures = []
     if SAMPLES in dataset.figures:
         alt = (
-            f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. The five crops "
+            f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. "
+            "The five crops "
             "are outlined in each image and enlarged beside it."
         )
         pictures.append(picture(dataset.figures[SAMPLES], alt, ""))
@@ -283,8 +285,8 @@ def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
         return block
     nulls = {
         "AUROC": "Dashed line: 0.5, no information. Bars: 95 % interval of one test set.",
-        "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test images. "
-        "Bars: 95 % Wilson interval of one test set.",
+        "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test "
+        "images. Bars: 95 % Wilson interval of one test set.",
     }
     seeds = " Horizontal ticks: single seeds." if cells["seed"].nunique() > 1 else ""
     looks = charts.looks_of(cells)
@@ -292,8 +294,10 @@ def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
         block.drawings.append(
             drawing(
                 f"{dataset.name}-{measure.lower()}",
-                f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % intervals. {SAME_NUMBERS}",
-                f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds} Dashed frame: a constant predictor, over 99 % of "
+                f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % "
+                f"intervals. {SAME_NUMBERS}",
+                f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds} Dashed frame: a constant "
+                "predictor, over 99 % of "
                 "whose answers are one class; no evidence, whatever its number.",
                 charts.measure_chart(frames.marks(cells, measure.lower()), looks, measure),
             )
@@ -324,7 +328,8 @@ COMPARISONS = {
     ),
     LEAK: (
         "Random against grouped split",
-        "Each network on a random split beside the same one on the split that keeps groups together: the difference is "
+        "Each network on a random split beside the same one on the split that keeps groups together: the "
+        "difference is "
         "what the random split leaks.",
     ),
 }
@@ -336,7 +341,8 @@ def _comparisons(dataset: DatasetContents) -> list[Block]:
         table = table_of(
             frames.compared(dataset, comparison),
             f"{dataset.name}-{comparison}-table",
-            f"{dataset.definition.title}: {words} Differences with 95 % intervals; p two-sided, not corrected.",
+            f"{dataset.definition.title}: {words} Differences with 95 % intervals; p two-sided, not "
+            "corrected.",
             tables.COMPARISON_TABLE,
         )
         if table.rows:
@@ -349,7 +355,8 @@ def _leaks(dataset: DatasetContents) -> Block:
     block = Block(f"{dataset.name}-leaks", "Leaks and duplicates")
     if dataset.leaks is not None:
         caption = (
-            f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or an image of the "
+            f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or "
+            "an image of the "
             "same group, is in training. Near duplicates include exact ones."
         )
         block.tables.append(table_of(dataset.leaks, f"{dataset.name}-leak-table", caption, tables.LEAK_TABLE))
@@ -362,14 +369,18 @@ def _published(dataset: DatasetContents) -> Block:
     block = Block(f"{dataset.name}-published", "Published and reproduced", unfolded=False)
     if len(dataset.published):
         caption = (
-            f"{title}: every printed value, and what the same cells gave here; empty where they were not run. “agrees”: "
+            f"{title}: every printed value, and what the same cells gave here; empty where they were not "
+            "run. “agrees”: "
             f"the two differ by at most the tolerance."
         )
         block.tables.append(
             table_of(dataset.published, f"{dataset.name}-published-table", caption, tables.PUBLISHED_TABLE)
         )
     if len(dataset.discrepancies):
-        caption = f"{title}: printed values beside counts of the release and arithmetic; how a difference came about is not said."
+        caption = (
+            f"{title}: printed values beside counts of the release and arithmetic; how a difference came "
+            "about is not said."
+        )
         block.tables.append(
             table_of(
                 dataset.discrepancies, f"{dataset.name}-discrepancies", caption, tables.DISCREPANCY_TABLE
@@ -386,7 +397,8 @@ def _roc_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-roc",
                 f"ROC curves of {dataset.definition.title}, one panel a view. {SAME_NUMBERS}",
-                "One line a trained network; dotted: chance. For more than two targets the mean over each against the "
+                "One line a trained network; dotted: chance. For more than two targets the mean over each "
+                "against the "
                 "rest.",
                 charts.roc_chart(lines, charts.looks_of(networks)),
             )
@@ -402,7 +414,8 @@ def _confusions(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-confusion-{rule}",
                 f"Confusion matrices of {dataset.definition.title} by network and view. {SAME_NUMBERS}",
-                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share of the true "
+                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share "
+                "of the true "
                 f"class. Label rule: {rule}.",
                 charts.confusion_chart(
                     frames.confusion_counts(dataset, of_rule),
@@ -421,7 +434,8 @@ def _learning_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
         block.drawings.append(
             drawing(
                 f"{dataset.name}-learning",
-                f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by epoch, in training "
+                f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by "
+                "epoch, in training "
                 "and validation.",
                 "Loss by epoch (or accuracy, by the menu), one line a trained network.",
                 charts.learning_chart(lines, charts.looks_of(networks)),
@@ -481,11 +495,15 @@ def grid(contents: Contents) -> Drawing | None:
         return None
     return drawing(
         "grid-chart",
-        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each dataset hold "
+        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each "
+        "dataset hold "
         "the same numbers.",
-        "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy above the "
-        "no-information rate (numbers: AUROC, or percentage points); means over what the menus select. Dashed frame: "
-        "a constant predictor, no evidence whatever its number. Empty square with a cross: planned, no result yet. "
+        "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy "
+        "above the "
+        "no-information rate (numbers: AUROC, or percentage points); means over what the menus select. "
+        "Dashed frame: "
+        "a constant predictor, no evidence whatever its number. Empty square with a cross: planned, no "
+        "result yet. "
         "A click leads to the dataset.",
         charts.grid_chart(frames.grid_rows(contents)),
     )
@@ -523,11 +541,13 @@ def _methods(contents: Contents) -> Block:
         ("Crops", _crop_sizes(contents)),
         (
             "Device and engine",
-            f"{config.device}, {config.engine}; what each cell was really computed with stands under Provenance",
+            f"{config.device}, {config.engine}; what each cell was really computed with stands under "
+            "Provenance",
         ),
         (
             "Accuracy",
-            "beside the no-information rate, the share of the largest class among the test images; exact one-sided "
+            "beside the no-information rate, the share of the largest class among the test images; exact "
+            "one-sided "
             f"binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for chance.",
         ),
         ("AUROC", f"against 0.5; {LEVEL:.0%} interval and one-sided p in the table “Every cell”."),
@@ -586,7 +606,10 @@ def _shared(contents: Contents) -> Block:
     if contents.shared.empty:
         block.paragraphs.append("No image, nor a near duplicate of one, was found in two datasets.")
     else:
-        caption = "Images with a duplicate in another dataset, by official parts. Near duplicates include exact ones."
+        caption = (
+            "Images with a duplicate in another dataset, by official parts. Near duplicates include exact "
+            "ones."
+        )
         block.tables.append(table_of(contents.shared, "shared-table", caption, tables.SHARED_TABLE))
     return block
 
@@ -596,15 +619,20 @@ def _calibration(contents: Contents) -> Block:
     block = Block("calibration", "Calibration")
     if contents.calibration is None:
         block.paragraphs.append(
-            "The audit's own false alarms and power were not measured in these results; “make calibration” does."
+            "The audit's own false alarms and power were not measured in these results; “make calibration” "
+            "does."
         )
         return block
     block.paragraphs.append(
-        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; with a cue of "
+        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; "
+        "with a cue of "
         "known size the share of alarms is the audit's power."
     )
     if contents.calibration_figure:
-        alt = "Share of generated datasets with an alarm, by cue and strength. The table below holds the same numbers."
+        alt = (
+            "Share of generated datasets with an alarm, by cue and strength. The table below holds the same "
+            "numbers."
+        )
         block.pictures.append(picture(contents.calibration_figure, alt, ""))
     caption = "Alarms on generated datasets, with exact 95 % intervals."
     block.tables.append(
@@ -635,7 +663,8 @@ def _cost(contents: Contents) -> Block:
         else f"{energy:.2f} kWh, recorded by {recorded} cells."
     )
     caption = (
-        "Training of finished cells: time, training images a second, the largest peaks of memory of a single cell (on the GPU, "
+        "Training of finished cells: time, training images a second, the largest peaks of memory of a single "
+        "cell (on the GPU, "
         "and in the memory of its process), energy."
     )
     table = table_of(summed, "cost-table", caption, tables.COST_TABLE)

@@ -7,7 +7,7 @@ The statistic of a cell is t = (AUROC - 0.5) / error, and the error is computed 
 Konietschke 2016, Biometrical J 58:1319). It is the larger of two: the error of the cell itself, and
 the standard deviation of its AUROC over all draws. The first keeps the test honest where the classes'
 scores differ in spread alone; the second where few units make the first too small by chance, above all
-for bounds far from 0.5 (docs/decisions.md has the simulations).
+for bounds far from 0.5 (docs/decisions/statistics.md has the simulations).
 
 One critical value q gives both p and a simultaneous lower bound, AUROC - q × error, so that the
 bound exceeds 0.5 exactly when the corrected test rejects.

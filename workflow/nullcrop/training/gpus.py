@@ -55,7 +55,8 @@ def take_gpu() -> Reserved | None:
     taken = reserve(names, [_lasting_name(name) for name in names], Path(tempfile.gettempdir(), mine))
     if taken.sharing:
         say(
-            f"GPU {taken.name} is shared with {taken.sharing} other process(es): there are more jobs than GPUs"
+            f"GPU {taken.name} is shared with {taken.sharing} other process(es): there are more jobs than "
+            "GPUs"
         )
     elif len(names) > 1:
         say(f"GPU {taken.name} of {', '.join(names)}")
@@ -143,7 +144,8 @@ def reserve(names: Sequence[str], lasting: Sequence[str], folder: Path) -> Reser
     except OSError as error:
         name = names[os.getpid() % len(names)]
         say(
-            f"GPUs cannot be reserved in {folder} ({error}): taking {name}, which another job may take as well"
+            f"GPUs cannot be reserved in {folder} ({error}): taking {name}, which another job may take as "
+            "well"
         )
         return Reserved(name, 0, None)
 

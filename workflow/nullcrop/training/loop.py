@@ -163,7 +163,8 @@ def _train_in_memory(
         # Here the failed step's tensors are gone; while the error was at hand, it held them.
         free_memory(arithmetic.device)
         say(
-            f"out of memory: gradients of each batch of {job.recipe.batch_size} images are added up from {micro_batch} at a time"
+            f"out of memory: gradients of each batch of {job.recipe.batch_size} images are added up from "
+            f"{micro_batch} at a time"
         )
 
 

@@ -91,7 +91,8 @@ def fetch_checkpoint(
                     if token
                     else "ask for access on that page and set HF_TOKEN to a token of your account"
                 )
-                + f" (if there is no such repository, correct `weights:` in the config); or put the file at {out}"
+                + " (if there is no such repository, correct `weights:` in the config); or put the file at "
+                + str(out)
             ) from None
         # The hub's client, its transport and the system each have their own errors; all mean that no file
         # came.
@@ -133,6 +134,7 @@ def _verify(path: Path, prefix: str, name: str) -> None:
     found = sha256_of(path)
     if not found.startswith(prefix):
         raise NullcropError(
-            f"{name} is damaged or another file: its SHA-256 begins with {found[: len(prefix)]}, not {prefix}; "
+            f"{name} is damaged or another file: its SHA-256 begins with {found[: len(prefix)]}, not "
+            f"{prefix}; "
             "delete it and fetch it again"
         )
