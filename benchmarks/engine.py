@@ -443,7 +443,8 @@ def projection(
     counts = images_of_datasets()
     cells = len(counts) * sum(VIEWS.values())
     table = Table(
-        f"Hours of {cells} cells a network ({sum(counts):,} images, {EPOCHS} epochs; of these, starting Python)",
+        f"Hours of {cells} cells a network ({sum(counts):,} images, {EPOCHS} epochs; of these, starting "
+        "Python)",
         ["network", *ways],
     )
     total = dict.fromkeys(ways, 0.0)

@@ -40,7 +40,8 @@ def main() -> None:
         started = time.monotonic()
         sidecar = write(Path(folder))
         print(
-            f"written: {sidecar.with_suffix('.npy').stat().st_size / 1e9:.1f} GB in {time.monotonic() - started:.1f} s"
+            f"written: {sidecar.with_suffix('.npy').stat().st_size / 1e9:.1f} GB in "
+            f"{time.monotonic() - started:.1f} s"
         )
         started = time.monotonic()
         view = PackedView(sidecar)
@@ -52,7 +53,8 @@ def main() -> None:
         rate = READ / (time.monotonic() - started)
         print(f"read in random order and resized to {INPUT} pixels: {rate:,.0f} images a second on one core")
         print(
-            f"memory of its own {private_bytes() / 1e6:,.0f} MB; pages of the file are the system's to take back"
+            f"memory of its own {private_bytes() / 1e6:,.0f} MB; pages of the file are the system's to take "
+            "back"
         )
 
 

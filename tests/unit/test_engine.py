@@ -484,7 +484,8 @@ class OutOfMemory:
                 self.tried.append(len(inputs))
                 if len(inputs) > fits:
                     raise torch.cuda.OutOfMemoryError(
-                        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.00 GiB"
+                        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.00 "
+                        "GiB"
                     )
             return forward(module, *arguments)
 

@@ -197,7 +197,10 @@ def without(environment: dict[str, str], *names: str) -> dict[str, str]:
         ({**BATCH_SCRIPT, "SLURM_JOB_GPUS": "0,1"}, "Slurm gave job 7 GPU 0,1 of node n1"),
         # Snakemake's plugin starts its step without the variables of the job.
         (without(STEP, "SLURM_GPUS", "SLURM_JOB_GPUS"), "Slurm gave job 7 GPU 0 of node n1"),
-        (without(BATCH_SCRIPT, "CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"), "Slurm gave job 7 1 GPU(s) of node n1"),
+        (
+            without(BATCH_SCRIPT, "CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"),
+            "Slurm gave job 7 1 GPU(s) of node n1",
+        ),
         # `srun --gres=none` in the same job.
         (without(STEP, "CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE"), None),
         ({"SLURMD_NODENAME": "n1", "SLURM_JOB_ID": "7"}, None),

@@ -1,7 +1,7 @@
-# One job a cell; with `cells_per_job` above 1 batches.smk stands in its place.
+# One job a cell; with `cells_per_job` above 1 batches.smk takes its place.
 
 
-# Run again with inputs that hold what they held before, the job brings back the finished cell.
+# Where the job runs again and its inputs hold what they held before, it brings back the finished cell.
 rule train_cell:
     input:
         unpack(cell_inputs),
@@ -23,7 +23,7 @@ rule train_cell:
         numerics=NUMERICS,
         cell=CELL_PATH,
         weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
-        # Takes `input`, so that a new demand trains nothing again; `status` names what differs from it.
+        # Takes `input`, so that a new demand trains nothing again; `status` names cells that differ from it.
         demand=lambda wildcards, input: training_params.demand_flags(GRID, [cell_of(wildcards)]),
         granted=granted_of,
         plain=plain_of,
@@ -33,5 +33,6 @@ rule train_cell:
         "training {params.cell}"
     shell:
         "python -m nullcrop train-cell --cell {params.cell:q} --view {input.view:q} --split {input.split:q} "
-        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.plain:q} {params.granted:q} {params.demand:q} "
+        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.plain:q} "
+        "{params.granted:q} {params.demand:q} "
         "--threads {threads} --out {params.out:q} --work {params.work:q} > {log:q} 2>&1"

@@ -23,7 +23,8 @@ rule generate_images:
     message:
         "generating the images of {wildcards.dataset}"
     shell:
-        "python -m nullcrop generate-images --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
+        "python -m nullcrop generate-images --definition {params.definition:q} --out {params.folder:q} "
+        "> {log:q} 2>&1"
 
 
 rule fetch_archive:
@@ -51,7 +52,8 @@ rule fetch_archive:
     message:
         "fetching {wildcards.dataset}"
     shell:
-        "python -m nullcrop fetch-archive --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
+        "python -m nullcrop fetch-archive --definition {params.definition:q} --out {params.folder:q} "
+        "> {log:q} 2>&1"
 
 
 rule list_samples:
@@ -82,7 +84,7 @@ rule list_samples:
         "--archive {params.archive:q} --out {params.folder:q} --threads {threads} > {log:q} 2>&1"
 
 
-# Not in a dry run, and once: jobs on other machines do not come by here.
+# It runs once, before the first job, and in no dry run; jobs on other machines do not run it.
 onstart:
     check_downloads()
     tell_what_could_be_seen()

@@ -34,5 +34,5 @@ for _figure in FIGURES.values():
             + ("{wildcards.dataset} in " if _figure.of == "dataset" else "")
             + "the study {wildcards.study}"
         shell:
-            "python -m nullcrop plot-figure --figure {params.figure} {params.flags:q} --tables {input.tables:q} "
-            "--out {params.stem:q} > {log:q} 2>&1"
+            "python -m nullcrop plot-figure --figure {params.figure} {params.flags:q} "
+            "--tables {input.tables:q} --out {params.stem:q} > {log:q} 2>&1"

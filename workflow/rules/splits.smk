@@ -24,5 +24,5 @@ rule split_samples:
         "splitting {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
     shell:
         "python -m nullcrop split-samples --samples {input.samples:q} --duplicates {input.duplicates:q} "
-        "--definition {params.definition:q} --labels {wildcards.labels:q} --protocol {wildcards.split:q} --seed {wildcards.seed} "
-        "--out {output:q} > {log:q} 2>&1"
+        "--definition {params.definition:q} --labels {wildcards.labels:q} --protocol {wildcards.split:q} "
+        "--seed {wildcards.seed} --out {output:q} > {log:q} 2>&1"

@@ -280,7 +280,8 @@ rule compare_published:
     message:
         "putting the published values beside those of the study {wildcards.study}"
     shell:
-        "python -m nullcrop compare-published --published {input.published:q} --definitions {params.definitions:q} "
+        "python -m nullcrop compare-published --published {input.published:q} "
+        "--definitions {params.definitions:q} "
         "--metrics {input.metrics:q} --tolerance {params.tolerance} --out {output:q} > {log:q} 2>&1"
 
 
@@ -310,7 +311,7 @@ rule list_discrepancies:
         "--out {output:q} > {log:q} 2>&1"
 
 
-# One dataset at a time, so that it needs no other dataset's images.
+# One dataset at a time, so that no other dataset's images are needed.
 rule compare_counts:
     input:
         published=PUBLISHED_FILES,

@@ -32,7 +32,7 @@ rule crop_views:
         "--crop {params.crop} --threads {threads} > {log:q} 2>&1"
 
 
-# Made where a study names it.
+# A further view is made where a study names it.
 rule crop_further_view:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
@@ -58,5 +58,5 @@ rule crop_further_view:
     message:
         "cutting and packing the view {wildcards.view} of {wildcards.dataset}"
     shell:
-        "python -m nullcrop crop-views --samples {input.samples:q} --out {params.folder:q} --views {wildcards.view} "
-        "--crop {params.crop:q} --threads {threads} > {log:q} 2>&1"
+        "python -m nullcrop crop-views --samples {input.samples:q} --out {params.folder:q} "
+        "--views {wildcards.view} --crop {params.crop:q} --threads {threads} > {log:q} 2>&1"

@@ -68,8 +68,8 @@ def fetch_kaggle(source: KaggleSource, archive: Path) -> list[dict[str, Any]]:
         zipped = folder / f"{name}.zip"
         if not zipped.is_file():
             raise NullcropError(
-                f"source.data_dir: {folder} holds neither the folders of {source.handle} nor {name}.zip; "
-                f"get it from {page(source)} and put it there, or take `data_dir` out of the definition"
+                f"source.data_dir: {folder} holds neither the folders of {source.handle} nor {name}.zip; get "
+                f"it from {page(source)} and put it there, or take `data_dir` out of the definition"
             )
         entry = verify(zipped, lock=lock)
     else:
@@ -213,8 +213,8 @@ def _once(source: KaggleSource, files: Iterable[tuple[str, Any]], where: str) ->
         )
     if different:
         raise NullcropError(
-            f"{where}: {len(different)} times two different files have one name: {listed(different)}; "
-            "fetch the archive again"
+            f"{where}: {len(different)} times two different files have one name: {listed(different)}; fetch "
+            "the archive again"
         )
     return {path: named for path, _, named in sorted(outermost.values())}
 

@@ -100,8 +100,8 @@ def _npz(source: MedMNISTSource, archive: Path) -> dict[str, Any]:
         raise NullcropError(f"source.data_dir: {no_folder(folder)}")
     if not (folder / name).is_file():
         raise NullcropError(
-            f"source.data_dir: {folder} lacks the file {name}; get it from {url} and put it there, "
-            "or take `data_dir` out of the definition to have it downloaded"
+            f"source.data_dir: {folder} lacks the file {name}; get it from {url} and put it there, or take "
+            "`data_dir` out of the definition to have it downloaded"
         )
     return verify(folder / name, checksum)
 

@@ -202,8 +202,8 @@ def _caption(verdicts: pd.DataFrame, others: bool) -> str:
         else ""
     )
     return (
-        f"Mark: one reader on {where}, all its seeds or folds put together (coloured: a network, grey: a baseline, "
-        "white: the average of all). The line to its left ends at its lower bound, corrected for all readers and "
-        f"views of the row (error rate {100 * row['level']:g}%); the largest bound is drawn in black. “Up to” and “at "
-        f"most” are 95% bounds for every reader. Small: below {row['small']:g}."
+        f"Mark: one reader on {where}, all its seeds or folds put together (coloured: a network, grey: a "
+        "baseline, white: the average of all). The line to its left ends at its lower bound, corrected for "
+        f"all readers and views of the row (error rate {100 * row['level']:g}%); the largest bound is drawn "
+        f"in black. “Up to” and “at most” are 95% bounds for every reader. Small: below {row['small']:g}."
     ) + below

@@ -191,8 +191,9 @@ def missing(cells: Iterable[CellState]) -> str:
 def stale_verdicts(dataset: DatasetContents) -> list[str]:
     """A sentence on each study in which the verdict that the workflow wrote is not the one that stands
     here."""
+    judged = "; what stands here is judged by the cells that are done now"
     return [
-        f"{remark}{'' if study.verdicts.empty else '; what stands here is judged by the cells that are done now'}."
+        f"{remark}{'' if study.verdicts.empty else judged}."
         for study in dataset.studies.values()
         for remark in study.remarks
     ]
@@ -244,8 +245,8 @@ def _identity(dataset: DatasetContents) -> Block:
     pictures = []
     if SAMPLES in dataset.figures:
         alt = (
-            f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. The five crops "
-            "are outlined in each image and enlarged beside it."
+            f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. "
+            "The five crops are outlined in each image and enlarged beside it."
         )
         pictures.append(picture(dataset.figures[SAMPLES], alt, ""))
     return Block(f"{dataset.name}-identity", "What it is", pairs=pairs, pictures=pictures)
@@ -299,8 +300,8 @@ def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
         "AUROC": "Dashed line: 0.5, no information. Marks: all seeds or folds put together; bars: 95 % interval, by "
         "groups where there are any.",
         "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test images. "
-        "Bars: 95 % Wilson interval of the images tested, as if they were independent; the interval by groups stands "
-        "in the table.",
+        "Bars: 95 % Wilson interval of the images tested, as if they were independent; the interval by "
+        "groups stands in the table.",
     }
     seeds = " Horizontal ticks: single seeds." if cells["seed"].nunique() > 1 else ""
     looks, pooled = charts.looks_of(cells), frames.readers(dataset)
@@ -339,8 +340,8 @@ COMPARISONS = {
     ),
     LEAK: (
         "Random against grouped split",
-        "Each reader on a split blind to groups beside the same one on the split that keeps groups apart, and all of "
-        "them together: the difference is what the former leaks.",
+        "Each reader on a split blind to groups beside the same one on the split that keeps groups apart, "
+        "and all of them together: the difference is what the former leaks.",
     ),
 }
 
@@ -351,7 +352,8 @@ def _comparisons(dataset: DatasetContents) -> list[Block]:
         table = table_of(
             frames.compared(dataset, comparison),
             f"{dataset.name}-{comparison}-table",
-            f"{dataset.definition.title}: {words} Differences with 95 % intervals; p two-sided, not corrected.",
+            f"{dataset.definition.title}: {words} Differences with 95 % intervals; p two-sided, not "
+            "corrected.",
             tables.COMPARISON_TABLE,
         )
         if table.rows:
@@ -364,8 +366,8 @@ def _leaks(dataset: DatasetContents) -> Block:
     block = Block(f"{dataset.name}-leaks", "Leaks and duplicates")
     if dataset.leaks is not None:
         caption = (
-            f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or an image of the "
-            "same group, is in training. Near duplicates include exact ones."
+            f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or "
+            "an image of the same group, is in training. Near duplicates include exact ones."
         )
         block.tables.append(table_of(dataset.leaks, f"{dataset.name}-leak-table", caption, tables.LEAK_TABLE))
     return block
@@ -377,14 +379,17 @@ def _published(dataset: DatasetContents) -> Block:
     block = Block(f"{dataset.name}-published", "Published and reproduced", unfolded=False)
     if len(dataset.published):
         caption = (
-            f"{title}: every printed value, and what the same cells gave here; empty where they were not run. “agrees”: "
-            f"the two differ by at most the tolerance."
+            f"{title}: every printed value, and what the same cells gave here; empty where they were not "
+            "run. “agrees”: the two differ by at most the tolerance."
         )
         block.tables.append(
             table_of(dataset.published, f"{dataset.name}-published-table", caption, tables.PUBLISHED_TABLE)
         )
     if len(dataset.discrepancies):
-        caption = f"{title}: printed values beside counts of the release and arithmetic; how a difference came about is not said."
+        caption = (
+            f"{title}: printed values beside counts of the release and arithmetic; how a difference came "
+            "about is not said."
+        )
         block.tables.append(
             table_of(
                 dataset.discrepancies, f"{dataset.name}-discrepancies", caption, tables.DISCREPANCY_TABLE
@@ -401,8 +406,8 @@ def _roc_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-roc",
                 f"ROC curves of {dataset.definition.title}, one panel a view. {SAME_NUMBERS}",
-                "One line a trained network; dotted: chance. For more than two targets the mean over each against the "
-                "rest.",
+                "One line a trained network; dotted: chance. For more than two targets the mean over each "
+                "against the rest.",
                 charts.roc_chart(lines, charts.looks_of(networks)),
             )
         )
@@ -417,8 +422,8 @@ def _confusions(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-confusion-{rule}",
                 f"Confusion matrices of {dataset.definition.title} by network and view. {SAME_NUMBERS}",
-                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share of the true "
-                f"class. Label rule: {rule}.",
+                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share "
+                f"of the true class. Label rule: {rule}.",
                 charts.confusion_chart(
                     frames.confusion_counts(dataset, of_rule),
                     charts.looks_of(networks),
@@ -436,8 +441,8 @@ def _learning_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
         block.drawings.append(
             drawing(
                 f"{dataset.name}-learning",
-                f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by epoch, in training "
-                "and validation.",
+                f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by "
+                "epoch, in training and validation.",
                 "Loss by epoch (or accuracy, by the menu), one line a trained network.",
                 charts.learning_chart(lines, charts.looks_of(networks)),
             )
@@ -447,8 +452,9 @@ def _learning_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
 
 def _every_reader(dataset: DatasetContents) -> Block:
     caption = (
-        f"Every reader of {dataset.definition.title} on each view, all its seeds or folds put together. “p, corrected” and "
-        "“at least” hold for all rows of one family, label rule and split at once; “at most” holds for its row alone."
+        f"Every reader of {dataset.definition.title} on each view, all its seeds or folds put together. “p, "
+        "corrected” and “at least” hold for all rows of one family, label rule and split at once; “at most” "
+        "holds for its row alone."
     )
     found = frames.readers(dataset)
     rows = frames.described(found) if len(found) else found
@@ -509,12 +515,12 @@ def grid(contents: Contents) -> Drawing | None:
         return None
     return drawing(
         "grid-chart",
-        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each dataset hold "
-        "the same numbers.",
-        "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy above the "
-        "no-information rate (numbers: AUROC, or percentage points); means over what the menus select. Dashed frame: "
-        "a constant predictor, no evidence whatever its number. Empty square with a cross: planned, no result yet. "
-        "A click leads to the dataset.",
+        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each "
+        "dataset hold the same numbers.",
+        "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy "
+        "above the no-information rate (numbers: AUROC, or percentage points); means over what the menus "
+        "select. Dashed frame: a constant predictor, no evidence whatever its number. Empty square with a "
+        "cross: planned, no result yet. A click leads to the dataset.",
         charts.grid_chart(frames.grid_rows(contents)),
     )
 
@@ -551,12 +557,14 @@ def _methods(contents: Contents) -> Block:
         ("Crops", _crop_sizes(contents)),
         (
             "Device and engine",
-            f"{config.device}, {config.engine}; what each cell was really computed with stands under Provenance",
+            f"{config.device}, {config.engine}; what each cell was really computed with stands under "
+            "Provenance",
         ),
         (
             "Accuracy",
-            "beside the no-information rate, the share of the largest class among the test images; exact one-sided "
-            f"binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for chance.",
+            "beside the no-information rate, the share of the largest class among the test images; exact "
+            f"one-sided binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for "
+            "chance.",
         ),
         ("AUROC", f"against 0.5; {LEVEL:.0%} interval and one-sided p in the table “Every cell”."),
         ("Constant predictors", f"cells of which over {CONSTANT_ABOVE:.0%} of the answers are one class"),
@@ -614,7 +622,10 @@ def _shared(contents: Contents) -> Block:
     if contents.shared.empty:
         block.paragraphs.append("No image, nor a near duplicate of one, was found in two datasets.")
     else:
-        caption = "Images with a duplicate in another dataset, by official parts. Near duplicates include exact ones."
+        caption = (
+            "Images with a duplicate in another dataset, by official parts. Near duplicates include exact "
+            "ones."
+        )
         block.tables.append(table_of(contents.shared, "shared-table", caption, tables.SHARED_TABLE))
     return block
 
@@ -624,15 +635,19 @@ def _calibration(contents: Contents) -> Block:
     block = Block("calibration", "Calibration")
     if contents.calibration is None:
         block.paragraphs.append(
-            "The audit's own false alarms and power were not measured in these results; “make calibration” does."
+            "The audit's own false alarms and power were not measured in these results; “make calibration” "
+            "does."
         )
         return block
     block.paragraphs.append(
-        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; with a cue of "
-        "known size the share of alarms is the audit's power."
+        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; "
+        "with a cue of known size the share of alarms is the audit's power."
     )
     if contents.calibration_figure:
-        alt = "Share of generated datasets with an alarm, by cue and strength. The table below holds the same numbers."
+        alt = (
+            "Share of generated datasets with an alarm, by cue and strength. The table below holds the same "
+            "numbers."
+        )
         block.pictures.append(picture(contents.calibration_figure, alt, ""))
     caption = "Alarms on generated datasets, with exact 95 % intervals."
     block.tables.append(
@@ -663,8 +678,8 @@ def _cost(contents: Contents) -> Block:
         else f"{energy:.2f} kWh, recorded by {recorded} cells."
     )
     caption = (
-        "Training of finished cells: time, training images a second, the largest peaks of memory of a single cell (on the GPU, "
-        "and in the memory of its process), energy."
+        "Training of finished cells: time, training images a second, the largest peaks of memory of a single "
+        "cell (on the GPU, and in the memory of its process), energy."
     )
     table = table_of(summed, "cost-table", caption, tables.COST_TABLE)
     return Block("cost", "Cost", [f"{sentence}. {words}"], tables=[table])

@@ -47,8 +47,8 @@ def _finding(said: Said, where: str) -> str:
     else:
         corrected = "one reader on one view"
     reaches = (
-        f"{effect} reach{'es' if said['readers'] == 1 else ''} an AUROC of {said['effect']:.2f} "
-        f"(95% interval {said['effect_low']:.2f} to {said['effect_high']:.2f})"
+        f"{effect} reach{'es' if said['readers'] == 1 else ''} an AUROC of {said['effect']:.2f} (95% "
+        f"interval {said['effect_low']:.2f} to {said['effect_high']:.2f})"
     )
     at_least = f"at least {bound_words(said['at_least'])} ({_reader_words(said)}: {said['auroc']:.2f})"
     level = f"{100 * said['level']:g}% error rate, {corrected}"
@@ -58,8 +58,8 @@ def _finding(said: Said, where: str) -> str:
             return f"The class can be read from the {where}: AUROC {at_least}; {level}."
         case "readable and bounded":
             return (
-                f"The class can be read from the {where}, but little of it: AUROC {at_least}, and at most {most} "
-                f"for each of these readers; {level}."
+                f"The class can be read from the {where}, but little of it: AUROC {at_least}, and at most "
+                f"{most} for each of these readers; {level}."
             )
         case "bounded":
             return (
@@ -68,13 +68,13 @@ def _finding(said: Said, where: str) -> str:
             )
         case "undecided":
             return (
-                f"It is undecided whether the class can be read from the {where}: {reaches}, p = {_p(said['p'])} "
-                f"({corrected}), and an AUROC up to {most} is not ruled out."
+                f"It is undecided whether the class can be read from the {where}: {reaches}, p = "
+                f"{_p(said['p'])} ({corrected}), and an AUROC up to {most} is not ruled out."
             )
         case _:
             return (
-                f"The {where} cannot be judged on the {_spoken(said['split'])} split: there are too few independent "
-                "images of a class for any result to count."
+                f"The {where} cannot be judged on the {_spoken(said['split'])} split: there are too few "
+                "independent images of a class for any result to count."
             )
 
 
@@ -102,14 +102,15 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
         words.append(_ratio_words(said))
     if not np.isnan(said["leak"]):
         words.append(
-            f"Where groups are not kept apart all readers together score {said['leak']:+.2f} against where they are "
-            f"(AUROC, 95% interval {said['leak_low']:+.2f} to {said['leak_high']:+.2f})."
+            f"Where groups are not kept apart all readers together score {said['leak']:+.2f} against where "
+            f"they are (AUROC, 95% interval {said['leak_low']:+.2f} to {said['leak_high']:+.2f})."
         )
     if said["constant_cells"]:
         n, of = said["constant_cells"], said["cells"]
         words.append(
-            f"{n} of {of} cells answer{'s' if n == 1 else ''} with one class for nearly every image. The threshold is "
-            "off there, so the accuracy is that class's share; it says nothing against the AUROC."
+            f"{n} of {of} cells answer{'s' if n == 1 else ''} with one class for nearly every image. The "
+            "threshold is off there, so the accuracy is that class's share; it says nothing against the "
+            "AUROC."
         )
     if said["shuffled"]:
         words.append(
@@ -144,8 +145,8 @@ def _beside_words(said: Said, beside: pd.DataFrame) -> list[str]:
         return []
     network = label_of(said["network"])
     parts = [
-        f"{label_of(row['other'])} {row['auroc_other']:.2f} (the network adds {row['auroc_difference']:+.2f}, "
-        f"{row['auroc_low']:+.2f} to {row['auroc_high']:+.2f})"
+        f"{label_of(row['other'])} {row['auroc_other']:.2f} (the network adds "
+        f"{row['auroc_difference']:+.2f}, {row['auroc_low']:+.2f} to {row['auroc_high']:+.2f})"
         for row in beside.to_dict("records")
     ]
     words = [
@@ -200,8 +201,8 @@ def _split_words(said: Said) -> str:
         return f"{name} split, {tested}: {apart or _groups_mixed(group)}."
     if protocol == "leave_one_group_out":
         return (
-            f"{name} split, {size}: each {group or 'group'} was tested by networks trained on others, and its images "
-            "count as independent within it."
+            f"{name} split, {size}: each {group or 'group'} was tested by networks trained on others, and "
+            "its images count as independent within it."
         )
     again = f", {said['seeds']} seeds" if said["seeds"] > 1 else ""
     if not apart and group and protocol == "official":
@@ -225,8 +226,8 @@ def _power_words(said: Said) -> str:
 def _ratio_words(said: Said) -> str:
     ratio, allowed = said["null_ratio"], said["inflation"]
     words = (
-        f"Refitted on permuted labels, the pixel baselines' ridge twins vary at most {ratio:.2f} times as much as at "
-        f"fixed scores; the test allows for {allowed:.2f}."
+        f"Refitted on permuted labels, the pixel baselines' ridge twins vary at most {ratio:.2f} times as "
+        f"much as at fixed scores; the test allows for {allowed:.2f}."
     )
     # The largest of a dozen ratios lies some two errors above its expectation by chance.
     if ratio > allowed + 3 * said["null_ratio_error"]:

@@ -44,7 +44,8 @@ def captured(step: Callable[[], None], name: str, clear: Callable[[], None]) -> 
             if isinstance(error.__context__, torch.cuda.OutOfMemoryError):
                 raise error.__context__ from None
             raise EngineError(
-                f"a step of {name} cannot be captured as a CUDA graph ({error}): train it with `engine: plain`"
+                f"a step of {name} cannot be captured as a CUDA graph ({error}): train it with `engine: "
+                "plain`"
             ) from error
     current.wait_stream(stream)
     return graph

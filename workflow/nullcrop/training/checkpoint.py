@@ -93,7 +93,8 @@ def resume(
         return [], None
     if not fits:
         say(
-            "the checkpoint was made from other inputs or parameters or on another machine; training starts anew"
+            "the checkpoint was made from other inputs or parameters or on another machine; training starts "
+            "anew"
         )
         return [], None
     network.load_state_dict(saved["network"])

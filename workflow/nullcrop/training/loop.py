@@ -163,7 +163,8 @@ def _train_in_memory(
         # Here the failed step's tensors are gone; while the error was at hand, it held them.
         free_memory(arithmetic.device)
         say(
-            f"out of memory: gradients of each batch of {job.recipe.batch_size} images are added up from {micro_batch} at a time"
+            f"out of memory: gradients of each batch of {job.recipe.batch_size} images are added up from "
+            f"{micro_batch} at a time"
         )
 
 
@@ -214,8 +215,8 @@ def _train(
         left = sum(row["seconds"] for row in history) / epoch * (job.recipe.epochs - epoch)
         say(
             f"epoch {epoch}/{job.recipe.epochs}: loss {train_loss:.4f} (val {last['val_loss']:.4f}), "
-            f"accuracy {train_accuracy:.3f} (val {last['val_accuracy']:.3f}), "
-            f"{duration(last['seconds'])}, {duration(left)} left"
+            f"accuracy {train_accuracy:.3f} (val {last['val_accuracy']:.3f}), {duration(last['seconds'])}, "
+            f"{duration(left)} left"
         )
 
     if best is not None:
@@ -223,8 +224,8 @@ def _train(
     logits = training.predict(rows["test"])
     if not torch.isfinite(logits).all():
         raise NullcropError(
-            f"the trained network answers with values that are no numbers ({job.out}): "
-            f"try a learning rate below {job.recipe.learning_rate:g}; nothing was written"
+            f"the trained network answers with values that are no numbers ({job.out}): try a learning rate "
+            f"below {job.recipe.learning_rate:g}; nothing was written"
         )
     write_cell(
         job.cell,

@@ -28,14 +28,17 @@ def measured_cost(
 ) -> dict[str, Any]:
     """Speed and peaks of memory of a cell that trained on ``images`` images in each epoch of ``history``.
 
-    ``captured_bytes``: the peak until its step was captured, maybe for an earlier cell, 0 if it was not captured.
+    ``captured_bytes``: the peak until its step was captured, maybe for an earlier cell, 0 if it was not
+    captured.
 
-    images_a_second   training images a second of the epochs; these hold the validation, not start-up and checkpoints
-    peak_device_mb    most that torch had allocated on the device at once, in 10⁶ bytes, since a cell was last begun
-                      in this process: what other cells keep there counts, what torch's allocator holds in reserve
-                      does not. None on a CPU.
-    peak_host_mb      largest resident memory of the process so far, in 10⁶ bytes. Where cells share a process it is that
-                      of all cells up to this one, as is what a cell resumed: its earlier process is not counted.
+    images_a_second   training images a second of the epochs, which hold the validation, but not start-up and
+                      checkpoints
+    peak_device_mb    most that torch had allocated on the device at once, in 10⁶ bytes, since a cell was last
+                      begun in this process: what other cells keep there counts, what torch's allocator holds
+                      in reserve does not. None on a CPU.
+    peak_host_mb      largest resident memory of the process so far, in 10⁶ bytes. Where cells share a process
+                      it is that of all cells up to this one. Of a resumed cell the earlier process is not
+                      counted.
     """
     seconds = sum(row["seconds"] for row in history)
     return {
