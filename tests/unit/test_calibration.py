@@ -17,7 +17,7 @@ from nullcrop.config.recipe import Recipe
 from nullcrop.config.views import study_corners, views_made_always
 from nullcrop.datasets.phantom import generate_phantom
 from nullcrop.datasets.samples import list_samples
-from nullcrop.figures.calibration import ALL, plot_calibration
+from nullcrop.figures.calibration_figure import ALL, plot_calibration
 from nullcrop.images.store import write_store
 from nullcrop.splits import write_split
 from nullcrop.training.baselines import BaselinesJob, fit_baselines

@@ -46,7 +46,8 @@ rule count_alarms:
     message:
         "counting the audit's alarms on generated datasets"
     shell:
-        "python -m nullcrop count-alarms --tables {input:q} --level {params.level} --out {output:q} > {log:q} 2>&1"
+        "python -m nullcrop count-alarms --tables {input:q} --level {params.level} --out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule plot_calibration:

@@ -28,7 +28,8 @@ def write_calibration(paths: Sequence[Path], level: float, out: Path) -> None:
 
 
 def read_calibration(path: Path) -> pd.DataFrame:
-    """Read predictions of :func:`audit_phantoms` or a table of :func:`write_calibration`; NullcropError names a bad file."""
+    """Read predictions of :func:`audit_phantoms` or a table of :func:`write_calibration`; NullcropError
+    names a bad file."""
     try:
         return pd.read_csv(path, dtype={"cue": str, "split": str, "id": str, "group": str})
     except (OSError, ValueError) as error:

@@ -1,4 +1,5 @@
-"""The calibration: generated datasets on which the audit's false alarms and power are counted, as batches of work."""
+"""The calibration: generated datasets on which the audit's false alarms and power are counted, as batches
+of work."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
