@@ -339,6 +339,19 @@ def test_where_nothing_can_be_known_nothing_is_said(test):
     assert not found.low[0] > 0.5
 
 
+def test_more_questions_and_a_larger_factor_may_leave_nothing_to_tell():
+    test = a_test_set(10, 5)
+    members = [(test, scores(test, 0.5, place)) for place in range(12)]
+    assert maxt(members[:1], 0.05, 999, [1.37]).can_tell
+    assert maxt(members, 0.05, 999).can_tell
+    assert not maxt(members, 0.05, 999, [1.37] * 12).can_tell
+    # Exactly where the best there is would not be found.
+    best = (test, test.target.astype(float))
+    for factor in (1.0, 1.37):
+        found = maxt([best, *members[1:]], 0.05, 999, [factor] * 12)
+        assert (found.p[0] <= 0.05) == found.can_tell
+
+
 def test_few_groups_cannot_give_a_small_p():
     group = np.repeat(np.arange(5), 10).astype(str)
     test = TestSet((np.arange(50) < 20).astype(np.int64), group)
