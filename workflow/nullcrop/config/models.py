@@ -95,7 +95,8 @@ class Part(Model):
     recipes: list[Name] | None = None
     """How they are trained."""
     seeds: list[Seed] | None = None
-    """Seeds; each has a split and a training run of its own."""
+    """Seeds; each has a split and a training run of its own. Of `crossfit` and `crossfit5` they are
+    partitions, and each is expanded into its folds."""
     baselines: list[BaselineName] | None = None
     """What is reached without a network; see the study's own key."""
     shuffles: Shuffles | None = None
@@ -120,7 +121,8 @@ class Study(Model):
     recipes: list[Name] = ["paper"]
     """How they are trained."""
     seeds: list[Seed] = [0]
-    """Seeds; each has a split and a training run of its own."""
+    """Seeds; each has a split and a training run of its own. Of `crossfit` and `crossfit5` they are
+    partitions, and each is expanded into its folds."""
     baselines: list[BaselineName] = []
     """Baselines beside the networks show what is reached without one: the largest class always (majority),
     and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the
