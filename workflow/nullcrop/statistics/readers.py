@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import gammaln
 from scipy.stats import norm
 from scipy.stats import t as student
 
@@ -125,9 +126,16 @@ def _corrected(one: Reading, family: Family, place: int, level: float) -> dict[s
         "bound_high": float(family.high[place]),
         "null_error": float(family.null_error[place]),
         "members": members,
-        "can_tell": family.can_tell or (not family.null_error.any() and null_error(units) < np.inf),
+        "can_tell": _enough_arrangements(units, level)
+        and (family.can_tell or (not family.null_error.any() and null_error(units) < np.inf)),
         "minimal": minimal_detectable(units, members, level, one.inflation),
     }
+
+
+def _enough_arrangements(units: Sequence[float], level: float) -> bool:
+    """Whether the one best arrangement of the targets over the independent ``units`` of each is rare enough."""
+    of_targets = np.array(units)
+    return bool(gammaln(of_targets.sum() + 1) - gammaln(of_targets + 1).sum() >= -np.log(level))
 
 
 def _shuffle_columns(table: pd.DataFrame) -> pd.DataFrame:

@@ -88,8 +88,9 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
     if said["cells"] < said["planned"]:
         words.append(f"Unfinished: {said['cells']} of {said['planned']} cells are done.")
     if "readable" in said["evidence"] and said["members"] > 1:
+        who = f"All {said['readers']} readers together" if said["readers"] > 1 else "The one reader"
         words.append(
-            f"All {said['readers']} readers together over all views: {said['effect']:.2f} (95% interval "
+            f"{who} over all views: {said['effect']:.2f} (95% interval "
             f"{said['effect_low']:.2f} to {said['effect_high']:.2f})."
         )
     words += _shown_words(said)
