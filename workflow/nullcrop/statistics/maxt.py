@@ -214,8 +214,8 @@ def _by_units(drawn: Draws, order: Ints, ends: Ints) -> tuple[Floats, Floats]:
 
 
 def _blocks(labels: Floats, order: Ints, ends: Ints) -> Iterator[tuple[list[int], int, Floats]]:
-    """Blocks of equal scores, from below: the images, and twice the images and twice the positives (B) below its
-    middle. The last is overwritten by the next block."""
+    """Blocks of equal scores, from below: the images, and twice the images and twice the positives (B) below
+    its middle. The next block overwrites the last of them."""
     upto, middle = np.zeros((2, labels.shape[1]))
     images, start = order.tolist(), 0
     for end in ends.tolist():
@@ -237,7 +237,7 @@ def _centred_squares(influence: Floats, inside: Flags) -> Floats:
 
 
 def _macro_aurocs(drawn: Draws, score: Floats) -> Floats:
-    """Macro-averaged one-versus-rest AUROC in each draw (B) for one cell's ``score`` (N×K), from rank sums."""
+    """Macro-averaged one-versus-rest AUROC in each draw (B) for a cell's ``score`` (N×K), from rank sums."""
     values = []
     for k in np.unique(drawn.test.target):
         positive = drawn.labels == k

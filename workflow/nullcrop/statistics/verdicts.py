@@ -255,7 +255,8 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     title, crops = f"“{facts['title']}”", "crops" if facts["field"] == "tile" else "corners"
     if not facts["can_tell"]:
         return (
-            f"The {crops} of {title} cannot be judged on the {_spoken(facts['split'])} split: its test part holds "
+            f"The {crops} of {title} cannot be judged on the {_spoken(facts['split'])} split: its test part "
+            "holds "
             "too few independent images of a class for any result to count."
         )
     many = facts["cells"] > 1
@@ -264,7 +265,10 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     ) + f" ({_cell_words(facts)})"
     reaches = f"{who} reaches an AUROC of {facts['auroc']:.2f}"
     corrected = f" after correction for all {facts['cells']}" if many else ""
-    bound = f", and at least {bound_words(facts['auroc_bound'])}{corrected} (error rate {100 * facts['level']:g}%)"
+    bound = (
+        f", and at least {bound_words(facts['auroc_bound'])}{corrected} "
+        f"(error rate {100 * facts['level']:g}%)"
+    )
     match facts["strength"]:
         case "strong":
             found = f"{reaches}{bound}"
@@ -276,7 +280,10 @@ def _sentence(facts: Mapping[str, Any]) -> str:
                 f"below about {facts['auroc_unseen']:.2f} would have gone unseen"
             )
     if facts["field"] == "tile":
-        return f"Crops of {title} carry tissue, so what they tell is not by itself a bias of acquisition: {found}."
+        return (
+            f"Crops of {title} carry tissue, so what they tell is not by itself a bias of acquisition: "
+            f"{found}."
+        )
     evidence = {STRONG: "Strong", WEAK: "Weak", NO_EVIDENCE: "No"}[facts["strength"]]
     return f"{evidence} evidence that the corners of {title} tell the diagnosis: {found}."
 
@@ -310,7 +317,8 @@ def _details(facts: Mapping[str, Any], here: pd.DataFrame) -> str:
         said.append(f"{facts['constant_cells']} of {facts['cells']} networks {give} a constant answer.")
     if facts["shuffled_cells"]:
         said.append(
-            f"Trained on shuffled targets, {facts['shuffled_rejecting']} of {facts['shuffled_cells']} networks are "
+            f"Trained on shuffled targets, {facts['shuffled_rejecting']} of {facts['shuffled_cells']} "
+            "networks are "
             f"found at {100 * facts['level']:g}%, each tested alone."
         )
     return " ".join(said)
@@ -323,7 +331,10 @@ def _split_words(facts: Mapping[str, Any]) -> str:
     if facts["group_aware"]:
         return f"{name} split, {size}: no {group} is in both training and test."
     if not group:
-        return f"{name} split, {size}: no group is known, so images of one patient may be in both training and test."
+        return (
+            f"{name} split, {size}: no group is known, so images of one patient may be in both training and "
+            "test."
+        )
     if facts["split"].startswith("official"):
         return f"{name} split, {size}: as released; a {group} may be in both training and test."
     return (
