@@ -73,8 +73,7 @@ def _named_parts(pattern: str) -> str:
         raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
     if "class" not in names or names - {"class", "group", "split"}:
         raise ValueError(
-            f"'{pattern}' must name the part (?P<class>…), and may also name (?P<group>…) and "
-            "(?P<split>…); "
+            f"'{pattern}' must name the part (?P<class>…), and may also name (?P<group>…) and (?P<split>…); "
             f"it names {listed(sorted(names)) or 'none'}"
         )
     return pattern

@@ -40,8 +40,7 @@ class Figure:
         if self.of == "study" and (self.in_page or set(self.reads) & set(OTHER_INPUTS)):
             raise NullcropError(
                 f"the figure '{self.name}' is one of a study: it reads the study's tables alone, and the "
-                "report, which "
-                "goes by dataset, does not show it"
+                "report, which goes by dataset, does not show it"
             )
 
 
@@ -54,12 +53,9 @@ FIGURES.register(
         title="Accuracy",
         caption=(
             "Accuracy by view and network: one bar the mean over seeds, its error bar the 95 % Wilson "
-            "interval of one "
-            "test set. The dashed line is the no-information rate, the share of the largest class among the "
-            "test "
-            "images, which an answer blind to the image reaches. A hatched bar answers one class whatever it "
-            "sees; it "
-            "is no evidence of bias."
+            "interval of one test set. The dashed line is the no-information rate, the share of the largest "
+            "class among the test images, which an answer blind to the image reaches. A hatched bar answers "
+            "one class whatever it sees; it is no evidence of bias."
         ),
         plot="nullcrop.figures.accuracy:draw_accuracy",
         reads=("metrics",),
@@ -117,8 +113,7 @@ FIGURES.register(
         title="Verdicts",
         caption=(
             "The verdicts of the study. A dot is the AUROC of one network on a crop that holds no lesion, "
-            "the line to "
-            "its left ends at the simultaneous lower bound by which it is judged."
+            "the line to its left ends at the simultaneous lower bound by which it is judged."
         ),
         plot="nullcrop.figures.verdict_figure:draw_verdicts",
         reads=("metrics", "verdicts"),

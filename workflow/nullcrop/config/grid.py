@@ -68,8 +68,7 @@ class Grid:
                     if attribute := split_name(split).match:
                         raise NullcropError(
                             f"studies.{study}: the split '{split}' matches on '{attribute}', but dataset "
-                            f"'{dataset}' "
-                            "has no such attribute"
+                            f"'{dataset}' has no such attribute"
                         )
                 self._check_masks(study, dataset, part.views or [])
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
@@ -112,8 +111,8 @@ class Grid:
         if masked and self.project.definition(dataset).masks is None:
             raise NullcropError(
                 f"studies.{study}: the view {listed(masked)} needs each image's mask, but dataset "
-                f"'{dataset}' has none; "
-                f"name their folder under `masks:` in {self.project.definition_path(dataset)}"
+                f"'{dataset}' has none; name their folder under `masks:` in "
+                f"{self.project.definition_path(dataset)}"
             )
 
     def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:
@@ -137,10 +136,8 @@ class Grid:
             ):
                 raise NullcropError(
                     f"studies.{study}: the recipe '{recipe}' starts from published weights; name those of "
-                    f"{architecture} "
-                    "under `weights:` (repository, revision, sha256, as its page on huggingface.co shows "
-                    "them), "
-                    "or give it a recipe with `weights: random`"
+                    f"{architecture} under `weights:` (repository, revision, sha256, as its page on "
+                    "huggingface.co shows them), or give it a recipe with `weights: random`"
                 )
             if how.weights == "imagenet" and network and network.checkpoint is None:
                 raise NullcropError(

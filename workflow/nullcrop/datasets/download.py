@@ -137,8 +137,7 @@ def verify(
         raise NullcropError(
             f"{name} is not the file of the first download: its SHA-256 is {sha256}, {lock} recorded "
             f"{recorded[name]['sha256']}; delete it if it is there, and fetch it again. If the release "
-            "itself "
-            f"has changed and you want its new state, delete its entry in {lock}"
+            f"itself has changed and you want its new state, delete its entry in {lock}"
         )
     return {**entry, "checksum": "recorded at the first download"}
 

@@ -95,8 +95,7 @@ def _from_names(pattern: str, root: Path) -> pd.DataFrame:
     if ignored and not rows:
         raise NullcropError(
             f"source.name_pattern is found in none of the {len(ignored)} files below {root}: "
-            f"{listed(ignored)}; "
-            "mend the pattern, or look whether this is the right folder"
+            f"{listed(ignored)}; mend the pattern, or look whether this is the right folder"
         )
     if ignored:
         say(f"{len(ignored)} files are no images by source.name_pattern and were ignored: {listed(ignored)}")

@@ -72,8 +72,7 @@ def _convert(packed: Path, sha256: str, out: Path) -> None:
             if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[3] != 3:
                 raise NullcropError(
                     f"{packed}: 'x' has the shape {patches.shape} and the type {patches.dtype}, no RGB "
-                    "patches; "
-                    "delete it and fetch it again"
+                    "patches; delete it and fetch it again"
                 )
             with open(aside, "wb") as stream:
                 header = {"descr": "|u1", "fortran_order": False, "shape": patches.shape}
@@ -100,8 +99,7 @@ def _list_part(archive: Path, part: str) -> pd.DataFrame:
     if not patches == len(codes) == len(slides):
         raise NullcropError(
             f"{archive}: the part '{part}' has {patches} patches, {len(codes)} labels and {len(slides)} "
-            "slides; "
-            "the files do not belong together: delete them and fetch them again"
+            "slides; the files do not belong together: delete them and fetch them again"
         )
     return pd.DataFrame(
         {

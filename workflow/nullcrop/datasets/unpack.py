@@ -158,8 +158,7 @@ def _check_space(archive: Path, folder: Path, needed: int) -> None:
     if needed > free:
         raise NullcropError(
             f"unpacking {archive} takes {needed / 1e9:.1f} GB and the disk of {folder} has {free / 1e9:.1f} "
-            "GB "
-            "left; make room, or let `paths.resources` in the config name another disk"
+            "GB left; make room, or let `paths.resources` in the config name another disk"
         )
 
 

@@ -353,8 +353,7 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
     if "tenfold" in set(metrics["split"].map(protocol_of)):
         sentences.append(
             "Seeds of tenfold are the folds of a cross-validation: its error bars and its no-information "
-            "rate are "
-            "those of all folds' images."
+            "rate are those of all folds' images."
         )
     chance = metrics["chance"].iloc[0]
     if chance < 0.5 and not np.isclose(metrics["no_information_rate"], chance).all():

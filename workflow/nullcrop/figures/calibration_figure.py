@@ -40,14 +40,11 @@ SPLIT_LINES: dict[str, Any] = {"grouped": "-", "random": (0, (4, 2))}
 
 CAPTION = (
     "Share of generated datasets in which the audit of the four corner crops raises an alarm at a nominal "
-    "level of {level:.0%}: an "
-    "AUROC above 0.5, corrected over the cells, patients as units. Vertical bars: exact 95% intervals. Left "
-    "above: datasets "
-    "without a cue; grey band: where {central} of 20 audits with exactly the nominal rate fall. Hollow "
-    "marks: the naive "
-    "count, each cell by itself and each image taken for independent. Last panel: each patient's background "
-    "is its own, "
-    "whatever the class; a random split takes the patient for the class, a split by patient does not."
+    "level of {level:.0%}: an AUROC above 0.5, corrected over the cells, patients as units. Vertical bars: "
+    "exact 95% intervals. Left above: datasets without a cue; grey band: where {central} of 20 audits with "
+    "exactly the nominal rate fall. Hollow marks: the naive count, each cell by itself and each image taken "
+    "for independent. Last panel: each patient's background is its own, whatever the class; a random split "
+    "takes the patient for the class, a split by patient does not."
 )
 
 

@@ -199,13 +199,10 @@ def _caption(verdicts: pd.DataFrame, baselines: bool) -> str:
     }.get(frozenset(fields), "one crop that holds no lesion (of a dataset of tiles: tissue)")
     marks = (
         " Grey marks: baselines, without a network, on the view of that row's clearest one; they do not "
-        "count for "
-        "the verdict."
+        "count for the verdict."
     )
     return (
-        f"Coloured mark: one network on {where}. The line to its left ends at its lower bound, corrected for "
-        "all "
-        f"networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest bound, "
-        "drawn in "
-        f"black: weak above {row['weak']:g}, strong above {row['strong']:g}."
+        f"Coloured mark: one network on {where}. The line to its left ends at its lower bound, corrected "
+        f"for all networks of the row (error rate {100 * row['level']:g}%). The verdict goes by the largest "
+        f"bound, drawn in black: weak above {row['weak']:g}, strong above {row['strong']:g}."
     ) + (marks if baselines else "")

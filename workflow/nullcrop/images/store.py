@@ -120,8 +120,7 @@ Images = PackedView | Sequence[NDArray[np.uint8]]
 
 _CURE = (
     "the config decides what the store keeps (the input sides of the studies' recipes, or all pixels with "
-    "`originals: "
-    "full`); run the workflow with the config that asks for it"
+    "`originals: full`); run the workflow with the config that asks for it"
 )
 
 
@@ -199,8 +198,7 @@ def write_store(
             if image.shape[:2] != listed_sizes[row]:
                 raise NullcropError(
                     f"{paths[row]} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says "
-                    "otherwise: "
-                    "the files changed since they were listed; delete samples.csv and run again"
+                    "otherwise: the files changed since they were listed; delete samples.csv and run again"
                 )
             mask = read_mask(of_masks[row], image.shape[:2]) if of_masks is not None else None
             for view in views:
@@ -357,8 +355,7 @@ def _check_pixels(view: str, pixels: NDArray[Any], size: NDArray[np.int64], path
     if pixels.dtype != np.uint8 or pixels.shape != (*size, 3):
         raise NullcropError(
             f"the view '{view}' gives {pixels.dtype} of shape {pixels.shape} for {path}, but its record "
-            "promises uint8 of "
-            f"shape {(*map(int, size), 3)}"
+            f"promises uint8 of shape {(*map(int, size), 3)}"
         )
 
 
@@ -368,8 +365,6 @@ def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> No
         names = [f"{row.path} ({row.width}×{row.height})" for row in small.itertuples()]
         raise NullcropError(
             f"{len(small)} images are smaller than the crop of {crop_width}×{crop_height} pixels: "
-            f"{listed(names)}; "
-            f"set `smallest_side: {max(crop_width, crop_height)}` in the definition to leave them out by "
-            "name, "
-            "or choose a smaller `crop:` in the definition or the config"
+            f"{listed(names)}; set `smallest_side: {max(crop_width, crop_height)}` in the definition to "
+            "leave them out by name, or choose a smaller `crop:` in the definition or the config"
         )

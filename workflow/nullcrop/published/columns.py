@@ -55,8 +55,7 @@ def roles_of(rows: pd.DataFrame, official: Official | None) -> Roles | None:
             return Roles(
                 _assigned(full[0], means[0]),
                 f"all {len(rows)} values headed {HEADINGS[full[0]]} are k / {pair[0]:,}, the images with "
-                "cancer "
-                f"present under `{rule}` in the official test part, so it is the recall",
+                f"cancer present under `{rule}` in the official test part, so it is the recall",
             )
     shares = {}
     for recall, precision in permutations(candidates):
@@ -118,9 +117,8 @@ def columns_not_as_headed(published: Published, known: Mapping[str, Official]) -
                 "columns",
                 headed,
                 ", ".join(held[column] for column in HEADINGS),
-                f"The column headed {HEADINGS[roles.columns['f1']]} is the harmonic mean of the other two in "
-                f"{count} "
-                f"(the one headed F-1 in {within['f1_printed']}); {roles.reason}.",
+                f"The column headed {HEADINGS[roles.columns['f1']]} is the harmonic mean of the other two "
+                f"in {count} (the one headed F-1 in {within['f1_printed']}); {roles.reason}.",
                 sources,
             )
         elif roles is None and within["f1_printed"] < len(rows):
@@ -134,9 +132,8 @@ def columns_not_as_headed(published: Published, known: Mapping[str, Official]) -
             full = [HEADINGS[column] for column, number in within.items() if number == len(rows)]
             evidence = (
                 f"F-1 is the harmonic mean of recall and precision in {positions.count('within')} of "
-                f"{len(rows)} "
-                f"rows, below it in {positions.count('below')} and above it in {positions.count('above')}; "
-                f"the largest difference is {100 * abs(gaps[far]):.2f} points "
+                f"{len(rows)} rows, below it in {positions.count('below')} and above it in "
+                f"{positions.count('above')}; the largest difference is {100 * abs(gaps[far]):.2f} points "
                 f"({rows['architecture'][far]} {rows['region'][far]})."
             )
             if full:
@@ -177,10 +174,9 @@ def full_recalls(published: Published, known: Mapping[str, Official]) -> Iterato
             computed = f"{', '.join(map(str, told))} of {pair[1]:,} negatives told"
             evidence += (
                 f" Under `{rule}` the official test part holds {pair[0]:,} positives and {pair[1]:,} "
-                "negatives. "
-                "All positives told, the accuracies "
-                f"{', '.join(f'{k:,} / {n:,}' for k in dict.fromkeys(correct))} "
-                f"leave {', '.join(map(str, dict.fromkeys(told)))} negatives told."
+                "negatives. All positives told, the accuracies "
+                f"{', '.join(f'{k:,} / {n:,}' for k in dict.fromkeys(correct))} leave "
+                f"{', '.join(map(str, dict.fromkeys(told)))} negatives told."
             )
         where = [f"{a} {r}" for a, r in zip(full["architecture"], full["region"], strict=True)]
         yield Finding(
@@ -213,9 +209,8 @@ def same_rows(published: Published, known: Mapping[str, Official]) -> Iterator[F
             f"{len(rows)} rows each",
             f"{shared} rows are the same",
             f"{shared} of the {len(rows)} rows of {table} ({title}) hold the four numbers of a row of "
-            f"{other} "
-            f"({known[name].title if name in known else name}) for the same architecture, {len(moved)} of "
-            "them "
+            f"{other} ({known[name].title if name in known else name}) for the same architecture, "
+            f"{len(moved)} of them "
             f"under another region: " + "; ".join(f"{a} there is {b} here" for b, a in moves) + ".",
             "metrics_as_printed.csv",
         )

@@ -207,12 +207,10 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
             cells="datum.done + ' of ' + datum.planned",
             **{
                 f"{name}_text": (
-                    f"datum.done == 0 ? '–' : format(datum.{name}, '.3f')"
-                    f" + (isValid(datum.{name}_low) ? ' (95 % interval ' + format(datum.{name}_low, '.3f') + "
-                    "' to '"
-                    f" + format(datum.{name}_high, '.3f') + ')' : '')"
-                    f" + (datum.done > 1 ? '; cells from ' + format(datum.{name}_least, '.3f') + ' to '"
-                    f" + format(datum.{name}_most, '.3f') : '')"
+                    f"datum.done == 0 ? '–' : format(datum.{name}, '.3f') + (isValid(datum.{name}_low) ? ' "
+                    f"(95 % interval ' + format(datum.{name}_low, '.3f') + ' to ' + "
+                    f"format(datum.{name}_high, '.3f') + ')' : '') + (datum.done > 1 ? '; cells from ' + "
+                    f"format(datum.{name}_least, '.3f') + ' to ' + format(datum.{name}_most, '.3f') : '')"
                 )
                 for name in ("auroc", "accuracy")
             },

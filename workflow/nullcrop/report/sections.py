@@ -238,8 +238,7 @@ def _identity(dataset: DatasetContents) -> Block:
     if SAMPLES in dataset.figures:
         alt = (
             f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. "
-            "The five crops "
-            "are outlined in each image and enlarged beside it."
+            "The five crops are outlined in each image and enlarged beside it."
         )
         pictures.append(picture(dataset.figures[SAMPLES], alt, ""))
     return Block(f"{dataset.name}-identity", "What it is", pairs=pairs, pictures=pictures)
@@ -297,8 +296,7 @@ def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
                 f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % "
                 f"intervals. {SAME_NUMBERS}",
                 f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds} Dashed frame: a constant "
-                "predictor, over 99 % of "
-                "whose answers are one class; no evidence, whatever its number.",
+                "predictor, over 99 % of whose answers are one class; no evidence, whatever its number.",
                 charts.measure_chart(frames.marks(cells, measure.lower()), looks, measure),
             )
         )
@@ -329,8 +327,7 @@ COMPARISONS = {
     LEAK: (
         "Random against grouped split",
         "Each network on a random split beside the same one on the split that keeps groups together: the "
-        "difference is "
-        "what the random split leaks.",
+        "difference is what the random split leaks.",
     ),
 }
 
@@ -356,8 +353,7 @@ def _leaks(dataset: DatasetContents) -> Block:
     if dataset.leaks is not None:
         caption = (
             f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or "
-            "an image of the "
-            "same group, is in training. Near duplicates include exact ones."
+            "an image of the same group, is in training. Near duplicates include exact ones."
         )
         block.tables.append(table_of(dataset.leaks, f"{dataset.name}-leak-table", caption, tables.LEAK_TABLE))
     return block
@@ -370,8 +366,7 @@ def _published(dataset: DatasetContents) -> Block:
     if len(dataset.published):
         caption = (
             f"{title}: every printed value, and what the same cells gave here; empty where they were not "
-            "run. “agrees”: "
-            f"the two differ by at most the tolerance."
+            "run. “agrees”: the two differ by at most the tolerance."
         )
         block.tables.append(
             table_of(dataset.published, f"{dataset.name}-published-table", caption, tables.PUBLISHED_TABLE)
@@ -398,8 +393,7 @@ def _roc_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
                 f"{dataset.name}-roc",
                 f"ROC curves of {dataset.definition.title}, one panel a view. {SAME_NUMBERS}",
                 "One line a trained network; dotted: chance. For more than two targets the mean over each "
-                "against the "
-                "rest.",
+                "against the rest.",
                 charts.roc_chart(lines, charts.looks_of(networks)),
             )
         )
@@ -414,9 +408,8 @@ def _confusions(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-confusion-{rule}",
                 f"Confusion matrices of {dataset.definition.title} by network and view. {SAME_NUMBERS}",
-                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share "
-                "of the true "
-                f"class. Label rule: {rule}.",
+                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger "
+                f"share of the true class. Label rule: {rule}.",
                 charts.confusion_chart(
                     frames.confusion_counts(dataset, of_rule),
                     charts.looks_of(networks),
@@ -435,8 +428,7 @@ def _learning_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-learning",
                 f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by "
-                "epoch, in training "
-                "and validation.",
+                "epoch, in training and validation.",
                 "Loss by epoch (or accuracy, by the menu), one line a trained network.",
                 charts.learning_chart(lines, charts.looks_of(networks)),
             )
@@ -496,15 +488,11 @@ def grid(contents: Contents) -> Drawing | None:
     return drawing(
         "grid-chart",
         "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each "
-        "dataset hold "
-        "the same numbers.",
+        "dataset hold the same numbers.",
         "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy "
-        "above the "
-        "no-information rate (numbers: AUROC, or percentage points); means over what the menus select. "
-        "Dashed frame: "
-        "a constant predictor, no evidence whatever its number. Empty square with a cross: planned, no "
-        "result yet. "
-        "A click leads to the dataset.",
+        "above the no-information rate (numbers: AUROC, or percentage points); means over what the menus "
+        "select. Dashed frame: a constant predictor, no evidence whatever its number. Empty square with a "
+        "cross: planned, no result yet. A click leads to the dataset.",
         charts.grid_chart(frames.grid_rows(contents)),
     )
 
@@ -547,8 +535,8 @@ def _methods(contents: Contents) -> Block:
         (
             "Accuracy",
             "beside the no-information rate, the share of the largest class among the test images; exact "
-            "one-sided "
-            f"binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for chance.",
+            f"one-sided binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for "
+            "chance.",
         ),
         ("AUROC", f"against 0.5; {LEVEL:.0%} interval and one-sided p in the table “Every cell”."),
         ("Constant predictors", f"cells of which over {CONSTANT_ABOVE:.0%} of the answers are one class"),
@@ -625,8 +613,7 @@ def _calibration(contents: Contents) -> Block:
         return block
     block.paragraphs.append(
         "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; "
-        "with a cue of "
-        "known size the share of alarms is the audit's power."
+        "with a cue of known size the share of alarms is the audit's power."
     )
     if contents.calibration_figure:
         alt = (
@@ -663,9 +650,8 @@ def _cost(contents: Contents) -> Block:
         else f"{energy:.2f} kWh, recorded by {recorded} cells."
     )
     caption = (
-        "Training of finished cells: time, training images a second, the largest peaks of memory of a single "
-        "cell (on the GPU, "
-        "and in the memory of its process), energy."
+        "Training of finished cells: time, training images a second, the largest peaks of memory of a "
+        "single cell (on the GPU, and in the memory of its process), energy."
     )
     table = table_of(summed, "cost-table", caption, tables.COST_TABLE)
     return Block("cost", "Cost", [f"{sentence}. {words}"], tables=[table])

@@ -256,8 +256,7 @@ def _sentence(facts: Mapping[str, Any]) -> str:
     if not facts["can_tell"]:
         return (
             f"The {crops} of {title} cannot be judged on the {_spoken(facts['split'])} split: its test part "
-            "holds "
-            "too few independent images of a class for any result to count."
+            "holds too few independent images of a class for any result to count."
         )
     many = facts["cells"] > 1
     who = (
@@ -318,8 +317,7 @@ def _details(facts: Mapping[str, Any], here: pd.DataFrame) -> str:
     if facts["shuffled_cells"]:
         said.append(
             f"Trained on shuffled targets, {facts['shuffled_rejecting']} of {facts['shuffled_cells']} "
-            "networks are "
-            f"found at {100 * facts['level']:g}%, each tested alone."
+            f"networks are found at {100 * facts['level']:g}%, each tested alone."
         )
     return " ".join(said)
 

@@ -123,8 +123,8 @@ def triton_runs() -> bool:
         words = str(error).partition("\n")[0] or type(error).__name__
         say(
             f"Triton cannot make kernels here ({words}); torch's own are used, and the result is named by "
-            "them. "
-            "Triton needs a C compiler, Python's headers and a folder that it may write to (TRITON_CACHE_DIR)"
+            "them. Triton needs a C compiler, Python's headers and a folder that it may write to "
+            "(TRITON_CACHE_DIR)"
         )
         return False
     return True
@@ -167,8 +167,7 @@ def check_gpu(name: str, capability: tuple[int, int], built_for: list[str]) -> N
             return
     raise NullcropError(
         f"the GPU of this node, {name} (compute capability {capability[0]}.{capability[1]}), is not among "
-        "those "
-        f"that torch {torch.__version__} is built for ({', '.join(built_for)}): ask for another model "
+        f"those that torch {torch.__version__} is built for ({', '.join(built_for)}): ask for another model "
         "(`gpu_model` in the profile), or install a torch that is built for this one"
     )
 
@@ -189,8 +188,7 @@ def check_deterministic(error: RuntimeError, architecture: str) -> None:
     if refused:
         raise NullcropError(
             f"{architecture} needs {operation.split()[-1]}, which gives other bits in each run on this "
-            "device: train another network, "
-            "or this one with `device: cpu`"
+            "device: train another network, or this one with `device: cpu`"
         ) from error
 
 

@@ -47,8 +47,7 @@ class Resizer:
             if not orders:
                 raise EngineError(
                     f"Pillow {PIL.__version__} resizes {width}×{height} pixels to {size}×{size} in a way "
-                    "that is not "
-                    "known here: take another version, or train it with `engine: plain`"
+                    "that is not known here: take another version, or train it with `engine: plain`"
                 )
             self._passes = self._passes[:: orders[0]]
 

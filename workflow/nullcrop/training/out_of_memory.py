@@ -43,8 +43,7 @@ def smaller_batch(
     ):
         raise NullcropError(
             f"{what}, and its batch normalisation needs all {recipe.batch_size} images of a batch at once: "
-            f"{help_}, "
-            f"or fewer cells at a time (`in_flight`). torch said: {_first_words(error)}"
+            f"{help_}, or fewer cells at a time (`in_flight`). torch said: {_first_words(error)}"
         )
     if images == 1:
         raise NullcropError(f"{what}: {help_}. torch said: {_first_words(error)}")

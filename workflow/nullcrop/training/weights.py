@@ -135,6 +135,5 @@ def _verify(path: Path, prefix: str, name: str) -> None:
     if not found.startswith(prefix):
         raise NullcropError(
             f"{name} is damaged or another file: its SHA-256 begins with {found[: len(prefix)]}, not "
-            f"{prefix}; "
-            "delete it and fetch it again"
+            f"{prefix}; delete it and fetch it again"
         )
