@@ -1,8 +1,9 @@
 """A live check of the factor c: ridge regressions like the pixel baselines, refitted on permuted labels.
 
 A verdict's null permutes labels at fixed scores and widens it by c (config/detectable.py), because labels
-that are tested were trained on, too. A ridge regression has a closed form, so that one can do without c: permute the
-labels, fit anew, and see how far the pooled AUROC varies. Its spread over that of fixed scores is what c has to be.
+that are tested were trained on, too. A ridge regression has a closed form, so that one can do without c:
+permute the labels, fit anew, and see how far the pooled AUROC varies. Its spread over that of fixed
+scores is what c has to be.
 """
 
 from collections.abc import Sequence
@@ -94,7 +95,8 @@ def check_inflation(
 def folds_of(splits: Sequence[pd.DataFrame]) -> tuple[TestSet, list[Fold]]:
     """All images of a dataset as one test set, and the rows of each of its ``splits``.
 
-    Of more than MOST_IMAGES whole groups are drawn; rows of the others are in no fold. Rows count in the dataset.
+    Of more than MOST_IMAGES whole groups are drawn; rows of the others are in no fold. Rows count in the
+    dataset.
     """
     first = splits[0]
     test = TestSet(
@@ -146,8 +148,8 @@ def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], dra
 def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
     """Answers (test images × draws) of ridge regressions to each column of ``positive`` (N × draws).
 
-    Features are standardised by the training images. The penalty is the one that makes a ridge regression of 0
-    and 1 like the baselines' logistic one (BaselineRecipe) around the share of the target.
+    Features are standardised by the training images. The penalty is the one that makes a ridge regression
+    of 0 and 1 like the baselines' logistic one (BaselineRecipe) around the share of the target.
     """
     train = features[fold.train].astype(float)
     centre, spread = train.mean(axis=0), train.std(axis=0)

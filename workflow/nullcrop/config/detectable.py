@@ -52,8 +52,8 @@ def minimal_detectable(units: Sequence[float], members: int, level: float, infla
     """AUROC that an audit finds with a chance of POWER: ½ + c · SE₀ · (q + z).
 
     ``units`` are the independent units of each target, each counted as one image, because how alike the
-    images of one are is unknown (:func:`null_error`). ``members`` are tested together (views × (readers + 1)),
-    q is Bonferroni's quantile for them at ``level``. Above 1 where nothing would be found.
+    images of one are is unknown (:func:`null_error`). ``members`` are tested together (views × (readers +
+    1)), q is Bonferroni's quantile for them at ``level``. Above 1 where nothing would be found.
     """
     normal = NormalDist()
     quantiles = normal.inv_cdf(1 - level / members) + normal.inv_cdf(POWER)

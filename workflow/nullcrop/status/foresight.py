@@ -54,8 +54,8 @@ class Foreseen:
 def foresee(grid: Grid, study: str, dataset: str) -> Foreseen | None:
     """What a study could see of a dataset; None where it has no reader on a view that judges.
 
-    From the listed images and their groups where samples.csv is there; else from the images that the dataset's
-    file states, as if each stood alone.
+    From the listed images and their groups where samples.csv is there; else from the images that the
+    dataset's file states, as if each stood alone.
     """
     definition, level = grid.project.definition(dataset), grid.project.config.verdict.level
     crops = [
