@@ -1,7 +1,7 @@
 """What a study could see before anything is trained: the minimal detectable AUROC, from counts alone."""
 
 from collections.abc import Collection, Sequence
-from math import inf, sqrt
+from math import inf, lgamma, log, sqrt
 from statistics import NormalDist
 
 POWER = 0.8
@@ -58,6 +58,13 @@ def minimal_detectable(units: Sequence[float], members: int, level: float, infla
     normal = NormalDist()
     quantiles = normal.inv_cdf(1 - level / members) + normal.inv_cdf(POWER)
     return 0.5 + inflation * null_error(units) * quantiles
+
+
+def enough_arrangements(units: Sequence[float], level: float) -> bool:
+    """Whether the best arrangement of the targets over the independent ``units`` of each is rarer than
+    ``level``: else no result at all can count."""
+    arrangements = lgamma(sum(units) + 1) - sum(lgamma(count + 1) for count in units)
+    return arrangements >= -log(level)
 
 
 def fewest_folds(units: Sequence[int], folds: int, members: int, level: float) -> int:

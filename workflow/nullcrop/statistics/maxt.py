@@ -308,12 +308,12 @@ def ranked_aurocs(drawn: Draws, scores: Sequence[Floats]) -> Floats:
     two = [i for i, score in enumerate(scores) if score.ndim == 1]
     many = [i for i, score in enumerate(scores) if score.ndim == 2]
     if two:
-        values[two] = _of_rank_sums(np.stack([rankdata(scores[i]) for i in two]), drawn.labels)
+        values[two] = of_rank_sums(np.stack([rankdata(scores[i]) for i in two]), drawn.labels)
     if many:
         targets = np.unique(drawn.test.target)
         values[many] = np.mean(
             [
-                _of_rank_sums(np.stack([rankdata(scores[i][:, k]) for i in many]), (drawn.labels == k) * 1.0)
+                of_rank_sums(np.stack([rankdata(scores[i][:, k]) for i in many]), (drawn.labels == k) * 1.0)
                 for k in targets
             ],
             axis=0,
@@ -321,7 +321,7 @@ def ranked_aurocs(drawn: Draws, scores: Sequence[Floats]) -> Floats:
     return values
 
 
-def _of_rank_sums(ranks: Floats, positive: Floats) -> Floats:
+def of_rank_sums(ranks: Floats, positive: Floats) -> Floats:
     """AUROCs (M×B) of midranks (M×N) where ``positive`` is 1 (N×B)."""
     m, n = positive.sum(axis=0), ranks.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln
 from scipy.stats import norm
 from scipy.stats import t as student
 
 from nullcrop.basics.progress import tracked
-from nullcrop.config.detectable import minimal_detectable, null_error
+from nullcrop.config.detectable import enough_arrangements, minimal_detectable, null_error
 from nullcrop.config.names import Field, base_split
 from nullcrop.config.readers import AVERAGE
 from nullcrop.statistics.auroc import LEVEL, estimate_auroc
@@ -128,16 +127,10 @@ def _corrected(one: Reading, family: Family, place: int, level: float) -> dict[s
         "bound_high": float(family.high[place]),
         "null_error": float(family.null_error[place]),
         "members": members,
-        "can_tell": _enough_arrangements(units, level)
+        "can_tell": enough_arrangements(units, level)
         and (family.can_tell or (not family.null_error.any() and null_error(units) < np.inf)),
         "minimal": minimal_detectable(units, members, level, one.inflation),
     }
-
-
-def _enough_arrangements(units: Sequence[float], level: float) -> bool:
-    """Whether the best arrangement of the targets over the independent ``units`` of each is rare enough."""
-    of_targets = np.array(units)
-    return bool(gammaln(of_targets.sum() + 1) - gammaln(of_targets + 1).sum() >= -np.log(level))
 
 
 def _shuffle_columns(table: pd.DataFrame) -> pd.DataFrame:

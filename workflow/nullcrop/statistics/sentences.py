@@ -223,7 +223,7 @@ def _groups_mixed(group: str) -> str:
 def _power_words(said: Said) -> str:
     minimal = said["minimal"]
     if not minimal < 1:
-        return "With so few independent images nothing could have been found with a chance of 80%."
+        return "With so few independent images only an AUROC close to 1 would have been found."
     return f"By the counts an AUROC of {upper_words(minimal)} would have been found with a chance of 80%."
 
 
