@@ -95,7 +95,7 @@ def write_dataset(project: Project, dataset: str, sizes: tuple[int, int] = (224,
 
 
 def write_tables(project: Project, study: str, dataset: str) -> Path:
-    """Write a dataset's metrics, readers, comparisons and verdicts as the workflow does; return the last one's
+    """Write a dataset's metrics, readers, comparisons and verdicts as the workflow does; return the verdicts'
     path."""
     cells = fold_cells(Grid(project).cells(study, dataset))
     definition, thresholds = project.definition(dataset), project.config.verdict

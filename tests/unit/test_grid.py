@@ -153,7 +153,7 @@ def test_seeds_of_a_cross_fitted_split_are_partitions_into_folds(
 
 @pytest.mark.parametrize("images", [600, 8_000, 16_000, 60_000, 10**6])
 def test_of_a_large_dataset_as_few_folds_are_tested_as_suffice(tmp_path: Path, images: int) -> None:
-    """Counts are stated and no image has a group: fixed before anything is trained, the same for all readers."""
+    """Counts are stated and no image has a group: fixed before anything is trained, for all readers alike."""
     counts = {"benign": images * 3 // 4, "malignant": images // 4}
     study = {"splits": ["crossfit"], "seeds": [2], "baselines": ["mean_rgb", "majority"]}
     grid = a_crossfitted_study(tmp_path, counts, {}, **study)

@@ -337,7 +337,9 @@ def test_a_table_of_other_cells_or_another_question_is_made_anew(
     read_metrics(path).assign(**changes, auroc=0.5).to_csv(path, index=False)
     tables = Standing(study.project()).tables("toy", "one")
     assert (getattr(tables, table)["auroc"] != 0.5).any()
-    pd.testing.assert_frame_equal(tables.verdicts.replace("", np.nan), written.replace("", np.nan), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        tables.verdicts.replace("", np.nan), written.replace("", np.nan), check_dtype=False
+    )
 
 
 def test_no_verdict_is_made_of_tables_of_different_cells(study: Study) -> None:
