@@ -521,8 +521,8 @@ def grid(contents: Contents) -> Drawing | None:
         "dataset hold the same numbers.",
         "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy "
         "above the no-information rate (numbers: AUROC of all seeds or folds put together, or percentage "
-        "points). Dashed frame: over 99 % of the answers are one class, which says nothing against the AUROC. "
-        "Empty square with a cross: planned, no result yet. A click leads to the dataset.",
+        "points). Dashed frame: over 99 % of the answers are one class, which says nothing against the "
+        "AUROC. Empty square with a cross: planned, no result yet. A click leads to the dataset.",
         charts.grid_chart(frames.grid_rows(contents)),
     )
 
