@@ -125,9 +125,9 @@ def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], dra
 
     ``features`` (N × any number) belong to the images of ``test``; each of ``folds`` is answered by a fit to
     its training images. Labels move between whole units of the dataset, the same in training and test. The
-    scores of a refit under the labels of all other draws give the spread at fixed scores, which is that refit's
-    own. Of more than two targets each is told from the rest, and their AUROCs are averaged. NaN where no
-    feature varies.
+    spread at fixed scores is each refit's own: that of its scores under the labels of all other draws. Of
+    more than two targets each is told from the rest, and their AUROCs are averaged. NaN where no feature
+    varies.
     """
     labels = drawn_labels(test, draws)[1:].T  # N × draws
     targets = [1] if int(test.target.max()) == 1 else np.unique(test.target).tolist()
