@@ -14,7 +14,7 @@ WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).pare
 sys.path.insert(0, str(WORKFLOW))
 
 from nullcrop.config import resources
-from nullcrop.config.calibration import batches
+from nullcrop.config.calibration import time_words
 from nullcrop.config.cell import CELL_COLUMNS, CELL_FILES, Cell, baseline_cells, fold_cells
 from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, tables_of_figure
 from nullcrop.config.grid import Grid, split_path
@@ -62,7 +62,7 @@ NUMERICS = f"{CONFIG.device} --engine {CONFIG.engine}" if "captured" in CONFIG.e
 PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
 # These tables are committed; they do not move with the config's `resources`.
 PUBLISHED_FILES = [found(f"resources/published/{name}.csv") for name in PUBLISHED_TABLES]
-BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
+BATCHES = {batch.name: batch for batch in CONFIG.calibration_batches}
 CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
 # Folders from a cell's file up to where all cells lie: one a coordinate, and that one.
 ABOVE_A_CELLS_FILE = len(CELL_COLUMNS) + 1
@@ -423,11 +423,26 @@ def tell_what_could_be_seen():
     print(*(f"nullcrop: {line}" for line in foreseen_lines(GRID)), sep="\n", file=sys.stderr)
 
 
+def tell_how_long_the_calibration_takes():
+    """Print one line before it costs hours, of what is not done yet."""
+    if not BATCHES or workflow.dag is None:
+        return
+    planned = [
+        BATCHES[job.wildcards.batch]
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name.endswith("audit_phantoms")
+    ]
+    side_by_side = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
+    if planned:
+        print(f"nullcrop: {time_words(planned, side_by_side)}", file=sys.stderr)
+
+
 # A dry run has no event of its own, and what comes before its list of jobs is not seen.
 if not AS_MODULE and any(
     re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", argument) for argument in sys.argv[1:]
 ):
     atexit.register(tell_what_could_be_seen)
+    atexit.register(tell_how_long_the_calibration_takes)
 
 
 def check_downloads():
