@@ -134,11 +134,11 @@ def _nullcrop(name: str, cell: dict[str, Any], options: argparse.Namespace) -> d
     from nullcrop.config.cell import Cell
     from nullcrop.config.recipe import Recipe
     from nullcrop.images.store import PackedView
+    from nullcrop.training.arithmetic import set_arithmetic
     from nullcrop.training.data import InputImages
     from nullcrop.training.loop import new_network, train_epoch
-    from nullcrop.training.numerics import set_numerics
 
-    device = set_numerics("cpu", options.threads).device
+    device = set_arithmetic("cpu", options.threads).device
     recipe = Recipe(weights="random", input_size=cell["size"], batch_size=cell["batch"])
     what = Cell("generated", "printed", "random", "original", name, "scratch", 0)
     network, optimizer = new_network(what, recipe, CLASSES, cell["size"], device)

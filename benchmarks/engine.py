@@ -49,11 +49,11 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.images.store import PackedView, write_store
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, input_size
+from nullcrop.training.arithmetic import Arithmetic, Engine, device_name, set_arithmetic
 from nullcrop.training.data import InputImages
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.engine import CapturedTraining, Stepper
 from nullcrop.training.loop import PlainTraining, initial_network, new_network
-from nullcrop.training.numerics import Engine, Numerics, device_name, set_numerics
 from nullcrop.training.out_of_memory import draws_in_training, free_memory
 
 ROOT = Path(__file__).parents[1]
@@ -166,33 +166,33 @@ class Bench:
         return np.arange(self.images)
 
     def training(self, way: str, architecture: str, view: str) -> Training:
-        """A network before its first step; sets torch's numerics."""
-        numerics = self.numerics(way)
+        """A network before its first step; sets how torch computes."""
+        arithmetic = self.arithmetic(way)
         size = input_size(architecture, self.size)
         recipe = Recipe(weights="random", epochs=2, input_size=size)
         cell = Cell("generated", "printed", "random", view, architecture, "scratch", 0)
         if way == "usual":
             network = initial_network(cell, recipe, 2, size)
-            return UsualTraining(self.folder / view, network, size, numerics.device, recipe.batch_size)
+            return UsualTraining(self.folder / view, network, size, arithmetic.device, recipe.batch_size)
         images = PackedView(self.folder / "store" / f"{view}.json")
-        targets = torch.from_numpy(self.rows % 2).to(numerics.device)
+        targets = torch.from_numpy(self.rows % 2).to(arithmetic.device)
         if way == "plain":
-            network, optimizer = new_network(cell, recipe, 2, size, numerics.device)
-            inputs = InputImages(images, size, numerics.device, architecture)
+            network, optimizer = new_network(cell, recipe, 2, size, arithmetic.device)
+            inputs = InputImages(images, size, arithmetic.device, architecture)
             return PlainTraining(cell, recipe, network, optimizer, inputs, targets)
-        stepper = Stepper(initial_network(cell, recipe, 2, size), recipe, size, numerics)
-        on_device = DeviceImages(images, size, numerics.device, architecture)
+        stepper = Stepper(initial_network(cell, recipe, 2, size), recipe, size, arithmetic)
+        on_device = DeviceImages(images, size, arithmetic.device, architecture)
         return CapturedTraining(cell, recipe, stepper, on_device, targets)
 
-    def numerics(self, way: str) -> Numerics:
+    def arithmetic(self, way: str) -> Arithmetic:
         """Torch as this way has it."""
         engine: Engine = way if way in ("captured_fp32", "captured_bf16") else "plain"  # type: ignore[assignment]
-        numerics = set_numerics(self.device, self.threads, engine)
+        arithmetic = set_arithmetic(self.device, self.threads, engine)
         if way == "usual" or not self.deterministic:
             torch.use_deterministic_algorithms(False)
         if way == "usual":
             torch.backends.cudnn.allow_tf32 = True  # torch's own default
-        return replace(numerics, engine="captured_fp32") if way == "steps" else numerics
+        return replace(arithmetic, engine="captured_fp32") if way == "steps" else arithmetic
 
     def ways(self) -> list[str]:
         """All ways to train here."""
@@ -230,7 +230,7 @@ def main() -> None:
         bench = Bench(Path(folder), options.device, options.images, options.size, options.threads)
         first_step(bench, way, architecture, view)
         return
-    device = set_numerics(options.device, options.threads).device.type
+    device = set_arithmetic(options.device, options.threads).device.type
     images = options.images or (64 if options.quick else 1600 if device == "cuda" else 192)
     architectures = options.architectures or (
         ["lenet5", "shufflenet_v2"] if options.quick else list(TRAIN_GFLOP)
@@ -242,7 +242,7 @@ def main() -> None:
             seconds=options.seconds,
         )
         generate(bench.folder, images, (80, 60) if options.quick else (600, 450))
-        machine = f"{device_name(bench.numerics('plain').device)}; {CORES} cores, {_processor()}"
+        machine = f"{device_name(bench.arithmetic('plain').device)}; {CORES} cores, {_processor()}"
         versions = (
             f"torch {torch.__version__}, torchvision {version('torchvision')}, Pillow {PIL.__version__}"
         )
@@ -294,7 +294,7 @@ def measure(
             ratios = [f"{rate / trained[0]:.2f}" for rate in trained[1:]]
             table.add(architecture, view, *(f"{rate:.1f}" for rate in trained), *ratios)
     lines = table.markdown
-    if "H200" in device_name(bench.numerics("plain").device):
+    if "H200" in device_name(bench.arithmetic("plain").device):
         lines += ["", *roofline(rates, ways)]
     save(lines)
     started = architectures[:1] if bench.quick else architectures  # starting Python takes longest
@@ -443,7 +443,8 @@ def projection(
     counts = images_of_datasets()
     cells = len(counts) * sum(VIEWS.values())
     table = Table(
-        f"Hours of {cells} cells a network ({sum(counts):,} images, {EPOCHS} epochs; of these, starting Python)",
+        f"Hours of {cells} cells a network ({sum(counts):,} images, {EPOCHS} epochs; of these, starting "
+        "Python)",
         ["network", *ways],
     )
     total = dict.fromkeys(ways, 0.0)

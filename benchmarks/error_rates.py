@@ -4,8 +4,8 @@
 
 Each dataset has several networks whose scores are correlated (r = 0.5) and, where images have groups, share a
 group's effect. Without signal, labels are drawn apart from scores, for whole groups or image by image with
-a share that differs between groups. With signal, all positives' scores are shifted to the AUROC named. Printed, as
-shares of the datasets:
+a share that differs between groups. With signal, all positives' scores are shifted to the AUROC named. These
+shares of the datasets are printed:
 
 - maxT: any of the networks is found at 5 % by the corrected test; without signal it should be 5 %;
 - by units, bootstrap, DeLong: a single network is found by the three p of metrics.csv (5 %);

@@ -117,13 +117,13 @@ def _samples(folder: Path, sizes: list[Size], quick: bool) -> pd.DataFrame:
 def _measure(way: str, samples: pd.DataFrame, folder: Path) -> np.ndarray:
     """One row of the table: gigabytes, then seconds on the clock and of the CPU for each step."""
     packed = _seconds(lambda: write_store(samples, folder, views_made_always(), 20, 20, CORES, WAYS[way]))
-    facts, array = folder / "original.json", folder / "original.npy"
-    hashed = _seconds(lambda: hash_images(samples, PackedView(facts), CORES))
+    sidecar, array = folder / "original.json", folder / "original.npy"
+    hashed = _seconds(lambda: hash_images(samples, PackedView(sidecar), CORES))
     order = np.random.default_rng(0).permutation(len(samples)).tolist()
     _forget(array)
-    first = _seconds(lambda: _read(facts, order[:BATCH]))
+    first = _seconds(lambda: _read(sidecar, order[:BATCH]))
     _forget(array)
-    every = _seconds(lambda: _read(facts, order))
+    every = _seconds(lambda: _read(sidecar, order))
     size = array.stat().st_size / 1e9
     return np.array([(size, size), packed, hashed, first, every])
 
@@ -135,9 +135,9 @@ def _seconds(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - cpu
 
 
-def _read(facts: Path, rows: list[int]) -> None:
+def _read(sidecar: Path, rows: list[int]) -> None:
     """Open the store and take ``rows`` batch by batch, as a cell does."""
-    images = InputImages(PackedView(facts).at(INPUT), INPUT, torch.device("cpu"), "resnet50")
+    images = InputImages(PackedView(sidecar).at(INPUT), INPUT, torch.device("cpu"), "resnet50")
     for start in range(0, len(rows), BATCH):
         images.batch(rows[start : start + BATCH])
 

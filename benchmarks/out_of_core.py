@@ -39,7 +39,8 @@ def main() -> None:
         _generate(npz, images)
         size = images * SIDE * SIDE * 3 / 1e6
         print(
-            f"one member of {size:,.0f} MB ({images:,} images), {npz.stat().st_size / 1e6:,.0f} MB in the npz\n"
+            f"one member of {size:,.0f} MB ({images:,} images), {npz.stat().st_size / 1e6:,.0f} MB in the "
+            "npz\n"
         )
         found = {way: _in_a_process(way, npz) for way in WAYS}
     print(f"{'':12}{'seconds':>10}{'anonymous MB':>15}{'resident MB':>14}")

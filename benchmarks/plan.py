@@ -1,8 +1,8 @@
 """How long Snakemake plans a large study, and what that study needs: `python benchmarks/plan.py`.
 
-The study is the published one with five seeds and two splits: 3,120 networks, and 2,600 baselines beside them. It is
-planned with a job for each cell and with six cells a job, each in an empty copy of the workflow; so is one cell of it
-alone, as the job that trains it does.
+The study is the published one with five seeds and two splits: 3,120 networks, and 2,600 baselines beside
+them. It is planned with a job for each cell, and with six cells a job, each time in an empty copy of the
+workflow. One cell of it is planned alone, too, as the job that trains it does.
 """
 
 import os
@@ -36,7 +36,7 @@ def large_study() -> dict[str, object]:
 
 
 def plan(config: dict[str, object], *targets: str) -> None:
-    """Plan ``config`` in an empty folder, whole or for some targets; print the time and the memory it took."""
+    """Plan ``config`` in an empty folder, whole or for some targets; print what time and memory it took."""
     with tempfile.TemporaryDirectory() as folder:
         for name in COPIED:
             source = REPOSITORY / name
@@ -57,7 +57,8 @@ def plan(config: dict[str, object], *targets: str) -> None:
         if status:
             sys.exit(f"the plan failed: {done.stderr.read().decode()}")  # type: ignore[union-attr]
         print(
-            f"  {'one cell' if targets else 'all'} planned in {time.monotonic() - started:.1f} s ({used.ru_utime + used.ru_stime:.1f} s of CPU), "
+            f"  {'one cell' if targets else 'all'} planned in {time.monotonic() - started:.1f} s "
+            f"({used.ru_utime + used.ru_stime:.1f} s of CPU), "
             f"at most {used.ru_maxrss * 1024 / 1e6:,.0f} MB"
         )
 
@@ -81,7 +82,8 @@ def needs(config: dict[str, object]) -> None:
     by_network = ", ".join(f"{name} {value:,.0f}" for name, value in hours.items())
     networks = sum(map(len, grid.batches.values()))
     print(
-        f"  {networks:,} networks in {len(grid.batches):,} jobs, {len(grid.all_cells) - networks:,} baselines; estimated GPU hours on a GPU of 2017: "
+        f"  {networks:,} networks in {len(grid.batches):,} jobs, {len(grid.all_cells) - networks:,} "
+        "baselines; estimated GPU hours on a GPU of 2017: "
         f"{sum(hours.values()):,.0f} ({by_network}); longest request {longest / 60:.1f} h"
     )
 

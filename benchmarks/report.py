@@ -2,10 +2,10 @@
 
     PYTHONPATH=workflow python benchmarks/report.py [--quick]
 
-Generates the results of every cell of config/config.yaml (predictions of a seed, no training), writes the report and
-opens it three times in headless Chromium. The plain alternative is the same page whose charts the browser has
-to draw when it opens, as a page of interactive charts usually does; here they come drawn and are brought to
-life when they are looked at. Prints medians in seconds.
+It generates the results of every cell of config/config.yaml (predictions of a seed, no training), writes the
+report and opens it three times in headless Chromium. The plain alternative is the same page whose charts
+the browser has to draw when it opens, as a page of interactive charts usually does; here they come drawn and
+answer once they are in view. It prints medians in seconds.
 """
 
 import argparse
@@ -53,7 +53,8 @@ def main() -> None:
         written = time.perf_counter() - started
         size = (folder / "index.html").stat().st_size / 1e6
         print(
-            f"{len(Grid(project).all_cells)} cells: {size:.1f} MB, written in {written:.0f} s (tables and all)"
+            f"{len(Grid(project).all_cells)} cells: {size:.1f} MB, written in {written:.0f} s (tables and "
+            "all)"
         )
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -65,7 +66,8 @@ def main() -> None:
 
 
 def measure(browser: Browser, report: Path) -> list[float]:
-    """Seconds from opening to first paint, to a grid that answers the mouse, to a parsed page; and if all charts were to be drawn."""
+    """Seconds from opening to first paint, to a grid that answers the mouse, to a parsed page; and if all
+    charts were to be drawn."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     started = time.perf_counter()
     page.goto(report.as_uri(), wait_until="commit")

@@ -125,10 +125,11 @@ def generate(folder: Path, size: Size, count: int) -> float:
     rng = np.random.default_rng(0)
     for number in range(count):
         coarse, fine = (
-            Image.fromarray(rng.integers(low, high, (size.height // step, size.width // step, 3), dtype=np.uint8))
-            .resize((size.width, size.height), Image.Resampling.BILINEAR)
+            Image.fromarray(
+                rng.integers(low, high, (size.height // step, size.width // step, 3), dtype=np.uint8)
+            ).resize((size.width, size.height), Image.Resampling.BILINEAR)
             for low, high, step in ((80, 200, 50), (0, 60, 2))
-        )  # fmt: skip
+        )
         grain = rng.integers(0, 8, (size.height, size.width, 1), dtype=np.uint8)
         pixels = np.asarray(coarse) - 30 + np.asarray(fine) + grain
         Image.fromarray(pixels).save(folder / f"image_{number:05}.jpg", quality=size.quality)

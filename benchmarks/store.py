@@ -22,7 +22,7 @@ IMAGES, SIDE, INPUT, READ = 277_524, 50, 224, 20_000
 
 
 def write(folder: Path) -> Path:
-    """A view of noise, as crop_views would leave it; returns its facts' path."""
+    """A view of noise, as crop_views would leave it; returns its sidecar's path."""
     rng = np.random.default_rng(0)
     shape = (IMAGES, SIDE, SIDE, 3)
     pixels = np.lib.format.open_memmap(folder / "original.npy", mode="w+", dtype=np.uint8, shape=shape)
@@ -30,20 +30,21 @@ def write(folder: Path) -> Path:
         part = pixels[first : first + 10_000]
         part[:] = rng.integers(0, 256, part.shape, dtype=np.uint8)
     pixels.flush()
-    facts = {"view": "original", "images": IMAGES, "shape": shape, "sizes": None}
-    write_json(folder / "original.json", facts)
+    sidecar = {"view": "original", "images": IMAGES, "shape": shape, "sizes": None}
+    write_json(folder / "original.json", sidecar)
     return folder / "original.json"
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
         started = time.monotonic()
-        facts = write(Path(folder))
+        sidecar = write(Path(folder))
         print(
-            f"written: {facts.with_suffix('.npy').stat().st_size / 1e9:.1f} GB in {time.monotonic() - started:.1f} s"
+            f"written: {sidecar.with_suffix('.npy').stat().st_size / 1e9:.1f} GB in "
+            f"{time.monotonic() - started:.1f} s"
         )
         started = time.monotonic()
-        view = PackedView(facts)
+        view = PackedView(sidecar)
         print(f"opened in {1e3 * (time.monotonic() - started):.1f} ms")
         rows = np.random.default_rng(1).permutation(IMAGES)[:READ]
         started = time.monotonic()
@@ -52,7 +53,8 @@ def main() -> None:
         rate = READ / (time.monotonic() - started)
         print(f"read in random order and resized to {INPUT} pixels: {rate:,.0f} images a second on one core")
         print(
-            f"memory of its own {private_bytes() / 1e6:,.0f} MB; pages of the file are the system's to take back"
+            f"memory of its own {private_bytes() / 1e6:,.0f} MB; pages of the file are the system's to take "
+            "back"
         )
 
 

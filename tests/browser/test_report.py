@@ -19,7 +19,8 @@ WIDTHS = {"wide": 1280, "narrow": 375}
 
 
 def scroll_to(target: Locator) -> None:
-    """At once: Playwright's own scroll waits for frames in which nothing moves, and a busy machine draws few."""
+    """At once: Playwright's own scroll waits for frames in which nothing moves, and a busy machine draws
+    few."""
     target.evaluate("(element) => element.scrollIntoView({block: 'center', behavior: 'instant'})")
 
 

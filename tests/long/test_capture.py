@@ -1,4 +1,5 @@
-"""The captured step of InceptionV3, whose second classifier takes images of 299×299 pixels and no smaller ones."""
+"""The captured step of InceptionV3, whose second classifier takes images of 299×299 pixels and no smaller
+ones."""
 
 import pytest
 

@@ -41,7 +41,7 @@ def test_verdicts_find_the_planted_cues_and_clear_the_clean_phantom(study: Path)
 def test_a_planted_cue_is_found_in_the_corner(metrics: pd.DataFrame, dataset: str, architecture: str) -> None:
     cell = metrics.loc[dataset, "upper_left", architecture]
     assert cell["auroc"] > 0.8
-    # Four sessions leave an interval over the ten test patients wide, where a network does not part them wholly.
+    # With four sessions an interval over the ten test patients is wide unless a network parts them wholly.
     if (dataset, architecture) != ("phantom_session", "shufflenet_v2"):
         assert cell["auroc_low"] > 0.5
         assert cell["p_auroc"] < 0.01

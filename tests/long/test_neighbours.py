@@ -1,4 +1,5 @@
-"""The studies of the earlier study, of IDC's three networks and of PatchCamelyon at toy size: their recipes, splits, views and figures."""
+"""The studies of the earlier study, of IDC's three networks and of PatchCamelyon at toy size: their
+recipes, splits, views and figures."""
 
 import json
 from collections.abc import Callable

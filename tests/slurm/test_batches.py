@@ -1,4 +1,5 @@
-"""Cells that share a job: own outputs, own failures. That their bits are those of single jobs: tests/unit/test_training.py."""
+"""Cells that share a job: own outputs, own failures. That their bits are those of single jobs:
+tests/unit/test_training.py."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,8 +1,9 @@
 """CUDA's streams and graphs on a CPU, as far as a captured step depends on them.
 
-A capture records each operation that torch runs, on which memory; a replay runs these again on the same memory, and none of
-the Python around them. What the recorded step computed is overwritten with NaN afterwards, because a real capture computes nothing.
-What would make Python wait for the GPU fails, as it does there, and so does what is not deterministic on one.
+A capture records each operation that torch runs, and its memory. A replay runs these operations again on
+the same memory, and none of the Python around them. What the recorded step computed is overwritten with NaN
+afterwards, because a real capture computes nothing. Whatever would make Python wait for the GPU fails, as it
+does there, and so does whatever is not deterministic on one.
 """
 
 from collections.abc import Iterator

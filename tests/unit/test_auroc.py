@@ -31,7 +31,7 @@ images = st.lists(
 
 
 def test_stata_prints_the_same():
-    """roctab of Stata's manual on the 109 CT images of Hanley and McNeil (1982, Radiology 143:29, table 1)."""
+    """Stata's manual, roctab: the 109 CT images of Hanley and McNeil (1982, Radiology 143:29, table 1)."""
     normal, abnormal = [33, 6, 6, 11, 2], [3, 2, 2, 11, 33]
     score = np.r_[np.repeat(range(5), normal), np.repeat(range(5), abnormal)].astype(float)
     target = np.repeat([0, 1], [58, 51])

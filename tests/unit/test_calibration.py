@@ -31,7 +31,7 @@ from nullcrop.config.recipe import Recipe
 from nullcrop.config.views import TOGETHER, study_corners, views_made_always
 from nullcrop.datasets.phantom import generate_phantom
 from nullcrop.datasets.samples import list_samples
-from nullcrop.figures.calibration import plot_calibration
+from nullcrop.figures.calibration_figure import plot_calibration
 from nullcrop.images.store import write_store
 from nullcrop.splits import write_split
 from nullcrop.statistics.maxt import maxt
@@ -319,7 +319,7 @@ def test_more_work_takes_longer_and_is_said_beforehand() -> None:
 
 
 def test_the_calibration_of_the_workflow_takes_three_hours_at_most() -> None:
-    """By the estimate; several hundred datasets without a cue, in jobs of which an interrupted run loses little."""
+    """By the estimate; several hundred datasets without a cue, in jobs of ten minutes at most."""
     project = read_project(Path(__file__).parents[2] / "config" / "calibration.yaml")
     made = project.config.calibration_batches
     assert sum(one.seconds for one in made) / 2 <= 3 * 3600

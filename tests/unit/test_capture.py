@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
+from nullcrop.training.arithmetic import Arithmetic, Engine
 from nullcrop.training.capture import WARM_UP_STEPS, captured
 from nullcrop.training.engine import Stepper
 from nullcrop.training.loop import initial_network
-from nullcrop.training.numerics import Engine, Numerics
 from tests.unit.pretended_cuda import DEFAULT, PretendedCuda, Stream
 
 CPU = torch.device("cpu")
@@ -27,8 +27,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> PretendedCuda:
     return PretendedCuda(monkeypatch)
 
 
-class Captured(Numerics):
-    """Numerics of a CPU on which steps are captured."""
+class Captured(Arithmetic):
+    """Arithmetic of a CPU on which steps are captured."""
 
     captured = True  # type: ignore[assignment]
 
@@ -77,7 +77,7 @@ def check_replayed_steps(cuda: PretendedCuda, architecture: str, size: int, engi
     for seed in (0, 1):
         if seed:
             replaying.restart(first(seed))
-        eager = Stepper(first(seed), recipe, size, Numerics(CPU, "", engine))
+        eager = Stepper(first(seed), recipe, size, Arithmetic(CPU, "", engine))
         for mine, theirs in zip(trained(replaying), trained(eager), strict=True):
             assert torch.equal(mine, theirs)
     (graph,) = cuda.graphs
@@ -110,8 +110,8 @@ def test_what_python_does_in_a_step_is_not_replayed(cuda: PretendedCuda) -> None
     weights = Odd("counts").state_dict()
     inputs, truth = torch.rand(4, 3, 4, 4), torch.arange(4) % 2
     sums = []
-    for numerics in (Captured(CPU, "", "captured_fp32"), Numerics(CPU, "", "captured_fp32")):
-        stepper = Stepper(Odd("counts"), ONE_SIZE, 4, numerics)
+    for arithmetic in (Captured(CPU, "", "captured_fp32"), Arithmetic(CPU, "", "captured_fp32")):
+        stepper = Stepper(Odd("counts"), ONE_SIZE, 4, arithmetic)
         stepper.network.load_state_dict(weights)
         stepper.begin_epoch()
         for _ in range(3):

@@ -41,8 +41,11 @@ def test_resizing_is_pillows_to_the_last_bit(
 
 @pytest.mark.parametrize(
     ("height", "width", "size"),
-    [(20, 20, 224), (20, 20, 299), (28, 28, 224), (450, 600, 224), (767, 1022, 299), (50, 50, 20), (224, 224, 224), (224, 300, 224), (1, 500, 224), (600, 450, 224), (1000, 30, 64), (300, 224, 224)],
-)  # fmt: skip
+    [
+        *((20, 20, 224), (20, 20, 299), (28, 28, 224), (450, 600, 224), (767, 1022, 299), (50, 50, 20)),
+        *((224, 224, 224), (224, 300, 224), (1, 500, 224), (600, 450, 224), (1000, 30, 64), (300, 224, 224)),
+    ],
+)
 def test_the_sizes_of_the_studies_are_pillows_to_the_last_bit(height: int, width: int, size: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     made = Resizer(height, width, size, CPU)(torch.from_numpy(image)[None])[0].numpy()

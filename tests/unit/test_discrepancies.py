@@ -18,15 +18,10 @@ from nullcrop.config.definitions import Definition, find_definitions, read_defin
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import PUBLISHED, PUBLISHED_TABLES
-from nullcrop.published.discrepancies import (
-    COLUMNS,
-    FILES,
-    KINDS,
-    list_discrepancies,
-    read_published,
-    write_discrepancies,
-)
+from nullcrop.published.discrepancies import list_discrepancies, write_discrepancies
 from nullcrop.published.discrepancies_page import page_of, write_page
+from nullcrop.published.findings import COLUMNS, KINDS
+from nullcrop.published.printed import FILES, read_published
 from nullcrop.published.rounding import (
     Rounded,
     beside_harmonic_mean,

@@ -20,6 +20,14 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.images.store import PackedView
 from nullcrop.training import checkpoint, loop
+from nullcrop.training.arithmetic import (
+    ENGINE_OF_NAME,
+    Arithmetic,
+    Engine,
+    EngineError,
+    engine_that_runs,
+    set_arithmetic,
+)
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import collect_cell
 from nullcrop.training.checkpoint import CheckpointPace, resume, save_checkpoint
@@ -27,14 +35,6 @@ from nullcrop.training.data import InputImages
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.engine import CapturedTraining, Stepper
 from nullcrop.training.loop import CellJob, PlainTraining, new_network, to_its_end, train_cell
-from nullcrop.training.numerics import (
-    ENGINE_OF_NAME,
-    Engine,
-    EngineError,
-    Numerics,
-    engine_that_runs,
-    set_numerics,
-)
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.out_of_memory import is_out_of_memory
 from tests.unit.pretended_cuda import PretendedCuda
@@ -58,13 +58,15 @@ def stepped(monkeypatch: pytest.MonkeyPatch, way: str) -> Callable[[], None]:
         if way == "plain":
             return
 
-        def numerics(device: str, threads: int, *_: Any) -> Numerics:
-            return replace(set_numerics(device, threads), engine="captured_fp32", name="stepped")
+        def stepped(device: str, threads: int, *_: Any) -> Arithmetic:
+            return replace(set_arithmetic(device, threads), engine="captured_fp32", name="stepped")
 
-        monkeypatch.setattr(loop, "set_numerics", numerics)
+        monkeypatch.setattr(loop, "set_arithmetic", stepped)
         if way == "replayed":
             PretendedCuda(monkeypatch)
-            monkeypatch.setattr(Numerics, "captured", property(lambda numerics: numerics.engine != "plain"))
+            monkeypatch.setattr(
+                Arithmetic, "captured", property(lambda arithmetic: arithmetic.engine != "plain")
+            )
 
     return patch
 
@@ -129,7 +131,7 @@ def test_the_auxiliary_loss_counts_in_a_step_as_in_the_plain_loop(job: CellJob) 
     optimizer = torch.optim.Adam(plain.parameters(), lr=SCRATCH.learning_rate, fused=True)
     images = InputImages(view, 20, CPU, "lenet5")
     expected = to_its_end(PlainTraining(job.cell, SCRATCH, plain, optimizer, images, targets).epoch(1, rows))
-    stepper = Stepper(TwoAnswers(), SCRATCH, 20, Numerics(CPU, "stepped", "captured_fp32"))
+    stepper = Stepper(TwoAnswers(), SCRATCH, 20, Arithmetic(CPU, "stepped", "captured_fp32"))
     device_images = DeviceImages(view, 20, CPU, "lenet5")
     training = CapturedTraining(job.cell, SCRATCH, stepper, device_images, targets)
     assert to_its_end(training.epoch(1, rows)) == expected
@@ -166,7 +168,7 @@ def test_checkpoints_of_both_ways_are_of_one_form(job: CellJob, tmp_path: Path) 
     recipe = replace(SCRATCH, input_size=32)
     network, optimizer = new_network(cell, recipe, 2, 32, CPU)
     stepper = Stepper(
-        new_network(cell, recipe, 2, 32, CPU)[0], recipe, 32, Numerics(CPU, "", "captured_fp32")
+        new_network(cell, recipe, 2, 32, CPU)[0], recipe, 32, Arithmetic(CPU, "", "captured_fp32")
     )
     inputs, truth = torch.rand(16, 3, 32, 32), torch.arange(16) % 2
     stepper.begin_epoch()
@@ -199,7 +201,7 @@ def test_a_cell_after_one_that_went_astray_is_as_the_first() -> None:
     recipe = replace(SCRATCH, input_size=32)
     inputs, truth = torch.rand(16, 3, 32, 32), torch.arange(16) % 2
     steppers = [
-        Stepper(new_network(cell, recipe, 2, 32, CPU)[0], recipe, 32, Numerics(CPU, "", "captured_fp32"))
+        Stepper(new_network(cell, recipe, 2, 32, CPU)[0], recipe, 32, Arithmetic(CPU, "", "captured_fp32"))
         for _ in range(2)
     ]
     steppers[1].begin_epoch()
@@ -329,15 +331,15 @@ class Machine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[Engine] = []
-        monkeypatch.setattr(loop, "set_numerics", self.set_numerics)
+        monkeypatch.setattr(loop, "set_arithmetic", self.set_arithmetic)
 
-    def set_numerics(self, device: str, threads: int, engine: Engine, granted_gpus: int = 0) -> Numerics:
+    def set_arithmetic(self, device: str, threads: int, engine: Engine, granted_gpus: int = 0) -> Arithmetic:
         self.asked.append(engine)
         runs: Engine = "captured_bf16" if engine == "auto" else engine
         name = next(name for name, of in ENGINE_OF_NAME.items() if of == runs)
         plain: Engine = "plain"  # the arithmetic is the CPU's
         return replace(
-            set_numerics(device, threads, plain),
+            set_arithmetic(device, threads, plain),
             name=name,
             engine="plain" if runs == "plain" else "captured_fp32",
             taken_too=tuple(ENGINE_OF_NAME) if engine == "auto" else (),
@@ -455,7 +457,7 @@ def test_on_a_gpu_capturing_leaves_no_trace_and_dropout_follows_its_seed() -> No
     cell = Cell("toy", "printed", "random", "center", "pcam_cnn", "scratch", 0)
     network, _ = new_network(cell, recipe, 2, 46, torch.device("cuda"))
     before = {name: values.clone() for name, values in network.state_dict().items()}
-    stepper = Stepper(network, recipe, 46, Numerics(torch.device("cuda"), "", "captured_fp32"))
+    stepper = Stepper(network, recipe, 46, Arithmetic(torch.device("cuda"), "", "captured_fp32"))
     for name, values in stepper.network.state_dict().items():
         assert torch.equal(values, before[name])
     inputs, truth = torch.rand(4, 3, 46, 46, device="cuda"), torch.arange(4, device="cuda") % 2
@@ -482,7 +484,8 @@ class OutOfMemory:
                 self.tried.append(len(inputs))
                 if len(inputs) > fits:
                     raise torch.cuda.OutOfMemoryError(
-                        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.00 GiB"
+                        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.00 "
+                        "GiB"
                     )
             return forward(module, *arguments)
 
@@ -536,7 +539,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(
     gradients = []
     for parts in (None, micro_batch):
         network, _ = new_network(replace(job.cell, architecture=architecture), recipe, 2, size, CPU)
-        stepper = Stepper(network, recipe, size, Numerics(CPU, "", "captured_fp32"), parts)
+        stepper = Stepper(network, recipe, size, Arithmetic(CPU, "", "captured_fp32"), parts)
         stepper.begin_epoch()
         stepper.step(inputs, truth, 0)
         gradients.append([parameter.grad for parameter in stepper.network.parameters()])

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from nullcrop.training import gpus
+from nullcrop.training.arithmetic import NoGpuError, set_arithmetic
 from nullcrop.training.gpus import granted_gpu, missing_gpu, reserve, take_gpu, visible_gpus
-from nullcrop.training.numerics import NoGpuError, set_numerics
 
 PACKAGE = Path(__file__).parents[2] / "workflow"
 NAMES = ["0", "1", "2"]
@@ -197,7 +197,10 @@ def without(environment: dict[str, str], *names: str) -> dict[str, str]:
         ({**BATCH_SCRIPT, "SLURM_JOB_GPUS": "0,1"}, "Slurm gave job 7 GPU 0,1 of node n1"),
         # Snakemake's plugin starts its step without the variables of the job.
         (without(STEP, "SLURM_GPUS", "SLURM_JOB_GPUS"), "Slurm gave job 7 GPU 0 of node n1"),
-        (without(BATCH_SCRIPT, "CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"), "Slurm gave job 7 1 GPU(s) of node n1"),
+        (
+            without(BATCH_SCRIPT, "CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"),
+            "Slurm gave job 7 1 GPU(s) of node n1",
+        ),
         # `srun --gres=none` in the same job.
         (without(STEP, "CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE"), None),
         ({"SLURMD_NODENAME": "n1", "SLURM_JOB_ID": "7"}, None),
@@ -271,7 +274,7 @@ def test_without_a_gpu_a_job_trains_only_where_none_was_granted_or_the_cpu_was_a
             monkeypatch.setenv(name, value)
     counted = int(by == "Snakemake" and granted)
     if trains:
-        assert set_numerics(device, 1, granted_gpus=counted) == set_numerics("cpu", 1)
+        assert set_arithmetic(device, 1, granted_gpus=counted) == set_arithmetic("cpu", 1)
     else:
         with pytest.raises(NoGpuError, match=by if granted else "`device: cuda` asks for a GPU"):
-            set_numerics(device, 1, granted_gpus=counted)
+            set_arithmetic(device, 1, granted_gpus=counted)

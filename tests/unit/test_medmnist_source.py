@@ -414,15 +414,51 @@ def test_a_flipped_byte_is_found_by_the_members_crc(tmp_path: Path, monkeypatch:
     ("name", "size", "change", "words"),
     [
         ("breastmnist", 28, {"val_labels": None}, "it lacks val_labels.npy and holds "),
-        ("breastmnist", 28, {"train_images": np.zeros((9, 64, 64), np.uint8)}, r"train_images has the shape \(9, 64, 64\), and each image must be \(28, 28\), \(28, 28, 3\)"),
-        ("breastmnist", 28, {"test_images": np.zeros((6, 28, 28, 4), np.uint8)}, r"has the shape \(6, 28, 28, 4\)"),
-        ("nodulemnist3d", 28, {"test_images": np.zeros((6, 28, 28), np.uint8)}, r"each image must be \(28, 28, 28\)"),
-        ("breastmnist", 28, {"val_images": np.zeros((4, 28, 28))}, "val_images.npy is of the type float64, not uint8"),
-        ("breastmnist", 28, {"val_images": np.array([{}] * 4, dtype=object)}, "val_images.npy is of the type object"),
-        ("breastmnist", 28, {"val_labels": np.zeros((5, 1), np.uint8)}, r"val_labels has the shape \(5, 1\) for 4 images"),
-        ("breastmnist", 28, {"val_labels": np.zeros((4, 14), np.uint8)}, r"val_labels has the shape \(4, 14\) for 4 images"),
+        (
+            "breastmnist",
+            28,
+            {"train_images": np.zeros((9, 64, 64), np.uint8)},
+            r"train_images has the shape \(9, 64, 64\), and each image must be \(28, 28\), "
+            r"\(28, 28, 3\)",
+        ),
+        (
+            "breastmnist",
+            28,
+            {"test_images": np.zeros((6, 28, 28, 4), np.uint8)},
+            r"has the shape \(6, 28, 28, 4\)",
+        ),
+        (
+            "nodulemnist3d",
+            28,
+            {"test_images": np.zeros((6, 28, 28), np.uint8)},
+            r"each image must be \(28, 28, 28\)",
+        ),
+        (
+            "breastmnist",
+            28,
+            {"val_images": np.zeros((4, 28, 28))},
+            "val_images.npy is of the type float64, not uint8",
+        ),
+        (
+            "breastmnist",
+            28,
+            {"val_images": np.array([{}] * 4, dtype=object)},
+            "val_images.npy is of the type object",
+        ),
+        (
+            "breastmnist",
+            28,
+            {"val_labels": np.zeros((5, 1), np.uint8)},
+            r"val_labels has the shape \(5, 1\) for 4 images",
+        ),
+        (
+            "breastmnist",
+            28,
+            {"val_labels": np.zeros((4, 14), np.uint8)},
+            r"val_labels has the shape \(4, 14\) for 4 images",
+        ),
     ],
-)  # fmt: skip
+)
 def test_arrays_that_are_not_the_releases_are_named_before_anything_is_inflated(
     name: str, size: int, change: dict[str, Any], words: str, release: Callable[..., Path], tmp_path: Path
 ) -> None:

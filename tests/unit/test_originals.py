@@ -94,7 +94,7 @@ def test_squares_are_pillows_and_the_checksum_is_that_of_the_full_pixels(folder:
     assert not squares.full
     assert (folder / "full/original.npy").stat().st_size > 4 * (folder / "input/original.npy").stat().st_size
     for name in ("images", "ids_sha256", "pixels_sha256", "decoder"):
-        assert squares.facts[name] == full.facts[name]
+        assert squares.sidecar[name] == full.sidecar[name]
     for side in SIDES.values():
         for row, path in enumerate(samples_of(folder)["path"]):
             with Image.open(path) as image:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ PAGES = [
     "config/README.md",
     "results/README.md",
     ".github/PULL_REQUEST_TEMPLATE.md",
+    "docs/decisions/README.md",
 ]
+DECISIONS = sorted(path for path in (REPOSITORY / "docs/decisions").glob("*.md") if path.name != "README.md")
 FORMS = sorted((REPOSITORY / ".github/ISSUE_TEMPLATE").glob("*.yml"))
 
 
@@ -132,3 +135,56 @@ def test_issue_forms_have_what_github_asks_for(form: Path) -> None:
         assert element["type"] in ("input", "textarea", "dropdown", "checkboxes")
         assert element["attributes"]["label"]
     assert any(element.get("validations", {}).get("required") for element in content["body"])
+
+
+def decisions_of(page: Path) -> dict[str, str]:
+    """Each decision's number, and the line below its heading."""
+    headings = re.findall(r"^## (D.*)\n\n(.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    entries = [(heading.split()[0], line) for heading, line in headings if re.match(r"D\d+ ", heading)]
+    assert [number for number, _ in entries] == sorted({number for number, _ in entries}), page.name
+    return dict(entries)
+
+
+def test_decisions_are_numbered_once_and_have_a_date_and_a_status() -> None:
+    pages = [decisions_of(page) for page in DECISIONS]
+    numbers = sorted(number for page in pages for number in page)
+    assert numbers == [f"D{place:03d}" for place in range(1, len(numbers) + 1)]
+    for number, line in (entry for page in pages for entry in page.items()):
+        form = re.fullmatch(r"(\d{4}-\d\d-\d\d), (?:accepted|replaced by (D\d{3}))", line)
+        assert form is not None, f"{number}: {line}"
+        date.fromisoformat(form[1])
+        assert form[2] is None or (form[2] in numbers and form[2] != number), f"{number}: {line}"
+
+
+def test_a_decision_that_is_named_exists() -> None:
+    numbers = {number for page in DECISIONS for number in decisions_of(page)}
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.md", "*.py", "*.smk", "*.yaml", "Snakefile"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    if tracked.returncode:
+        pytest.skip("no git repository")
+    named = {
+        (name, number)
+        for name in tracked.stdout.split()
+        for number in re.findall(r"\bD\d{3}\b", text_of(name))
+    }
+    assert named
+    assert sorted((name, number) for name, number in named if number not in numbers) == []
+    assert {page.name for page in DECISIONS} <= set(
+        re.findall(r"\]\((\w+\.md)\)", text_of("docs/decisions/README.md"))
+    )
+
+
+def test_modules_that_the_decisions_name_are_there() -> None:
+    pages = [*DECISIONS, REPOSITORY / "ARCHITECTURE.md", REPOSITORY / "docs/performance.md"]
+    named = {
+        (page.name, module)
+        for page in pages
+        for module in re.findall(r"\b[a-z_]+/[a-z_/]+\.py\b", page.read_text(encoding="utf-8"))
+    }
+    assert named
+    packages = (REPOSITORY, REPOSITORY / "workflow/nullcrop")
+    assert [name for name in sorted(named) if not any((root / name[1]).is_file() for root in packages)] == []

@@ -24,7 +24,7 @@ from nullcrop.config.models import Project, read_project
 from nullcrop.config.readers import architectures, label_of, look_of
 from nullcrop.report import frames, sections
 from nullcrop.report.charts import series_style
-from nullcrop.report.facts import CURVE_POINTS, Facts, collect, roc_points
+from nullcrop.report.contents import CURVE_POINTS, Contents, collect, roc_points
 from nullcrop.report.page import page_of
 from nullcrop.report.tables import Column, table_of
 from nullcrop.statistics.comparisons import ORIGINAL
@@ -62,12 +62,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def facts(project: Project) -> Facts:
+def facts(project: Project) -> Contents:
     return collect(project)
 
 
 @pytest.fixture(scope="module")
-def page(facts: Facts) -> str:
+def page(facts: Contents) -> str:
     return page_of(facts)
 
 
@@ -83,7 +83,7 @@ def folder_of(project: Project, cell: Cell) -> Path:
     return Path(project.config.paths.results, "cells", cell.path)
 
 
-def test_states_are_those_of_the_files(facts: Facts) -> None:
+def test_states_are_those_of_the_files(facts: Contents) -> None:
     states = {dataset.name: Counter(one.state for one in dataset.cells) for dataset in facts.datasets}
     assert states == {
         "complete": {"done": 18},
@@ -174,7 +174,7 @@ def test_a_class_without_images_has_no_roc_curve() -> None:
     assert roc_points([(np.ones(3, bool), np.arange(3.0))]) == ([], [])
 
 
-def test_the_grid_has_a_row_for_every_planned_network_of_every_study(facts: Facts) -> None:
+def test_the_grid_has_a_row_for_every_planned_network_of_every_study(facts: Contents) -> None:
     rows = frames.grid_rows(facts)
     assert len(rows) == 36 + 12
     assert rows["done"].sum() == 12 + 8 + 12
@@ -188,13 +188,13 @@ def test_the_grid_has_a_row_for_every_planned_network_of_every_study(facts: Fact
     assert means.to_dict() == {"first": 12, "second": 6}
 
 
-def test_comparisons_name_their_seeds_and_how_many_a_mean_is_of(facts: Facts) -> None:
+def test_comparisons_name_their_seeds_and_how_many_a_mean_is_of(facts: Contents) -> None:
     named = [set(frames.compared(dataset, ORIGINAL).get("seed", ())) for dataset in facts.datasets]
     assert {"0", "1", "mean of 2"} in named
     assert set().union(*named) <= {"0", "1", "mean of 2"}
 
 
-def test_means_over_seeds_keep_the_interval_of_one_test_set(facts: Facts) -> None:
+def test_means_over_seeds_keep_the_interval_of_one_test_set(facts: Contents) -> None:
     cells = frames.planned(facts.datasets[0])
     marks = frames.marks(cells, "auroc")
     mean = marks[(marks["mark"] == "mean") & marks["panel"].str.contains("random")].iloc[0]
@@ -205,7 +205,7 @@ def test_means_over_seeds_keep_the_interval_of_one_test_set(facts: Facts) -> Non
     assert f"from {seeds['auroc'].min():.3f} to {seeds['auroc'].max():.3f}" in mean["text"]
 
 
-def test_confusion_matrices_count_every_test_image(facts: Facts) -> None:
+def test_confusion_matrices_count_every_test_image(facts: Contents) -> None:
     complete = facts.datasets[0]
     cells = frames.planned(complete)
     counts = frames.confusion_counts(complete, cells)
@@ -404,7 +404,7 @@ def test_the_cost_tells_speed_and_memory_old_cells_included(copy: Project) -> No
     assert shown["kWh"] == "–"
 
 
-def test_every_cell_of_every_study_is_in_its_table(facts: Facts) -> None:
+def test_every_cell_of_every_study_is_in_its_table(facts: Contents) -> None:
     for dataset in facts.datasets:
         table = frames.every_cell(dataset)
         planned = {(name, cell) for name, study in dataset.studies.items() for cell in study.cells}

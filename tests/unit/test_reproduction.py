@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 from nullcrop.config.definitions import read_published_definitions
 from nullcrop.config.names import EARLIER
 from nullcrop.config.views import study_crops, view_names
-from nullcrop.published.discrepancies import read_published
+from nullcrop.published.printed import read_published
 from nullcrop.published.reproduction import (
     COLUMNS,
     STUDIED,

@@ -17,7 +17,7 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.report import sections
-from nullcrop.report.facts import collect
+from nullcrop.report.contents import collect
 from nullcrop.statistics.tables import read_judged, read_metrics
 from nullcrop.terminal.status_table import print_status
 from nullcrop.terminal.verdict_table import print_verdicts

@@ -1,4 +1,5 @@
-"""Networks of timm by name, and published weights from a hub: timm's own test networks, and a server on this machine."""
+"""Networks of timm by name, and published weights from a hub: timm's own test networks, and a server on
+this machine."""
 
 import hashlib
 import threading

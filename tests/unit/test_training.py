@@ -27,12 +27,12 @@ from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.recipe import Recipe
 from nullcrop.images.store import PackedView
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
+from nullcrop.training.arithmetic import NoGpuError, check_gpu
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import bring_out, collect_cell, forget_failures, is_kept, kept_folder
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.heartbeat import HEARTBEAT, read_state
 from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
-from nullcrop.training.numerics import NoGpuError, check_gpu
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.streams import stream_seed
 from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
@@ -617,7 +617,8 @@ def test_on_a_gpu_a_cell_is_deterministic(job: CellJob, tmp_path: Path, architec
 WITHOUT_THE_REST = """
 import sys
 
-absent = ["pydantic", "yaml", "sklearn", "scipy", "statsmodels", "matplotlib", "rich", "snakemake", "torchvision"]
+absent = ["pydantic", "yaml", "sklearn", "scipy", "statsmodels", "matplotlib", "rich", "snakemake"]
+absent += ["torchvision"]
 sys.modules.update(dict.fromkeys(absent))  # None: importing one raises ImportError
 from nullcrop.cli import main
 sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from nullcrop.config.models import Thresholds
 from nullcrop.config.readers import look_of
 from nullcrop.config.views import views_made_always
-from nullcrop.figures.verdicts import plot_verdicts
+from nullcrop.figures.verdict_figure import plot_verdicts
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.tables import metrics_of_cells
 from nullcrop.statistics.verdicts import judge

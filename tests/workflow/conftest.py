@@ -86,7 +86,7 @@ class Checkout:
         return done.stdout
 
     def nullcrop(self, *arguments: str) -> str:
-        """Run a command of the package in this folder, with this folder's code, and return what it printed."""
+        """Run a command of the package, with the code of this folder, and return what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "nullcrop", *arguments],
             cwd=self.folder,

@@ -22,7 +22,8 @@ SETTINGS = """
 import json, sys
 from snakemake.cli import parse_args
 settings = vars(parse_args(sys.argv[1:])[1])
-print(json.dumps({name: str(settings[name]) for name in ("executor", "jobs", "rerun_triggers", "keep_going")}))
+names = ("executor", "jobs", "rerun_triggers", "keep_going")
+print(json.dumps({name: str(settings[name]) for name in names}))
 """
 
 

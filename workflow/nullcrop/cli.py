@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         say(
-            f"nullcrop {options.command}: interrupted; finished epochs and outputs are kept, run again to go on"
+            f"nullcrop {options.command}: interrupted; finished epochs and outputs are kept, run again to go "
+            "on"
         )
         return 130
     return 0
@@ -112,7 +113,8 @@ def find_duplicates(options: argparse.Namespace) -> None:
     )
     exact = int((found["kind"] == "exact").sum())
     say(
-        f"{found['cluster'].nunique()} clusters: {exact} images with copies, {len(found) - exact} near duplicates"
+        f"{found['cluster'].nunique()} clusters: {exact} images with copies, {len(found) - exact} near "
+        "duplicates"
     )
 
 
@@ -398,7 +400,7 @@ def count_alarms(options: argparse.Namespace) -> None:
 def plot_calibration(options: argparse.Namespace) -> None:
     """Draw false alarms and power of the audit."""
     from nullcrop.calibration.alarms import read_calibration
-    from nullcrop.figures.calibration import plot_calibration
+    from nullcrop.figures.calibration_figure import plot_calibration
 
     plot_calibration(read_calibration(options.table), options.out)
 
@@ -748,8 +750,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--sides": {
         "default": None,
         "nargs": "*",
-        "help": "store much larger originals as networks of these input sides take them (pixels, or timm:NAME); none "
-        "named, for no network; left out: at full size",
+        "help": "store much larger originals as networks of these input sides take them (pixels, or "
+        "timm:NAME); with no value, for no network; without this flag, at full size",
     },
     "--split": _needed("CSV of the split", type=Path),
     "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),

@@ -176,8 +176,8 @@ def _without_one(
     names = [] if groups is None else sorted(set(groups))
     if seed >= len(names) or len(names) < 2:
         raise NullcropError(
-            f"there are {len(names)} groups, so seed {seed} leaves none of them out: "
-            "at least two are needed, and seeds from 0 to one less than their number"
+            f"there are {len(names)} groups, so seed {seed} leaves none of them out: at least two are "
+            "needed, and seeds from 0 to one less than their number"
         )
     part = np.where(groups == names[seed], "test", "train").astype(object)
     rows = np.flatnonzero(part == "train")
@@ -210,8 +210,8 @@ def _balanced(
     fewest = min(len(rows) for rows in rows_of)
     if wanted > fewest:
         raise NullcropError(
-            f"{wanted} training images of each target were asked for, but the rarest has {fewest}; "
-            f"name at most {fewest}, or no number"
+            f"{wanted} training images of each target were asked for, but the rarest has {fewest}; name at "
+            f"most {fewest}, or no number"
         )
     keep = wanted or fewest
     for rows in rows_of:
@@ -225,8 +225,8 @@ def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.in
         lacking = sorted(set(target) - set(target[part == name]))
         if lacking:
             raise NullcropError(
-                f"split '{protocol}': the {name} part has no image of target {listed(lacking)}; "
-                "there are too few images or groups of it for this protocol"
+                f"split '{protocol}': the {name} part has no image of target {listed(lacking)}; there are "
+                "too few images or groups of it for this protocol"
             )
     for name, words in (("test", "test"), ("val", "validation")):
         if not (part == name).any():

@@ -41,11 +41,11 @@ rule fit_baselines:
     shell:
         "python -m nullcrop fit-baselines --dataset {wildcards.dataset:q} --labels {wildcards.labels:q} "
         "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "
-        "--split {input.split:q} --views-folder {params.views:q} --out {params.cells:q} --work {params.work:q} "
-        "> {log:q} 2>&1"
+        "--split {input.split:q} --views-folder {params.views:q} --out {params.cells:q} "
+        "--work {params.work:q} > {log:q} 2>&1"
 
 
-# As above, on a view that is made where a study names it.
+# The same on a further view, which is made where a study names it.
 rule fit_further_baselines:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
@@ -65,7 +65,8 @@ rule fit_further_baselines:
     log:
         f"{RESULTS}/logs/fit_further_baselines/{{dataset}}/{{labels}}/{{split}}/{{view}}/seed{{seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/fit_further_baselines/{{dataset}}/{{labels}}/{{split}}/{{view}}/seed{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/fit_further_baselines/"
+        f"{{dataset}}/{{labels}}/{{split}}/{{view}}/seed{{seed}}.tsv"
     wildcard_constraints:
         view=view_pattern(further=True),
     conda:
@@ -84,15 +85,17 @@ rule fit_further_baselines:
         cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
         work=f"{WORK}/cells",
     message:
-        "fitting the baselines of {wildcards.dataset} on {wildcards.view}: {wildcards.split}, seed {wildcards.seed}"
+        "fitting the baselines of {wildcards.dataset} on {wildcards.view}: "
+        "{wildcards.split}, seed {wildcards.seed}"
     shell:
         "python -m nullcrop fit-baselines --dataset {wildcards.dataset:q} --labels {wildcards.labels:q} "
         "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "
-        "--split {input.split:q} --views-folder {params.views:q} --on {wildcards.view} --out {params.cells:q} "
-        "--work {params.work:q} > {log:q} 2>&1"
+        "--split {input.split:q} --views-folder {params.views:q} --on {wildcards.view} "
+        "--out {params.cells:q} --work {params.work:q} > {log:q} 2>&1"
 
 
-# A baseline that not every test set has, on one view; what sees no pixel stands at `original`.
+# One baseline of those that not every test set has, on one view. A baseline that sees no pixel stands at
+# `original`.
 rule fit_named_baseline:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
@@ -101,14 +104,17 @@ rule fit_named_baseline:
         pixels=ancient(f"{STORE}/{{dataset}}/views/{{view}}.npy"),
     output:
         expand(
-            "{folder}/{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/baseline/seed{{seed}}/{name}",
+            "{folder}/{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/"
+            "baseline/seed{{seed}}/{name}",
             folder=f"{RESULTS}/cells",
             name=CELL_FILES,
         ),
     log:
-        f"{RESULTS}/logs/fit_named_baseline/{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/seed{{seed}}.log",
+        f"{RESULTS}/logs/fit_named_baseline/"
+        f"{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/seed{{seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/fit_named_baseline/{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/seed{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/fit_named_baseline/"
+        f"{{dataset}}/{{labels}}/{{split}}/{{view}}/{{architecture}}/seed{{seed}}.tsv"
     wildcard_constraints:
         architecture=any_of(name for name, baseline in BASELINES.items() if not baseline.always),
     conda:
@@ -127,7 +133,8 @@ rule fit_named_baseline:
         cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
         work=f"{WORK}/cells",
     message:
-        "fitting {wildcards.architecture} to {wildcards.dataset} on {wildcards.view}: {wildcards.split}, seed {wildcards.seed}"
+        "fitting {wildcards.architecture} to {wildcards.dataset} on {wildcards.view}: "
+        "{wildcards.split}, seed {wildcards.seed}"
     shell:
         "python -m nullcrop fit-baselines --dataset {wildcards.dataset:q} --labels {wildcards.labels:q} "
         "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "

@@ -1,6 +1,6 @@
-# With `cells_per_job` above 1 these two rules stand for train_cell. The first trains cells that
-# differ in seed and view alone in one job, in which one that fails stops no other; the second
-# brings each cell to its place, or says by what it failed.
+# With `cells_per_job` above 1 these two rules take the place of train_cell. The first trains cells that
+# differ only in seed and view in one job, in which a cell that fails stops no other. The second brings
+# each cell to its place, or says why it failed.
 
 
 # The next run trains again what failed in a batch.
@@ -14,54 +14,56 @@ rule train_batch:
     input:
         unpack(batch_inputs),
     output:
-        f"{WORK}/batches/{BATCH}.json",
+        f"{WORK}/batches/{BATCH_PATH}.json",
     log:
-        f"{RESULTS}/logs/train_batch/{BATCH}.log",
+        f"{RESULTS}/logs/train_batch/{BATCH_PATH}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train_batch/{BATCH}.tsv"
+        f"{RESULTS}/benchmarks/train_batch/{BATCH_PATH}.tsv"
     conda:
         ENVIRONMENT
     threads: 4
     resources:
         mem_mb=memory_of,
-        runtime=lambda wildcards, attempt: resources.minutes(
-            map(seconds_of, cells_of_batch(wildcards)), attempt
-        ),
+        runtime=runtime_of(cells_of_batch),
         gpu=resources.training_gpus(CONFIG.device),
     params:
         recipe=recipe_of,
         numerics=NUMERICS,
         cells=lambda wildcards: [cell.path for cell in cells_of_batch(wildcards)],
         weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
-        demand=lambda wildcards, input: demand_of(cells_of_batch(wildcards)),
-        # Takes `input` too: however many take turns, the cells are the same.
+        demand=lambda wildcards, input: training_params.demand_flags(GRID, cells_of_batch(wildcards)),
+        # Takes `input`, so that a change trains nothing again: cells that take turns are the same cells.
         in_flight=lambda wildcards, input: CONFIG.in_flight,
         granted=granted_of,
         plain=plain_of,
-        batch=BATCH,
+        batch=BATCH_PATH,
         finished=f"{RESULTS}/cells",
         logs=f"{RESULTS}/logs/train_cell",
         work=f"{WORK}/cells",
     message:
         "training the cells of {params.batch}"
     shell:
-        "python -m nullcrop train-batch --batch {params.cells:q} --view-files {input.view:q} --splits {input.split:q} "
-        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.plain:q} {params.granted:q} {params.demand:q} "
-        "--threads {threads} --in-flight {params.in_flight} --finished {params.finished:q} --logs {params.logs:q} --out {output:q} "
+        "python -m nullcrop train-batch --batch {params.cells:q} --view-files {input.view:q} "
+        "--splits {input.split:q} "
+        "{params.weights:q} --recipe {params.recipe:q} --device {params.numerics} {params.plain:q} "
+        "{params.granted:q} {params.demand:q} "
+        "--threads {threads} --in-flight {params.in_flight} --finished {params.finished:q} "
+        "--logs {params.logs:q} --out {output:q} "
         "--work {params.work:q} > {log:q} 2>&1"
 
 
 rule collect_cell:
     input:
         unpack(cell_inputs),
-        # Another cell of the batch that is trained again is no reason to collect this one again.
-        batch=ancient(batch_of),
+        # Not ancient: Snakemake plans nothing behind an ancient input whose job runs again, not even what
+        # has other parameters or is missing. A cell that was finished comes back from its copy.
+        batch=batch_of,
     output:
-        *[f"{RESULTS}/cells/{CELL}/{name}" for name in CELL_FILES],
+        *[f"{RESULTS}/cells/{CELL_PATH}/{name}" for name in CELL_FILES],
     log:
-        f"{RESULTS}/logs/collect_cell/{CELL}.log",
+        f"{RESULTS}/logs/collect_cell/{CELL_PATH}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/collect_cell/{CELL}.tsv"
+        f"{RESULTS}/benchmarks/collect_cell/{CELL_PATH}.tsv"
     priority: 1
     localrule: True
     conda:
@@ -73,11 +75,11 @@ rule collect_cell:
     params:
         recipe=recipe_of,
         numerics=NUMERICS,
-        cell=CELL,
+        cell=CELL_PATH,
         out=subpath(output[0], parent=True),
-        work=f"{WORK}/cells/{CELL}",
+        work=f"{WORK}/cells/{CELL_PATH}",
     message:
         "collecting {params.cell}"
     shell:
-        "python -m nullcrop collect-cell --cell {params.cell:q} --report {input.batch:q} --work {params.work:q} "
-        "--out {params.out:q} > {log:q} 2>&1"
+        "python -m nullcrop collect-cell --cell {params.cell:q} --report {input.batch:q} "
+        "--work {params.work:q} --out {params.out:q} > {log:q} 2>&1"

@@ -47,7 +47,8 @@ rule judge_phantoms:
     message:
         "judging generated datasets: {wildcards.batch}"
     shell:
-        "python -m nullcrop judge-phantoms --table {input:q} --level {params.level} --out {output:q} > {log:q} 2>&1"
+        "python -m nullcrop judge-phantoms --table {input:q} --level {params.level} --out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule count_alarms:

@@ -2,7 +2,6 @@
 
 import atexit
 import json
-import os
 import re
 import shlex
 import sys
@@ -13,10 +12,20 @@ from pathlib import Path
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 sys.path.insert(0, str(WORKFLOW))
 
-from nullcrop.config import resources
+from nullcrop.basics.errors import NullcropError
+from nullcrop.config import dataset_files, dataset_params, figure_params, resources, training_params
 from nullcrop.config.calibration import time_words
-from nullcrop.config.cell import CELL_COLUMNS, CELL_FILES, Cell, baseline_cells, fold_cells
-from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, tables_of_figure
+from nullcrop.config.cell import (
+    ABOVE_A_CELLS_FILE,
+    BATCH_PATH,
+    CELL_FILES,
+    CELL_PATH,
+    Cell,
+    baseline_cells,
+    cell_files,
+    fold_cells,
+)
+from nullcrop.config.figures import FIGURE_FORMATS, FIGURES
 from nullcrop.config.grid import Grid, split_path
 from nullcrop.config.models import Project
 from nullcrop.config.names import ANY_SPLIT_PATTERN, PUBLISHED, PUBLISHED_TABLES
@@ -24,11 +33,9 @@ from nullcrop.config.places import found
 from nullcrop.config.readers import BASELINES, NETWORKS, is_network
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_environment
-from nullcrop.config.sources import SOURCES
-from nullcrop.config.views import VIEWS, view_of, view_pattern, views_made_always
-from nullcrop.basics.errors import NullcropError
-from nullcrop.training.finished import damage
+from nullcrop.config.views import view_pattern, views_made_always
 from nullcrop.images.packing import packed_sides
+from nullcrop.training.finished import damage
 from snakemake.persistence import PersistenceBase
 
 # One that a command line or another Snakefile has read stands in place of the study as published.
@@ -55,18 +62,12 @@ RESOURCES = CONFIG.paths.resources
 STORE = CONFIG.paths.store
 WORK = CONFIG.paths.work
 ENVIRONMENT = "../../envs/nullcrop.yaml"
-# One param of the rules; it names captured engines alone and else reads as it did before there was a choice, so that
-# nothing is trained again.
-NUMERICS = f"{CONFIG.device} --engine {CONFIG.engine}" if "captured" in CONFIG.engine else CONFIG.device
+NUMERICS = training_params.device_param(CONFIG)
 # Read before any job deletes what it will write again, so that a job on a node is told what was planned.
 PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
 # These tables are committed; they do not move with the config's `resources`.
 PUBLISHED_FILES = [found(f"resources/published/{name}.csv") for name in PUBLISHED_TABLES]
 BATCHES = {batch.name: batch for batch in CONFIG.calibration_batches}
-CELL = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
-# Folders from a cell's file up to where all cells lie: one a coordinate, and that one.
-ABOVE_A_CELLS_FILE = len(CELL_COLUMNS) + 1
-BATCH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"
 
 
 # For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
@@ -118,106 +119,58 @@ wildcard_constraints:
     batch=any_of(BATCHES),
 
 
-# What rules ask of the config: input functions, params and resources.
+# What rules ask of the package, by their wildcards.
+
+
+def of_dataset(answer, *further):
+    """Function of wildcards: ``answer`` of the project, the dataset, and the wildcards named ``further``."""
+    return lambda wildcards: answer(PROJECT, wildcards.dataset, *(wildcards[name] for name in further))
 
 
 def whose_source_is(way):
     """Pattern of the datasets whose images are `local`, `fetched` or `generated`."""
-    return any_of(name for name in GRID.values("dataset") if source_record(name).way == way)
+    return any_of(
+        name for name in GRID.values("dataset") if dataset_files.source_record(PROJECT, name).way == way
+    )
 
 
-def source_record(dataset):
-    return SOURCES[PROJECT.definition(dataset).source.kind]
-
-
-def definition_of(wildcards):
-    return PROJECT.definition_path(wildcards.dataset)
-
-
-def source_of(wildcards):
-    """A param, so that an edited definition remakes what depends on it and a touched file does not.
-
-    Without what stands at its default: a key that a later version adds changes nothing by itself.
-    """
-    return PROJECT.definition(wildcards.dataset).source.model_dump_json(exclude_defaults=True)
-
-
-def listing_of(wildcards):
-    keys = {
-        *("source", "classes", "labels", "group", "groups", "expected", "on_mismatch", "unreadable"),
-        "smallest_side",
-    }
-    return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys, exclude_defaults=True)
-
-
-def fetched_from(wildcards):
-    """The user's own folder, where one stands in for the download; a missing one is named by the step."""
-    folder = getattr(PROJECT.definition(wildcards.dataset).source, "data_dir", None)
-    return [folder] if folder is not None and Path(folder).is_dir() else []
-
-
-def listed_from(wildcards):
-    """What tells that a dataset's files changed: its archive, or the user's own table or folders."""
-    definition = PROJECT.definition(wildcards.dataset)
-    # A missing table is for list-samples to name; here it would stop every other dataset.
-    groups = [path for path in [definition.groups] if path and Path(path).is_file()]
-    if source_record(wildcards.dataset).way != "local":
-        return [f"{RESOURCES}/archives/{wildcards.dataset}/archive.json", *groups]
-    return groups + definition.source.watched(definition.classes)
-
-
-def targets_of(wildcards):
-    return json.dumps(PROJECT.definition(wildcards.dataset).targets(wildcards.labels))
-
-
-def duplicates_of(wildcards):
-    """The duplicates that a split keeps together, where the definition says so."""
-    if PROJECT.definition(wildcards.dataset).duplicates == "group":
-        return [f"{RESULTS}/datasets/{wildcards.dataset}/duplicates.csv"]
-    return []
+def packing_of(wildcards):
+    return dataset_params.packing_param(PROJECT, wildcards.dataset, PACKED_SIDES[wildcards.dataset])
 
 
 def cell_of(wildcards):
     return Cell(**{**dict(wildcards), "seed": int(wildcards.seed)})
 
 
-def cell_inputs(wildcards):
-    # Pixels count by the checksum in the small file beside them, weights by the hash in their
-    # name; the time stamps of these large files say nothing.
-    inputs = GRID.cell_inputs(cell_of(wildcards))
+def cells_of_batch(wildcards):
+    return GRID.batches[BATCH_PATH.format(**dict(wildcards))]
+
+
+# Pixels count by the checksum in the small file beside them, weights by the hash in their name; the time stamps of these
+# large files say nothing.
+def untimed(inputs):
     return {role: ancient(path) if role in ("pixels", "weights") else path for role, path in inputs.items()}
 
 
-def recipe_of(wildcards):
-    return CONFIG.all_recipes[wildcards.recipe].to_json()
+def cell_inputs(wildcards):
+    return untimed(GRID.cell_inputs(cell_of(wildcards)))
+
+
+def batch_inputs(wildcards):
+    return untimed(training_params.batch_inputs(GRID, cells_of_batch(wildcards)))
 
 
 def batch_of(wildcards):
     return f"{WORK}/batches/{GRID.batch_path(cell_of(wildcards))}.json"
 
 
-def cells_of_batch(wildcards):
-    return GRID.batches[BATCH.format(**dict(wildcards))]
-
-
-def batch_inputs(wildcards):
-    of_cells = [GRID.cell_inputs(cell) for cell in cells_of_batch(wildcards)]
-    inputs = {role: [inputs[role] for inputs in of_cells] for role in ("view", "split")}
-    inputs["pixels"] = ancient([inputs["pixels"] for inputs in of_cells])
-    if "weights" in of_cells[0]:
-        inputs["weights"] = ancient(of_cells[0]["weights"])
-    return inputs
-
-
-def demand_of(cells):
-    """The flag for the arithmetic that a study demands of these cells."""
-    demanded = {GRID.demanded_numerics(cell) for cell in cells} - {None}
-    return ["--numerics", *demanded] if demanded else []
+def recipe_of(wildcards):
+    return CONFIG.all_recipes[wildcards.recipe].to_json()
 
 
 def plain_of(wildcards, input):
-    """The flag of the plain engine, which `auto` takes as well. Takes `input`, so that the choice trains nothing again."""
-    return ["--engine", "plain"] if CONFIG.engine == "plain" else []
+    """Takes `input`, so that the choice trains nothing again."""
+    return training_params.plain_flags(CONFIG)
 
 
 def granted_of(wildcards, input, resources):
@@ -229,23 +182,20 @@ def granted_of(wildcards, input, resources):
     return ["--granted-gpus", resources.gpu] if counted and resources.gpu else []
 
 
-def seconds_of(cell):
-    recipe, definition = CONFIG.all_recipes[cell.recipe], PROJECT.definition(cell.dataset)
-    return resources.training_seconds(cell, recipe, definition, CONFIG.device, CONFIG.engine)
-
-
 def memory_of(wildcards, attempt):
-    recipe, definition = CONFIG.all_recipes[wildcards.recipe], PROJECT.definition(wildcards.dataset)
-    in_flight = min(CONFIG.in_flight, CONFIG.cells_per_job)
-    return resources.training_memory_mb(wildcards.architecture, recipe, definition, attempt, in_flight)
+    kind = (wildcards.dataset, wildcards.architecture, wildcards.recipe)
+    return training_params.job_memory_mb(PROJECT, *kind, attempt)
+
+
+def runtime_of(cells_asked_for):
+    """Resource: minutes to train ``cells_asked_for`` of the wildcards."""
+    return lambda wildcards, attempt: resources.minutes(
+        [training_params.cell_seconds(PROJECT, cell) for cell in cells_asked_for(wildcards)], attempt
+    )
 
 
 def cells_of(wildcards):
-    return [
-        f"{RESULTS}/cells/{cell.path}/{name}"
-        for cell in GRID.cells(wildcards.study, wildcards.dataset)
-        for name in CELL_FILES
-    ]
+    return cell_files(RESULTS, GRID.cells(wildcards.study, wildcards.dataset))
 
 
 def checked(axis, wildcards):
@@ -277,100 +227,30 @@ def results_folder(wildcards):
     return RESULTS
 
 
-def field_of(wildcards):
-    return PROJECT.definition(wildcards.dataset).field
-
-
-def crop_of(wildcards):
-    size = PROJECT.crop(wildcards.dataset)
-    return f"{size.width}x{size.height}"
-
-
-def cutting_of(wildcards):
-    """Crop size and, of a view that asks for masks, where these are; one param, which else reads as it always did."""
-    masks = PROJECT.definition(wildcards.dataset).masks
-    if masks is None or not view_of(wildcards.view).masked:
-        return crop_of(wildcards)
-    return [crop_of(wildcards), "--masks", masks.model_dump_json(exclude_defaults=True)]
-
-
-def mask_folders(wildcards):
-    """The user's own folders whose change means other masks, of a view that asks for them."""
-    masks = PROJECT.definition(wildcards.dataset).masks
-    if masks is None or not view_of(wildcards.view).masked:
-        return []
-    # What came with the archive is made with it, and seldom there when the run is planned.
-    if Path(masks.path).resolve().is_relative_to(Path(RESOURCES, "archives").resolve()):
-        return []
-    return [folder for folder, _, _ in os.walk(masks.path)]
-
-
-def packing_of(wildcards):
-    """Crop size and, unless originals are stored at full size, their sides; one param, which then reads as it always did."""
-    sides = PACKED_SIDES[wildcards.dataset]
-    return crop_of(wildcards) if sides is None else " ".join([crop_of(wildcards), "--sides", *sides])
-
-
-def words_of(wildcards):
-    """What verdicts say about a dataset; a param, so that other words make them again."""
-    definition = PROJECT.definition(wildcards.dataset)
-    return [definition.title, definition.field, definition.group_word]
-
-
-def figure_folder(figure):
-    """The folder of a dataset's or a study's figures and tables, with its wildcards."""
-    return f"{RESULTS}/studies/{figure_axes(figure)}"
-
-
-def figure_axes(figure):
-    """What there is one such figure of, as a path of wildcards."""
-    return "{study}/{dataset}" if figure.of == "dataset" else "{study}"
+def tables_of(name):
+    """Input function: that table of each dataset of a study."""
+    return lambda wildcards: [
+        f"{RESULTS}/studies/{wildcards.study}/{dataset}/{name}.csv"
+        for dataset in GRID.datasets(wildcards.study)
+    ]
 
 
 def figure_inputs(figure):
     """What ``figure`` is drawn from, by role, as its record says."""
-    folder, views = f"{STORE}/{{dataset}}/views", views_made_always()
-    inputs = {"tables": [f"{figure_folder(figure)}/{name}.csv" for name in tables_of_figure(figure)]}
-    if "cells" in figure.reads:
-        inputs["cells"] = cells_of
-    if "samples" in figure.reads:
-        inputs["samples"] = f"{RESULTS}/datasets/{{dataset}}/samples.csv"
-    if "views" in figure.reads:
-        inputs["views"] = [f"{folder}/{view}.json" for view in views]
-        inputs["pixels"] = ancient([f"{folder}/{view}.npy" for view in views])
-    return inputs
+    inputs = untimed(figure_params.figure_sources(figure, CONFIG.paths))
+    return {**inputs, "cells": cells_of} if "cells" in figure.reads else inputs
 
 
 def figure_flags(figure):
-    """Function of wildcards: the flags that tell a figure's command where its inputs are, and what to call things."""
-
-    def flags(wildcards):
-        if figure.of == "study":
-            return ["--title", CONFIG.studies[wildcards.study].title]
-        found = ["--definition", str(definition_of(wildcards))]
-        if "cells" in figure.reads:
-            found += ["--cells", folded_cells_of(wildcards), "--results", RESULTS]
-        if "samples" in figure.reads or "views" in figure.reads:
-            found += ["--labels", shown_rule(wildcards), "--crop", crop_of(wildcards)]
-        if "samples" in figure.reads:
-            found += ["--samples", f"{RESULTS}/datasets/{wildcards.dataset}/samples.csv"]
-        if "views" in figure.reads:
-            found += ["--views-folder", f"{STORE}/{wildcards.dataset}/views"]
-        return found
-
-    return flags
+    """Function of wildcards: the flags of a figure's command."""
+    return lambda wildcards: figure_params.figure_flags(
+        GRID, figure, wildcards.study, wildcards.get("dataset")
+    )
 
 
 def figure_words(figure):
     """Function of wildcards: what a figure says of a dataset; a param, so that other words draw it again."""
-
-    def words(wildcards):
-        if figure.of == "study":
-            return []
-        keys = {"title", "field", "group", "classes", "labels", "duplicates"}
-        return PROJECT.definition(wildcards.dataset).model_dump_json(include=keys)
-
-    return words
+    return lambda wildcards: figure_params.figure_words(PROJECT, wildcards.get("dataset"))
 
 
 def figure_files(name, folder, caption):
@@ -388,32 +268,6 @@ def figure_files(name, folder, caption):
 def shown_table(path, caption, **labels):
     """A table that stands in Snakemake's own report (`--report`)."""
     return report(path, caption=f"../report/{caption}.rst", category="Tables", labels=labels)
-
-
-def tables_of(name):
-    """Input function: that table of each dataset of a study."""
-    return lambda wildcards: [
-        f"{RESULTS}/studies/{wildcards.study}/{dataset}/{name}.csv"
-        for dataset in GRID.datasets(wildcards.study)
-    ]
-
-
-def definitions_of(names):
-    """What the report says of its datasets; a param, so that other words write it again."""
-    return [PROJECT.definition(name).model_dump_json(exclude_defaults=True) for name in names]
-
-
-def counts_of_published(wildcards):
-    """A param, so that other counts or label rules compare again."""
-    return [
-        PROJECT.definition(name).model_dump_json(include={"title", "classes", "labels", "expected"})
-        for name in PUBLISHED
-        if name in PROJECT.definition_paths
-    ]
-
-
-def shown_rule(wildcards):
-    return GRID.cells(wildcards.study, wildcards.dataset)[0].labels
 
 
 def tell_what_could_be_seen():
@@ -450,7 +304,9 @@ def check_downloads():
     try:
         for job in workflow.dag.needrun_jobs():
             dataset = getattr(job.wildcards, "dataset", None)
-            if job.rule.name.endswith("fetch_archive") and (check := source_record(dataset).check):
+            if job.rule.name.endswith("fetch_archive") and (
+                check := dataset_files.source_record(PROJECT, dataset).check
+            ):
                 implementation(check)(
                     PROJECT.definition(dataset).source, Path(RESOURCES, "archives", dataset)
                 )

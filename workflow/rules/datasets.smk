@@ -17,18 +17,19 @@ rule generate_images:
         mem_mb=resources.growing(1000),
         runtime=resources.growing(10),
     params:
-        definition=definition_of,
-        source=source_of,
+        definition=of_dataset(Project.definition_path),
+        source=of_dataset(dataset_params.source_param),
         folder=subpath(output[0], parent=True),
     message:
         "generating the images of {wildcards.dataset}"
     shell:
-        "python -m nullcrop generate-images --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
+        "python -m nullcrop generate-images --definition {params.definition:q} --out {params.folder:q} "
+        "> {log:q} 2>&1"
 
 
 rule fetch_archive:
     input:
-        fetched_from,
+        of_dataset(dataset_files.fetched_from),
     output:
         f"{RESOURCES}/archives/{{dataset}}/archive.json",
     log:
@@ -45,21 +46,22 @@ rule fetch_archive:
         mem_mb=resources.growing(2000),
         runtime=resources.growing(720),
     params:
-        definition=definition_of,
-        source=source_of,
+        definition=of_dataset(Project.definition_path),
+        source=of_dataset(dataset_params.source_param),
         folder=subpath(output[0], parent=True),
     message:
         "fetching {wildcards.dataset}"
     shell:
-        "python -m nullcrop fetch-archive --definition {params.definition:q} --out {params.folder:q} > {log:q} 2>&1"
+        "python -m nullcrop fetch-archive --definition {params.definition:q} --out {params.folder:q} "
+        "> {log:q} 2>&1"
 
 
 rule list_samples:
     input:
-        listed_from,
+        of_dataset(dataset_files.listed_from),
     output:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        facts=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
+        counts=f"{RESULTS}/datasets/{{dataset}}/dataset.json",
     log:
         f"{RESULTS}/logs/list_samples/{{dataset}}.log",
     benchmark:
@@ -71,8 +73,8 @@ rule list_samples:
         mem_mb=resources.growing(4000),
         runtime=resources.growing(120),
     params:
-        definition=definition_of,
-        listing=listing_of,
+        definition=of_dataset(Project.definition_path),
+        listing=of_dataset(dataset_params.listing_param),
         archive=f"{RESOURCES}/archives/{{dataset}}",
         folder=subpath(output.samples, parent=True),
     message:
@@ -82,7 +84,7 @@ rule list_samples:
         "--archive {params.archive:q} --out {params.folder:q} --threads {threads} > {log:q} 2>&1"
 
 
-# Not in a dry run, and once: jobs on other machines do not come by here.
+# It runs once, before the first job, and in no dry run; jobs on other machines do not run it.
 onstart:
     check_downloads()
     tell_what_could_be_seen()

@@ -79,5 +79,5 @@ rule compare_datasets:
     message:
         "looking for duplicates between datasets"
     shell:
-        "python -m nullcrop compare-datasets --folders {params.folders:q} --view-files {input.views:q} --out {output.counts:q} "
-        "--pairs {output.pairs:q} --threads {threads} > {log:q} 2>&1"
+        "python -m nullcrop compare-datasets --folders {params.folders:q} --view-files {input.views:q} "
+        "--out {output.counts:q} --pairs {output.pairs:q} --threads {threads} > {log:q} 2>&1"

@@ -9,11 +9,13 @@ for _figure in FIGURES.values():
         input:
             **figure_inputs(_figure),
         output:
-            figure_files(_figure.name, f"{figure_folder(_figure)}/figures", "figure"),
+            figure_files(
+                _figure.name, f"{figure_params.figure_folder(_figure, CONFIG.paths)}/figures", "figure"
+            ),
         log:
-            f"{RESULTS}/logs/plot_{_figure.name}/{figure_axes(_figure)}.log",
+            f"{RESULTS}/logs/plot_{_figure.name}/{figure_params.figure_axes(_figure)}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/plot_{_figure.name}/{figure_axes(_figure)}.tsv"
+            f"{RESULTS}/benchmarks/plot_{_figure.name}/{figure_params.figure_axes(_figure)}.tsv"
         priority: _figure.priority
         conda:
             ENVIRONMENT
@@ -32,5 +34,5 @@ for _figure in FIGURES.values():
             + ("{wildcards.dataset} in " if _figure.of == "dataset" else "")
             + "the study {wildcards.study}"
         shell:
-            "python -m nullcrop plot-figure --figure {params.figure} {params.flags:q} --tables {input.tables:q} "
-            "--out {params.stem:q} > {log:q} 2>&1"
+            "python -m nullcrop plot-figure --figure {params.figure} {params.flags:q} "
+            "--tables {input.tables:q} --out {params.stem:q} > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 # tables and figures -> the page that people read
 
 
-# The config as Snakemake was given it, command line included: what the report tells of methods.
+# The config as Snakemake was given it, command line included; the report takes its methods from it.
 rule resolve_config:
     output:
         f"{RESULTS}/config.json",
@@ -24,8 +24,8 @@ rule resolve_config:
         "python -m nullcrop resolve-config --config {params.config:q} --out {output:q} > {log:q} 2>&1"
 
 
-# What a finished cell adds to its tables (curves, versions) is read from its folder; the tables
-# change when it does.
+# The report reads some facts of a finished cell (curves, versions) from its folder. Its inputs are the
+# tables alone, which change when the cell does.
 rule write_report:
     input:
         GRID.report_inputs(),
@@ -43,8 +43,8 @@ rule write_report:
         mem_mb=resources.growing(4000),
         runtime=resources.growing(60),
     params:
-        # A function, because braces in a definition are no wildcards.
-        definitions=lambda wildcards: definitions_of(GRID.values("dataset")),
+        # It is a function, because braces in a definition are no wildcards.
+        definitions=lambda wildcards: dataset_params.report_words(PROJECT, GRID.values("dataset")),
     message:
         "writing the report"
     shell:
@@ -68,7 +68,7 @@ rule write_dataset_report:
         mem_mb=resources.growing(4000),
         runtime=resources.growing(60),
     params:
-        definitions=lambda wildcards: definitions_of([wildcards.dataset]),
+        definitions=lambda wildcards: dataset_params.report_words(PROJECT, [wildcards.dataset]),
     message:
         "writing the report of {wildcards.dataset}"
     shell:

@@ -4,7 +4,7 @@
 rule split_samples:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        duplicates=duplicates_of,
+        duplicates=of_dataset(dataset_files.kept_together),
     output:
         f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
     log:
@@ -18,11 +18,11 @@ rule split_samples:
         mem_mb=resources.growing(2000),
         runtime=resources.growing(20),
     params:
-        definition=definition_of,
-        targets=targets_of,
+        definition=of_dataset(Project.definition_path),
+        targets=of_dataset(dataset_params.targets_param, "labels"),
     message:
         "splitting {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
     shell:
         "python -m nullcrop split-samples --samples {input.samples:q} --duplicates {input.duplicates:q} "
-        "--definition {params.definition:q} --labels {wildcards.labels:q} --protocol {wildcards.split:q} --seed {wildcards.seed} "
-        "--out {output:q} > {log:q} 2>&1"
+        "--definition {params.definition:q} --labels {wildcards.labels:q} --protocol {wildcards.split:q} "
+        "--seed {wildcards.seed} --out {output:q} > {log:q} 2>&1"

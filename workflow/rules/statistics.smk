@@ -21,7 +21,7 @@ rule compute_metrics:
     params:
         cells=folded_cells_of,
         results=results_folder,
-        field=field_of,
+        field=of_dataset(dataset_params.field_param),
     message:
         "metrics of {wildcards.dataset} in the study {wildcards.study}"
     shell:
@@ -48,7 +48,7 @@ rule judge_readers:
     params:
         cells=folded_cells_of,
         results=results_folder,
-        field=field_of,
+        field=of_dataset(dataset_params.field_param),
         level=CONFIG.verdict.level,
     message:
         "judging the readers of {wildcards.dataset} in the study {wildcards.study}"
@@ -76,7 +76,7 @@ rule compare_cells:
     params:
         cells=folded_cells_of,
         results=results_folder,
-        field=field_of,
+        field=of_dataset(dataset_params.field_param),
     message:
         "comparing the cells of {wildcards.dataset} in the study {wildcards.study}"
     shell:
@@ -138,8 +138,8 @@ rule judge_dataset:
         runtime=resources.growing(20),
     params:
         cells=folded_cells_of,
-        definition=definition_of,
-        words=words_of,
+        definition=of_dataset(Project.definition_path),
+        words=of_dataset(dataset_params.verdict_words),
         thresholds=CONFIG.verdict.model_dump_json(),
         inflation=lambda wildcards, input: (
             ["--inflation", input.inflation] if "inflation" in input.keys() else []
@@ -276,11 +276,12 @@ rule compare_published:
     params:
         definitions=CONFIG.definitions,
         tolerance=CONFIG.tolerance,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "putting the published values beside those of the study {wildcards.study}"
     shell:
-        "python -m nullcrop compare-published --published {input.published:q} --definitions {params.definitions:q} "
+        "python -m nullcrop compare-published --published {input.published:q} "
+        "--definitions {params.definitions:q} "
         "--metrics {input.metrics:q} --tolerance {params.tolerance} --out {output:q} > {log:q} 2>&1"
 
 
@@ -302,7 +303,7 @@ rule list_discrepancies:
         runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "comparing the published numbers with counts and arithmetic"
     shell:
@@ -310,7 +311,7 @@ rule list_discrepancies:
         "--out {output:q} > {log:q} 2>&1"
 
 
-# One dataset at a time, so that it needs no other dataset's images.
+# One dataset at a time, so that no other dataset's images are needed.
 rule compare_counts:
     input:
         published=PUBLISHED_FILES,
@@ -332,7 +333,7 @@ rule compare_counts:
         runtime=resources.growing(10),
     params:
         definitions=CONFIG.definitions,
-        counts=counts_of_published,
+        counts=lambda wildcards: dataset_params.published_counts(PROJECT),
     message:
         "comparing the published numbers with the files of {wildcards.dataset}"
     shell:

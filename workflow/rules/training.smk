@@ -18,10 +18,11 @@ rule fetch_weights:
     message:
         "fetching the ImageNet weights of {wildcards.architecture}"
     shell:
-        "python -m nullcrop fetch-weights --architecture {wildcards.architecture:q} --out {output:q} > {log:q} 2>&1"
+        "python -m nullcrop fetch-weights --architecture {wildcards.architecture:q} --out {output:q} "
+        "> {log:q} 2>&1"
 
 
-# Weights of timm's networks: the pin in the config names one file, whose hash is in its name here.
+# Weights of timm's networks: the pin in the config names one file, and the file's name here holds its hash.
 rule fetch_checkpoint:
     output:
         f"{RESOURCES}/weights/{{architecture}}-{{sha256}}.{{suffix}}",
@@ -47,8 +48,8 @@ rule fetch_checkpoint:
     message:
         "fetching the published weights of {wildcards.architecture}"
     shell:
-        "python -m nullcrop fetch-checkpoint --repository {params.repository:q} --revision {params.revision:q} "
-        "--file {params.file:q} --out {output:q} > {log:q} 2>&1"
+        "python -m nullcrop fetch-checkpoint --repository {params.repository:q} "
+        "--revision {params.revision:q} --file {params.file:q} --out {output:q} > {log:q} 2>&1"
 
 
 if CONFIG.cells_per_job > 1:

@@ -32,11 +32,11 @@ rule crop_views:
         "--crop {params.crop} --threads {threads} > {log:q} 2>&1"
 
 
-# Made where a study names it.
+# A further view is made where a study names it.
 rule crop_further_view:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        masks=mask_folders,
+        masks=of_dataset(dataset_files.mask_folders, "view"),
     output:
         f"{STORE}/{{dataset}}/views/{{view}}.npy",
         f"{STORE}/{{dataset}}/views/{{view}}.json",
@@ -54,9 +54,9 @@ rule crop_further_view:
         runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),
-        crop=cutting_of,
+        crop=of_dataset(dataset_params.cutting_param, "view"),
     message:
         "cutting and packing the view {wildcards.view} of {wildcards.dataset}"
     shell:
-        "python -m nullcrop crop-views --samples {input.samples:q} --out {params.folder:q} --views {wildcards.view} "
-        "--crop {params.crop:q} --threads {threads} > {log:q} 2>&1"
+        "python -m nullcrop crop-views --samples {input.samples:q} --out {params.folder:q} "
+        "--views {wildcards.view} --crop {params.crop:q} --threads {threads} > {log:q} 2>&1"

@@ -18,14 +18,15 @@ def listed(names: Iterable[object], limit: int = 10) -> str:
 
 
 def explained(error: Exception) -> str | None:
-    """What a failure means in one line, where its own words suffice; None: a defect, whose traceback is needed."""
+    """What a failure means in one line, where its own words suffice; None: a defect, whose traceback is
+    needed."""
     if isinstance(error, NullcropError):
         return str(error)
     if isinstance(error, OSError):
         # A full disk or a forbidden folder names its file; the user can act on that alone.
         return f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")
-    # torch says both "out of memory" (CUDA) and "can't allocate memory" (CPU) as RuntimeError; "an illegal memory
-    # access" is a defect.
+    # torch says both "out of memory" (CUDA) and "can't allocate memory" (CPU) as RuntimeError; "an illegal
+    # memory access" is a defect.
     short = isinstance(error, RuntimeError) and any(
         words in str(error) for words in ("out of memory", "allocate memory")
     )

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 def uncollected(package: str) -> Iterator[None]:
     """Import ``package`` and others inside the block without Python's search for garbage in them.
 
-    torch leaves a million objects, which Python would look through again and again while it imports, and twice
-    more when the process ends: a third of both. They are set aside for good, which is right for what stays
-    until the process ends. Where the package was imported before, nothing is done.
+    torch leaves a million objects. Python would look through them again and again while it imports, and twice
+    more when the process ends; this takes a third of the time of both. They are set aside for good, which is
+    right for what stays until the process ends. Where the package was imported before, nothing is done.
     """
     if package in sys.modules:
         yield

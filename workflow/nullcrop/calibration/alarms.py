@@ -50,8 +50,8 @@ def write_calibration(paths: Sequence[Path], out: Path) -> None:
 
 
 def read_calibration(path: Path) -> pd.DataFrame:
-    """Read predictions of :func:`~nullcrop.calibration.audits.audit_phantoms`, or a table of this module; NullcropError
-    names a bad file."""
+    """Read predictions of :func:`~nullcrop.calibration.audits.audit_phantoms`, or a table of this module;
+    NullcropError names a bad file."""
     try:
         return pd.read_csv(path, dtype={"cue": str, "split": str, "id": str, "group": str})
     except (OSError, ValueError) as error:
@@ -83,14 +83,15 @@ def finished_cells(predictions: pd.DataFrame) -> list[FinishedCell]:
 def judged(predictions: pd.DataFrame, level: float) -> pd.DataFrame:
     """What is said of one phantom and split, one row a reader and view, by method.
 
-    ``predictions`` as :func:`~nullcrop.calibration.audits.audit_phantoms` writes them. Columns: JUDGED_COLUMNS.
-    ``architecture`` is who takes part, `all` or one alone, ``reader`` who reads. Methods:
+    ``predictions`` as :func:`~nullcrop.calibration.audits.audit_phantoms` writes them. Columns:
+    JUDGED_COLUMNS. ``architecture`` is who takes part, `all` or one alone, ``reader`` who reads. Methods:
 
-    - `audit`: as a dataset is judged (:func:`~nullcrop.statistics.readers.judge_readers`): networks, baselines
-      and their average, over all folds; p and the lower bound are corrected over them;
-    - `one split`: the same of the networks of a single split, without baselines and average, as datasets were
-      judged before there was cross-fitting;
-    - `naive`: each cell by itself, images taken for independent (DeLong), its p not corrected, without bounds.
+    - `audit`: as a dataset is judged (:func:`~nullcrop.statistics.readers.judge_readers`): networks,
+      baselines and their average, over all folds; p and the lower bound are corrected over them;
+    - `one split`: the same of the networks of a single split, without baselines and average, as datasets
+      were judged before there was cross-fitting;
+    - `naive`: each cell by itself, images taken for independent (DeLong), its p not corrected, without
+      bounds.
     """
     cells = finished_cells(predictions)
     first = predictions.iloc[0]
@@ -143,13 +144,14 @@ def alarm_rates(judged: pd.DataFrame) -> pd.DataFrame:
     ``judged``: rows of :func:`judged` of many datasets, at one level. An alarm is any p at most the level.
     Columns: SERIES, ``architecture``, ``method``, ``level``, and
 
-    - ``datasets``, ``alarms``, ``share`` with its exact 95 % interval ``low``, ``high`` (Clopper and Pearson);
+    - ``datasets``, ``alarms``, ``share`` with its exact 95 % interval ``low``, ``high`` (Clopper and
+      Pearson);
     - ``auroc``: mean over readers, views and datasets, with Student's 95 % interval over datasets;
-    - ``low_held``, ``upper_held``, ``coverage``: shares of the datasets in which all simultaneous lower bounds lie
-      at or below the truth, in which the upper bound that a verdict quotes (the largest) lies at or above every
-      truth, and both. Without a cue the truth is 0.5. With one it is not known: the mean AUROC of that
-      reader on that view over the datasets of the series stands in for it, which is what is
-      reached by training on so many images, and is itself estimated from as many datasets. NaN where there are no bounds.
+    - ``low_held``, ``upper_held``, ``coverage``: shares of the datasets in which all simultaneous lower
+      bounds lie at or below the truth, in which the upper bound that a verdict quotes (the largest) lies at or
+      above every truth, and both. Without a cue the truth is 0.5. With one it is not known: the mean AUROC of
+      that reader on that view over the datasets of the series stands in for it. That is what training on so
+      many images reaches, and is itself estimated from so many datasets. NaN where there are no bounds.
     """
     series = [*SERIES, "architecture", "method"]
     truth = judged.groupby([*series, "reader", "view"], sort=False)["auroc"].transform("mean")

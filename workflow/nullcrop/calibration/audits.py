@@ -24,11 +24,11 @@ from nullcrop.decoding.rgb import to_rgb
 from nullcrop.images.views import view_function
 from nullcrop.splits import make_split
 from nullcrop.training.architectures import input_size
+from nullcrop.training.arithmetic import set_arithmetic
 from nullcrop.training.baselines import fit_baseline, pixel_features
 from nullcrop.training.cells import rows_of_parts
 from nullcrop.training.data import InputImages
 from nullcrop.training.loop import new_network, predict, train_epoch
-from nullcrop.training.numerics import set_numerics
 
 NETWORK = "lenet5"
 CROP_SIDE = 20
@@ -48,7 +48,7 @@ def audit_phantoms(
     network), n_train (images of the training part), id, group, target, and the log-odds of target 1 by each
     cell in columns `{view}.{architecture}`. One thread, CPU: the datasets are small and run side by side.
     """
-    set_numerics("cpu", 1)
+    set_arithmetic("cpu", 1)
     seeds = range(source.seed, source.seed + datasets)
     with threadpool_limits(1):
         tables = [

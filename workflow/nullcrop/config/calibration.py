@@ -1,4 +1,5 @@
-"""The calibration: generated datasets on which the audit's false alarms and power are counted, as batches of work."""
+"""The calibration: generated datasets on which the audit's false alarms and power are counted, as batches
+of work."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from nullcrop.config.names import CROSSFIT
 from nullcrop.config.yaml_files import Model, Name
 
 BATCH_SECONDS = 300
-"""Estimated work of one job: an interrupted run loses no more, and starting a process takes little beside it."""
+"""Estimated work of one job: an interrupted run loses no more, and starting a process takes little of it."""
 
 IMAGE_SECONDS = 0.006
 """Measured on one core of an AMD EPYC: an image is generated, cut and counted."""
@@ -35,12 +36,12 @@ class CueSeries(Model):
     strengths: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)] = [0]
     """Sizes of the cue."""
     datasets: Annotated[int, Field(ge=1)]
-    """Datasets at each strength; they have consecutive seeds, from 0 in the first series of a cue, and from where
-    the last one ended in the next."""
+    """Datasets at each strength; they have consecutive seeds, from 0 in the first series of a cue, and from
+    where the last one ended in the next."""
     splits: Annotated[list[Literal["crossfit", "crossfit5", "random", "grouped"]], Field(min_length=1)] = [
         "crossfit5"
     ]
-    """Split protocols that are audited: a cross-fitted one in all its folds, another one with a single seed."""
+    """Split protocols that are audited: a cross-fitted one in all its folds, another with a single seed."""
     patients: Annotated[int, Field(ge=2)] = 150
     """Patients of each dataset."""
     images_per_patient: Annotated[int, Field(ge=1)] = 2
@@ -120,6 +121,6 @@ def time_words(planned: Sequence[Batch], cores: int) -> str:
     seconds = max(sum(one.seconds for one in planned) / cores, longest)
     jobs = f"{len(planned)} job" + ("s" if len(planned) > 1 else "")
     return (
-        f"calibration: {sum(one.datasets for one in planned)} generated datasets, about {duration(seconds)} on "
-        f"{cores} core{'s' if cores > 1 else ''} ({jobs} of at most {duration(longest)})"
+        f"calibration: {sum(one.datasets for one in planned)} generated datasets, about {duration(seconds)} "
+        f"on {cores} core{'s' if cores > 1 else ''} ({jobs} of at most {duration(longest)})"
     )

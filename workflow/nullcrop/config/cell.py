@@ -77,6 +77,20 @@ def baseline_cells(
 
 CELL_COLUMNS = [field.name for field in fields(Cell)]
 
+CELL_PATH = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
+""":attr:`Cell.path` with its coordinates as wildcards."""
+
+BATCH_PATH = "{dataset}/{labels}/{split}/{architecture}/{recipe}/batch{number}"
+""":func:`~nullcrop.config.grid.batch_path` with its wildcards."""
+
+ABOVE_A_CELLS_FILE = len(CELL_COLUMNS) + 1
+"""Folders from a cell's file up to where all cells lie: one a coordinate, and that one."""
+
+
+def cell_files(results: str, cells: Iterable[Cell]) -> list[str]:
+    """The files of finished ``cells`` below the folder ``results``."""
+    return [f"{results}/cells/{cell.path}/{name}" for cell in cells for name in CELL_FILES]
+
 
 READER_COLUMNS = [name for name in CELL_COLUMNS if name != "seed"]
 

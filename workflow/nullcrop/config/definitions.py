@@ -29,7 +29,8 @@ class SourceModel(Model):
         return own or str(archive)
 
     def watched(self, classes: Iterable[str]) -> list[str]:
-        """The user's own tables and folders whose change means that other images are there; of what is fetched none."""
+        """The user's own tables and folders; a change of one means that other images are there. A source
+        that is fetched has none."""
         return []
 
 
@@ -37,7 +38,8 @@ class Cue(Model):
     """The acquisition cue a phantom carries."""
 
     kind: Literal["none", "session", "jpeg", "vignette", "stain", "patient"] = "none"
-    """What differs between the classes besides the lesion (`patient`: between patients, whose class is fixed)."""
+    """What differs between the classes besides the lesion (`patient`: between patients, whose class is
+    fixed)."""
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Size of the cue, from 0 (none) to 1 (plain to a network, hardly to the eye)."""
 
@@ -71,14 +73,15 @@ def _named_parts(pattern: str) -> str:
         raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
     if "class" not in names or names - {"class", "group", "split"}:
         raise ValueError(
-            f"'{pattern}' must name the part (?P<class>…), and may name (?P<group>…) and (?P<split>…) besides; "
+            f"'{pattern}' must name the part (?P<class>…), and may also name (?P<group>…) and (?P<split>…); "
             f"it names {listed(sorted(names)) or 'none'}"
         )
     return pattern
 
 
 NamePattern = Annotated[str, AfterValidator(_named_parts)]
-"""A regular expression searched in an image's path, whose named parts are its class, its group and its part of the official split."""
+"""A regular expression searched in an image's path, whose named parts are its class, its group and its part
+of the official split."""
 
 
 class FolderSource(SourceModel):
@@ -88,11 +91,14 @@ class FolderSource(SourceModel):
     path: Annotated[PathText, FOUND]
     """Folder with the images, relative to the working folder or else to the workflow's, or absolute."""
     table: Annotated[PathText, FOUND] | None = None
-    """CSV with one row an image, relative to the working folder or else to the workflow's, or absolute; empty: the sub-folders of `path` are the classes."""
+    """CSV with one row an image, relative to the working folder or else to the workflow's, or absolute;
+    empty: the sub-folders of `path` are the classes."""
     columns: dict[Literal["path", "class", "id", "group", "split"], str] = {}
     """Names of the table's columns where they differ from path, class, id, group and split."""
     name_pattern: NamePattern | None = None
-    """Regular expression searched in each path below `path`, in place of class folders: its part (?P<class>…) is the image's class, (?P<group>…) its group, (?P<split>…) its part of the official split. Files in which it is not found are ignored."""
+    """Regular expression searched in each path below `path`, in place of class folders: its part
+    (?P<class>…) is the image's class, (?P<group>…) its group, (?P<split>…) its part of the official
+    split. Files whose path does not match are ignored."""
     group_pattern: str | None = None
     """Regular expression with one bracketed part, searched in an image's path: that part is its group."""
     suffixes: list[str] = [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"]
@@ -142,11 +148,13 @@ class MedMNISTSource(SourceModel):
         "vesselmnist3d",
         "synapsemnist3d",
     ]
-    """Name in the medmnist package's INFO, which holds address and checksum (chestmnist has several labels an image and cannot be audited)."""
+    """Name in the medmnist package's INFO, which holds address and checksum (chestmnist has several labels
+    an image and cannot be audited)."""
     size: Literal[28, 64, 128, 224] = 224
     """Side of the images in pixels (3-D sets: 28 or 64, of each volume the central slice)."""
     data_dir: Annotated[str, FOUND] | None = None
-    """Folder that holds the dataset's npz already, relative to the working folder or else to the workflow's, or absolute; nothing is downloaded then."""
+    """Folder that holds the dataset's npz already, so that nothing is downloaded; relative to the working
+    folder or else to the workflow's, or absolute."""
 
     @model_validator(mode="after")
     def _size_is_offered(self) -> "MedMNISTSource":
@@ -166,7 +174,8 @@ class KaggleSource(SourceModel):
     magnification: Literal[40, 100, 200, 400] | None = None
     """BreakHis only: the magnification to keep."""
     data_dir: Annotated[str, FOUND] | None = None
-    """Folder that holds the dataset's zip or its unpacked folders already, relative to the working folder or else to the workflow's, or absolute; nothing is downloaded then."""
+    """Folder that holds the dataset's zip or its unpacked folders already, so that nothing is downloaded;
+    relative to the working folder or else to the workflow's, or absolute."""
 
     @field_validator("handle")
     @classmethod
@@ -189,7 +198,8 @@ class IsicSource(SourceModel):
     files: dict[str, str]
     """Role of each file (train_images, train_labels, test_images, …) and its address."""
     data_dir: Annotated[str, FOUND] | None = None
-    """Folder that holds these files already, as downloaded or unpacked, relative to the working folder or else to the workflow's, or absolute; nothing is downloaded then."""
+    """Folder that holds these files already, as downloaded or unpacked, so that nothing is downloaded;
+    relative to the working folder or else to the workflow's, or absolute."""
 
     @model_validator(mode="after")
     def _files_belong_together(self) -> "IsicSource":
@@ -236,9 +246,11 @@ class ArchiveSource(SourceModel):
 
     kind: Literal["archive"]
     files: PublicFiles
-    """Address of each file, and its checksum (`sha256:…`, `sha1:…` or `md5:…`); without one the first download records it."""
+    """Address of each file, and its checksum (`sha256:…`, `sha1:…` or `md5:…`); without one the first
+    download records it."""
     name_pattern: NamePattern
-    """Regular expression searched in each path: its part (?P<class>…) is the image's class, (?P<group>…) its group, (?P<split>…) its part of the official split. Files in which it is not found are ignored."""
+    """Regular expression searched in each path: its part (?P<class>…) is the image's class, (?P<group>…)
+    its group, (?P<split>…) its part of the official split. Files whose path does not match are ignored."""
 
     @field_validator("files")
     @classmethod
@@ -302,12 +314,14 @@ def _names_image(pattern: str) -> str:
 
 
 class Masks(Model):
-    """Pictures that show where the lesion of an image is: their pixels above black. Several of one image are united."""
+    """Pictures whose pixels above black show where the lesion of an image is. Several pictures of one image
+    are united."""
 
     path: Annotated[PathText, FOUND]
     """Folder with the masks, relative to the working folder or else to the workflow's, or absolute."""
     name_pattern: Annotated[str, AfterValidator(_names_image)] = r"(?P<image>[^/]+)\.[^./]+$"
-    """Regular expression searched in each path below `path`: its part (?P<image>…) is the image's file name without its ending. Files in which it is not found are no masks."""
+    """Regular expression searched in each path below `path`: its part (?P<image>…) is the image's file name
+    without its ending. Files whose path does not match are no masks."""
     lacking: Literal["error", "empty"] = "error"
     """`empty`: an image without a mask holds no lesion."""
 
@@ -316,7 +330,8 @@ class LabelRule(Model):
     """A named mapping from original classes to the target."""
 
     positive: list[str] | None = None
-    """Classes that count as cancer present (target 1), all others are 0; empty: every class is a target of its own."""
+    """Classes that count as cancer present (target 1); all others are target 0. Empty: every class is a
+    target of its own."""
     evidence: str | None = None
     """Where the rule comes from: the arithmetic or the text that supports it."""
 
@@ -351,11 +366,13 @@ class Definition(Model):
     modality: str
     """Kind of imaging."""
     field: FieldKind
-    """`whole`: the lesion lies inside a larger field, so that corners hold none; `tile`: every crop is tissue."""
+    """`whole`: the lesion lies inside a larger field, so that corners hold none; `tile`: every crop is
+    tissue."""
     source: Annotated[SourceModel, _AnySource()]
     """Where the images come from."""
     how_to_get: str | None = None
-    """For a local folder: where its images come from and what to put there; told when the folder is missing."""
+    """For a local folder: where its images come from and what to put there. A message shows it when the
+    folder is missing."""
     download_bytes: Annotated[int, Field(gt=0)] | None = None
     """Size of the download as its publisher or a mirror states it; empty: not known."""
     classes: Annotated[list[str], Field(min_length=2)]
@@ -363,9 +380,11 @@ class Definition(Model):
     labels: Annotated[dict[Name, LabelRule], Field(min_length=1)]
     """Label rules by name; the first is the default."""
     group: str | None = None
-    """What the group key is (patient, lesion, …); empty: none is known, and a grouped split is refused unless `duplicates` is `group`."""
+    """What the groups are (patient, lesion, …). Empty: none are known, and a grouped split is refused
+    unless `duplicates` is `group`."""
     groups: Annotated[PathText, FOUND] | None = None
-    """CSV that gives the `group` of each `id` where the images' source does not, relative to the working folder or else to the workflow's, or absolute; a column `class` in it must agree with the images'."""
+    """CSV with the `group` of each `id`, where the images' source does not tell it; relative to the working
+    folder or else to the workflow's, or absolute. A column `class` in it must agree with the images'."""
     masks: Masks | None = None
     """Where the lesion is, for views that ask for it; empty: not known."""
     expected: Expected = Expected()
@@ -375,11 +394,13 @@ class Definition(Model):
     unreadable: Literal["error", "leave_out"] = "error"
     """`leave_out`: list unreadable images in dataset.json and go on without them."""
     smallest_side: Annotated[int, Field(ge=1)] | None = None
-    """Images with a side of fewer pixels are left out and listed in dataset.json, after the counts were compared; empty: none is."""
+    """Images with a side of fewer pixels are left out and listed in dataset.json, after the counts were
+    compared. Empty: all images stay."""
     crop: CropSize | None = None
     """Size of this dataset's crops and patches; empty: that of the config."""
     duplicates: Literal["report", "group"] = "report"
-    """`group`: exact and near duplicates belong to one group, together with their groups where `group` names a key, so that a grouped split keeps them in one part."""
+    """`group`: exact and near duplicates belong to one group, so that a grouped split keeps them in one
+    part; where the dataset has groups, those that share a duplicate become one."""
     licence: str
     """Licence of the images."""
     citation: str
@@ -416,7 +437,8 @@ class Definition(Model):
         for rule, spec in self.labels.items():
             if spec.positive is not None and not 0 < len(set(spec.positive)) < len(self.classes):
                 raise ValueError(
-                    f"labels.{rule}.positive must name some, not all, of the classes: one target alone cannot be learned"
+                    f"labels.{rule}.positive must name some, not all, of the classes: one target alone "
+                    "cannot be learned"
                 )
         return self
 
@@ -502,7 +524,8 @@ def find_definitions(folders: Iterable[str]) -> dict[str, Path]:
         for path in sorted(Path(folder).glob("*.y*ml")):
             if path.suffix != ".yaml" or not re.fullmatch(r"[a-z0-9][a-z0-9_]*", path.stem):
                 raise NullcropError(
-                    f"{path}: a dataset file is named with lower-case letters, digits and underscores, and ends in .yaml"
+                    f"{path}: a dataset file is named with lower-case letters, digits and underscores, and "
+                    "ends in .yaml"
                 )
             if path.stem in found:
                 raise NullcropError(f"dataset '{path.stem}' is defined twice: {found[path.stem]} and {path}")

@@ -20,7 +20,7 @@ def inflation_of_folds(folds: int, tested: Collection[int]) -> float:
         c² = 1 + (1/J) Σ_{i ≠ j tested} [i ∈ R_j and j ∈ R_i] / |R_i|,
 
     which is exact for scores that are linear in the training labels, and errs on the safe side for others
-    (docs/decisions). 1 for one fold, √(1 + (K - 3)/(K - 2)) for all.
+    (docs/decisions, D143). 1 for one fold, √(1 + (K - 3)/(K - 2)) for all.
     """
     apart = {(i, j) for i in tested for j in tested if (j - i) % folds not in (0, 1, folds - 1)}
     return sqrt(1 + len(apart) / (folds - 2) / len(tested))

@@ -39,8 +39,8 @@ class Figure:
     def __post_init__(self) -> None:
         if self.of == "study" and (self.in_page or set(self.reads) & set(OTHER_INPUTS)):
             raise NullcropError(
-                f"the figure '{self.name}' is one of a study: it reads the study's tables alone, and the report, which "
-                "goes by dataset, does not show it"
+                f"the figure '{self.name}' is one of a study: it reads the study's tables alone, and the "
+                "report, which goes by dataset, does not show it"
             )
 
 
@@ -52,10 +52,10 @@ FIGURES.register(
         name="accuracy",
         title="Accuracy",
         caption=(
-            "Accuracy by view and network: one bar the mean over seeds, its error bar the 95 % Wilson interval of one "
-            "test set. The dashed line is the no-information rate, the share of the largest class among the test "
-            "images, which an answer blind to the image reaches. A hatched bar answers one class whatever it sees: its "
-            "accuracy is that class's share, and says nothing of the AUROC."
+            "Accuracy by view and network: one bar the mean over seeds, its error bar the 95 % Wilson "
+            "interval of one test set. The dashed line is the no-information rate, the share of the largest "
+            "class among the test images, which an answer blind to the image reaches. A hatched bar answers "
+            "one class whatever it sees: its accuracy is that class's share, and says nothing of the AUROC."
         ),
         plot="nullcrop.figures.accuracy:draw_accuracy",
         reads=("metrics",),
@@ -80,7 +80,8 @@ FIGURES.register(
         name="scores",
         title="Accuracy, precision, recall and F-1",
         caption=(
-            "Accuracy, sensitivity, precision and F-1 by view and network, of the same cells as the accuracy figure."
+            "Accuracy, sensitivity, precision and F-1 by view and network, of the same cells as the accuracy "
+            "figure."
         ),
         plot="nullcrop.figures.scores:draw_scores",
         reads=("metrics",),
@@ -111,10 +112,10 @@ FIGURES.register(
         name="verdicts",
         title="Verdicts",
         caption=(
-            "The verdicts of the study. A mark is the AUROC of one reader on a crop that holds no lesion, the line to "
-            "its left ends at the simultaneous lower bound by which it is judged."
+            "The verdicts of the study. A mark is the AUROC of one reader on a crop that holds no lesion, "
+            "the line to its left ends at the simultaneous lower bound by which it is judged."
         ),
-        plot="nullcrop.figures.verdicts:draw_verdicts",
+        plot="nullcrop.figures.verdict_figure:draw_verdicts",
         reads=("readers", "verdicts"),
         of="study",
     )

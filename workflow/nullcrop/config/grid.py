@@ -54,8 +54,8 @@ class Grid:
         unused = [name for name in project.config.datasets or [] if name not in self.values("dataset")]
         if unused:
             raise NullcropError(
-                f"datasets: no study names {listed(unused)}, so there is nothing to do for it; "
-                f"add it to `datasets` of a study ({listed(project.config.studies)})"
+                f"datasets: no study names {listed(unused)}, so there is nothing to do for it; add it to "
+                f"`datasets` of a study ({listed(project.config.studies)})"
             )
 
     def _cells_of(self, study: str) -> list[Cell]:
@@ -74,14 +74,14 @@ class Grid:
                 ):
                     raise NullcropError(
                         f"studies.{study}: dataset '{dataset}' has no group key, so it cannot be split by "
-                        f"group; name the key under `group:` in {self.project.definition_path(dataset)}, "
-                        "or set `duplicates: group` there"
+                        f"group; name the key under `group:` in {self.project.definition_path(dataset)}, or "
+                        "set `duplicates: group` there"
                     )
                 for split in part.splits or []:
                     if attribute := split_name(split).match:
                         raise NullcropError(
-                            f"studies.{study}: the split '{split}' matches on '{attribute}', but dataset '{dataset}' "
-                            "has no such attribute"
+                            f"studies.{study}: the split '{split}' matches on '{attribute}', but dataset "
+                            f"'{dataset}' has no such attribute"
                         )
                 self._check_masks(study, dataset, part.views or [])
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
@@ -157,8 +157,9 @@ class Grid:
         masked = [view for view in views if view_of(view).masked]
         if masked and self.project.definition(dataset).masks is None:
             raise NullcropError(
-                f"studies.{study}: the view {listed(masked)} needs each image's mask, but dataset '{dataset}' has none; "
-                f"name their folder under `masks:` in {self.project.definition_path(dataset)}"
+                f"studies.{study}: the view {listed(masked)} needs each image's mask, but dataset "
+                f"'{dataset}' has none; name their folder under `masks:` in "
+                f"{self.project.definition_path(dataset)}"
             )
 
     def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:
@@ -172,7 +173,8 @@ class Grid:
                 )
             if how.train == "head" and network and not network.heads:
                 raise NullcropError(
-                    f"studies.{study}: {architecture} is no encoder, so the recipe '{recipe}' cannot train its head alone"
+                    f"studies.{study}: {architecture} is no encoder, so the recipe '{recipe}' cannot train "
+                    "its head alone"
                 )
             if (
                 how.weights == "imagenet"
@@ -180,9 +182,9 @@ class Grid:
                 and architecture not in self.project.config.weights
             ):
                 raise NullcropError(
-                    f"studies.{study}: the recipe '{recipe}' starts from published weights; name those of {architecture} "
-                    "under `weights:` (repository, revision, sha256, as its page on huggingface.co shows them), "
-                    "or give it a recipe with `weights: random`"
+                    f"studies.{study}: the recipe '{recipe}' starts from published weights; name those of "
+                    f"{architecture} under `weights:` (repository, revision, sha256, as its page on "
+                    "huggingface.co shows them), or give it a recipe with `weights: random`"
                 )
             if how.weights == "imagenet" and network and network.checkpoint is None:
                 raise NullcropError(

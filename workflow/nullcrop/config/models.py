@@ -58,7 +58,8 @@ def _known_split(name: str) -> str:
 def _known_network(name: str) -> str:
     if not is_known_network(name):
         raise ValueError(
-            f"unknown architecture '{name}', {meant(name, NETWORKS)}; a network of timm is named `timm:` and its name there"
+            f"unknown architecture '{name}', {meant(name, NETWORKS)}; a network of timm is named `timm:` and "
+            "its name there"
         )
     return name
 
@@ -94,7 +95,8 @@ class Part(Model):
     recipes: list[Name] | None = None
     """How they are trained."""
     seeds: list[Seed] | None = None
-    """Seeds; each has a split and a training run of its own."""
+    """Seeds; each has a split and a training run of its own. Of `crossfit` and `crossfit5` they are
+    partitions, and each is expanded into its folds."""
     baselines: list[BaselineName] | None = None
     """What is reached without a network; see the study's own key."""
     shuffles: Shuffles | None = None
@@ -119,13 +121,19 @@ class Study(Model):
     recipes: list[Name] = ["paper"]
     """How they are trained."""
     seeds: list[Seed] = [0]
-    """Seeds; each has a split and a training run of its own."""
+    """Seeds; each has a split and a training run of its own. Of `crossfit` and `crossfit5` they are
+    partitions, and each is expanded into its folds."""
     baselines: list[BaselineName] = []
-    """What is reached without a network, beside the networks: the largest class always (majority), and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the file alone. The last and majority see no pixel and count once, at the view `original`."""
+    """Baselines beside the networks show what is reached without one: the largest class always (majority),
+    and logistic regressions on the mean colour, on colour histograms, on the pixels and on facts of the
+    file alone. `majority` and `file_facts` see no pixel and count once, at the view `original`."""
     shuffles: Shuffles = 0
-    """Times every network and baseline is trained again on shuffled training targets and tested on the true ones: the negative control. With K of them the smallest possible p is 1/(K + 1)."""
+    """How many times every network and baseline is trained again on shuffled training targets and tested on
+    the true ones, as a negative control. With K of them the smallest possible p is 1/(K + 1)."""
     figures: list[FigureName] = ["accuracy", "samples"]
-    """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy, precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices (`confusion`)."""
+    """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy,
+    precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices
+    (`confusion`)."""
     numerics: str | None = None
     """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
     trained under another, and those that were are named by `status`."""
@@ -174,7 +182,8 @@ class Paths(Model):
     resources: PathText = "resources"
     """Archives and weights as downloaded or generated."""
     store: PathText = "results/datasets"
-    """The packed views of all datasets: a few large files, read at random; unless named: `datasets` in `results`."""
+    """The packed views of all datasets: a few large files, read at random. If it is not named it is
+    `datasets` in `results`."""
     work: PathText = "results/.work"
     """Checkpoints, and copies of finished cells; unless named: `.work` in `results`."""
 
@@ -204,35 +213,48 @@ class Config(Model):
     studies: Annotated[dict[Name, Study], Field(min_length=1)] = {}
     """Studies by name; `rule all` makes every one of them."""
     calibration: Calibration | None = None
-    """Generated datasets on which the audit's false alarms and power are counted; a config has studies, this, or both."""
+    """Generated datasets on which the audit's false alarms and power are counted; a config has studies,
+    this, or both."""
     datasets: list[str] | None = None
     """Narrow every study to these datasets; empty: all that the studies name."""
     extensions: list[Annotated[PathText, FOUND]] = []
-    """Python files that register views, networks, baselines, figures or sources of your own (docs/extending.md), relative to the working folder or else to the workflow's, or absolute."""
+    """Python files that register views, networks, baselines, figures or sources of your own
+    (docs/extending.md), relative to the working folder or else to the workflow's, or absolute."""
     definitions: Annotated[list[Annotated[str, FOUND]], Field(validate_default=True)] = ["config/datasets"]
-    """Folders with one YAML file a dataset, relative to the working folder or else to the workflow's, or absolute."""
+    """Folders with one YAML file a dataset, relative to the working folder or else to the workflow's, or
+    absolute."""
     recipes: dict[Name, Recipe] = {}
     """Recipes besides the built-in `paper` and `scratch`."""
     weights: dict[str, Checkpoint] = {}
     """Published weights of networks of timm (`timm:NAME`), needed where a recipe starts from them."""
     seeds: list[Seed] | None = None
-    """In place of every study's own seeds, usually on the command line: `seeds=[0,1,2,3,4]` repeats each cell five times."""
+    """Seeds that replace those of every study, usually on the command line: `seeds=[0,1,2,3,4]` repeats
+    each cell five times."""
     crop: CropSize = CropSize()
     """Size of the five crops, of datasets whose definition names none."""
     originals: Literal["full", "input"] = "input"
-    """How the store keeps whole images. `input`: images much larger than what the networks of the studies take are stored as these take them, at each input side that a recipe or architecture asks for; smaller ones as they are. `full`: all as they are. Results are the same."""
+    """How the store keeps whole images. `input`: images much larger than what the networks of the studies
+    take are stored as the networks take them, at each input side that a recipe or architecture asks
+    for; smaller images keep their size. `full`: all images keep their size. Results are the same."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`cuda` refuses to train without a GPU; `auto` takes one where there is one, and refuses too in a job that was granted one."""
+    """`cuda` refuses to train without a GPU. `auto` takes a GPU where there is one; in a job that was
+    granted one it refuses to train without. `cpu` takes none."""
     engine: Literal[*ENGINES] = "auto"  # type: ignore[valid-type]
-    """How training steps are run. `captured_fp32` and `captured_bf16` keep the pixels on the GPU and replay one recorded step; without a GPU that can do so the plain loop trains. `auto`: `captured_bf16` on a GPU of compute capability 8.0 or above, `plain` elsewhere, and cells that any engine finished on a GPU are kept. Part of the numerics' name, so another engine that is named trains anew."""
+    """How training steps are run. `captured_fp32` and `captured_bf16` keep the pixels on the GPU and replay
+    one recorded step; without a GPU that can do so the plain loop trains. `auto`: `captured_bf16` on a
+    GPU of compute capability 8.0 or above, `plain` elsewhere, and cells that any engine finished on a
+    GPU are kept. Part of the numerics' name, so another engine that is named trains anew."""
     cells_per_job: Annotated[int, Field(ge=1)] = 1
-    """Cells of one dataset and network that share a job of a cluster, fewer where they take hours; 1: each has its own."""
+    """How many cells of one dataset and network share a job of a cluster; fewer where they take hours. 1:
+    each cell has a job of its own."""
     in_flight: Annotated[int, Field(ge=1)] = 1
-    """Cells of a shared job that take turns on the GPU, a step each; their results are the same. Networks with dropout are trained one at a time."""
+    """How many cells of a shared job take turns on the GPU, a step each; their results are the same.
+    Networks with dropout are trained one at a time."""
     paths: Paths = Paths()
     """Where things lie."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """Largest difference at which a reproduced value is said to agree with the published one, as a share; name it before the run."""
+    """Largest difference, as a share, at which a reproduced value is said to agree with the published one.
+    Name it before the run."""
     verdict: Thresholds = Thresholds()
     """How surely a verdict speaks, and what it calls small."""
 
@@ -263,7 +285,8 @@ class Config(Model):
                 for recipe in part.recipes or []:
                     if recipe not in self.all_recipes:
                         raise ValueError(
-                            f"studies.{name}.recipes: unknown recipe '{recipe}', {meant(recipe, self.all_recipes)}"
+                            f"studies.{name}.recipes: unknown recipe '{recipe}', "
+                            f"{meant(recipe, self.all_recipes)}"
                         )
         return self
 
@@ -332,8 +355,8 @@ class Project:
             _refuse_treated(dataset)
         if dataset not in self.definition_paths:
             raise NullcropError(
-                f"unknown dataset '{dataset}', {meant(dataset, self.definition_paths)}; "
-                f"definitions are read from {', '.join(self.config.definitions)}"
+                f"unknown dataset '{dataset}', {meant(dataset, self.definition_paths)}; definitions are read "
+                f"from {', '.join(self.config.definitions)}"
             )
         return self.definition_paths[dataset]
 
@@ -353,13 +376,15 @@ def _refuse_treated(name: str) -> None:
         dataset, treatment = untreated(name)
     except ValueError:
         raise NullcropError(
-            f"'{name}' names no dataset; a treated one is `dataset+treatment`, in lower-case letters, digits and underscores"
+            f"'{name}' names no dataset; a treated one is `dataset+treatment`, in lower-case letters, digits "
+            "and underscores"
         ) from None
     raise NullcropError(f"'{name}': there is no treatment '{treatment}' of the dataset '{dataset}'")
 
 
 def read_project(*paths: Path | str) -> Project:
-    """The project of one config file, or of several, where a later one adds to and replaces keys of the former."""
+    """The project of one config file, or of several, where a later one adds to and replaces keys of the
+    former."""
     content: dict[str, Any] = {}
     for path in (found(str(path)) for path in paths):
         further = read_yaml(path)

@@ -15,33 +15,40 @@ class Recipe:
     weights: Literal["imagenet", "random"] = "imagenet"
     """Initial weights: ImageNet checkpoints, or random ones (training from scratch)."""
     input_size: int | None = None
-    """Side in pixels to which every image is resized; empty: the architecture's own (224, InceptionV3 299, LeNet-5 20)."""
+    """Side in pixels to which every image is resized; empty: the architecture's own (224, InceptionV3 299,
+    LeNet-5 20)."""
     learning_rate: float = 1e-4
     """Learning rate of Adam in the first epoch; it stays so unless `decay` or `plateau_patience` lower it."""
     decay: float = 0.0
     """The learning rate of epoch e is divided by 1 + decay · (e - 1)."""
     plateau_patience: int | None = None
-    """After more than this many epochs without a lower validation loss the learning rate is multiplied by `plateau_factor`, as torch's ReduceLROnPlateau does; empty: never."""
+    """After more than this many epochs without a lower validation loss the learning rate is multiplied by
+    `plateau_factor`, as torch's ReduceLROnPlateau does; empty: never."""
     plateau_factor: float = 0.5
     """What `plateau_patience` multiplies the learning rate with."""
     batch_size: int = 32
-    """Training images a step. The last, partial batch is kept; a single left-over image joins the batch before it."""
+    """Training images a step. The last, partial batch is kept; a single left-over image joins the batch
+    before it."""
     epochs: int = 5
     """Passes over the training images."""
     early_stopping: int | None = None
-    """Training ends after this many epochs in a row without a lower validation loss; empty: it goes on to the last epoch."""
+    """Training ends after this many epochs in a row without a lower validation loss; empty: it goes on to
+    the last epoch."""
     tested: Literal["last", "best"] = "last"
     """Weights that are tested: those of the last epoch, or of the epoch with the lowest validation loss."""
     train: Literal["all", "head"] = "all"
     """`head`: the network is a frozen encoder and its last layer alone is trained, a linear probe."""
     output: Literal["softmax", "sigmoid"] = "softmax"
-    """Last layer and loss. `softmax`: an output a target and cross-entropy (log-softmax and negative log-likelihood are the same). `sigmoid`: of two targets a single output and binary cross-entropy; of more `softmax`."""
+    """Last layer and loss. `softmax`: one output a target and cross-entropy (log-softmax with the negative
+    log-likelihood is the same). `sigmoid`: for two targets a single output and binary cross-entropy; for
+    more targets the same as `softmax`."""
     dropout: float | None = None
     """Rate of the network's dropout layers; empty: the architecture's own."""
     flips: bool = False
     """Training images are mirrored left to right and top to bottom, each by a toss of a coin every epoch."""
     rotation: float = 0.0
-    """Training images are turned by an angle drawn every epoch, up to this many degrees either way; what was outside the image is its mirror image."""
+    """Training images are turned by up to this many degrees either way, by an angle that is drawn anew in
+    each epoch. What was outside the image is filled with its mirror image."""
     auxiliary_weight: float = 0.4
     """Weight of the auxiliary classifier's loss (InceptionV3 alone has one)."""
 
@@ -92,8 +99,9 @@ class BaselineRecipe:
     """How every baseline is fitted; fixed, so that no one can tune it on a test set."""
 
     prior_variance: float = 1.0
-    """Variance of an image's log-odds before its target is seen. The ridge penalty of a logistic regression on d
-    standardised features is that of C = prior_variance / d: as strict on 1,200 pixels as on three means."""
+    """Variance of an image's log-odds before its target is seen. The ridge penalty of a logistic regression
+    on d standardised features is that of C = prior_variance / d: as strict on 1,200 pixels as on three
+    means."""
     max_iterations: int = 1000
     """Bound on the solver's iterations; cell.json says whether they sufficed."""
     histogram_bins: int = 32

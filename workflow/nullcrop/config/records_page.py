@@ -56,8 +56,11 @@ def page() -> str:
             "Any network of timm besides, as `timm:NAME`.\n",
             _section(
                 "Baselines",
-                ["baseline", "name", "what it is fitted to", "sees"],
-                [[f"`{name}`", one.label, one.about, _seen(one)] for name, one in BASELINES.items()],
+                ["baseline", "name", "what it is fitted to", "sees", "a verdict rests on it"],
+                [
+                    [f"`{name}`", one.label, one.about, _seen(one), "yes" if one.judges else "no"]
+                    for name, one in BASELINES.items()
+                ],
             ),
             _section(
                 "Figures",

@@ -50,7 +50,8 @@ class Registry(Mapping[str, R], Generic[R]):
         name = record.name
         if not re.fullmatch(NAME, name):
             raise NullcropError(
-                f"the {self.kind} '{name}': a name is lower-case letters, digits and underscores, a letter first"
+                f"the {self.kind} '{name}': a name is lower-case letters, digits and underscores, a letter "
+                "first"
             )
         for registry in (self, *self._apart):
             if name in registry:

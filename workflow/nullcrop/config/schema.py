@@ -1,7 +1,9 @@
 """JSON schemas of the YAML files, for editors and for readers; generated, never edited."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -15,7 +17,21 @@ SCHEMAS: dict[str, type[BaseModel]] = {"config.schema.json": Config, "dataset.sc
 
 def schema_text(name: str) -> str:
     """The schema file ``name`` as it should stand in `workflow/schemas`."""
-    return json.dumps(SCHEMAS[name].model_json_schema(), indent=2) + "\n"
+    return json.dumps(_unwrapped(SCHEMAS[name].model_json_schema()), indent=2) + "\n"
+
+
+def _unwrapped(part: Any) -> Any:
+    """Descriptions come from docstrings, whose paragraphs are wrapped; an editor wraps them anew."""
+    if isinstance(part, list):
+        return [_unwrapped(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: re.sub(r"(?<!\n)\n(?!\n) *", " ", value)
+        if key == "description" and isinstance(value, str)
+        else _unwrapped(value)
+        for key, value in part.items()
+    }
 
 
 def write_schemas(folder: Path = SCHEMA_FOLDER) -> None:

@@ -134,7 +134,8 @@ VIEWS.register(
     View(
         name="forehead",
         label="forehead",
-        about="a crop in the middle, a little below the upper quarter: where a portrait's forehead usually is",
+        about="a crop in the middle, a little below the upper quarter: where a portrait's forehead usually "
+        "is",
         function="nullcrop.images.views:forehead",
         shelf=FURTHER_SHELF,
         place=0,

@@ -12,7 +12,7 @@ from nullcrop.datasets.download import alone
 
 
 def fetch_archive(source: SourceModel, folder: Path) -> list[dict[str, Any]]:
-    """Bring what ``source`` names into ``folder``; write ``folder``/archive.json with the files' facts.
+    """Bring what ``source`` names into ``folder``; write ``folder``/archive.json with the entries of its files.
 
     Whatever is there already is verified and kept, so that an interrupted fetch goes on. Raises
     NullcropError that says which file to put where.
@@ -26,8 +26,8 @@ def fetch_archive(source: SourceModel, folder: Path) -> list[dict[str, Any]]:
 def generate_archive(source: SourceModel, folder: Path) -> None:
     """Generate the images of ``source`` in ``folder``; write ``folder``/archive.json with what is told of
     them."""
-    facts: dict[str, Any] = _fetch(source, folder, "generated")
-    write_json(folder / "archive.json", {"source": source.model_dump(), **facts})
+    fetched: dict[str, Any] = _fetch(source, folder, "generated")
+    write_json(folder / "archive.json", {"source": source.model_dump(), **fetched})
 
 
 def _fetch(source: SourceModel, folder: Path, way: str) -> Any:

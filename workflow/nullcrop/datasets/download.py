@@ -115,7 +115,7 @@ def verify(
     """
     name = name or path.name
     sha256 = sha256_of(path)
-    facts = {"name": name, "bytes": path.stat().st_size, "sha256": sha256}
+    entry = {"name": name, "bytes": path.stat().st_size, "sha256": sha256}
     if checksum is not None:
         kind, _, wanted = checksum.partition(":")
         digest = sha256 if kind == "sha256" else _digest(path, kind)
@@ -124,22 +124,22 @@ def verify(
                 f"{name} is damaged or another file: its {kind.upper()} is {digest}, not {wanted.lower()}; "
                 "delete it if it is there, and fetch it again"
             )
-        return {**facts, "checksum": "published"}
+        return {**entry, "checksum": "published"}
     if lock is None:
-        return {**facts, "checksum": "none"}
+        return {**entry, "checksum": "none"}
     problem = _unlike_its_name(path, name)
     if problem is not None:
         raise NullcropError(f"{path} is not what its name says: {problem}; delete it and fetch it again")
     recorded = read_json(lock) if lock.is_file() else {}
     if name not in recorded:
-        write_json(lock, {**recorded, name: {"sha256": sha256, "bytes": facts["bytes"]}})
+        write_json(lock, {**recorded, name: {"sha256": sha256, "bytes": entry["bytes"]}})
     elif recorded[name]["sha256"] != sha256:
         raise NullcropError(
             f"{name} is not the file of the first download: its SHA-256 is {sha256}, {lock} recorded "
-            f"{recorded[name]['sha256']}; delete it if it is there, and fetch it again. If the release itself "
-            f"has changed and you want its new state, delete its entry in {lock}"
+            f"{recorded[name]['sha256']}; delete it if it is there, and fetch it again. If the release "
+            f"itself has changed and you want its new state, delete its entry in {lock}"
         )
-    return {**facts, "checksum": "recorded at the first download"}
+    return {**entry, "checksum": "recorded at the first download"}
 
 
 @contextmanager

@@ -43,9 +43,9 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
     elsewhere = definition.group is None or definition.groups is not None
     if not elsewhere and len(images) and (images["group"] == "").all():
         raise NullcropError(
-            f"the definition names the group key '{definition.group}', but no image has a group: "
-            "give the table a `group` column (or name it under source.columns), or set source.group_pattern "
-            "(or a part (?P<group>…) of source.name_pattern)"
+            f"the definition names the group key '{definition.group}', but no image has a group: give the "
+            "table a `group` column (or name it under source.columns), or set source.group_pattern (or a "
+            "part (?P<group>…) of source.name_pattern)"
         )
     images["path"] = [str(root / relative) for relative in images["relative"]]
     return images[["id", "path", "class", "group", "official_split"]]
@@ -58,13 +58,14 @@ def _from_class_folders(source: FolderSource, root: Path, classes: list[str]) ->
     missing = [name for name in classes if name not in folders]
     if missing:
         raise NullcropError(
-            f"class folder missing in {root}: {listed(missing)}; found {listed(folders) or 'no folder at all'}"
+            f"class folder missing in {root}: {listed(missing)}; found "
+            f"{listed(folders) or 'no folder at all'}"
         )
     unknown = [name for name in folders if name not in classes]
     if unknown:
         raise NullcropError(
-            f"{root} has folders that are no class of the definition: {listed(unknown)}; "
-            "add them to `classes:` or move them away"
+            f"{root} has folders that are no class of the definition: {listed(unknown)}; add them to "
+            "`classes:` or move them away"
         )
     endings = {suffix.lower() for suffix in source.suffixes}
     rows, ignored = [], []
@@ -93,8 +94,8 @@ def _from_names(pattern: str, root: Path) -> pd.DataFrame:
         rows.append((relative, relative, parts["class"] or "", parts["group"] or "", parts["split"] or ""))
     if ignored and not rows:
         raise NullcropError(
-            f"source.name_pattern is found in none of the {len(ignored)} files below {root}: {listed(ignored)}; "
-            "mend the pattern, or look whether this is the right folder"
+            f"source.name_pattern is found in none of the {len(ignored)} files below {root}: "
+            f"{listed(ignored)}; mend the pattern, or look whether this is the right folder"
         )
     if ignored:
         say(f"{len(ignored)} files are no images by source.name_pattern and were ignored: {listed(ignored)}")
@@ -124,8 +125,8 @@ def _from_table(source: FolderSource, root: Path) -> pd.DataFrame:
     absent = [name for name in relative if not (root / name).is_file()]
     if absent:
         raise NullcropError(
-            f"{path} names {len(absent)} files that are not in {root}: {listed(absent)}; "
-            "bring them there or take their rows out of the table"
+            f"{path} names {len(absent)} files that are not in {root}: {listed(absent)}; bring them there or "
+            "take their rows out of the table"
         )
     empty = pd.Series("", index=table.index)
     optional = {name: column(name) for name in ("id", "group", "split")}

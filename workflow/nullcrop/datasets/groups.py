@@ -35,7 +35,7 @@ def with_groups(definition: Definition, listing: pd.DataFrame) -> pd.DataFrame:
         other = listing.loc[of_images["class"].to_numpy() != listing["class"].to_numpy(), "id"]
         if len(other):
             raise NullcropError(
-                f"groups: {path} says another class of {len(other)} images: {listed(other)}; "
-                "it was made for another release of them"
+                f"groups: {path} says another class of {len(other)} images: {listed(other)}; it was made for "
+                "another release of them"
             )
     return listing.assign(group=of_images["group"].to_numpy())

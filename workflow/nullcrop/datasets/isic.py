@@ -40,23 +40,23 @@ def fetch_isic(source: IsicSource, archive: Path) -> list[dict[str, Any]]:
     """Bring every file of ``source`` into ``archive``, zips unpacked beside themselves.
 
     What lies in ``source.data_dir`` is used where it lies: CSVs, folders called as the zips, or the
-    zips, which are unpacked into ``archive``. Returns facts of each file: name, bytes, sha256.
+    zips, which are unpacked into ``archive``. Returns an entry of each file: name, bytes, sha256.
     The release publishes no checksums: the first fetch records them in ``archive``/checksums.json.
     Raises NullcropError that says which file to put where.
     """
     lock = archive / "checksums.json"
-    facts = []
+    entries = []
     if source.data_dir is None:
         for address in source.files.values():
-            facts.append(download(address, archive / file_name(address), lock=lock))
+            entries.append(download(address, archive / file_name(address), lock=lock))
     else:
         folder = _data_dir(source)
-        facts = [_present(role, address, folder, lock) for role, address in source.files.items()]
-    for fact in facts:
-        if fact["name"].endswith(".zip"):
-            zipped = Path(source.data_dir or archive) / fact["name"]
-            unpack(zipped, archive / zipped.stem, fact["sha256"])
-    return facts
+        entries = [_present(role, address, folder, lock) for role, address in source.files.items()]
+    for entry in entries:
+        if entry["name"].endswith(".zip"):
+            zipped = Path(source.data_dir or archive) / entry["name"]
+            unpack(zipped, archive / zipped.stem, entry["sha256"])
+    return entries
 
 
 def list_isic(source: IsicSource, archive: Path, definition: Definition) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def _data_dir(source: IsicSource) -> Path:
 
 
 def _present(role: str, address: str, folder: Path, lock: Path) -> dict[str, Any]:
-    """Facts of one file that was brought by hand, as it was downloaded or unpacked."""
+    """Entry of one file that was brought by hand, as it was downloaded or unpacked."""
     name = file_name(address)
     unpacked = folder / Path(name).stem
     if unpacked.is_dir():
@@ -110,8 +110,8 @@ def _present(role: str, address: str, folder: Path, lock: Path) -> dict[str, Any
             return verify(path, lock=lock)
     wanted = f"the file {name}" + (f" or the folder {unpacked.name}" if name.endswith(".zip") else "")
     raise NullcropError(
-        f"source.data_dir: {folder} lacks {wanted} ({role}); get it from {address} and put it there, "
-        "or take `data_dir` out of the definition to have it downloaded"
+        f"source.data_dir: {folder} lacks {wanted} ({role}); get it from {address} and put it there, or take "
+        "`data_dir` out of the definition to have it downloaded"
     )
 
 
@@ -126,14 +126,14 @@ def _list_part(source: IsicSource, part: str, places: list[Path], definition: De
     absent = sorted(set(labels["id"]) - set(images))
     if absent:
         raise NullcropError(
-            f"{labels_path} names {len(absent)} images that are not in {folder}: {listed(absent)}; "
-            "the archive is not complete: delete the folder and fetch it again"
+            f"{labels_path} names {len(absent)} images that are not in {folder}: {listed(absent)}; the "
+            "archive is not complete: delete the folder and fetch it again"
         )
     unlabelled = sorted(set(images) - set(labels["id"]))
     if unlabelled:
         raise NullcropError(
-            f"{folder} holds {len(unlabelled)} images that {labels_path} does not name: {listed(unlabelled)}; "
-            "they are no part of the release, or belong to another one: move them away"
+            f"{folder} holds {len(unlabelled)} images that {labels_path} does not name: "
+            f"{listed(unlabelled)}; they are no part of the release, or belong to another one: move them away"
         )
     return labels.assign(
         path=[images[name] for name in labels["id"]],
@@ -188,8 +188,8 @@ def _groups(source: IsicSource, part: str, places: list[Path], ids: "pd.Series[s
     absent = [name for name in ids if name not in lesions]
     if absent:
         raise NullcropError(
-            f"{path} does not name {len(absent)} of the labelled images: {listed(absent)}; "
-            "it is another year's or not complete: delete it and fetch it again"
+            f"{path} does not name {len(absent)} of the labelled images: {listed(absent)}; it is another "
+            "year's or not complete: delete it and fetch it again"
         )
     return [lesions[name] for name in ids]
 
@@ -259,8 +259,8 @@ def _marks(path: Path, table: pd.DataFrame, name: str, columns: list[str], allow
     wrong = ~marks.sum(axis=1).isin(allowed)
     if wrong.any():
         raise NullcropError(
-            f"{path}: not {' or '.join(map(str, sorted(allowed)))} but another number of classes in the rows of "
-            f"{listed(table.loc[wrong, name])}"
+            f"{path}: not {' or '.join(map(str, sorted(allowed)))} but another number of classes in the rows "
+            f"of {listed(table.loc[wrong, name])}"
         )
     return marks
 

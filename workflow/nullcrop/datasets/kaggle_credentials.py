@@ -11,13 +11,15 @@ from nullcrop.config.definitions import KaggleSource
 
 
 def check_credentials(source: KaggleSource, archive: Path) -> None:
-    """Raise NullcropError when fetching ``source`` into ``archive`` needs a download and there are no credentials."""
+    """Raise NullcropError when fetching ``source`` into ``archive`` needs a download and there are no
+    credentials."""
     zipped = shared_zip(source, archive)
     if source.data_dir is None and not zipped.is_file() and credentials() is None:
         raise NullcropError(
-            f"downloading {source.handle} needs a Kaggle account, and no credentials were found: create a token "
-            "at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token (or kaggle.json, or set "
-            f"KAGGLE_API_TOKEN); or download the zip from {page(source)} in a browser and put it at {zipped}"
+            f"downloading {source.handle} needs a Kaggle account, and no credentials were found: create a "
+            "token at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token (or kaggle.json, "
+            f"or set KAGGLE_API_TOKEN); or download the zip from {page(source)} in a browser and put it at "
+            f"{zipped}"
         )
 
 

@@ -49,7 +49,7 @@ class Named(NamedTuple):
 
 
 def fetch_kaggle(source: KaggleSource, archive: Path) -> list[dict[str, Any]]:
-    """Bring the images of ``source`` below ``archive``/images; return facts of the files used.
+    """Bring the images of ``source`` below ``archive``/images; return an entry of each file used.
 
     Datasets of one handle share its zip, which lies in ``archive``/../_kaggle/{owner}/{name}.zip and
     is not downloaded again where it is there; only the images of this dataset are unpacked. With
@@ -68,10 +68,10 @@ def fetch_kaggle(source: KaggleSource, archive: Path) -> list[dict[str, Any]]:
         zipped = folder / f"{name}.zip"
         if not zipped.is_file():
             raise NullcropError(
-                f"source.data_dir: {folder} holds neither the folders of {source.handle} nor {name}.zip; "
-                f"get it from {page(source)} and put it there, or take `data_dir` out of the definition"
+                f"source.data_dir: {folder} holds neither the folders of {source.handle} nor {name}.zip; get "
+                f"it from {page(source)} and put it there, or take `data_dir` out of the definition"
             )
-        facts = verify(zipped, lock=lock)
+        entry = verify(zipped, lock=lock)
     else:
         zipped = shared_zip(source, archive)
         if not zipped.is_file():
@@ -79,9 +79,9 @@ def fetch_kaggle(source: KaggleSource, archive: Path) -> list[dict[str, Any]]:
             with alone(zipped.parent):
                 if not zipped.is_file():
                     _download(source, zipped)
-        facts = verify(zipped, lock=lock)
-    unpack(zipped, archive / "images", facts["sha256"], _members(source, zipped))
-    return [facts]
+        entry = verify(zipped, lock=lock)
+    unpack(zipped, archive / "images", entry["sha256"], _members(source, zipped))
+    return [entry]
 
 
 def list_kaggle(source: KaggleSource, archive: Path, definition: Definition) -> pd.DataFrame:
@@ -175,8 +175,8 @@ def _members(source: KaggleSource, zipped: Path) -> list[str]:
     """Members of the zip that are this dataset's, each image once."""
     files = member_files(zipped)
     # Size and CRC together tell whether two members are the same picture.
-    facts = [(info.filename, (info.file_size, info.CRC)) for info in files if _is_png(info.filename)]
-    chosen = list(_once(source, facts, str(zipped)))
+    sizes = [(info.filename, (info.file_size, info.CRC)) for info in files if _is_png(info.filename)]
+    chosen = list(_once(source, sizes, str(zipped)))
     if not chosen:
         raise NullcropError(
             f"{zipped} holds no image of {source.handle}; it is another zip: delete it and fetch it again"
@@ -193,7 +193,7 @@ def _once(source: KaggleSource, files: Iterable[tuple[str, Any]], where: str) ->
     outermost: dict[str, tuple[str, Any, Named]] = {}
     strange, different = [], []
     # By depth: the copy in a further folder comes after what it copies.
-    for path, facts in sorted(files, key=lambda file: (file[0].count("/"), file[0])):
+    for path, size in sorted(files, key=lambda file: (file[0].count("/"), file[0])):
         try:
             named = read(path, source)
         except ValueError as error:
@@ -203,8 +203,8 @@ def _once(source: KaggleSource, files: Iterable[tuple[str, Any]], where: str) ->
             continue
         name = PurePosixPath(path).name
         if name not in outermost:
-            outermost[name] = (path, facts, named)
-        elif outermost[name][1] != facts:
+            outermost[name] = (path, size, named)
+        elif outermost[name][1] != size:
             different.append(f"{outermost[name][0]} and {path}")
     if strange:
         raise NullcropError(
@@ -213,8 +213,8 @@ def _once(source: KaggleSource, files: Iterable[tuple[str, Any]], where: str) ->
         )
     if different:
         raise NullcropError(
-            f"{where}: {len(different)} times two different files have one name: {listed(different)}; "
-            "fetch the archive again"
+            f"{where}: {len(different)} times two different files have one name: {listed(different)}; fetch "
+            "the archive again"
         )
     return {path: named for path, _, named in sorted(outermost.values())}
 

@@ -35,21 +35,21 @@ HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.re
 
 
 def fetch_medmnist(source: MedMNISTSource, archive: Path) -> list[dict[str, Any]]:
-    """Bring the npz of ``source``, inflate its members below ``archive``/arrays; return its facts.
+    """Bring the npz of ``source``, inflate its members below ``archive``/arrays; return its entry.
 
     An npz is a zip of .npy files: inflated in blocks, never read whole, each member is a file that
-    NumPy maps into memory. With ``source.data_dir`` the npz is read where it lies. The facts hold
+    NumPy maps into memory. With ``source.data_dir`` the npz is read where it lies. The entry holds
     the release's own names of the labels by code.
 
     Raises NullcropError that says which file to put where, and when the npz is damaged or does not
     hold the arrays it should.
     """
-    facts = _npz(source, archive)
-    npz = Path(source.data_dir or archive) / facts["name"]
+    entry = _npz(source, archive)
+    npz = Path(source.data_dir or archive) / entry["name"]
     _check_members(npz, source)
     members = [f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")]
-    unpack(npz, archive / ARRAYS, facts["sha256"], members)
-    return [{**facts, "labels": release_info()[source.flag]["label"]}]
+    unpack(npz, archive / ARRAYS, entry["sha256"], members)
+    return [{**entry, "labels": release_info()[source.flag]["label"]}]
 
 
 def list_medmnist(source: MedMNISTSource, archive: Path, definition: Definition) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def release_info() -> dict[str, dict[str, Any]]:
 
 
 def _npz(source: MedMNISTSource, archive: Path) -> dict[str, Any]:
-    """Facts of the npz, downloaded or found, whose MD5 is the published one."""
+    """Entry of the npz, downloaded or found, whose MD5 is the published one."""
     info = release_info()[source.flag]
     size = "" if source.size == 28 else f"_{source.size}"
     name, url, checksum = f"{source.flag}{size}.npz", info[f"url{size}"], f"md5:{info[f'MD5{size}']}"
@@ -100,8 +100,8 @@ def _npz(source: MedMNISTSource, archive: Path) -> dict[str, Any]:
         raise NullcropError(f"source.data_dir: {no_folder(folder)}")
     if not (folder / name).is_file():
         raise NullcropError(
-            f"source.data_dir: {folder} lacks the file {name}; get it from {url} and put it there, "
-            "or take `data_dir` out of the definition to have it downloaded"
+            f"source.data_dir: {folder} lacks the file {name}; get it from {url} and put it there, or take "
+            "`data_dir` out of the definition to have it downloaded"
         )
     return verify(folder / name, checksum)
 

@@ -1,5 +1,6 @@
 """docs/datasets.md: the dataset files as a page for readers."""
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,14 +18,14 @@ INTRODUCTION = f"""\
 
 # The datasets
 
-What the dataset files say: where the images come from, what they hold, and what may be done with them. Images are those
-that the file expects, with the parts of an official split (training / validation / test) where the release has one; a
-run that finds others stops and says so. Groups are what a grouped split keeps together. In a `tile` every crop is
-tissue; in a `whole` image the corners hold nothing of what is to be told.
+The dataset files say where the images come from, what they hold, and what may be done with them. "Images" is
+the number that the file expects, with the parts of an official split (training / validation / test) where the
+release has one; a run that finds another number stops and says so. "Groups" are what a grouped split keeps
+together. In a `tile` every crop is tissue; in a `whole` image the corners hold no lesion and no object.
 
-Open downloads need a network and no more; a Kaggle account is free ([downloads.md](downloads.md)); what is got by hand is
-described [below](#by-hand). Sizes are stated where the publisher or a mirror states them. Time is for
-{MEGABITS_PER_SECOND} Mbit/s, which servers do not always give.
+Open downloads need a network and no more. A Kaggle account is free ([downloads.md](downloads.md)). What you
+have to fetch by hand is described [below](#by-hand). Sizes are stated where the publisher or a mirror states
+them. Time is for {MEGABITS_PER_SECOND} Mbit/s, which servers do not always give.
 """
 
 HEADINGS = {
@@ -36,8 +37,9 @@ HEADINGS = {
 BY_HAND = """\
 ## By hand
 
-Where no public file could be named with certainty, put the images into the folder named here, seen from where you
-start snakemake or from the workflow's folder, or name another one under `source.path` in the dataset's file.
+For these datasets no public file could be named with certainty. Put the images into the folder named here,
+seen from where you start snakemake or from the workflow's folder, or name another folder under `source.path`
+in the dataset's file.
 """
 
 COLUMNS = [
@@ -63,11 +65,26 @@ def page_of(folders: Iterable[str]) -> str:
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         parts.append(f"## {HEADINGS.get(Path(folder).name, folder)}\n\n" + "\n".join(lines) + "\n")
         by_hand += [
-            f"- `{name}`, in `{one.source.place(Path())}`: {one.how_to_get}.\n"
+            _item(f"`{name}`, in `{one.source.place(Path())}`: {one.how_to_get}.")
             for name, one in definitions.items()
             if SOURCES[one.source.kind].way == "local" and one.how_to_get is not None
         ]
     return "\n".join([*parts, BY_HAND, "".join(by_hand)])
+
+
+def _item(text: str) -> str:
+    """An item of a list in Markdown, its lines within the project's width."""
+    return (
+        textwrap.fill(
+            text,
+            110,
+            initial_indent="- ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        + "\n"
+    )
 
 
 def write_page(folders: Iterable[str], out: Path) -> None:

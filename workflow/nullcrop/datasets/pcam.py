@@ -34,19 +34,19 @@ def fetch_pcam(source: PcamSource, archive: Path) -> list[dict[str, Any]]:
     """Bring the nine files of ``source`` into ``archive``, and the patches into ``archive``/arrays.
 
     Each part becomes an array of shape (patches, 96, 96, 3), dtype uint8, converted in blocks: it
-    is never in memory whole. Returns facts of each file: name, bytes, sha256. Raises NullcropError
+    is never in memory whole. Returns an entry of each file: name, bytes, sha256. Raises NullcropError
     that says which file to put where, and when a file does not hold what it should.
     """
     lock = archive / "checksums.json"
-    facts = [
+    entries = [
         download(address, archive / file_name(address), checksum, lock=lock)
         for address, checksum in source.files.items()
     ]
-    origins = {fact["name"]: fact["sha256"] for fact in facts}
+    origins = {entry["name"]: entry["sha256"] for entry in entries}
     for part in PCAM_PARTS:
         packed = archive / pcam_file(part, "x.h5.gz")
         _convert(packed, origins[packed.name], archive / ARRAYS / f"{part}.npy")
-    return facts
+    return entries
 
 
 def list_pcam(source: PcamSource, archive: Path, definition: Definition) -> pd.DataFrame:
@@ -71,8 +71,8 @@ def _convert(packed: Path, sha256: str, out: Path) -> None:
             patches = _dataset(content, "x", packed)
             if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[3] != 3:
                 raise NullcropError(
-                    f"{packed}: 'x' has the shape {patches.shape} and the type {patches.dtype}, no RGB patches; "
-                    "delete it and fetch it again"
+                    f"{packed}: 'x' has the shape {patches.shape} and the type {patches.dtype}, no RGB "
+                    "patches; delete it and fetch it again"
                 )
             with open(aside, "wb") as stream:
                 header = {"descr": "|u1", "fortran_order": False, "shape": patches.shape}
@@ -98,8 +98,8 @@ def _list_part(archive: Path, part: str) -> pd.DataFrame:
         raise NullcropError(f"{table} has no column 'wsi'; it is another table: delete it and fetch it again")
     if not patches == len(codes) == len(slides):
         raise NullcropError(
-            f"{archive}: the part '{part}' has {patches} patches, {len(codes)} labels and {len(slides)} slides; "
-            "the files do not belong together: delete them and fetch them again"
+            f"{archive}: the part '{part}' has {patches} patches, {len(codes)} labels and {len(slides)} "
+            "slides; the files do not belong together: delete them and fetch them again"
         )
     return pd.DataFrame(
         {

@@ -17,16 +17,16 @@ def fetch_public_archive(source: ArchiveSource, archive: Path) -> list[dict[str,
     """Bring every file of ``source`` into ``archive`` and unpack it below ``archive``/images.
 
     A file without a published checksum is recorded in ``archive``/checksums.json by the first
-    fetch. Returns facts of each file: name, bytes, sha256. Raises NullcropError that says which
+    fetch. Returns an entry of each file: name, bytes, sha256. Raises NullcropError that says which
     file to put where.
     """
-    facts = []
+    entries = []
     for address, checksum in source.files.items():
         packed = archive / file_name(address)
-        fact = download(address, packed, checksum, lock=archive / "checksums.json")
-        unpack(packed, archive / "images" / packed.name.partition(".")[0], fact["sha256"])
-        facts.append(fact)
-    return facts
+        entry = download(address, packed, checksum, lock=archive / "checksums.json")
+        unpack(packed, archive / "images" / packed.name.partition(".")[0], entry["sha256"])
+        entries.append(entry)
+    return entries
 
 
 def list_public_archive(source: ArchiveSource, archive: Path, definition: Definition) -> pd.DataFrame:

@@ -63,8 +63,9 @@ def list_samples(
     if len(unreadable) and definition.unreadable == "error":
         problems = [f"{row.path} ({row.problem})" for row in unreadable.itertuples()]
         raise NullcropError(
-            f"dataset '{name}': {len(unreadable)} of {len(samples)} images cannot be read: {listed(problems)}; "
-            "replace them, or set `unreadable: leave_out` in the definition to go on without them"
+            f"dataset '{name}': {len(unreadable)} of {len(samples)} images cannot be read: "
+            f"{listed(problems)}; replace them, or set `unreadable: leave_out` in the definition to go on "
+            "without them"
         )
     for row in unreadable.itertuples():
         say(f"left out: {row.path} ({row.problem})")
@@ -74,8 +75,8 @@ def list_samples(
     mismatches = _compare_counts(definition.expected, counted)
     if mismatches and definition.on_mismatch == "error":
         raise NullcropError(
-            f"dataset '{name}': counts differ from the definition: {'; '.join(mismatches)}. "
-            "Check that the files are complete; if they are right, mend `expected:` or set `on_mismatch: report`"
+            f"dataset '{name}': counts differ from the definition: {'; '.join(mismatches)}. Check that the "
+            "files are complete; if they are right, mend `expected:` or set `on_mismatch: report`"
         )
     small = _too_small(definition, samples)
     for row in small.itertuples():
@@ -115,7 +116,8 @@ def _check_ids_and_classes(name: str, definition: Definition, listing: pd.DataFr
     files = listing.loc[listing["path"].duplicated(), "path"].unique()
     if len(files):
         raise NullcropError(
-            f"dataset '{name}': {len(files)} files are listed more than once under different ids: {listed(files)}"
+            f"dataset '{name}': {len(files)} files are listed more than once under different ids: "
+            f"{listed(files)}"
         )
     unknown = sorted(set(listing["class"]) - set(definition.classes))
     if unknown:

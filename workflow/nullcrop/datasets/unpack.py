@@ -121,8 +121,8 @@ def _checked(archive: Path, content: list[_Member]) -> list[_Member]:
             problem = "occurs twice"
         if problem is not None:
             raise NullcropError(
-                f"{archive}: the member '{member.name}' {problem}; nothing of it is unpacked. "
-                "Releases hold no such thing: fetch the archive again from its own address"
+                f"{archive}: the member '{member.name}' {problem}; nothing of it is unpacked. Releases hold "
+                "no such thing: fetch the archive again from its own address"
             )
         names.add(member.name)
     return [member for member in content if not member.is_folder]
@@ -157,8 +157,8 @@ def _check_space(archive: Path, folder: Path, needed: int) -> None:
         say(f"unpacking {archive.name}: {needed / 1e6:,.1f} MB, the disk has {free / 1e9:,.1f} GB left")
     if needed > free:
         raise NullcropError(
-            f"unpacking {archive} takes {needed / 1e9:.1f} GB and the disk of {folder} has {free / 1e9:.1f} GB "
-            "left; make room, or let `paths.resources` in the config name another disk"
+            f"unpacking {archive} takes {needed / 1e9:.1f} GB and the disk of {folder} has {free / 1e9:.1f} "
+            "GB left; make room, or let `paths.resources` in the config name another disk"
         )
 
 
@@ -183,5 +183,6 @@ def _write(archive: Path, member: _Member, folder: Path) -> None:
                 stream.write(block)
     except DAMAGED as error:
         raise NullcropError(
-            f"{archive}: the member '{member.name}' is damaged ({error}); delete the archive and fetch it again"
+            f"{archive}: the member '{member.name}' is damaged ({error}); delete the archive and fetch it "
+            "again"
         ) from None

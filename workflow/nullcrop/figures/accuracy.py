@@ -46,7 +46,8 @@ HATCH = "////"
 
 FIELD_SENTENCES = {
     "whole": "The object lies inside a larger field: the four corner crops hold none of it.",
-    "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of bias.",
+    "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of "
+    "bias.",
 }
 
 
@@ -305,19 +306,19 @@ def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
     """The line under a panel: what its bars were measured on, and how many cells are missing."""
     seeds = sorted(panel["seed"].unique())
     recipes = sorted(set(panel["recipe"]) - {BASELINE_RECIPE})
-    facts = [
+    said = [
         f"n = {_range(panel['n'])} test images",
         _repeats(panel["split"].iloc[0], seeds),
         f"split: {panel['split'].iloc[0]}",
         f"label rule: {panel['labels'].iloc[0]}",
     ]
     if recipes:
-        facts.append(f"recipe: {recipes[0]}" if len(recipes) == 1 else f"recipes: {_recipes(panel, series)}")
+        said.append(f"recipe: {recipes[0]}" if len(recipes) == 1 else f"recipes: {_recipes(panel, series)}")
     planned = sum(_cells_of(panel, one)["seed"].nunique() for view in views for one in _members(view, series))
     missing = (
         f"\n{len(panel)} of {planned} cells have a result; what is missing is left blank and is not zero."
     )
-    return "; ".join(facts) + (missing if len(panel) < planned else "")
+    return "; ".join(said) + (missing if len(panel) < planned else "")
 
 
 def _repeats(split: str, seeds: list[int]) -> str:
@@ -351,22 +352,22 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
     ]
     if (metrics["units"] < metrics["n"]).any():
         sentences.append(
-            "Bar and line take images for independent, though they come in groups: the interval by groups is in "
-            "readers.csv."
+            "Bar and line take images for independent, though they come in groups: the interval by groups is "
+            "in readers.csv."
         )
     folded = sorted(set(metrics["split"].map(protocol_of)) & set(FOLDS_OF))
     if folded:
         sentences.append(
-            f"Seeds of {listed(folded)} are the folds of a cross-validation: error bars and no-information rate are "
-            "those of all folds' images."
+            f"Seeds of {listed(folded)} are the folds of a cross-validation: error bars and no-information "
+            "rate are those of all folds' images."
         )
     chance = metrics["chance"].iloc[0]
     if chance < 0.5 and not np.isclose(metrics["no_information_rate"], chance).all():
         sentences.append("Dotted line: chance, one over the number of classes.")
     if constant["any"].any():
         sentences.append(
-            "Constant answer: over 99% of the predictions are one class, so the accuracy is hardly more than that "
-            "class's share. That says nothing against the AUROC."
+            "Constant answer: over 99% of the predictions are one class, so the accuracy is hardly more than "
+            "that class's share. That says nothing against the AUROC."
         )
     if (constant["any"] & ~constant["all"]).any():
         sentences.append("A fraction k/n above a bar: k of its n seeds give a constant answer.")
@@ -379,7 +380,8 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
         )
     if any(BASELINES[name].sees == "file" for name in set(baselines["architecture"])):
         sentences.append(
-            "File facts are known before a pixel is decoded, but the bytes of a compressed file depend on the picture."
+            "File facts are known before a pixel is decoded, but the bytes of a compressed file depend on "
+            "the picture."
         )
     if field is not None:
         sentences.append(FIELD_SENTENCES[field])

@@ -160,8 +160,8 @@ def plot_dataset_samples(
         [{view: packed[view][row] for view in crops} for row in rows],
         [{view: crop_box(view, i.shape[1], i.shape[0], *crop) for view in crops} for i in images],
         definition.title,
-        f"Left: an image with its five crops of {crop[0]}×{crop[1]} pixels outlined. Right: the crops enlarged, "
-        f"in the same arrangement. {_choice(each, len(shown), len(names))}; label rule: {labels}.",
+        f"Left: an image with its five crops of {crop[0]}×{crop[1]} pixels outlined. Right: the crops "
+        f"enlarged, in the same arrangement. {_choice(each, len(shown), len(names))}; label rule: {labels}.",
         stem,
     )
 

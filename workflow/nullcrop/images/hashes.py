@@ -56,9 +56,9 @@ def hash_images(samples: pd.DataFrame, view: PackedView, threads: int) -> pd.Dat
 
     Raises NullcropError when the store holds other images than ``samples``.
     """
-    if view.facts.get("ids_sha256") != sha256_of_lines(samples["id"].tolist()):
+    if view.sidecar.get("ids_sha256") != sha256_of_lines(samples["id"].tolist()):
         raise NullcropError(
-            f"{view.facts_path} holds other images than samples.csv: delete it and run the workflow again"
+            f"{view.sidecar_path} holds other images than samples.csv: delete it and run the workflow again"
         )
     # Pillow and hashlib work outside Python's lock.
     with ThreadPoolExecutor(threads) as pool:

@@ -19,8 +19,8 @@ def packed_sides(grid: Grid, dataset: str) -> list[str] | None:
     config = grid.project.config
     before: list[str] | None
     try:
-        facts = read_json(Path(config.paths.store, dataset, "views", "original.json"))
-        before, full = facts.get("sides"), not facts.get("extracts")
+        sidecar = read_json(Path(config.paths.store, dataset, "views", "original.json"))
+        before, full = sidecar.get("sides"), not sidecar.get("extracts")
     except (OSError, ValueError, AttributeError):
         before, full = None, False  # not packed yet, or damaged: the step that reads it says so
     if full:

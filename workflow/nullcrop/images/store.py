@@ -49,30 +49,30 @@ class PackedView:
     NullcropError where the store holds extracts in place of the images (:attr:`full` is then false).
     """
 
-    def __init__(self, facts_path: Path | str) -> None:
-        self.facts_path = Path(facts_path)
-        array_path = self.facts_path.with_suffix(".npy")
+    def __init__(self, sidecar_path: Path | str) -> None:
+        self.sidecar_path = Path(sidecar_path)
+        array_path = self.sidecar_path.with_suffix(".npy")
         try:
-            self.facts: dict[str, Any] = read_json(facts_path)
+            self.sidecar: dict[str, Any] = read_json(sidecar_path)
             self.pixels: NDArray[np.uint8] = np.load(array_path, mmap_mode="r", allow_pickle=False)
-            self._sizes = np.array(self.facts["sizes"] or [], dtype=np.int64).reshape(-1, 2)
+            self._sizes = np.array(self.sidecar["sizes"] or [], dtype=np.int64).reshape(-1, 2)
             self._starts = _starts(self._sizes)
-            self._extracts: dict[str, int] = self.facts.get("extracts", {})
+            self._extracts: dict[str, int] = self.sidecar.get("extracts", {})
             if self._extracts:
                 whole = len(self) * sum(self._extracts.values())
             else:
-                whole = self._starts[-1] if len(self._sizes) else np.prod(self.facts["shape"])
+                whole = self._starts[-1] if len(self._sizes) else np.prod(self.sidecar["shape"])
         except KeyError as error:
-            raise NullcropError(f"{facts_path} has no {error}; delete it and run again") from None
+            raise NullcropError(f"{sidecar_path} has no {error}; delete it and run again") from None
         except (OSError, ValueError, TypeError, EOFError) as error:
             raise NullcropError(
                 f"cannot read the store of {array_path}: {error}; delete it and run again"
             ) from None
         if self.pixels.dtype != np.uint8 or self.pixels.size != whole:
-            raise NullcropError(f"{array_path} does not fit {facts_path}: delete both and run again")
+            raise NullcropError(f"{array_path} does not fit {sidecar_path}: delete both and run again")
 
     def __len__(self) -> int:
-        return int(self.facts["images"])
+        return int(self.sidecar["images"])
 
     @property
     def full(self) -> bool:
@@ -81,7 +81,7 @@ class PackedView:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         if not self.full:
-            raise NullcropError(f"{self.facts_path} holds no full images: {_CURE}")
+            raise NullcropError(f"{self.sidecar_path} holds no full images: {_CURE}")
         image: NDArray[np.uint8] = self.pixels[index]
         if len(self._sizes):
             height, width = self._sizes[index]
@@ -98,7 +98,8 @@ class PackedView:
             return None
         if self._extracts.get(extract.name) != extract.nbytes:
             raise NullcropError(
-                f"{self.facts_path} holds {listed(self._extracts)} of each image, but not {extract.name}: {_CURE}"
+                f"{self.sidecar_path} holds {listed(self._extracts)} of each image, but not {extract.name}: "
+                f"{_CURE}"
             )
         names = list(self._extracts)
         start = len(self) * sum(self._extracts[name] for name in names[: names.index(extract.name)])
@@ -118,8 +119,8 @@ Images = PackedView | Sequence[NDArray[np.uint8]]
 """Images by row: packed, or in memory."""
 
 _CURE = (
-    "the config decides what the store keeps (the input sides of the studies' recipes, or all pixels with `originals: "
-    "full`); run the workflow with the config that asks for it"
+    "the config decides what the store keeps (the input sides of the studies' recipes, or all pixels with "
+    "`originals: full`); run the workflow with the config that asks for it"
 )
 
 
@@ -143,7 +144,8 @@ def full_pixels(view: PackedView, row: int, path: str) -> NDArray[np.uint8]:
     pixels = read_rgb(path)
     if HASHES.of(FullImage(pixels))["pixels_sha256"] != extracted(view, HASHES, row)["pixels_sha256"]:
         raise NullcropError(
-            f"{path} holds other pixels than when {view.facts_path} was packed: delete samples.csv and run again"
+            f"{path} holds other pixels than when {view.sidecar_path} was packed: delete samples.csv and run "
+            "again"
         )
     return pixels
 
@@ -195,8 +197,8 @@ def write_store(
             image = read_rgb(paths[row])
             if image.shape[:2] != listed_sizes[row]:
                 raise NullcropError(
-                    f"{paths[row]} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says otherwise: "
-                    "the files changed since they were listed; delete samples.csv and run again"
+                    f"{paths[row]} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says "
+                    "otherwise: the files changed since they were listed; delete samples.csv and run again"
                 )
             mask = read_mask(of_masks[row], image.shape[:2]) if of_masks is not None else None
             for view in views:
@@ -247,7 +249,8 @@ def _extracts_in_place(sizes: NDArray[np.int64], sides: Iterable[int]) -> list[E
     if whole <= MUCH_LARGER * in_place:
         return []
     say(
-        f"originals: {in_place / 1e9:.2f} GB at the sides that networks take, in place of {whole / 1e9:.2f} GB"
+        f"originals: {in_place / 1e9:.2f} GB at the sides that networks take, in place of {whole / 1e9:.2f} "
+        "GB"
     )
     return extracts
 
@@ -351,8 +354,8 @@ def _check_pixels(view: str, pixels: NDArray[Any], size: NDArray[np.int64], path
     """Whether a view gives what its record says; what it gives else would be written over its neighbours."""
     if pixels.dtype != np.uint8 or pixels.shape != (*size, 3):
         raise NullcropError(
-            f"the view '{view}' gives {pixels.dtype} of shape {pixels.shape} for {path}, but its record promises uint8 of "
-            f"shape {(*map(int, size), 3)}"
+            f"the view '{view}' gives {pixels.dtype} of shape {pixels.shape} for {path}, but its record "
+            f"promises uint8 of shape {(*map(int, size), 3)}"
         )
 
 
@@ -361,7 +364,7 @@ def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> No
     if len(small):
         names = [f"{row.path} ({row.width}×{row.height})" for row in small.itertuples()]
         raise NullcropError(
-            f"{len(small)} images are smaller than the crop of {crop_width}×{crop_height} pixels: {listed(names)}; "
-            f"set `smallest_side: {max(crop_width, crop_height)}` in the definition to leave them out by name, "
-            "or choose a smaller `crop:` in the definition or the config"
+            f"{len(small)} images are smaller than the crop of {crop_width}×{crop_height} pixels: "
+            f"{listed(names)}; set `smallest_side: {max(crop_width, crop_height)}` in the definition to "
+            "leave them out by name, or choose a smaller `crop:` in the definition or the config"
         )

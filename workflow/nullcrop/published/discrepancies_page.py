@@ -6,7 +6,7 @@ import pandas as pd
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
-from nullcrop.published.discrepancies import COLUMNS, KINDS
+from nullcrop.published.findings import COLUMNS, KINDS
 
 INTRODUCTION = """\
 <!-- Made by `make docs`; edit the tables it reads, not this page. -->

@@ -13,14 +13,9 @@ from nullcrop.basics.progress import say
 from nullcrop.config.definitions import Definition
 from nullcrop.config.names import EARLIER, PUBLISHED
 from nullcrop.config.views import study_corners, study_crops
-from nullcrop.published.discrepancies import (
-    ROLES,
-    Official,
-    Published,
-    metric_tables,
-    read_published,
-    roles_of,
-)
+from nullcrop.published.columns import roles_of
+from nullcrop.published.official import Official
+from nullcrop.published.printed import ROLES, Published, metric_tables, read_published
 from nullcrop.statistics.shares import mean_share
 from nullcrop.statistics.tables import read_metrics
 
@@ -65,7 +60,7 @@ def printed_values(published: Published, definitions: Mapping[str, Definition]) 
     order.
 
     A table's columns are read for what they hold, not for what they are headed
-    (:func:`~nullcrop.published.discrepancies.roles_of`); as headed where the numbers do not tell.
+    (:func:`~nullcrop.published.columns.roles_of`); as headed where the numbers do not tell.
     A claim of `each` of several cells is one value for each of them.
     """
     return [*_of_tables(published, definitions), *_of_claims(published), *_of_earlier(published)]
@@ -83,7 +78,7 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
     """
     rows: list[dict[str, Any]] = []
     for value in values:
-        facts = {
+        printed = {
             "dataset": value.dataset,
             "where": value.where,
             "balanced": value.balanced,
@@ -93,11 +88,11 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
             "metric": value.metric,
             "printed": value.value,
         }
-        found = [{**facts, **one, "tolerance": tolerance} for one in _reproduced(value, metrics)]
+        found = [{**printed, **one, "tolerance": tolerance} for one in _reproduced(value, metrics)]
         for one in found:
             one["difference"] = one["reproduced"] - value.value
             one["agrees"] = bool(abs(one["difference"]) <= tolerance)
-        rows += found or [facts]
+        rows += found or [printed]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -114,3 +114,8 @@ def prevalence_range(accuracy: Rounded, recall: Rounded, precision: Rounded) -> 
     ]
     shares = [e / w if w > 0 else inf for e, w in product(errors, weights)]
     return min(shares), max(shares)
+
+
+def percent(k: int, n: int, decimals: int = 4) -> str:
+    """``k`` of ``n`` as a percentage, with as many digits as a share of ``decimals`` decimals has."""
+    return f"{100 * k / n:.{max(decimals - 2, 0)}f} %"

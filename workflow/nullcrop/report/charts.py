@@ -120,7 +120,10 @@ def series_style() -> str:
     looks = {name: look_of(name) for name in architectures()}
     light = "".join(f"  {_variable(name)}: {look.colour};\n" for name, look in looks.items())
     dark = "".join(f"    {_variable(name)}: {look.dark};\n" for name, look in looks.items())
-    return f":root {{\n{light}}}\n@media screen and (prefers-color-scheme: dark) {{\n  :root {{\n{dark}  }}\n}}\n"
+    return (
+        f":root {{\n{light}}}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{\n  :root {{\n{dark}  }}\n}}\n"
+    )
 
 
 def _variable(architecture: str) -> str:
@@ -179,8 +182,8 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
     base = (
         alt.Chart(_data(cells))
         .transform_filter(
-            "datum.study == study && (split == 'all' || datum.split == split) && "
-            "(labels == 'all' || datum.labels == labels) && (seed == 'all' || toString(datum.seed) == seed)"
+            "datum.study == study && (split == 'all' || datum.split == split) && (labels == 'all' || "
+            "datum.labels == labels) && (seed == 'all' || toString(datum.seed) == seed)"
         )
         .transform_aggregate(
             **means,
@@ -204,18 +207,17 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
             distance="measure == 'auroc' ? datum.auroc - 0.5 : datum.accuracy - datum.no_information_rate",
             label="measure == 'auroc' ? format(datum.auroc, '.2f') : format(100 * datum.distance, '+.0f')",
             answer=(
-                "datum.done == 0 ? 'no result yet' : datum.constant == 0 ? 'varies' : "
-                "'constant: one class for over 99 % of the images' + "
-                "(datum.done > 1 ? ' (' + datum.constant + ' of ' + datum.done + ' cells)' : '')"
+                "datum.done == 0 ? 'no result yet' : datum.constant == 0 ? 'varies' : 'constant: one class "
+                "for over 99 % of the images' + (datum.done > 1 ? ' (' + datum.constant + ' of ' + "
+                "datum.done + ' cells)' : '')"
             ),
             cells="datum.done + ' of ' + datum.planned",
             **{
                 f"{name}_text": (
-                    f"datum.done == 0 ? '–' : format(datum.{name}, '.3f')"
-                    f" + (isValid(datum.{name}_low) ? ' (95 % interval ' + format(datum.{name}_low, '.3f') + ' to '"
-                    f" + format(datum.{name}_high, '.3f') + ')' : '')"
-                    f" + (datum.done > 1 ? '; cells from ' + format(datum.{name}_least, '.3f') + ' to '"
-                    f" + format(datum.{name}_most, '.3f') : '')"
+                    f"datum.done == 0 ? '–' : format(datum.{name}, '.3f') + (isValid(datum.{name}_low) ? ' "
+                    f"(95 % interval ' + format(datum.{name}_low, '.3f') + ' to ' + "
+                    f"format(datum.{name}_high, '.3f') + ')' : '') + (datum.done > 1 ? '; cells from ' + "
+                    f"format(datum.{name}_least, '.3f') + ' to ' + format(datum.{name}_most, '.3f') : '')"
                 )
                 for name in ("auroc", "accuracy")
             },

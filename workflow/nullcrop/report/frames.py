@@ -1,4 +1,4 @@
-"""The facts as tables, one for each chart and table of the page."""
+"""What the report says as tables, one for each chart and table of the page."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, astuple
@@ -14,7 +14,7 @@ from nullcrop.config.readers import BASELINES, label_of, without_pixels
 from nullcrop.config.views import view_label
 from nullcrop.figures.accuracy import NO_PIXELS
 from nullcrop.report.charts import looks_of
-from nullcrop.report.facts import DatasetFacts, Facts
+from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.shares import images_tested, no_information_rates
 
@@ -31,13 +31,13 @@ def kind_of(cell: Cell | ReaderOnView) -> str:
     return "baseline" if cell.architecture in BASELINES else "network"
 
 
-def planned(dataset: DatasetFacts) -> pd.DataFrame:
+def planned(dataset: DatasetContents) -> pd.DataFrame:
     """One row a planned cell: coordinates, state, what kind of cell it is, and the metrics if it is done.
 
     Added columns: state; kind (network, baseline, or shuffled: trained on shuffled targets); panel; series;
     place (the view, or that no pixel is seen).
     """
-    cells = pd.DataFrame([{**asdict(facts.cell), "state": facts.state} for facts in dataset.cells])
+    cells = pd.DataFrame([{**asdict(one.cell), "state": one.state} for one in dataset.cells])
     table = cells.merge(dataset.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left")
     return described(table.reindex(columns=list(dict.fromkeys([*table, *RESULT_COLUMNS]))))
 
@@ -57,9 +57,9 @@ def described(cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def every_cell(dataset: DatasetFacts) -> pd.DataFrame:
+def every_cell(dataset: DatasetContents) -> pd.DataFrame:
     """One row for each study and planned cell, with the metrics that belong to that study."""
-    states = {facts.cell: facts.state for facts in dataset.cells}
+    states = {one.cell: one.state for one in dataset.cells}
     tables = []
     for name, study in dataset.studies.items():
         cells = pd.DataFrame([{"study": name, **asdict(cell), "state": states[cell]} for cell in study.cells])
@@ -67,7 +67,7 @@ def every_cell(dataset: DatasetFacts) -> pd.DataFrame:
     return described(pd.concat(tables, ignore_index=True))
 
 
-def readers(dataset: DatasetFacts) -> pd.DataFrame:
+def readers(dataset: DatasetContents) -> pd.DataFrame:
     """One row for each reader on a view, of all studies: that of the study with the most cells."""
     tables = [study.readers for study in dataset.studies.values() if len(study.readers)]
     if not tables:
@@ -76,7 +76,7 @@ def readers(dataset: DatasetFacts) -> pd.DataFrame:
     return every.drop_duplicates(READER_COLUMNS)
 
 
-def compared(dataset: DatasetFacts, comparison: str) -> pd.DataFrame:
+def compared(dataset: DatasetContents, comparison: str) -> pd.DataFrame:
     """Rows of one kind of comparison, of all studies."""
     tables = [
         study.comparisons[study.comparisons["comparison"] == comparison]
@@ -92,7 +92,7 @@ def compared(dataset: DatasetFacts, comparison: str) -> pd.DataFrame:
     return described(table).assign(other=table["other"].map(label_of))
 
 
-def verdicts(dataset: DatasetFacts) -> pd.DataFrame:
+def verdicts(dataset: DatasetContents) -> pd.DataFrame:
     """Verdicts of all studies, the ones to quote first."""
     tables = [
         study.verdicts.assign(study=name) for name, study in dataset.studies.items() if len(study.verdicts)
@@ -102,10 +102,10 @@ def verdicts(dataset: DatasetFacts) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).sort_values("headline", ascending=False, kind="stable")
 
 
-def grid_rows(facts: Facts) -> pd.DataFrame:
+def grid_rows(contents: Contents) -> pd.DataFrame:
     """One row for each study and planned network, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
     tables = []
-    for dataset in facts.datasets:
+    for dataset in contents.datasets:
         pooled = readers(dataset)[[*READER_COLUMNS, "auroc", "auroc_low", "auroc_high"]]
         names = {"auroc": "pooled", "auroc_low": "pooled_low", "auroc_high": "pooled_high"}
         cells = every_cell(dataset).merge(pooled.rename(columns=names), on=READER_COLUMNS, how="left")
@@ -206,7 +206,7 @@ def with_interval(value: float, low: float, high: float) -> str:
     return f"{value:.3f} ({LEVEL:.0%} interval {low:.3f} to {high:.3f})"
 
 
-def roc_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
+def roc_lines(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFrame:
     """ROC curves, one row a cell."""
     return pd.DataFrame(
         [
@@ -222,7 +222,7 @@ def roc_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def learning_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
+def learning_lines(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFrame:
     """Learning curves, one row a cell and part (training, validation)."""
     histories = dict(list(dataset.histories.groupby(CELL_COLUMNS)))
     return pd.DataFrame(
@@ -241,7 +241,7 @@ def learning_lines(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def confusion_counts(dataset: DatasetFacts, cells: pd.DataFrame) -> pd.DataFrame:
+def confusion_counts(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFrame:
     """Images by true and predicted target, summed over seeds."""
     rows: list[dict[str, Any]] = []
     for (panel, view, series), group in cells[cells["state"] == "done"].groupby(

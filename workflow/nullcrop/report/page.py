@@ -1,4 +1,4 @@
-"""The report's page: facts put into the templates, as one file that needs nothing else."""
+"""The report's page: its contents put into the templates, as one file that needs nothing else."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import say, tracked
 from nullcrop.config.models import Project
 from nullcrop.report import charts, sections
-from nullcrop.report.facts import Facts, collect
+from nullcrop.report.contents import Contents, collect
 
 
 def write_report(project: Project, out: Path, dataset: str | None = None) -> None:
@@ -22,14 +22,14 @@ def write_report(project: Project, out: Path, dataset: str | None = None) -> Non
 
     It needs no network and no other file. Raises NullcropError when no study names ``dataset``.
     """
-    facts = collect(project, dataset)
-    page = page_of(facts)
+    contents = collect(project, dataset)
+    page = page_of(contents)
     with written_whole(out) as aside:
         aside.write_text(page, encoding="utf-8")
-    say(f"{out}: {sections.progress(facts.cells)}, {len(page.encode()) / 1e6:.1f} MB")
+    say(f"{out}: {sections.progress(contents.cells)}, {len(page.encode()) / 1e6:.1f} MB")
 
 
-def page_of(facts: Facts) -> str:
+def page_of(contents: Contents) -> str:
     """The whole page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("nullcrop.report"),
@@ -40,14 +40,14 @@ def page_of(facts: Facts) -> str:
     )
     templates = resources.files("nullcrop.report") / "templates"
     scripts = [charts.library(), (templates / "report.js").read_text(encoding="utf-8")]
-    found = tracked(facts.datasets, len(facts.datasets), "report: drawing datasets")
+    found = tracked(contents.datasets, len(contents.datasets), "report: drawing datasets")
     return environment.get_template("report.html").render(
-        title=sections.title(facts),
-        progress=sections.progress(facts.cells),
-        missing=sections.missing(facts.cells),
-        datasets=[sections.dataset_section(dataset, facts) for dataset in found],
-        grid=sections.grid(facts),
-        closing=sections.closing(facts),
+        title=sections.title(contents),
+        progress=sections.progress(contents.cells),
+        missing=sections.missing(contents.cells),
+        datasets=[sections.dataset_section(dataset, contents) for dataset in found],
+        grid=sections.grid(contents),
+        closing=sections.closing(contents),
         style=Markup((templates / "report.css").read_text(encoding="utf-8") + charts.series_style()),
         scripts=[Markup(script) for script in scripts],
         script_hashes=[_hash_of(script) for script in scripts],

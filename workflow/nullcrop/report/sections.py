@@ -21,14 +21,14 @@ from nullcrop.config.readers import label_of
 from nullcrop.figures.accuracy import FIELD_SENTENCES
 from nullcrop.report import charts, frames, tables
 from nullcrop.report.charts import Spec
-from nullcrop.report.facts import DatasetFacts, Facts
+from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.report.tables import Table, table_of
 from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
 from nullcrop.statistics.metrics import CONSTANT_ABOVE
 from nullcrop.statistics.verdicts import BOTH, BOUNDED, READABLE, UNDECIDED, UNJUDGED
-from nullcrop.status.cells import BEGUN, CellFacts, made_otherwise
-from nullcrop.status.cost import summed_usage, usage_rows
+from nullcrop.status.cells import BEGUN, CellState, made_otherwise
+from nullcrop.status.cost import cost_rows, summed_cost
 
 SAMPLES = "samples"
 """The figure that stands where the page says what a dataset is; others follow its results."""
@@ -80,7 +80,7 @@ class Block:
     name: str
     heading: str
     paragraphs: list[str] = field(default_factory=list)
-    facts: Pairs = field(default_factory=list)
+    pairs: Pairs = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     drawings: list[Drawing] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -89,11 +89,11 @@ class Block:
     @property
     def empty(self) -> bool:
         """Nothing is known that could be said here."""
-        return not (self.paragraphs or self.facts or self.pictures or self.drawings or self.tables)
+        return not (self.paragraphs or self.pairs or self.pictures or self.drawings or self.tables)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class QuotedVerdict:
     """What a reader may quote: a word, the sentence, and the class of its colour."""
 
     word: str
@@ -111,7 +111,7 @@ class Section:
     title: str
     progress: str
     missing: str
-    verdict: Verdict
+    verdict: QuotedVerdict
     blocks: list[Block]
 
 
@@ -134,7 +134,7 @@ def picture(path: Path, alt: str, caption: str) -> Picture:
     return Picture(source, alt, caption, *small.size)
 
 
-def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
+def dataset_section(dataset: DatasetContents, contents: Contents) -> Section:
     """Everything about one dataset."""
     cells = frames.planned(dataset)
     measures, *others = _results(dataset, cells)
@@ -149,7 +149,7 @@ def dataset_section(dataset: DatasetFacts, facts: Facts) -> Section:
     )
 
 
-def progress(cells: Iterable[CellFacts]) -> str:
+def progress(cells: Iterable[CellState]) -> str:
     """`24 of 312 networks done`, and as much of the baselines and of the networks on shuffled targets."""
     words = {
         "network": "networks",
@@ -157,8 +157,8 @@ def progress(cells: Iterable[CellFacts]) -> str:
         "shuffled": "controls on shuffled targets",
     }
     states: dict[str, list[str]] = {kind: [] for kind in words}
-    for facts in cells:
-        states[frames.kind_of(facts.cell)].append(facts.state)
+    for one in cells:
+        states[frames.kind_of(one.cell)].append(one.state)
     if not any(states.values()):
         return "no cells planned"
     return (
@@ -169,10 +169,10 @@ def progress(cells: Iterable[CellFacts]) -> str:
     )
 
 
-def missing(cells: Iterable[CellFacts]) -> str:
+def missing(cells: Iterable[CellState]) -> str:
     """What is not there yet; empty when everything is."""
     cells = list(cells)
-    begun, absent = (sum(facts.state in states for facts in cells) for states in (BEGUN, ("missing",)))
+    begun, absent = (sum(one.state in states for one in cells) for states in (BEGUN, ("missing",)))
     sentences = []
     if begun or absent:
         sentences.append(
@@ -181,36 +181,39 @@ def missing(cells: Iterable[CellFacts]) -> str:
             + "; what is missing is left blank and is not zero."
         )
     for state in ("damaged", "stale"):
-        found = [f"{facts.cell.path} ({facts.words})" for facts in cells if facts.state == state]
+        found = [f"{one.cell.path} ({one.words})" for one in cells if one.state == state]
         if found:
             are = "cell is" if len(found) == 1 else "cells are"
             sentences.append(f"{len(found)} finished {are} {state} and left out: {listed(found, 3)}.")
     return " ".join(sentences)
 
 
-def stale_verdicts(dataset: DatasetFacts) -> list[str]:
+def stale_verdicts(dataset: DatasetContents) -> list[str]:
     """A sentence on each study in which the verdict that the workflow wrote is not the one that stands
     here."""
+    judged = "; what stands here is judged by the cells that are done now"
     return [
-        f"{remark}{'' if study.verdicts.empty else '; what stands here is judged by the cells that are done now'}."
+        f"{remark}{'' if study.verdicts.empty else judged}."
         for study in dataset.studies.values()
         for remark in study.remarks
     ]
 
 
-def verdict_of(dataset: DatasetFacts) -> Verdict:
+def verdict_of(dataset: DatasetContents) -> QuotedVerdict:
     """The dataset's verdict: of its studies the first one's, of the splits the one that counts."""
     verdicts = frames.verdicts(dataset)
     if verdicts.empty:
         seen = [study.foreseen for study in dataset.studies.values() if study.foreseen]
         details = f"{seen[0][0].upper()}{seen[0][1:]}." if seen else ""
-        return Verdict("no verdict yet", "No reader of a crop without a lesion is done yet.", "open", details)
+        return QuotedVerdict(
+            "no verdict yet", "No reader of a crop without a lesion is done yet.", "open", details
+        )
     first = verdicts.iloc[0]
     kind = "tissue" if first["field"] == "tile" else VERDICT_KINDS[first["evidence"]]
-    return Verdict(first["verdict"], first["sentence"], kind, first["details"])
+    return QuotedVerdict(first["verdict"], first["sentence"], kind, first["details"])
 
 
-def _identity(dataset: DatasetFacts) -> Block:
+def _identity(dataset: DatasetContents) -> Block:
     definition, counts = dataset.definition, dataset.counts
     pairs: Pairs = [("Images show", definition.modality), ("Field", FIELD_SENTENCES[definition.field])]
     if counts is None:
@@ -242,14 +245,14 @@ def _identity(dataset: DatasetFacts) -> Block:
     pictures = []
     if SAMPLES in dataset.figures:
         alt = (
-            f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. The five crops "
-            "are outlined in each image and enlarged beside it."
+            f"Sample images of {definition.title}, a row for each class: {', '.join(definition.classes)}. "
+            "The five crops are outlined in each image and enlarged beside it."
         )
         pictures.append(picture(dataset.figures[SAMPLES], alt, ""))
-    return Block(f"{dataset.name}-identity", "What it is", facts=pairs, pictures=pictures)
+    return Block(f"{dataset.name}-identity", "What it is", pairs=pairs, pictures=pictures)
 
 
-def _figures(dataset: DatasetFacts) -> list[Block]:
+def _figures(dataset: DatasetContents) -> list[Block]:
     """The figures that the page shows, each under its own heading."""
     return [
         Block(
@@ -264,7 +267,7 @@ def _figures(dataset: DatasetFacts) -> list[Block]:
     ]
 
 
-def _results(dataset: DatasetFacts, cells: pd.DataFrame) -> list[Block]:
+def _results(dataset: DatasetContents, cells: pd.DataFrame) -> list[Block]:
     """Everything that the cells say."""
     cells = cells[cells["kind"] != "shuffled"]
     networks = cells[cells["kind"] == "network"]
@@ -289,7 +292,7 @@ CONSTANT_WORDS = {
 SAME_NUMBERS = "The same numbers stand in the table “Every cell”."
 
 
-def _measures(dataset: DatasetFacts, cells: pd.DataFrame) -> Block:
+def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
     block = Block(f"{dataset.name}-measures", "AUROC and accuracy")
     if not (cells["state"] == "done").any():
         return block
@@ -297,8 +300,8 @@ def _measures(dataset: DatasetFacts, cells: pd.DataFrame) -> Block:
         "AUROC": "Dashed line: 0.5, no information. Marks: all seeds or folds put together; bars: 95 % interval, by "
         "groups where there are any.",
         "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test images. "
-        "Bars: 95 % Wilson interval of the images tested, as if they were independent; the interval by groups stands "
-        "in the table.",
+        "Bars: 95 % Wilson interval of the images tested, as if they were independent; the interval by "
+        "groups stands in the table.",
     }
     seeds = " Horizontal ticks: single seeds." if cells["seed"].nunique() > 1 else ""
     looks, pooled = charts.looks_of(cells), frames.readers(dataset)
@@ -314,7 +317,7 @@ def _measures(dataset: DatasetFacts, cells: pd.DataFrame) -> Block:
     return block
 
 
-def _verdicts(dataset: DatasetFacts) -> Block:
+def _verdicts(dataset: DatasetContents) -> Block:
     table = table_of(
         frames.verdicts(dataset),
         f"{dataset.name}-verdict-table",
@@ -337,19 +340,20 @@ COMPARISONS = {
     ),
     LEAK: (
         "Random against grouped split",
-        "Each reader on a split blind to groups beside the same one on the split that keeps groups apart, and all of "
-        "them together: the difference is what the former leaks.",
+        "Each reader on a split blind to groups beside the same one on the split that keeps groups apart, "
+        "and all of them together: the difference is what the former leaks.",
     ),
 }
 
 
-def _comparisons(dataset: DatasetFacts) -> list[Block]:
+def _comparisons(dataset: DatasetContents) -> list[Block]:
     blocks = []
     for comparison, (heading, words) in COMPARISONS.items():
         table = table_of(
             frames.compared(dataset, comparison),
             f"{dataset.name}-{comparison}-table",
-            f"{dataset.definition.title}: {words} Differences with 95 % intervals; p two-sided, not corrected.",
+            f"{dataset.definition.title}: {words} Differences with 95 % intervals; p two-sided, not "
+            "corrected.",
             tables.COMPARISON_TABLE,
         )
         if table.rows:
@@ -357,32 +361,35 @@ def _comparisons(dataset: DatasetFacts) -> list[Block]:
     return blocks
 
 
-def _leaks(dataset: DatasetFacts) -> Block:
+def _leaks(dataset: DatasetContents) -> Block:
     """What of the test images the training part has seen."""
     block = Block(f"{dataset.name}-leaks", "Leaks and duplicates")
     if dataset.leaks is not None:
         caption = (
-            f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or an image of the "
-            "same group, is in training. Near duplicates include exact ones."
+            f"{dataset.definition.title}: clusters of duplicates, and test images of which a duplicate, or "
+            "an image of the same group, is in training. Near duplicates include exact ones."
         )
         block.tables.append(table_of(dataset.leaks, f"{dataset.name}-leak-table", caption, tables.LEAK_TABLE))
     return block
 
 
-def _published(dataset: DatasetFacts) -> Block:
+def _published(dataset: DatasetContents) -> Block:
     """What was printed, beside what was reproduced and what can be counted."""
     title = dataset.definition.title
     block = Block(f"{dataset.name}-published", "Published and reproduced", unfolded=False)
     if len(dataset.published):
         caption = (
-            f"{title}: every printed value, and what the same cells gave here; empty where they were not run. “agrees”: "
-            f"the two differ by at most the tolerance."
+            f"{title}: every printed value, and what the same cells gave here; empty where they were not "
+            "run. “agrees”: the two differ by at most the tolerance."
         )
         block.tables.append(
             table_of(dataset.published, f"{dataset.name}-published-table", caption, tables.PUBLISHED_TABLE)
         )
     if len(dataset.discrepancies):
-        caption = f"{title}: printed values beside counts of the release and arithmetic; how a difference came about is not said."
+        caption = (
+            f"{title}: printed values beside counts of the release and arithmetic; how a difference came "
+            "about is not said."
+        )
         block.tables.append(
             table_of(
                 dataset.discrepancies, f"{dataset.name}-discrepancies", caption, tables.DISCREPANCY_TABLE
@@ -391,7 +398,7 @@ def _published(dataset: DatasetFacts) -> Block:
     return block
 
 
-def _roc_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+def _roc_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
     block = Block(f"{dataset.name}-rocs", "ROC curves", unfolded=False)
     lines = frames.roc_lines(dataset, networks)
     if len(lines):
@@ -399,15 +406,15 @@ def _roc_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-roc",
                 f"ROC curves of {dataset.definition.title}, one panel a view. {SAME_NUMBERS}",
-                "One line a trained network; dotted: chance. For more than two targets the mean over each against the "
-                "rest.",
+                "One line a trained network; dotted: chance. For more than two targets the mean over each "
+                "against the rest.",
                 charts.roc_chart(lines, charts.looks_of(networks)),
             )
         )
     return block
 
 
-def _confusions(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+def _confusions(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
     block = Block(f"{dataset.name}-confusions", "Confusion matrices", unfolded=False)
     done = networks[networks["state"] == "done"]
     for rule, of_rule in done.groupby("labels", sort=False):
@@ -415,8 +422,8 @@ def _confusions(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-confusion-{rule}",
                 f"Confusion matrices of {dataset.definition.title} by network and view. {SAME_NUMBERS}",
-                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share of the true "
-                f"class. Label rule: {rule}.",
+                "Test images by truth (rows) and answer (columns), summed over seeds; deeper: a larger share "
+                f"of the true class. Label rule: {rule}.",
                 charts.confusion_chart(
                     frames.confusion_counts(dataset, of_rule),
                     charts.looks_of(networks),
@@ -427,15 +434,15 @@ def _confusions(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
     return block
 
 
-def _learning_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
+def _learning_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
     block = Block(f"{dataset.name}-curves", "Learning curves", unfolded=False)
     lines = frames.learning_lines(dataset, networks)
     if len(lines):
         block.drawings.append(
             drawing(
                 f"{dataset.name}-learning",
-                f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by epoch, in training "
-                "and validation.",
+                f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by "
+                "epoch, in training and validation.",
                 "Loss by epoch (or accuracy, by the menu), one line a trained network.",
                 charts.learning_chart(lines, charts.looks_of(networks)),
             )
@@ -443,10 +450,11 @@ def _learning_curves(dataset: DatasetFacts, networks: pd.DataFrame) -> Block:
     return block
 
 
-def _every_reader(dataset: DatasetFacts) -> Block:
+def _every_reader(dataset: DatasetContents) -> Block:
     caption = (
-        f"Every reader of {dataset.definition.title} on each view, all its seeds or folds put together. “p, corrected” and "
-        "“at least” hold for all rows of one family, label rule and split at once; “at most” holds for its row alone."
+        f"Every reader of {dataset.definition.title} on each view, all its seeds or folds put together. “p, "
+        "corrected” and “at least” hold for all rows of one family, label rule and split at once; “at most” "
+        "holds for its row alone."
     )
     found = frames.readers(dataset)
     rows = frames.described(found) if len(found) else found
@@ -456,7 +464,7 @@ def _every_reader(dataset: DatasetFacts) -> Block:
     )
 
 
-def _every_cell(dataset: DatasetFacts) -> Block:
+def _every_cell(dataset: DatasetContents) -> Block:
     title = dataset.definition.title
     table = table_of(
         frames.every_cell(dataset), f"{dataset.name}-cells", f"Every cell of {title}.", tables.CELL_TABLE
@@ -492,74 +500,78 @@ def _link(address: str) -> str | Markup:
     return Markup('<a href="{0}" rel="noreferrer">{0}</a>').format(address)
 
 
-def title(facts: Facts) -> str:
+def title(contents: Contents) -> str:
     """The page's title."""
-    if not facts.datasets:
+    if not contents.datasets:
         return "Calibration"
-    if len(facts.datasets) == 1:
-        return facts.datasets[0].definition.title
-    return listed(facts.project.config.studies[study].title for study in facts.grid.studies)
+    if len(contents.datasets) == 1:
+        return contents.datasets[0].definition.title
+    return listed(contents.project.config.studies[study].title for study in contents.grid.studies)
 
 
-def grid(facts: Facts) -> Drawing | None:
+def grid(contents: Contents) -> Drawing | None:
     """Every planned cell as one picture; None for a calibration alone, which plans no cells."""
-    if not facts.datasets:
+    if not contents.datasets:
         return None
     return drawing(
         "grid-chart",
-        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each dataset hold "
-        "the same numbers.",
-        "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy above the "
-        "no-information rate (numbers: AUROC, or percentage points); means over what the menus select. Dashed frame: "
-        "a constant predictor, no evidence whatever its number. Empty square with a cross: planned, no result yet. "
-        "A click leads to the dataset.",
-        charts.grid_chart(frames.grid_rows(facts)),
+        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each "
+        "dataset hold the same numbers.",
+        "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy "
+        "above the no-information rate (numbers: AUROC, or percentage points); means over what the menus "
+        "select. Dashed frame: a constant predictor, no evidence whatever its number. Empty square with a "
+        "cross: planned, no result yet. A click leads to the dataset.",
+        charts.grid_chart(frames.grid_rows(contents)),
     )
 
 
-def closing(facts: Facts) -> list[Block]:
+def closing(contents: Contents) -> list[Block]:
     """What holds for the whole run."""
     blocks = (
-        _methods(facts),
-        _discrepancies(facts),
-        _shared(facts),
-        _calibration(facts),
-        _cost(facts),
-        _provenance(facts),
+        _methods(contents),
+        _discrepancies(contents),
+        _shared(contents),
+        _calibration(contents),
+        _cost(contents),
+        _provenance(contents),
     )
     return [block for block in blocks if not block.empty]
 
 
-def _crop_sizes(facts: Facts) -> str:
+def _crop_sizes(contents: Contents) -> str:
     """Size of the crops, and of which datasets it is another."""
-    of_config, project = facts.project.config.crop, facts.project
+    of_config, project = contents.project.config.crop, contents.project
     own = [
         f"{project.definition(one.name).title} {size.width}×{size.height}"
-        for one in facts.datasets
+        for one in contents.datasets
         if (size := project.crop(one.name)) != of_config
     ]
     sizes = f"{of_config.width}×{of_config.height} pixels" + (f" ({listed(own)})" if own else "")
     return f"{sizes}, cut from the image as stored"
 
 
-def _methods(facts: Facts) -> Block:
+def _methods(contents: Contents) -> Block:
     """Methods as run, from the resolved config."""
-    config = facts.project.config
+    config = contents.project.config
     pairs: Pairs = [
-        ("Crops", _crop_sizes(facts)),
+        ("Crops", _crop_sizes(contents)),
         (
             "Device and engine",
-            f"{config.device}, {config.engine}; what each cell was really computed with stands under Provenance",
+            f"{config.device}, {config.engine}; what each cell was really computed with stands under "
+            "Provenance",
         ),
         (
             "Accuracy",
-            "beside the no-information rate, the share of the largest class among the test images; exact one-sided "
-            f"binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for chance.",
+            "beside the no-information rate, the share of the largest class among the test images; exact "
+            f"one-sided binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for "
+            "chance.",
         ),
         ("AUROC", f"against 0.5; {LEVEL:.0%} interval and one-sided p in the table “Every cell”."),
         ("Constant predictors", f"cells of which over {CONSTANT_ABOVE:.0%} of the answers are one class"),
     ]
-    recipes = {cell.recipe for dataset in facts.datasets for state in dataset.cells for cell in [state.cell]}
+    recipes = {
+        cell.recipe for dataset in contents.datasets for state in dataset.cells for cell in [state.cell]
+    }
     for name in sorted(recipes):
         values = asdict(config.recipe_of(name))
         pairs.append(
@@ -582,16 +594,16 @@ def _methods(facts: Facts) -> Block:
             },
             "cells": len(of_study.cells),
         }
-        for dataset in facts.datasets
+        for dataset in contents.datasets
         for study, of_study in dataset.studies.items()
     ]
     table = table_of(pd.DataFrame(rows), "methods-studies", "What each study trains.", tables.STUDY_TABLE)
-    return Block("methods", "Methods as run", facts=pairs, tables=[table])
+    return Block("methods", "Methods as run", pairs=pairs, tables=[table])
 
 
-def _discrepancies(facts: Facts) -> Block:
+def _discrepancies(contents: Contents) -> Block:
     """Where the published numbers differ from counts and arithmetic."""
-    rows = pd.concat([pd.DataFrame(), *(dataset.discrepancies for dataset in facts.datasets)])
+    rows = pd.concat([pd.DataFrame(), *(dataset.discrepancies for dataset in contents.datasets)])
     if rows.empty:
         return Block("discrepancies", "Discrepancies")
     text = (
@@ -602,56 +614,67 @@ def _discrepancies(facts: Facts) -> Block:
     return Block("discrepancies", "Discrepancies", [text], tables=[table])
 
 
-def _shared(facts: Facts) -> Block:
+def _shared(contents: Contents) -> Block:
     """Images that two datasets share."""
     block = Block("shared", "Images shared by datasets")
-    if facts.shared is None:
+    if contents.shared is None:
         return block
-    if facts.shared.empty:
+    if contents.shared.empty:
         block.paragraphs.append("No image, nor a near duplicate of one, was found in two datasets.")
     else:
-        caption = "Images with a duplicate in another dataset, by official parts. Near duplicates include exact ones."
-        block.tables.append(table_of(facts.shared, "shared-table", caption, tables.SHARED_TABLE))
+        caption = (
+            "Images with a duplicate in another dataset, by official parts. Near duplicates include exact "
+            "ones."
+        )
+        block.tables.append(table_of(contents.shared, "shared-table", caption, tables.SHARED_TABLE))
     return block
 
 
-def _calibration(facts: Facts) -> Block:
+def _calibration(contents: Contents) -> Block:
     """How often the audit itself is wrong."""
     block = Block("calibration", "Calibration")
-    if facts.calibration is None:
+    if contents.calibration is None:
         block.paragraphs.append(
-            "The audit's own false alarms and power were not measured in these results; “make calibration” does."
+            "The audit's own false alarms and power were not measured in these results; “make calibration” "
+            "does."
         )
         return block
     block.paragraphs.append(
-        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; with a cue of "
-        "known size the share of alarms is the audit's power. Beside it “one split”: networks alone on a single split, "
-        "as datasets were judged before; and “naive”: each cell and each image by itself."
+        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; "
+        "with a cue of known size the share of alarms is the audit's power. Beside it “one split”: networks "
+        "alone on a single split, as datasets were judged before; and “naive”: each cell and each image by "
+        "itself."
     )
-    if facts.calibration_figure:
-        alt = "Share of generated datasets with an alarm, by cue and strength. The table below holds the same numbers."
-        block.pictures.append(picture(facts.calibration_figure, alt, ""))
+    if contents.calibration_figure:
+        alt = (
+            "Share of generated datasets with an alarm, by cue and strength. The table below holds the same "
+            "numbers."
+        )
+        block.pictures.append(picture(contents.calibration_figure, alt, ""))
     caption = (
-        "Alarms on generated datasets, with exact 95 % intervals, and how often bounds held: without a cue around 0.5, "
-        "with one around the mean AUROC of the same reader and view, which stands in for the unknown truth."
+        "Alarms on generated datasets, with exact 95 % intervals, and how often bounds held: without a cue "
+        "around 0.5, with one around the mean AUROC of the same reader and view, which stands in for the "
+        "unknown truth."
     )
-    block.tables.append(table_of(facts.calibration, "calibration-table", caption, tables.CALIBRATION_TABLE))
+    block.tables.append(
+        table_of(contents.calibration, "calibration-table", caption, tables.CALIBRATION_TABLE)
+    )
     return block
 
 
-def _cost(facts: Facts) -> Block:
+def _cost(contents: Contents) -> Block:
     """Training time, speed and memory by dataset, network and hardware; energy where a cell recorded it."""
-    done = [state for state in facts.cells if state.state == "done"]
+    done = [state for state in contents.cells if state.state == "done"]
     if not done:
         return Block("cost", "Cost")
-    rows = usage_rows(state.record for state in done).assign(
+    rows = cost_rows(state.record for state in done).assign(
         dataset=[state.cell.dataset for state in done],
         architecture=[label_of(state.cell.architecture) for state in done],
     )
-    summed = summed_usage(rows, ["dataset", "architecture", "hardware"])
+    summed = summed_cost(rows, ["dataset", "architecture", "hardware"])
     sentence = "Training of the finished cells took " + "; ".join(
         f"{duration(row['seconds'])} on {row['hardware']}"
-        for row in summed_usage(rows, ["hardware"]).to_dict("records")
+        for row in summed_cost(rows, ["hardware"]).to_dict("records")
     )
     energy = rows["energy_kwh"].sum(min_count=1)
     recorded = int(rows["energy_kwh"].notna().sum())
@@ -661,23 +684,23 @@ def _cost(facts: Facts) -> Block:
         else f"{energy:.2f} kWh, recorded by {recorded} cells."
     )
     caption = (
-        "Training of finished cells: time, training images a second, the largest peaks of memory of a single cell (on the GPU, "
-        "and in the memory of its process), energy."
+        "Training of finished cells: time, training images a second, the largest peaks of memory of a single "
+        "cell (on the GPU, and in the memory of its process), energy."
     )
     table = table_of(summed, "cost-table", caption, tables.COST_TABLE)
     return Block("cost", "Cost", [f"{sentence}. {words}"], tables=[table])
 
 
-def _provenance(facts: Facts) -> Block:
+def _provenance(contents: Contents) -> Block:
     """Versions, hardware and hashes behind the numbers."""
-    config = facts.project.config.model_dump_json(exclude_defaults=True)
+    config = contents.project.config.model_dump_json(exclude_defaults=True)
     pairs: Pairs = [
         ("Config", f"SHA-256 {hashlib.sha256(config.encode()).hexdigest()} (resolved, without defaults)"),
         (
             "Definitions",
             "; ".join(
-                f"{dataset.name} {_short(sha256_of(facts.project.definition_path(dataset.name)))}"
-                for dataset in facts.datasets
+                f"{dataset.name} {_short(sha256_of(contents.project.definition_path(dataset.name)))}"
+                for dataset in contents.datasets
             ),
         ),
     ]
@@ -687,7 +710,7 @@ def _provenance(facts: Facts) -> Block:
             state.record.get("numerics", ""),
             ", ".join(f"{name} {version}" for name, version in state.record.get("versions", {}).items()),
         )
-        for state in facts.cells
+        for state in contents.cells
         if state.state == "done"
     )
     by = pd.DataFrame(
@@ -696,7 +719,7 @@ def _provenance(facts: Facts) -> Block:
             for (hardware, numerics, versions), count in made.items()
         ]
     )
-    files = pd.DataFrame([row for dataset in facts.datasets for row in dataset.hashes])
+    files = pd.DataFrame([row for dataset in contents.datasets for row in dataset.hashes])
     found = [
         table_of(by, "provenance-versions", "With what the cells were made.", tables.VERSION_TABLE),
         table_of(
@@ -707,15 +730,15 @@ def _provenance(facts: Facts) -> Block:
         ),
     ]
     tables_found = [table for table in found if table.rows]
-    return Block("provenance", "Provenance", _made_otherwise(facts), facts=pairs, tables=tables_found)
+    return Block("provenance", "Provenance", _made_otherwise(contents), pairs=pairs, tables=tables_found)
 
 
-def _made_otherwise(facts: Facts) -> list[str]:
+def _made_otherwise(contents: Contents) -> list[str]:
     """A paragraph that names the cells made under another arithmetic than their studies demand."""
     others = [
         f"{one.cell.path} ({one.record.get('numerics')}, not {demanded})"
-        for one in facts.cells
-        if (demanded := facts.grid.demanded_numerics(one.cell)) and made_otherwise(one, demanded)
+        for one in contents.cells
+        if (demanded := contents.grid.demanded_numerics(one.cell)) and made_otherwise(one, demanded)
     ]
     if not others:
         return []

@@ -153,11 +153,11 @@ class Estimate:
 
 
 def estimate_auroc(test: TestSet, score: Floats) -> tuple[Estimate, Floats]:
-    """AUROC of one cell with its error, and the influence of each of the test set's parts.
+    """AUROC of one cell with its error, and the influence of each of the test set's units.
 
     ``score`` is N (two targets; larger means target 1) or N×K (one column a target, macro-averaged
-    one-versus-rest over the targets present). The influence of a part is the AUROC minus that
-    without the part: the delete-one jackknife, which for independent images is DeLong's variance
+    one-versus-rest over the targets present). The influence of a unit is the AUROC minus that
+    without the unit: the delete-one jackknife, which for independent images is DeLong's variance
     to the last digit, for groups of one target Obuchowski's (1997, Biometrics 53:567) up to the
     weight of unequal sizes, and for groups of several targets the cluster jackknife (MacKinnon,
     Nielsen and Webb 2023, J Econometrics 232:272), which holds its level best with few groups
@@ -208,7 +208,7 @@ def smallest_error(test: TestSet) -> float:
 
 
 def _leave_one_out(test: TestSet, positive: Flags, score: Floats) -> tuple[float, Floats]:
-    """AUROC, and AUROC minus the AUROC without each part (NaN where nothing is left to compare)."""
+    """AUROC, and AUROC minus the AUROC without each unit (NaN where nothing is left to compare)."""
     m, n = int(positive.sum()), int((~positive).sum())
     if not m or not n:
         return np.nan, np.full(test.n_units, np.nan)
@@ -236,7 +236,7 @@ def placements(positive: Flags, score: Floats) -> Floats:
 
 
 def _wins_within(unit: Ints, positive: Flags, score: Floats, units: int) -> Floats:
-    """Pairs of a positive above a negative inside each part; ties half."""
+    """Pairs of a positive above a negative inside each unit; ties half."""
     order = np.lexsort((score, unit))
     unit, positive, score = unit[order], positive[order], score[order]
     fresh = np.r_[True, (np.diff(unit) != 0) | (np.diff(score) != 0)]

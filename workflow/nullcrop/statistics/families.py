@@ -9,7 +9,7 @@ from nullcrop.config.names import Field, base_split
 from nullcrop.config.readers import BASELINES
 from nullcrop.config.views import judging_views
 
-ROLES = ("crop", "view", "facts", "shuffled")
+ROLES = ("crop", "view", "other", "shuffled")
 """What a cell is to the audit, see :func:`role_of`."""
 
 
@@ -19,13 +19,13 @@ def role_of(cell: Cell | ReaderOnView, field: Field) -> str:
     - `crop`: a network, or a baseline that judges, on one of
       :func:`~nullcrop.config.views.judging_views`: the verdict rests on these alone;
     - `view`: one of them on any other view;
-    - `facts`: any other baseline: of engineered features, of the file's facts, of nothing;
+    - `other`: any other baseline: of engineered features, of the file's facts, of nothing;
     - `shuffled`: a control trained on shuffled targets.
     """
     if base_split(cell.split)[1]:
         return "shuffled"
     if cell.architecture in BASELINES and not BASELINES[cell.architecture].judges:
-        return "facts"
+        return "other"
     return "crop" if cell.view in judging_views(field) else "view"
 
 

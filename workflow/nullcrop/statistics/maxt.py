@@ -7,7 +7,7 @@ draw (studentised permutation: Janssen 1997; Chung and Romano 2013; for the AURO
 Konietschke 2016, Biometrical J 58:1319). It is the larger of two: the error of the scores themselves, and
 the standard deviation of their AUROC over all draws. The first keeps the test honest where the classes'
 scores differ in spread alone; the second where few units make the first too small by chance, above all
-for bounds far from 0.5 (docs/decisions.md has the simulations).
+for bounds far from 0.5 (docs/decisions/statistics.md has the simulations).
 
 One critical value q gives both p and simultaneous bounds, AUROC ∓ c · q · error, so that the lower
 bound exceeds 0.5 exactly when the corrected test rejects. The factor c (config/detectable.py) is 1 on one

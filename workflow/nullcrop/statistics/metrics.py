@@ -244,8 +244,8 @@ def _checked(
     broken = int((~np.isfinite(logits)).any(axis=1).sum())
     if broken:
         raise NullcropError(
-            f"{broken} of {len(logits)} test images have a NaN or infinite output: the training diverged, "
-            "or the file is damaged"
+            f"{broken} of {len(logits)} test images have a NaN or infinite output: the training diverged, or "
+            "the file is damaged"
         )
     if not np.isin(classes, np.arange(n_targets)).all():
         raise NullcropError(

@@ -10,11 +10,11 @@ from nullcrop.config.names import FOLDS_OF, protocol_of
 from nullcrop.config.readers import BASELINES, label_of
 from nullcrop.config.views import view_label
 
-Facts = Mapping[str, Any]
+Said = Mapping[str, Any]
 """Columns of a verdict by name."""
 
 
-def verdict_words(said: Facts) -> str:
+def verdict_words(said: Said) -> str:
     """The verdict with its numbers: `readable, at least 0.63`."""
     least, most = f"at least {bound_words(said['at_least'])}", upper_words(said["at_most"])
     match said["evidence"]:
@@ -30,7 +30,7 @@ def verdict_words(said: Facts) -> str:
             return "cannot be judged"
 
 
-def sentence(said: Facts) -> str:
+def sentence(said: Said) -> str:
     """The verdict as one may quote it."""
     tile = said["field"] == "tile"
     where = ("crops" if tile else "corners") + f" of “{said['title']}”"
@@ -40,15 +40,15 @@ def sentence(said: Facts) -> str:
     return found
 
 
-def _finding(said: Facts, where: str) -> str:
+def _finding(said: Said, where: str) -> str:
     effect = f"all {said['readers']} readers together" if said["readers"] > 1 else "the one reader"
     if said["members"] > 1:
         corrected = f"corrected for {said['members']} combinations of reader and view"
     else:
         corrected = "one reader on one view"
     reaches = (
-        f"{effect} reach{'es' if said['readers'] == 1 else ''} an AUROC of {said['effect']:.2f} "
-        f"(95% interval {said['effect_low']:.2f} to {said['effect_high']:.2f})"
+        f"{effect} reach{'es' if said['readers'] == 1 else ''} an AUROC of {said['effect']:.2f} (95% "
+        f"interval {said['effect_low']:.2f} to {said['effect_high']:.2f})"
     )
     at_least = f"at least {bound_words(said['at_least'])} ({_reader_words(said)}: {said['auroc']:.2f})"
     level = f"{100 * said['level']:g}% error rate, {corrected}"
@@ -58,8 +58,8 @@ def _finding(said: Facts, where: str) -> str:
             return f"The class can be read from the {where}: AUROC {at_least}; {level}."
         case "readable and bounded":
             return (
-                f"The class can be read from the {where}, but little of it: AUROC {at_least}, and at most {most} "
-                f"for each of these readers; {level}."
+                f"The class can be read from the {where}, but little of it: AUROC {at_least}, and at most "
+                f"{most} for each of these readers; {level}."
             )
         case "bounded":
             return (
@@ -68,20 +68,20 @@ def _finding(said: Facts, where: str) -> str:
             )
         case "undecided":
             return (
-                f"It is undecided whether the class can be read from the {where}: {reaches}, p = {_p(said['p'])} "
-                f"({corrected}), and an AUROC up to {most} is not ruled out."
+                f"It is undecided whether the class can be read from the {where}: {reaches}, p = "
+                f"{_p(said['p'])} ({corrected}), and an AUROC up to {most} is not ruled out."
             )
         case _:
             return (
-                f"The {where} cannot be judged on the {_spoken(said['split'])} split: there are too few independent "
-                "images of a class for any result to count."
+                f"The {where} cannot be judged on the {_spoken(said['split'])} split: there are too few "
+                "independent images of a class for any result to count."
             )
 
 
-def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
+def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
     """What else a reader should know, in short sentences.
 
-    ``beside`` are the comparisons of the best network with the baselines of its view, ``facts`` the rows of
+    ``beside`` are the comparisons of the best network with the baselines of its view, ``others`` the rows of
     other baselines that tell the class.
     """
     words = []
@@ -94,7 +94,7 @@ def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
         )
     words += _shown_words(said)
     words += _beside_words(said, beside)
-    words += _facts_words(facts)
+    words += _others_words(others)
     words.append(_split_words(said))
     if said["evidence"] in ("undecided", "bounded"):
         words.append(_power_words(said))
@@ -102,14 +102,15 @@ def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
         words.append(_ratio_words(said))
     if not np.isnan(said["leak"]):
         words.append(
-            f"Where groups are not kept apart all readers together score {said['leak']:+.2f} against where they are "
-            f"(AUROC, 95% interval {said['leak_low']:+.2f} to {said['leak_high']:+.2f})."
+            f"Where groups are not kept apart all readers together score {said['leak']:+.2f} against where "
+            f"they are (AUROC, 95% interval {said['leak_low']:+.2f} to {said['leak_high']:+.2f})."
         )
     if said["constant_cells"]:
         n, of = said["constant_cells"], said["cells"]
         words.append(
-            f"{n} of {of} cells answer{'s' if n == 1 else ''} with one class for nearly every image. The threshold is "
-            "off there, so the accuracy is that class's share; it says nothing against the AUROC."
+            f"{n} of {of} cells answer{'s' if n == 1 else ''} with one class for nearly every image. The "
+            "threshold is off there, so the accuracy is that class's share; it says nothing against the "
+            "AUROC."
         )
     if said["shuffled"]:
         words.append(
@@ -119,7 +120,7 @@ def details(said: Facts, beside: pd.DataFrame, facts: pd.DataFrame) -> str:
     return " ".join(words)
 
 
-def _shown_words(said: Facts) -> list[str]:
+def _shown_words(said: Said) -> list[str]:
     if "readable" not in said["evidence"] or said["members"] == 1:
         return []
     views = [view_label(view) for view in _names(said["views_shown"])]
@@ -134,7 +135,7 @@ def _shown_words(said: Facts) -> list[str]:
     return [f"It is shown {_listing(parts)} (step-down)."] if parts else []
 
 
-def _beside_words(said: Facts, beside: pd.DataFrame) -> list[str]:
+def _beside_words(said: Said, beside: pd.DataFrame) -> list[str]:
     """What baselines reach on the view of the best network, and what it adds."""
     if "readable" not in said["evidence"]:
         return []
@@ -144,8 +145,8 @@ def _beside_words(said: Facts, beside: pd.DataFrame) -> list[str]:
         return []
     network = label_of(said["network"])
     parts = [
-        f"{label_of(row['other'])} {row['auroc_other']:.2f} (the network adds {row['auroc_difference']:+.2f}, "
-        f"{row['auroc_low']:+.2f} to {row['auroc_high']:+.2f})"
+        f"{label_of(row['other'])} {row['auroc_other']:.2f} (the network adds "
+        f"{row['auroc_difference']:+.2f}, {row['auroc_low']:+.2f} to {row['auroc_high']:+.2f})"
         for row in beside.to_dict("records")
     ]
     words = [
@@ -166,7 +167,7 @@ def _beside_words(said: Facts, beside: pd.DataFrame) -> list[str]:
     return words
 
 
-def _facts_words(facts: pd.DataFrame) -> list[str]:
+def _others_words(others: pd.DataFrame) -> list[str]:
     # The bytes of a compressed file depend on the lesion, too.
     named = [
         (
@@ -175,7 +176,7 @@ def _facts_words(facts: pd.DataFrame) -> list[str]:
             else label_of(row["architecture"])
         )
         + f" ({row['auroc']:.2f}, at least {bound_words(row['bound_low'])})"
-        for row in facts.sort_values("bound_low", ascending=False)
+        for row in others.sort_values("bound_low", ascending=False)
         .drop_duplicates("architecture")
         .to_dict("records")
     ]
@@ -186,7 +187,7 @@ def _sees_file(row: Mapping[Any, Any]) -> bool:
     return BASELINES[row["architecture"]].sees == "file" if row["architecture"] in BASELINES else False
 
 
-def _split_words(said: Facts) -> str:
+def _split_words(said: Said) -> str:
     protocol, group = protocol_of(said["split"]), said["group"]
     images, units = said["images"], said["units"]
     size = f"{images} images" + (f" of {units} groups ({group})" if group and units < images else "")
@@ -200,8 +201,8 @@ def _split_words(said: Facts) -> str:
         return f"{name} split, {tested}: {apart or _groups_mixed(group)}."
     if protocol == "leave_one_group_out":
         return (
-            f"{name} split, {size}: each {group or 'group'} was tested by networks trained on others, and its images "
-            "count as independent within it."
+            f"{name} split, {size}: each {group or 'group'} was tested by networks trained on others, and "
+            "its images count as independent within it."
         )
     again = f", {said['seeds']} seeds" if said["seeds"] > 1 else ""
     if not apart and group and protocol == "official":
@@ -215,18 +216,18 @@ def _groups_mixed(group: str) -> str:
     return f"images of one {group} are in both training and test, so a network may recognise it in place of its class"
 
 
-def _power_words(said: Facts) -> str:
+def _power_words(said: Said) -> str:
     minimal = said["minimal"]
     if not minimal < 1:
         return "With so few independent images nothing could have been found with a chance of 80%."
     return f"An AUROC of {upper_words(minimal)} would have been found with a chance of 80%, from the counts alone."
 
 
-def _ratio_words(said: Facts) -> str:
+def _ratio_words(said: Said) -> str:
     ratio, allowed = said["null_ratio"], said["inflation"]
     words = (
-        f"Refitted on permuted labels, the pixel baselines' ridge twins vary at most {ratio:.2f} times as much as at "
-        f"fixed scores; the test allows for {allowed:.2f}."
+        f"Refitted on permuted labels, the pixel baselines' ridge twins vary at most {ratio:.2f} times as "
+        f"much as at fixed scores; the test allows for {allowed:.2f}."
     )
     # The largest of a dozen ratios lies some two errors above its expectation by chance.
     if ratio > allowed + 3 * said["null_ratio_error"]:
@@ -234,7 +235,7 @@ def _ratio_words(said: Facts) -> str:
     return words
 
 
-def _reader_words(said: Facts) -> str:
+def _reader_words(said: Said) -> str:
     return f"{label_of(said['architecture'])} on the {view_label(said['view'])}"
 
 

@@ -240,8 +240,8 @@ def _read_cell(folder: Path, tests: dict[str, TestSet]) -> FinishedCell:
 def answers_on_shared(predictions: pd.DataFrame, n_targets: int, tests: dict[str, TestSet]) -> Answers:
     """The answers in ``predictions`` (:func:`~nullcrop.statistics.metrics.answers_of`), ordered by id.
 
-    Those on the same images (id, target and group) share one of ``tests``, to which theirs is added; it is named
-    after its content.
+    Those on the same images (id, target and group) share one of ``tests``, to which theirs is added; it is
+    named after its content.
     """
     predictions = predictions.sort_values("id", ignore_index=True)
     images = predictions["id"] + "\t" + predictions["group"] + "\t" + predictions["target"].astype(str)

@@ -100,7 +100,7 @@ class Verdict:
     """Baselines to which it adds less than `equivalence`."""
     not_explained_by: str
     """Baselines which it is shown to exceed, by less or more."""
-    facts: str
+    others: str
     """Other baselines (of the file, of features) that are shown to tell the class."""
     shuffled: int
     """Controls on shuffled targets."""
@@ -194,7 +194,7 @@ def _verdict(
     network = _best_network(shown)
     explained, exceeded = _held_against(network, comparisons, thresholds.equivalence)
     leak = _leak(together, comparisons)
-    facts = here[(here["role"] == "facts") & (here["p_maxt"] <= thresholds.level)]
+    others = here[(here["role"] == "other") & (here["p_maxt"] <= thresholds.level)]
     protocol = protocol_of(str(best["split"]))
     said: dict[str, Any] = {
         **{name: best[name] for name in READER_COLUMNS},
@@ -227,7 +227,7 @@ def _verdict(
         "network_view": "" if network is None else str(network["view"]),
         "explained_by": ", ".join(explained),
         "not_explained_by": ", ".join(exceeded),
-        "facts": ", ".join(in_order(facts["architecture"])),
+        "others": ", ".join(in_order(others["architecture"])),
         "shuffled": len(shuffled),
         "shuffled_rejecting": int((shuffled["p_auroc"] <= thresholds.level).sum()),
         **dict(zip(("leak", "leak_low", "leak_high"), leak, strict=True)),
@@ -235,7 +235,7 @@ def _verdict(
     }
     said["verdict"] = verdict_words(said)
     beside = _beside(network, comparisons)
-    return Verdict(**said, sentence=sentence(said), details=details(said, beside, facts))
+    return Verdict(**said, sentence=sentence(said), details=details(said, beside, others))
 
 
 def _largest_ratio(checked: pd.DataFrame | None, labels: str, split: str) -> tuple[float, float]:

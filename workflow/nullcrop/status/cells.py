@@ -25,7 +25,7 @@ BEGUN: tuple[State, ...] = ("running", "failed", "stopped")
 
 
 @dataclass(frozen=True)
-class CellFacts:
+class CellState:
     """One planned cell: how far it is, and what its cell.json records (empty unless it is done)."""
 
     cell: Cell
@@ -39,7 +39,7 @@ class CellFacts:
     """Where a finished cell's files lie."""
 
 
-def cell_facts(grid: Grid, cell: Cell) -> CellFacts:
+def cell_state(grid: Grid, cell: Cell) -> CellState:
     """How far ``cell`` is: done when its files are whole and it was made as today's config says.
 
     A cell whose files a crash left empty or cut short is damaged, one that :func:`outdated` has a word on is
@@ -62,12 +62,12 @@ def cell_facts(grid: Grid, cell: Cell) -> CellFacts:
     return of_no_use if of_no_use and unfinished.state == "missing" else unfinished
 
 
-def made_otherwise(facts: CellFacts, demanded: str | None) -> bool:
+def made_otherwise(state: CellState, demanded: str | None) -> bool:
     """Whether a finished cell was made under another arithmetic than a study demands of its networks."""
     return (
-        facts.state == "done"
-        and not facts.cell.is_baseline
-        and demanded not in (None, facts.record.get("numerics"))
+        state.state == "done"
+        and not state.cell.is_baseline
+        and demanded not in (None, state.record.get("numerics"))
     )
 
 
@@ -104,7 +104,7 @@ def outdated(grid: Grid, cell: Cell, record: Mapping[str, Any]) -> str:
     return "" if today == record["identity"] else "made of other pixels, another split or other weights"
 
 
-def _finished(grid: Grid, cell: Cell, folder: Path) -> CellFacts | None:
+def _finished(grid: Grid, cell: Cell, folder: Path) -> CellState | None:
     """The cell whose files lie in ``folder``: done, stale or damaged; None where there is none."""
     path = folder / "cell.json"
     try:
@@ -112,13 +112,13 @@ def _finished(grid: Grid, cell: Cell, folder: Path) -> CellFacts | None:
     except FileNotFoundError:
         return None
     except NullcropError as error:
-        return CellFacts(cell, "damaged", words=str(error))
+        return CellState(cell, "damaged", words=str(error))
     if defect := _defect(record, cell):
         words = f"{path} {defect}; delete {folder} and run the workflow again"
-        return CellFacts(cell, "damaged", words=words)
+        return CellState(cell, "damaged", words=words)
     if why := outdated(grid, cell, record):
-        return CellFacts(cell, "stale", words=why)
-    return CellFacts(cell, "done", record, path.stat().st_mtime, folder=folder)
+        return CellState(cell, "stale", words=why)
+    return CellState(cell, "done", record, path.stat().st_mtime, folder=folder)
 
 
 def _defect(record: Mapping[str, Any], cell: Cell) -> str:
@@ -176,26 +176,26 @@ class _Packed:
 @cache
 def _packed(path: str, inode: int, size: int, changed: int) -> _Packed:
     # Once a file, however many cells are made of it and however often one looks.
-    facts = read_json(path)
-    shape = facts.get("shape")
-    return _Packed(str(facts["pixels_sha256"]), (int(shape[2]), int(shape[1])) if shape else None)
+    sidecar = read_json(path)
+    shape = sidecar.get("shape")
+    return _Packed(str(sidecar["pixels_sha256"]), (int(shape[2]), int(shape[1])) if shape else None)
 
 
 def _version(path: Path) -> tuple[str, int, int, int]:
     """What tells one version of a file from the next."""
-    facts = path.stat()
-    return str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns
+    stat = path.stat()
+    return str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _unfinished(cell: Cell, work: Path, paths: Paths) -> CellFacts:
+def _unfinished(cell: Cell, work: Path, paths: Paths) -> CellState:
     if not work.is_dir():
-        return CellFacts(cell, "missing")
+        return CellState(cell, "missing")
     state, beat = read_state(work / HEARTBEAT)
     if state == "running":
         job = f", Slurm job {beat['slurm_job']}" if beat.get("slurm_job") else ""
-        return CellFacts(cell, state, words=f"{beat.get('host')}, process {beat.get('process')}{job}")
+        return CellState(cell, state, words=f"{beat.get('host')}, process {beat.get('process')}{job}")
     log = Path(paths.results, "logs", "train_cell", f"{cell.path}.log")
-    return CellFacts(cell, state, words=beat.get("failed") or _last_line(log))
+    return CellState(cell, state, words=beat.get("failed") or _last_line(log))
 
 
 def _last_line(log: Path) -> str:

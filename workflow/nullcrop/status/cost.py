@@ -12,7 +12,7 @@ UNNAMED = "unnamed hardware"
 MEASURED = ("seconds", "images_a_second", "peak_device_mb", "peak_host_mb", "energy_kwh")
 
 
-def usage_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def cost_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a record (a cell.json): its hardware and what it measured, NaN where it did not or is older."""
     return pd.DataFrame(
         [
@@ -26,8 +26,8 @@ def usage_rows(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     )
 
 
-def summed_usage(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """``rows`` of :func:`usage_rows`, with further columns, summed by the columns ``by`` in their first
+def summed_cost(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """``rows`` of :func:`cost_rows`, with further columns, summed by the columns ``by`` in their first
     order.
 
     Columns ``cells``, ``seconds`` and ``energy_kwh`` (sums), ``images_a_second`` (all images over all seconds

@@ -26,7 +26,7 @@ from nullcrop.statistics.tables import (
     read_metrics,
 )
 from nullcrop.statistics.verdicts import judge
-from nullcrop.status.cells import CellFacts, State, cell_facts, made_otherwise
+from nullcrop.status.cells import CellState, State, cell_state, made_otherwise
 
 NAMED: tuple[State, ...] = ("running", "failed", "stopped", "damaged", "stale")
 """States of which each cell is named."""
@@ -70,7 +70,7 @@ class Standing:
         self.project = project
         self.grid = Grid(project)
         self._results = Path(project.config.paths.results)
-        self._facts: dict[Cell, CellFacts] = {}
+        self._states: dict[Cell, CellState] = {}
         self._read: dict[str, tuple[list[FinishedCell], pd.DataFrame]] = {}
 
     def studies(self, study: str | None = None) -> list[str]:
@@ -79,7 +79,7 @@ class Standing:
             raise NullcropError(f"unknown study '{study}', {meant(study, self.grid.studies)}")
         return [study] if study else self.grid.studies
 
-    def cells(self, study: str | None = None, dataset: str | None = None) -> list[CellFacts]:
+    def cells(self, study: str | None = None, dataset: str | None = None) -> list[CellState]:
         """Every planned cell, or those of one study or one dataset: how far it is."""
         planned = self.grid.all_cells if study is None else self.grid.cells(study)
         return [self._cell(cell) for cell in planned if dataset in (None, cell.dataset)]
@@ -94,11 +94,11 @@ class Standing:
             try:
                 self._read[dataset] = _read(self.cells(dataset=dataset))
             except NullcropError:
-                for facts in self.cells(dataset=dataset):
+                for state in self.cells(dataset=dataset):
                     try:
-                        _read([facts])
+                        _read([state])
                     except NullcropError as error:
-                        self._facts[facts.cell] = CellFacts(facts.cell, "damaged", words=str(error))
+                        self._states[state.cell] = CellState(state.cell, "damaged", words=str(error))
                 self._read[dataset] = _read(self.cells(dataset=dataset))
         return self._read[dataset]
 
@@ -167,10 +167,10 @@ class Standing:
         written = {name: self.written(study, name) for name in datasets}
         return [f"Verdict on {name}: {one.words}" for name, one in written.items() if one.words]
 
-    def _cell(self, cell: Cell) -> CellFacts:
-        if cell not in self._facts:
-            self._facts[cell] = cell_facts(self.grid, cell)
-        return self._facts[cell]
+    def _cell(self, cell: Cell) -> CellState:
+        if cell not in self._states:
+            self._states[cell] = cell_state(self.grid, cell)
+        return self._states[cell]
 
     def _path(self, study: str, dataset: str, table: str) -> Path:
         return self._results / "studies" / study / dataset / f"{table}.csv"
@@ -206,7 +206,7 @@ class Standing:
         return ""
 
 
-def _read(cells: Sequence[CellFacts]) -> tuple[list[FinishedCell], pd.DataFrame]:
+def _read(cells: Sequence[CellState]) -> tuple[list[FinishedCell], pd.DataFrame]:
     folders = [one.folder for one in cells if one.state == "done" and one.folder]
     return (read_cells(folders), read_histories(folders)) if folders else ([], NO_HISTORY)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nullcrop.basics.progress import duration
 from nullcrop.config.definitions import Definition
-from nullcrop.status.cells import CellFacts
+from nullcrop.status.cells import CellState
 
 RECENT = 3600.0
 """Seconds back in which cells must have been finished to tell how fast the machine works now."""
@@ -38,7 +38,7 @@ class TimeLeft:
 
 
 def time_left(
-    cells: Sequence[CellFacts], definition: Callable[[str], Definition], now: float | None = None
+    cells: Sequence[CellState], definition: Callable[[str], Definition], now: float | None = None
 ) -> TimeLeft:
     """Estimate the time that the unfinished of ``cells`` will take.
 
@@ -79,7 +79,7 @@ def _expected(definition: Definition) -> int | None:
     return None if expected.images is None else round(TRAIN_SHARE * expected.images)
 
 
-def _pace(done: Sequence[CellFacts], now: float) -> float | None:
+def _pace(done: Sequence[CellState], now: float) -> float | None:
     """Seconds of training done in a second on the clock, of late: about the number of cells at a time."""
     recent = [
         (one.finished, float(one.record["seconds"]))

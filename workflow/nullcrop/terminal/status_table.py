@@ -20,8 +20,8 @@ from rich.text import Text
 from nullcrop.basics.progress import duration
 from nullcrop.config.models import Project
 from nullcrop.duplicates.leaks import AS_RELEASED, read_leaks
-from nullcrop.status.cells import CellFacts, State
-from nullcrop.status.cost import summed_usage, usage_rows
+from nullcrop.status.cells import CellState, State
+from nullcrop.status.cost import cost_rows, summed_cost
 from nullcrop.status.foresight import foresee
 from nullcrop.status.standing import Standing
 from nullcrop.status.time_left import time_left
@@ -68,7 +68,7 @@ def print_status(project: Project, study: str | None = None, console: Console | 
             console.print(f"Left: {time_left(cells, project.definition)}", highlight=False, soft_wrap=True)
         records |= {one.cell.path: one.record for one in cells if one.state == "done"}
     if records:
-        console.print(_usage_table(records.values()))
+        console.print(_cost_table(records.values()))
     counted = {
         dataset: path
         for dataset in (standing.grid.datasets(study) if study else standing.grid.values("dataset"))
@@ -91,7 +91,7 @@ def watch_status(project: Project, study: str | None = None, console: Console | 
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _study_table(title: str, cells: list[CellFacts]) -> Table:
+def _study_table(title: str, cells: list[CellState]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("dataset", no_wrap=True)
     table.add_column("", width=BAR_WIDTH)
@@ -105,13 +105,13 @@ def _study_table(title: str, cells: list[CellFacts]) -> Table:
     return table
 
 
-def _usage_table(records: Iterable[dict[str, Any]]) -> Table:
+def _cost_table(records: Iterable[dict[str, Any]]) -> Table:
     """Finished cells by hardware: number, time, speed, largest peaks of memory, energy."""
     table = Table(title="Hardware of finished cells", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("hardware")
     for heading in ("cells", "time", "images/s", "peak GPU", "peak RAM", "kWh"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in summed_usage(usage_rows(records), ["hardware"]).to_dict("records"):
+    for row in summed_cost(cost_rows(records), ["hardware"]).to_dict("records"):
         table.add_row(
             row["hardware"],
             str(row["cells"]),
@@ -158,7 +158,7 @@ def _share(counts: "pd.Series[int]", images: "pd.Series[int]") -> str:
     return f"{_range(counts)}/{_range(images)}" if images.any() else "-"
 
 
-def _row(label: str, cells: list[CellFacts], shown: list[State]) -> list[str | ProgressBar]:
+def _row(label: str, cells: list[CellState], shown: list[State]) -> list[str | ProgressBar]:
     seconds = [float(one.record["seconds"]) for one in cells if one.state == "done"]
     count = Counter(one.state for one in cells)
     return [

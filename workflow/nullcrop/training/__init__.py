@@ -1,1 +1,2 @@
-"""Training one cell. Needs torch, torchvision (for its networks), NumPy, pandas and Pillow, and nothing else."""
+"""Training one cell. Needs torch, torchvision (for its networks), NumPy, pandas and Pillow, and nothing
+else."""

@@ -135,7 +135,7 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
         loss = -log_softmax(logits, axis=1)[np.arange(len(truth)), truth].mean()
         history |= {f"{part}_loss": loss, f"{part}_accuracy": (logits.argmax(1) == truth).mean()}
     n_targets = fit.logits.shape[1]
-    facts = {
+    record = {
         "recipe": asdict(RECIPE),
         "input_size": RECIPE.pixels_side if BASELINES[cell.architecture].reads == "square" else None,
         "numerics": numerics,
@@ -149,7 +149,7 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
         "hardware": f"CPU, 1 thread, {processor}",
         "versions": versions(**{"scikit-learn": sklearn.__version__, "scipy": scipy.__version__}),
     }
-    write_cell(cell, work, split, fit.logits[rows["test"]], [history | {"seconds": seconds}], facts)
+    write_cell(cell, work, split, fit.logits[rows["test"]], [history | {"seconds": seconds}], record)
     return identity
 
 
@@ -275,7 +275,7 @@ class _Inputs:
             case "file":
                 table: pd.DataFrame = self._of_files(cell.architecture)
                 return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
-        return str(self._view(cell.view).facts["pixels_sha256"])
+        return str(self._view(cell.view).sidecar["pixels_sha256"])
 
     def features(self, cell: Cell) -> NDArray[Any]:
         """Features, one row an image of the split."""

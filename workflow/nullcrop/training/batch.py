@@ -11,10 +11,10 @@ import torch
 from nullcrop.basics.errors import NullcropError, explained
 from nullcrop.basics.files import write_json
 from nullcrop.basics.progress import say
+from nullcrop.training.arithmetic import NoGpuError
 from nullcrop.training.engine import Slot
 from nullcrop.training.gpus import take_gpu
 from nullcrop.training.loop import CellJob, cell_steps
-from nullcrop.training.numerics import NoGpuError
 from nullcrop.training.out_of_memory import draws_in_training
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from nullcrop.training.numerics import EngineError
+from nullcrop.training.arithmetic import EngineError
 
 WARM_UP_STEPS = 3
 """Eager steps before the capture, in which libraries choose their kernels and make their workspaces."""
@@ -44,7 +44,8 @@ def captured(step: Callable[[], None], name: str, clear: Callable[[], None]) -> 
             if isinstance(error.__context__, torch.cuda.OutOfMemoryError):
                 raise error.__context__ from None
             raise EngineError(
-                f"a step of {name} cannot be captured as a CUDA graph ({error}): train it with `engine: plain`"
+                f"a step of {name} cannot be captured as a CUDA graph ({error}): train it with `engine: "
+                "plain`"
             ) from error
     current.wait_stream(stream)
     return graph

@@ -44,7 +44,7 @@ def read_split(path: Path) -> pd.DataFrame:
 def open_view(path: Path, split: pd.DataFrame, split_path: Path) -> PackedView:
     """The view in the store's {view}.json; NullcropError when the split is one of other images."""
     view = PackedView(path)
-    if sha256_of_lines(list(split["id"])) != view.facts["ids_sha256"]:
+    if sha256_of_lines(list(split["id"])) != view.sidecar["ids_sha256"]:
         raise NullcropError(f"{split_path} and {path} name different images: delete the split and run again")
     return view
 
@@ -159,12 +159,12 @@ def write_cell(
     split: pd.DataFrame,
     logits: NDArray[np.floating[Any]],
     history: list[dict[str, Any]],
-    facts: dict[str, Any],
+    record: dict[str, Any],
 ) -> None:
     """Write predictions.csv, history.csv and, last, cell.json into the folder that is kept beside ``work``.
 
     ``logits`` has one row a test image in the order of ``split`` and one column a target.
-    ``facts`` are the cell's own: recipe, numerics, identity, seconds, hardware and so on.
+    ``record`` is the cell's own: recipe, numerics, identity, seconds, hardware and so on.
     """
     test = split.loc[split["part"] == "test", ["id", "group", "target"]]
     predictions = test.assign(predicted=logits.argmax(1)).assign(
@@ -181,7 +181,7 @@ def write_cell(
         "targets": logits.shape[1],
         "cpu_type": platform.machine(),
     }
-    write_json(out / "cell.json", common | facts)
+    write_json(out / "cell.json", common | record)
 
 
 def versions(**packages: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import say
-from nullcrop.training.numerics import device_name
+from nullcrop.training.arithmetic import device_name
 
 WRITING_SHARE = 0.1
 """Of a cell's time what may go into writing checkpoints. VGG16's takes six seconds, on a fast GPU as long as
@@ -93,7 +93,8 @@ def resume(
         return [], None
     if not fits:
         say(
-            "the checkpoint was made from other inputs or parameters or on another machine; training starts anew"
+            "the checkpoint was made from other inputs or parameters or on another machine; training starts "
+            "anew"
         )
         return [], None
     network.load_state_dict(saved["network"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nullcrop.images.resize import resize
-from nullcrop.training.numerics import EngineError
+from nullcrop.training.arithmetic import EngineError
 
 FRACTION_BITS = 22
 
@@ -46,8 +46,8 @@ class Resizer:
             orders = [order for order in (1, -1) if torch.equal(self._in_order(order, pixels), expected)]
             if not orders:
                 raise EngineError(
-                    f"Pillow {PIL.__version__} resizes {width}×{height} pixels to {size}×{size} in a way that is not "
-                    "known here: take another version, or train it with `engine: plain`"
+                    f"Pillow {PIL.__version__} resizes {width}×{height} pixels to {size}×{size} in a way "
+                    "that is not known here: take another version, or train it with `engine: plain`"
                 )
             self._passes = self._passes[:: orders[0]]
 

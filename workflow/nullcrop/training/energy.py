@@ -1,4 +1,4 @@
-"""Energy that training took, where the machine tells: NVIDIA's counter of a GPU, Intel's and AMD's of CPUs (RAPL).
+"""Energy that training took, where the machine tells: NVIDIA's counter of a GPU, RAPL of a CPU (Intel, AMD).
 
 Both count everything that ran on the device meanwhile, not this process alone.
 """
@@ -22,7 +22,8 @@ class EnergyMeter:
         self._last = read()
 
     def kwh(self) -> float | None:
-        """Energy in kWh since the last call, or since the meter was made; None where no counter can be read."""
+        """Energy in kWh since the last call, or since the meter was made; None where no counter can be
+        read."""
         last, self._last = self._last, self._read()
         if not last or last.keys() != self._last.keys():
             return None
@@ -34,7 +35,8 @@ class EnergyMeter:
 
 
 def _cpu_counters(powercap: Path) -> dict[str, tuple[float, float]]:
-    """Counter of each CPU package and the value at which it begins again, in joules; none if one may not be read."""
+    """Counter of each CPU package and the value at which it begins again, in joules; none if one may not be
+    read."""
     try:
         return {
             zone.name: (_joules(zone / "energy_uj"), _joules(zone / "max_energy_range_uj"))

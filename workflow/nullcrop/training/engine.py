@@ -21,16 +21,16 @@ from torch.nn import functional
 from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
+from nullcrop.training.arithmetic import Arithmetic
 from nullcrop.training.augmentation import augmented
 from nullcrop.training.capture import captured
 from nullcrop.training.data import batches
 from nullcrop.training.device_images import DeviceImages
-from nullcrop.training.numerics import Numerics
+from nullcrop.training.measured_cost import peak_bytes
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.pooling import PaddedPooling
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
-from nullcrop.training.usage import peak_bytes
 
 PREDICTED_AT_A_TIME = 256
 """Images of a prediction on a GPU, whose steps are not captured: of fewer the GPU would wait for the CPU."""
@@ -101,17 +101,17 @@ class Stepper:
         network: nn.Module,
         recipe: Recipe,
         size: int,
-        numerics: Numerics,
+        arithmetic: Arithmetic,
         micro_batch: int | None = None,
     ) -> None:
-        device = numerics.device
-        self._recipe, self._numerics, self._micro_batch = recipe, numerics, micro_batch
+        device = arithmetic.device
+        self._recipe, self._arithmetic, self._micro_batch = recipe, arithmetic, micro_batch
         self.network = network.to(device)
-        if numerics.channels_last:
+        if arithmetic.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._forward: Callable[[Tensor], Any] = self.network
         # A frozen encoder is not in training: its batch normalisation is another one.
-        if numerics.fused and recipe.train == "all":
+        if arithmetic.fused and recipe.train == "all":
             from nullcrop.training.fused import fused
 
             self._forward = fused(self.network)
@@ -123,8 +123,8 @@ class Stepper:
         self.captured_bytes = 0
         """Most memory that was allocated on the GPU until the capture ended: replays allocate nothing that
         torch would count."""
-        self._layout = _layout(numerics, turned=recipe.rotation > 0)
-        if numerics.captured:
+        self._layout = _layout(arithmetic, turned=recipe.rotation > 0)
+        if arithmetic.captured:
             shape = (recipe.batch_size, 3, size, size)
             self._inputs = torch.zeros(shape, device=device).contiguous(memory_format=self._layout)
             self._truth = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
@@ -134,7 +134,7 @@ class Stepper:
     def predicted_at_a_time(self) -> int:
         """Images to predict at a time; nothing but the device's memory asks for the batches of the
         training."""
-        if self._numerics.device.type != "cuda" or self._micro_batch:
+        if self._arithmetic.device.type != "cuda" or self._micro_batch:
             return self._micro_batch or self._recipe.batch_size
         return max(PREDICTED_AT_A_TIME, self._recipe.batch_size)
 
@@ -153,7 +153,7 @@ class Stepper:
     def step(self, inputs: Tensor, truth: Tensor, seed: int) -> None:
         """Train on one batch; ``seed`` decides what dropout draws."""
         # Reaches a graph as well: a replay reads the default generator's seed from memory.
-        seed_generator(seed, self._numerics.device)
+        seed_generator(seed, self._arithmetic.device)
         if self._graph is None or len(truth) != self._recipe.batch_size:
             self._step(inputs.contiguous(memory_format=self._layout), truth)
         else:
@@ -170,7 +170,7 @@ class Stepper:
         """The network's answers in evaluation mode, shape (images, targets), float32."""
         self.network.eval()
         with self._precision():
-            output = self.network(inputs.contiguous(memory_format=_layout(self._numerics)))
+            output = self.network(inputs.contiguous(memory_format=_layout(self._arithmetic)))
         return class_logits(output.float())
 
     def _step(self, inputs: Tensor, truth: Tensor) -> None:
@@ -193,12 +193,12 @@ class Stepper:
 
     @contextmanager
     def _precision(self) -> Iterator[None]:
-        """Operations in the numerics' precision, and none whose gradient torch gets wrong in its layout."""
-        if not self._numerics.bfloat16:
+        """Operations in the arithmetic's precision, and none whose gradient torch gets wrong in its layout."""
+        if not self._arithmetic.bfloat16:
             yield
             return
         # Without a cache of rounded weights: a graph would keep the one of its capture.
-        kind = self._numerics.device.type
+        kind = self._arithmetic.device.type
         with torch.autocast(kind, torch.bfloat16, cache_enabled=False), PaddedPooling():
             yield
 
@@ -211,18 +211,18 @@ class Stepper:
             type(self.network).__name__,
             clear=lambda: self.optimizer.zero_grad(set_to_none=True),
         )
-        self.captured_bytes = peak_bytes(self._numerics.device)
+        self.captured_bytes = peak_bytes(self._arithmetic.device)
         self.network.load_state_dict(before)
         self.optimizer.restart()
 
 
-def _layout(numerics: Numerics, turned: bool = False) -> torch.memory_format:
+def _layout(arithmetic: Arithmetic, turned: bool = False) -> torch.memory_format:
     """How a batch lies in memory, which decides the kernels of all layers: as in the plain loop, but for
     bfloat16."""
-    if numerics.channels_last:
+    if arithmetic.channels_last:
         return torch.channels_last
     # On a CPU images come with the channels last, unless they were turned.
-    return torch.contiguous_format if turned or numerics.device.type == "cuda" else torch.channels_last
+    return torch.contiguous_format if turned or arithmetic.device.type == "cuda" else torch.channels_last
 
 
 class Slot:

@@ -62,8 +62,8 @@ def _check(path: Path, sha256: str | None) -> None:
 
 def known_sha256(path: Path) -> str:
     """SHA-256 of a small file, read once as long as the file stays as it is."""
-    facts = path.stat()
-    return _checksum(str(path), facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    stat = path.stat()
+    return _checksum(str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @cache

@@ -55,7 +55,8 @@ def take_gpu() -> Reserved | None:
     taken = reserve(names, [_lasting_name(name) for name in names], Path(tempfile.gettempdir(), mine))
     if taken.sharing:
         say(
-            f"GPU {taken.name} is shared with {taken.sharing} other process(es): there are more jobs than GPUs"
+            f"GPU {taken.name} is shared with {taken.sharing} other process(es): there are more jobs than "
+            "GPUs"
         )
     elif len(names) > 1:
         say(f"GPU {taken.name} of {', '.join(names)}")
@@ -91,8 +92,8 @@ def missing_gpu(grant: str | None) -> str:
     torch_here = f"torch {torch.__version__} {build}"
     if grant is None:
         return (
-            f"`device: cuda` asks for a GPU, but torch sees none here ({torch_here}): "
-            "run on a node with a GPU and its driver, or set `device: auto`"
+            f"`device: cuda` asks for a GPU, but torch sees none here ({torch_here}): run on a node with a "
+            "GPU and its driver, or set `device: auto`"
         )
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not torch.version.cuda:
@@ -143,7 +144,8 @@ def reserve(names: Sequence[str], lasting: Sequence[str], folder: Path) -> Reser
     except OSError as error:
         name = names[os.getpid() % len(names)]
         say(
-            f"GPUs cannot be reserved in {folder} ({error}): taking {name}, which another job may take as well"
+            f"GPUs cannot be reserved in {folder} ({error}): taking {name}, which another job may take as "
+            "well"
         )
         return Reserved(name, 0, None)
 

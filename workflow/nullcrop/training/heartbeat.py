@@ -29,19 +29,19 @@ def beating(path: Path) -> Iterator[None]:
 
     A block that was interrupted leaves no file, one that was killed a file that grows old.
     """
-    facts = {
+    beat = {
         "host": socket.gethostname(),
         "process": os.getpid(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
     }
-    write_json(path, facts)
+    write_json(path, beat)
     ended = threading.Event()
     beats = threading.Thread(target=_beat, args=(path, ended), daemon=True)
     beats.start()
     try:
         yield
     except Exception as error:
-        _say_failed(path, {**facts, "failed": explained(error) or f"{type(error).__name__}: {error}"})
+        _say_failed(path, {**beat, "failed": explained(error) or f"{type(error).__name__}: {error}"})
         raise
     except BaseException:
         path.unlink(missing_ok=True)
@@ -51,15 +51,15 @@ def beating(path: Path) -> Iterator[None]:
 
 
 def read_state(path: Path) -> tuple[State, dict[str, Any]]:
-    """What a heartbeat tells, and the facts in it; without one, or with an old one: stopped."""
+    """What a heartbeat tells, and what it holds; without one, or with an old one: stopped."""
     try:
-        facts: dict[str, Any] = read_json(path)
-        if "failed" in facts:
-            return "failed", facts
+        beat: dict[str, Any] = read_json(path)
+        if "failed" in beat:
+            return "failed", beat
         silent = time.time() - path.stat().st_mtime
     except (OSError, ValueError, TypeError):
         return "stopped", {}
-    return ("running" if silent < SILENT_SECONDS else "stopped"), facts
+    return ("running" if silent < SILENT_SECONDS else "stopped"), beat
 
 
 def _beat(path: Path, ended: threading.Event) -> None:
@@ -69,6 +69,6 @@ def _beat(path: Path, ended: threading.Event) -> None:
             os.utime(path)
 
 
-def _say_failed(path: Path, facts: dict[str, Any]) -> None:
+def _say_failed(path: Path, beat: dict[str, Any]) -> None:
     with suppress(OSError):  # on a full disk the error itself is what counts
-        write_json(path, facts)
+        write_json(path, beat)

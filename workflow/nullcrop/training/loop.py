@@ -26,6 +26,16 @@ from nullcrop.training.architectures import (
     network_versions,
     set_dropout,
 )
+from nullcrop.training.arithmetic import (
+    ENGINE_OF_NAME,
+    Arithmetic,
+    Engine,
+    EngineError,
+    check_demand,
+    check_deterministic,
+    device_name,
+    set_arithmetic,
+)
 from nullcrop.training.augmentation import augmented
 from nullcrop.training.cells import (
     CHECKPOINT,
@@ -44,22 +54,12 @@ from nullcrop.training.data import InputImages, batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.energy import EnergyMeter
 from nullcrop.training.engine import CapturedTraining, Slot, Stepper
-from nullcrop.training.numerics import (
-    ENGINE_OF_NAME,
-    Engine,
-    EngineError,
-    Numerics,
-    check_demand,
-    check_deterministic,
-    device_name,
-    set_numerics,
-)
+from nullcrop.training.measured_cost import begin_measuring, measured_cost
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.out_of_memory import free_memory, is_out_of_memory, smaller_batch
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 from nullcrop.training.steps import check_loss, class_logits, epoch_order, parts_of, seed_generator
 from nullcrop.training.streams import stream_seed
-from nullcrop.training.usage import begin_usage, usage_of
 from nullcrop.training.weights import read_weights
 
 Result = TypeVar("Result")
@@ -113,25 +113,25 @@ def cell_steps(job: CellJob, slot: Slot) -> Generator[None, None, str]:
     with working(job.work):
         # What a study demands is what `auto` runs.
         engine = ENGINE_OF_NAME.get(job.numerics or "", "auto") if job.engine == "auto" else job.engine
-        numerics = set_numerics(job.device, job.threads, engine, job.granted_gpus)
+        arithmetic = set_arithmetic(job.device, job.threads, engine, job.granted_gpus)
         split = read_split(job.split)
         view = open_view(job.view, split, job.split)
-        for name in (numerics.name, *numerics.taken_too):
+        for name in (arithmetic.name, *arithmetic.taken_too):
             if is_kept(job.out, job.work, _identity(job, view, name)):
                 return _identity(job, view, name)
-        check_demand(numerics, job.numerics)
+        check_demand(arithmetic, job.numerics)
         refused = ""
         try:
-            yield from _train_in_memory(job, view, split, numerics, slot)
+            yield from _train_in_memory(job, view, split, arithmetic, slot)
         except EngineError as error:
             if engine != "auto":
                 raise
             refused = str(error)
         if refused:
             say(f"{refused}; it is trained so")
-            numerics = set_numerics(job.device, job.threads, "plain")
-            yield from _train_in_memory(job, view, split, numerics, slot)
-    return _identity(job, view, numerics.name)
+            arithmetic = set_arithmetic(job.device, job.threads, "plain")
+            yield from _train_in_memory(job, view, split, arithmetic, slot)
+    return _identity(job, view, arithmetic.name)
 
 
 def to_its_end(steps: Generator[None, None, Result]) -> Result:
@@ -145,13 +145,13 @@ def to_its_end(steps: Generator[None, None, Result]) -> Result:
 
 
 def _train_in_memory(
-    job: CellJob, view: PackedView, split: pd.DataFrame, numerics: Numerics, slot: Slot
+    job: CellJob, view: PackedView, split: pd.DataFrame, arithmetic: Arithmetic, slot: Slot
 ) -> Generator[None, None, None]:
     """Train the cell; where the device's memory does not suffice, in smaller parts of each batch."""
     micro_batch = None
     while True:
         try:
-            yield from _train(job, view, split, numerics, slot, micro_batch)
+            yield from _train(job, view, split, arithmetic, slot, micro_batch)
             return
         except RuntimeError as error:
             if not is_out_of_memory(error):
@@ -159,11 +159,12 @@ def _train_in_memory(
                 raise
             slot.clear()
             size = input_size(job.cell.architecture, job.recipe.input_size)
-            micro_batch = smaller_batch(job.cell, job.recipe, size, micro_batch, numerics.device, error)
+            micro_batch = smaller_batch(job.cell, job.recipe, size, micro_batch, arithmetic.device, error)
         # Here the failed step's tensors are gone; while the error was at hand, it held them.
-        free_memory(numerics.device)
+        free_memory(arithmetic.device)
         say(
-            f"out of memory: gradients of each batch of {job.recipe.batch_size} images are added up from {micro_batch} at a time"
+            f"out of memory: gradients of each batch of {job.recipe.batch_size} images are added up from "
+            f"{micro_batch} at a time"
         )
 
 
@@ -171,23 +172,23 @@ def _train(
     job: CellJob,
     view: PackedView,
     split: pd.DataFrame,
-    numerics: Numerics,
+    arithmetic: Arithmetic,
     slot: Slot,
     micro_batch: int | None,
 ) -> Generator[None, None, None]:
-    started, identity = time.monotonic(), _identity(job, view, numerics.name)
-    begin_usage(numerics.device)
+    started, identity = time.monotonic(), _identity(job, view, arithmetic.name)
+    begin_measuring(arithmetic.device)
     size = input_size(job.cell.architecture, job.recipe.input_size)
-    targets = torch.tensor(split["target"].to_numpy(), device=numerics.device)
+    targets = torch.tensor(split["target"].to_numpy(), device=arithmetic.device)
     rows = rows_of_parts(split)
-    training = _training(job, view, targets, size, numerics, slot, micro_batch)
+    training = _training(job, view, targets, size, arithmetic, slot, micro_batch)
     network, optimizer = training.network, training.optimizer
     history, best = resume(job.work / CHECKPOINT, identity, network, optimizer)
     pace = CheckpointPace(network)
     in_flight = 1
 
     while not is_over(job.recipe, history):
-        epoch, epoch_started, meter = len(history) + 1, time.monotonic(), EnergyMeter(numerics.device)
+        epoch, epoch_started, meter = len(history) + 1, time.monotonic(), EnergyMeter(arithmetic.device)
         training.set_rate(learning_rate(job.recipe, history))
         train_loss, train_accuracy = yield from training.epoch(epoch, rows["train"])
         in_flight = max(in_flight, slot.in_flight)
@@ -214,8 +215,8 @@ def _train(
         left = sum(row["seconds"] for row in history) / epoch * (job.recipe.epochs - epoch)
         say(
             f"epoch {epoch}/{job.recipe.epochs}: loss {train_loss:.4f} (val {last['val_loss']:.4f}), "
-            f"accuracy {train_accuracy:.3f} (val {last['val_accuracy']:.3f}), "
-            f"{duration(last['seconds'])}, {duration(left)} left"
+            f"accuracy {train_accuracy:.3f} (val {last['val_accuracy']:.3f}), {duration(last['seconds'])}, "
+            f"{duration(left)} left"
         )
 
     if best is not None:
@@ -223,8 +224,8 @@ def _train(
     logits = training.predict(rows["test"])
     if not torch.isfinite(logits).all():
         raise NullcropError(
-            f"the trained network answers with values that are no numbers ({job.out}): "
-            f"try a learning rate below {job.recipe.learning_rate:g}; nothing was written"
+            f"the trained network answers with values that are no numbers ({job.out}): try a learning rate "
+            f"below {job.recipe.learning_rate:g}; nothing was written"
         )
     write_cell(
         job.cell,
@@ -235,16 +236,16 @@ def _train(
         {
             "recipe": asdict(job.recipe),
             "input_size": size,
-            "numerics": numerics.name,
+            "numerics": arithmetic.name,
             "identity": identity,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
             "tested_epoch": best_epoch(history) if best is not None else len(history),
             "seconds": sum(row["seconds"] for row in history),
             "energy_kwh": _energy_of(history),
-            **usage_of(history, len(rows["train"]), numerics.device, training.captured_bytes),
+            **measured_cost(history, len(rows["train"]), arithmetic.device, training.captured_bytes),
             "seconds_of_this_run": time.monotonic() - started,
             **_unusual(history, in_flight),
-            "hardware": device_name(numerics.device),
+            "hardware": device_name(arithmetic.device),
             "versions": versions(torch=torch.__version__, **network_versions(job.cell.architecture)),
         },
     )
@@ -314,23 +315,23 @@ def _training(
     view: PackedView,
     targets: Tensor,
     size: int,
-    numerics: Numerics,
+    arithmetic: Arithmetic,
     slot: Slot,
     micro_batch: int | None,
 ) -> PlainTraining | CapturedTraining:
-    """The cell before its first step, trained as ``numerics`` says."""
-    cell, recipe, device = job.cell, job.recipe, numerics.device
+    """The cell before its first step, trained as ``arithmetic`` says."""
+    cell, recipe, device = job.cell, job.recipe, arithmetic.device
     n_targets = int(targets.max()) + 1
     pretrained = read_weights(cell.architecture, job.weights) if job.weights else None
     pixels = view.at(size)
-    if numerics.engine == "plain":
+    if arithmetic.engine == "plain":
         images = InputImages(pixels, size, device, cell.architecture)
         network, optimizer = new_network(cell, recipe, n_targets, size, device, pretrained)
         return PlainTraining(cell, recipe, network, optimizer, images, targets, micro_batch)
     stepper = slot.stepper(
-        (cell.architecture, recipe, n_targets, size, numerics, micro_batch),
+        (cell.architecture, recipe, n_targets, size, arithmetic, micro_batch),
         initial_network(cell, recipe, n_targets, size, pretrained),
-        lambda network: Stepper(network, recipe, size, numerics, micro_batch),
+        lambda network: Stepper(network, recipe, size, arithmetic, micro_batch),
     )
     return CapturedTraining(
         cell, recipe, stepper, DeviceImages(pixels, size, device, cell.architecture), targets
@@ -428,7 +429,7 @@ def _identity(job: CellJob, view: PackedView, numerics: str) -> str:
     return network_identity(
         job.cell,
         job.recipe,
-        view.facts["pixels_sha256"],
+        view.sidecar["pixels_sha256"],
         sha256_of(job.split),
         job.weights,
         numerics,

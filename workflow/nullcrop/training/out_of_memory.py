@@ -12,7 +12,7 @@ from nullcrop.config.cell import Cell
 from nullcrop.config.readers import NETWORKS
 from nullcrop.config.recipe import Recipe
 from nullcrop.training.architectures import build
-from nullcrop.training.numerics import device_name
+from nullcrop.training.arithmetic import device_name
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -33,14 +33,17 @@ def smaller_batch(
     Raises NullcropError where no smaller part is left or would be another training.
     """
     images = micro_batch or recipe.batch_size
-    what = f"{cell.architecture} with inputs of {size}×{size} pixels, {images} at a time, does not fit into the memory of {_memory(device)}"
+    what = (
+        f"{cell.architecture} with inputs of {size}×{size} pixels, {images} at a time, does not fit into the "
+        f"memory of {_memory(device)}"
+    )
     help_ = f"take a device with more memory, or a recipe with an `input_size` below {size}"
     if recipe.train == "all" and any(
         isinstance(layer, _BatchNorm) for layer in layers(cell.architecture, size)
     ):
         raise NullcropError(
-            f"{what}, and its batch normalisation needs all {recipe.batch_size} images of a batch at once: {help_}, "
-            f"or fewer cells at a time (`in_flight`). torch said: {_first_words(error)}"
+            f"{what}, and its batch normalisation needs all {recipe.batch_size} images of a batch at once: "
+            f"{help_}, or fewer cells at a time (`in_flight`). torch said: {_first_words(error)}"
         )
     if images == 1:
         raise NullcropError(f"{what}: {help_}. torch said: {_first_words(error)}")

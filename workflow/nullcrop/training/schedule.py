@@ -13,7 +13,8 @@ History = Sequence[Mapping[str, Any]]
 """One entry an epoch, with its ``val_loss``."""
 
 THRESHOLD = 1e-4
-"""Share by which a loss must fall to count as lower for `plateau_patience`: the default of torch's ReduceLROnPlateau."""
+"""Share by which a loss must fall to count as lower for `plateau_patience`: the default of torch's
+ReduceLROnPlateau."""
 
 
 def learning_rate(recipe: Recipe, history: History) -> float:

@@ -1,4 +1,5 @@
-"""What every way of running a training step has in common: order of the images, seeds, logits, parts of a batch."""
+"""What every way of running a training step has in common: order of the images, seeds, logits, parts of a
+batch."""
 
 import numpy as np
 import torch
@@ -30,7 +31,8 @@ def seed_generator(seed: int, device: torch.device) -> None:
 
 
 def class_logits(output: Tensor) -> Tensor:
-    """A logit a target. One output is the log-odds of target 1: beside a zero, its cross-entropy is the binary one."""
+    """A logit a target. One output is the log-odds of target 1: beside a zero, its cross-entropy is the
+    binary one."""
     return functional.pad(output, (1, 0)) if output.shape[1] == 1 else output
 
 
@@ -44,6 +46,6 @@ def check_loss(mean_loss: float, cell: Cell, recipe: Recipe, epoch: int) -> None
     """Raise NullcropError when the loss is no longer a number."""
     if not np.isfinite(mean_loss):
         raise NullcropError(
-            f"the training loss became {mean_loss} in epoch {epoch} of {cell.path}: "
-            f"try a learning rate below {recipe.learning_rate:g}; nothing was written"
+            f"the training loss became {mean_loss} in epoch {epoch} of {cell.path}: try a learning rate "
+            f"below {recipe.learning_rate:g}; nothing was written"
         )

@@ -91,14 +91,15 @@ def fetch_checkpoint(
                     if token
                     else "ask for access on that page and set HF_TOKEN to a token of your account"
                 )
-                + f" (if there is no such repository, correct `weights:` in the config); or put the file at {out}"
+                + " (if there is no such repository, correct `weights:` in the config); or put the file at "
+                + str(out)
             ) from None
         # The hub's client, its transport and the system each have their own errors; all mean that no file
         # came.
         except Exception as error:
             raise NullcropError(
-                f"cannot download {file} of {page} at {revision} ({str(error).partition(chr(10))[0]}); "
-                f"fetch it on a machine with internet and put it at {out}"
+                f"cannot download {file} of {page} at {revision} ({str(error).partition(chr(10))[0]}); fetch "
+                f"it on a machine with internet and put it at {out}"
             ) from None
         shutil.move(fetched, aside)
         _verify(aside, _hash_prefix(out.name), f"{file} of {page}")
@@ -133,6 +134,6 @@ def _verify(path: Path, prefix: str, name: str) -> None:
     found = sha256_of(path)
     if not found.startswith(prefix):
         raise NullcropError(
-            f"{name} is damaged or another file: its SHA-256 begins with {found[: len(prefix)]}, not {prefix}; "
-            "delete it and fetch it again"
+            f"{name} is damaged or another file: its SHA-256 begins with {found[: len(prefix)]}, not "
+            f"{prefix}; delete it and fetch it again"
         )

@@ -1,0 +1,48 @@
+"""Files and folders of datasets that rules read: when they change, what is made of them is made again."""
+
+import os
+from pathlib import Path
+
+from nullcrop.config.models import Project
+from nullcrop.config.sources import SOURCES, Source
+from nullcrop.config.views import view_of
+
+
+def source_record(project: Project, dataset: str) -> Source:
+    """The record of the source that ``dataset`` comes from."""
+    return SOURCES[project.definition(dataset).source.kind]
+
+
+def fetched_from(project: Project, dataset: str) -> list[str]:
+    """The user's own folder, where one stands in for the download; a missing one is named by the step."""
+    folder = getattr(project.definition(dataset).source, "data_dir", None)
+    return [folder] if folder is not None and Path(folder).is_dir() else []
+
+
+def listed_from(project: Project, dataset: str) -> list[str]:
+    """What tells that a dataset's files changed: its archive, or the user's own table or folders."""
+    definition = project.definition(dataset)
+    # A missing table is for list-samples to name; here it would stop every other dataset.
+    groups = [path for path in [definition.groups] if path and Path(path).is_file()]
+    if source_record(project, dataset).way != "local":
+        return [f"{project.config.paths.resources}/archives/{dataset}/archive.json", *groups]
+    return groups + definition.source.watched(definition.classes)
+
+
+def kept_together(project: Project, dataset: str) -> list[str]:
+    """The table of duplicates, where the definition says that a split keeps them together."""
+    if project.definition(dataset).duplicates == "group":
+        return [f"{project.config.paths.results}/datasets/{dataset}/duplicates.csv"]
+    return []
+
+
+def mask_folders(project: Project, dataset: str, view: str) -> list[str]:
+    """The user's own folders whose change means other masks, of a ``view`` that asks for them."""
+    masks = project.definition(dataset).masks
+    if masks is None or not view_of(view).masked:
+        return []
+    # What came with the archive is made with it, and seldom there when the run is planned.
+    archives = Path(project.config.paths.resources, "archives")
+    if Path(masks.path).resolve().is_relative_to(archives.resolve()):
+        return []
+    return [folder for folder, _, _ in os.walk(masks.path)]

@@ -1,0 +1,261 @@
+"""What the report says, gathered from whatever results there are; nothing here knows of HTML."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, roc_curve
+
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import read_json
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.definitions import Definition, read_published_definitions
+from nullcrop.config.figures import FIGURES, figures_of
+from nullcrop.config.grid import Grid
+from nullcrop.config.models import Project
+from nullcrop.config.names import EARLIER, PUBLISHED
+from nullcrop.config.places import found
+from nullcrop.config.views import view_names
+from nullcrop.config.yaml_files import meant
+from nullcrop.published.discrepancies import list_discrepancies
+from nullcrop.published.printed import read_published
+from nullcrop.published.reproduction import compare_published, printed_values
+from nullcrop.statistics.metrics import Answers
+from nullcrop.status.cells import CellState, State
+from nullcrop.status.foresight import foresee
+from nullcrop.status.standing import NO_HISTORY, Standing, Tables
+
+CURVE_POINTS = 60
+"""Points of a drawn ROC curve at most."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the predictions of one cell look like."""
+
+    false_positive_rate: list[float]
+    true_positive_rate: list[float]
+    confusion: list[list[int]]
+    """Images by true (rows) and predicted target."""
+
+
+@dataclass(frozen=True)
+class StudyContents(Tables):
+    """One dataset in one study: its cells and what they amount to together."""
+
+    cells: list[Cell] = field(default_factory=list)
+    """Planned."""
+    remarks: list[str] = field(default_factory=list)
+    """A sentence where the verdict that the workflow wrote is not today's."""
+    foreseen: str = ""
+    """What effect could be found at all; empty where no view judges."""
+
+
+@dataclass
+class DatasetContents:
+    """Everything known of one dataset."""
+
+    name: str
+    definition: Definition
+    counts: dict[str, Any] | None
+    """dataset.json; None before the images are listed."""
+    cells: list[CellState]
+    """Planned cells of all studies, each once."""
+    studies: dict[str, StudyContents] = field(default_factory=dict)
+    curves: dict[Cell, Curve] = field(default_factory=dict)
+    histories: pd.DataFrame = field(default_factory=NO_HISTORY.copy)
+    """As :func:`~nullcrop.statistics.tables.read_histories` gives them."""
+    figures: dict[str, Path] = field(default_factory=dict)
+    """Drawn figures that the page shows, by name."""
+    leaks: pd.DataFrame | None = None
+    """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
+    published: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Published values beside reproduced ones
+    (:func:`~nullcrop.published.reproduction.compare_published`)."""
+    discrepancies: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Published values beside counts and arithmetic."""
+    hashes: list[dict[str, Any]] = field(default_factory=list)
+    """Files behind the numbers: dataset, file, bytes (where known) and sha256."""
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row a finished cell of any study, with what does not depend on the study."""
+        return pd.concat([study.metrics for study in self.studies.values()]).drop_duplicates(CELL_COLUMNS)
+
+    def in_state(self, *states: State) -> list[CellState]:
+        """Cells in any of ``states``."""
+        return [one for one in self.cells if one.state in states]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything the report says."""
+
+    project: Project
+    grid: Grid
+    datasets: list[DatasetContents]
+    shared: pd.DataFrame | None
+    """duplicates.csv as text: images that two datasets share; None where nothing was compared."""
+    calibration: pd.DataFrame | None
+    """The audit's alarms on generated datasets, as text; None where it was not calibrated."""
+    calibration_figure: Path | None
+
+    @property
+    def cells(self) -> list[CellState]:
+        """Cells of all datasets in the report."""
+        return [one for dataset in self.datasets for one in dataset.cells]
+
+
+def collect(project: Project, dataset: str | None = None) -> Contents:
+    """Gather what the results say of all studies, or of one ``dataset`` alone.
+
+    Works on half-finished results: what is not there is missing. Raises NullcropError
+    when no study names ``dataset``.
+    """
+    standing = Standing(project)
+    grid = standing.grid
+    names = list(dict.fromkeys(cell.dataset for cell in grid.all_cells))
+    if dataset is not None:
+        if dataset not in names:
+            raise NullcropError(f"no study names the dataset '{dataset}', {meant(dataset, names)}")
+        names = [dataset]
+    datasets = [_dataset(standing, name) for name in names]
+    _add_published(project, datasets)
+    results = Path(project.config.paths.results)
+    shared = read_table(results / "duplicates.csv")
+    if shared is not None and dataset is not None:
+        shared = shared[(shared["dataset_a"] == dataset) | (shared["dataset_b"] == dataset)]
+    figure = results / "calibration" / "calibration.png"
+    return Contents(
+        project,
+        grid,
+        datasets,
+        shared,
+        read_table(results / "calibration" / "table.csv"),
+        figure if figure.is_file() else None,
+    )
+
+
+def _add_published(project: Project, datasets: list[DatasetContents]) -> None:
+    """What the study and its forerunner printed about their datasets, beside what was reproduced and what can
+    be counted."""
+    printed = [contents for contents in datasets if contents.name in (*PUBLISHED, *EARLIER)]
+    # The published tables are committed; they do not move with the config's `resources`.
+    tables = sorted(Path(found("resources/published")).glob("*.csv"))
+    if not printed or not tables:
+        return
+    published = read_published(tables)
+    definitions = read_published_definitions(project.config.definitions)
+    values = printed_values(published, definitions)
+    computed = list_discrepancies(published, definitions)
+    for contents in printed:
+        own = [value for value in values if value.dataset == contents.name]
+        contents.published = compare_published(own, contents.metrics, project.config.tolerance)
+        counted = read_table(
+            Path(project.config.paths.results, "datasets", contents.name, "discrepancies.csv")
+        )
+        contents.discrepancies = (
+            computed[computed["dataset"] == contents.name] if counted is None else counted
+        )
+
+
+def read_table(path: Path) -> pd.DataFrame | None:
+    """A CSV table as text, None where there is none; NullcropError names a file that is no table."""
+    try:
+        table: pd.DataFrame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise NullcropError(f"{path} cannot be read: {error}; delete it and run the workflow again") from None
+    return table
+
+
+def _dataset(standing: Standing, name: str) -> DatasetContents:
+    grid = standing.grid
+    results = Path(grid.project.config.paths.results)
+    studies = {study: cells for study in grid.studies if (cells := grid.cells(study, name))}
+    finished, histories = standing.finished(name)
+    contents = DatasetContents(
+        name,
+        grid.project.definition(name),
+        _json(results / "datasets" / name / "dataset.json"),
+        standing.cells(dataset=name),
+        {study: _study(standing, study, name, cells) for study, cells in studies.items()},
+        {one.cell: _curve(one.answers) for one in finished},
+        histories,
+    )
+    for figure in [figure for figure in figures_of("dataset") if FIGURES[figure].in_page]:
+        drawn = [results / "studies" / study / name / "figures" / f"{figure}.png" for study in studies]
+        found = [path for path in drawn if path.is_file()]
+        if found:
+            contents.figures[figure] = found[0]
+    contents.leaks = read_table(results / "datasets" / name / "leaks.csv")
+    contents.hashes = _hashes(grid, name)
+    return contents
+
+
+def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
+    paths = grid.project.config.paths
+    archive = _json(Path(paths.resources, "archives", dataset, "archive.json")) or {}
+    files = [
+        {"dataset": dataset, "file": one["name"], "bytes": one.get("bytes"), "sha256": one["sha256"]}
+        for one in archive.get("files", [])
+        if "sha256" in one
+    ]
+    stores = {view: _json(Path(paths.store, dataset, "views", f"{view}.json")) for view in view_names()}
+    return files + [
+        {"dataset": dataset, "file": f"pixels of the view {view}", "sha256": store["pixels_sha256"]}
+        for view, store in stores.items()
+        if store
+    ]
+
+
+def _study(standing: Standing, study: str, dataset: str, planned: list[Cell]) -> StudyContents:
+    now = standing.tables(study, dataset)
+    remarks = standing.verdict_remarks(study, dataset)
+    seen = foresee(standing.grid, study, dataset)
+    return StudyContents(**vars(now), cells=planned, remarks=remarks, foreseen=seen.words if seen else "")
+
+
+def _curve(answers: Answers) -> Curve:
+    """ROC curve and confusion matrix of a finished cell."""
+    target, odds = answers.test.target, answers.odds
+    n_targets = odds.shape[1]
+    classes = [1] if n_targets == 2 else [k for k in range(n_targets) if (target == k).any()]
+    x, y = roc_points([(target == k, odds[:, k]) for k in classes])
+    counts = confusion_matrix(target, answers.predicted, labels=range(n_targets))
+    return Curve(x, y, counts.tolist())
+
+
+def roc_points(
+    classes: list[tuple[NDArray[np.bool_], NDArray[np.float64]]],
+) -> tuple[list[float], list[float]]:
+    """ROC curve of one class against the rest, or the vertical mean of several; at most CURVE_POINTS points.
+
+    Empty when a class has no image, or no other has. Between the points kept, equally spaced along
+    the curve in (x + y) / 2, a coordinate differs from the full curve's by less than 1 / (CURVE_POINTS - 1).
+    """
+    curves = [
+        roc_curve(positive, score)[:2] for positive, score in classes if 0 < positive.sum() < len(positive)
+    ]
+    if not curves:
+        return [], []
+    if len(curves) > 1:
+        grid = np.unique(np.concatenate([x for x, _ in curves]))
+        curves = [(grid, np.mean([np.interp(grid, x, y) for x, y in curves], axis=0))]
+    ((x, y),) = curves
+    if len(x) > CURVE_POINTS:
+        along = np.linspace(0, 1, CURVE_POINTS)
+        x, y = np.interp(along, (x + y) / 2, x), np.interp(along, (x + y) / 2, y)
+    return x.round(4).tolist(), y.round(4).tolist()
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return content
