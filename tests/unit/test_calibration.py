@@ -26,6 +26,7 @@ from nullcrop.config.calibration import BATCH_SECONDS, Calibration, batches, tim
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition, PhantomSource
 from nullcrop.config.detectable import inflation_of_folds
+from nullcrop.config.grid import Grid
 from nullcrop.config.models import Config, read_project
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.views import TOGETHER, study_corners, views_made_always
@@ -325,6 +326,14 @@ def test_the_calibration_of_the_workflow_takes_three_hours_at_most() -> None:
     assert sum(one.seconds for one in made) / 2 <= 3 * 3600
     assert max(one.seconds for one in made) <= 600
     assert sum(one.datasets for one in made if one.source.cue.kind == "none") >= 300
+
+
+def test_a_report_waits_for_the_calibration_that_it_shows() -> None:
+    project = read_project(Path(__file__).parents[2] / "config" / "calibration.yaml")
+    inputs = Grid(project).report_inputs()
+    assert {"results/calibration/table.csv", "results/calibration/calibration.png"} <= set(inputs)
+    demo = read_project(Path(__file__).parents[2] / "config" / "demo.yaml")
+    assert not any("calibration" in path for path in Grid(demo).report_inputs())
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,8 @@ def tell_what_could_be_seen():
     """Print one line a dataset before it costs an hour: the effect that its verdict could find."""
     from nullcrop.status.foresight import foreseen_lines
 
-    print(*(f"nullcrop: {line}" for line in foreseen_lines(GRID)), sep="\n", file=sys.stderr)
+    for line in foreseen_lines(GRID):
+        print(f"nullcrop: {line}", file=sys.stderr)
 
 
 def tell_how_long_the_calibration_takes():
@@ -283,7 +284,8 @@ def tell_how_long_the_calibration_takes():
         return
     planned = [
         BATCHES[job.wildcards.batch]
-        for job in workflow.dag.needrun_jobs()
+        # Also after a dry run, in which every job counts as finished.
+        for job in workflow.dag.needrun_jobs(exclude_finished=False)
         if job.rule.name.endswith("audit_phantoms")
     ]
     side_by_side = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1

@@ -148,10 +148,11 @@ def alarm_rates(judged: pd.DataFrame) -> pd.DataFrame:
       Pearson);
     - ``auroc``: mean over readers, views and datasets, with Student's 95 % interval over datasets;
     - ``low_held``, ``upper_held``, ``coverage``: shares of the datasets in which all simultaneous lower
-      bounds lie at or below the truth, in which the upper bound that a verdict quotes (the largest) lies at or
-      above every truth, and both. Without a cue the truth is 0.5. With one it is not known: the mean AUROC of
-      that reader on that view over the datasets of the series stands in for it. That is what training on so
-      many images reaches, and is itself estimated from so many datasets. NaN where there are no bounds.
+      bounds lie at or below the truth, in which the upper bound that a verdict quotes (the largest) lies
+      at or above every truth, and both. Without a cue the truth is 0.5. With one it is not known: the mean
+      AUROC of that reader on that view over the datasets of the series stands in for it. That is what
+      training on so many images reaches, and is itself estimated from so many datasets. NaN where there are
+      no bounds.
     """
     series = [*SERIES, "architecture", "method"]
     truth = judged.groupby([*series, "reader", "view"], sort=False)["auroc"].transform("mean")

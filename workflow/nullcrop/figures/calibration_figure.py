@@ -163,8 +163,8 @@ def _null_lines(rows: pd.DataFrame) -> list[tuple[Line, "pd.Series[Any]"]]:
 
 
 def _lines(rows: pd.DataFrame, by_split: bool = False) -> list[tuple[Line, pd.DataFrame]]:
-    """Ways of judging one series, and their rates: the cross-fitted audit beside a single split; ``by_split``:
-    the audit on each split."""
+    """Ways of judging one series, and their rates: the cross-fitted audit beside a single split, or with
+    ``by_split`` the audit on each split."""
     audit = rows[rows["method"] == AUDIT]
     crossfitted = audit["split"].isin(list(CROSSFIT))
     found = [(CROSSFITTED, audit[crossfitted])]
@@ -208,8 +208,8 @@ def _caption(table: pd.DataFrame) -> str:
     readers = in_order(set(table["architecture"]) - {ALL})
     said = [
         f"Share of generated datasets with an alarm at a nominal level of {level:.0%}: a reader of the four "
-        "corner crops has an AUROC above 0.5, corrected over all readers and corners, patients as units. Readers: "
-        f"{_listed(map(label_of, readers))}, and the average of all. Bars: exact 95% intervals."
+        "corner crops has an AUROC above 0.5, corrected over all readers and corners, patients as units. "
+        f"Readers: {_listed(map(label_of, readers))}, and the average of all. Bars: exact 95% intervals."
     ]
     single = splits - set(CROSSFIT)
     if single:
@@ -226,8 +226,8 @@ def _caption(table: pd.DataFrame) -> str:
             )
     if "patient" in cues:
         said.append(
-            "Where each patient's background is its own, whatever the class, an alarm is a false one: a random "
-            "split may take the patient for the class."
+            "Where each patient's background is its own, whatever the class, an alarm is a false one: a "
+            "random split may take the patient for the class."
         )
     return " ".join(said)
 
