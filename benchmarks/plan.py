@@ -58,8 +58,7 @@ def plan(config: dict[str, object], *targets: str) -> None:
             sys.exit(f"the plan failed: {done.stderr.read().decode()}")  # type: ignore[union-attr]
         print(
             f"  {'one cell' if targets else 'all'} planned in {time.monotonic() - started:.1f} s "
-            f"({used.ru_utime + used.ru_stime:.1f} s of CPU), "
-            f"at most {used.ru_maxrss * 1024 / 1e6:,.0f} MB"
+            f"({used.ru_utime + used.ru_stime:.1f} s of CPU), at most {used.ru_maxrss * 1024 / 1e6:,.0f} MB"
         )
 
 
@@ -83,8 +82,8 @@ def needs(config: dict[str, object]) -> None:
     networks = sum(map(len, grid.batches.values()))
     print(
         f"  {networks:,} networks in {len(grid.batches):,} jobs, {len(grid.all_cells) - networks:,} "
-        "baselines; estimated GPU hours on a GPU of 2017: "
-        f"{sum(hours.values()):,.0f} ({by_network}); longest request {longest / 60:.1f} h"
+        f"baselines; estimated GPU hours on a GPU of 2017: {sum(hours.values()):,.0f} ({by_network}); "
+        f"longest request {longest / 60:.1f} h"
     )
 
 

@@ -19,9 +19,11 @@ def a_test_set(n=120, positives=40, group="", name="test set"):
 
 
 def answers(test, score):
-    """Answers that say 1 where ``score`` is positive."""
+    """Answers that say 1 where ``score`` (N) is positive, or the class with the largest of a row's (N×K)."""
     score = np.asarray(score, float)
-    return Answers(test, (score > 0).astype(np.int64), np.stack([-score, score], axis=1))
+    odds = np.stack([-score, score], axis=1) if score.ndim == 1 else score
+    predicted = (score > 0).astype(np.int64) if score.ndim == 1 else score.argmax(axis=1)
+    return Answers(test, predicted, odds)
 
 
 def finished(test, score, dataset="d", labels="printed", split="random", view="upper_left", **coordinates):
@@ -29,6 +31,28 @@ def finished(test, score, dataset="d", labels="printed", split="random", view="u
     names = {"architecture": "vgg16", "recipe": "paper", "seed": 0, **coordinates}
     facts = {"n_train": 8 * test.n, "n_val": test.n, "n_test": test.n, "numerics": "cpu", "seconds": 1.0}
     return FinishedCell(Cell(dataset, labels, split, view, **names), facts, answers(test, score))
+
+
+def folds_of(test, folds=10, partitions=1):
+    """Seed of each fold, with its rows of ``test`` and its own test set; groups stay together."""
+    found = {}
+    for partition in range(partitions):
+        units = np.random.default_rng(partition).permutation(test.n_units)
+        for fold, tested in enumerate(np.array_split(units, folds)):
+            rows = np.flatnonzero(np.isin(test.unit, tested))
+            seed = folds * partition + fold
+            part = TestSet(test.target[rows], test.group[rows], f"{test.name} {seed}", test.image[rows])
+            found[seed] = (rows, part)
+    return found
+
+
+def crossfitted(parts, score, split="crossfit", **coordinates):
+    """One reader's cells, one a fold of ``parts``; ``score`` is of all images, or of those and a seed."""
+    of = score if callable(score) else lambda seed: score
+    return [
+        finished(part, of(seed)[rows], split=split, seed=seed, **coordinates)
+        for seed, (rows, part) in parts.items()
+    ]
 
 
 def scores(test, auroc, seed):

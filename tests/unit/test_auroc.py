@@ -9,7 +9,7 @@ from scipy.stats import brunnermunzel, norm
 from sklearn.metrics import roc_auc_score
 
 from nullcrop.statistics.auroc import TestSet, bootstrap_auroc, delong, estimate_auroc, jackknife_error
-from nullcrop.statistics.comparisons import paired_auroc
+from nullcrop.statistics.comparisons import auroc_difference
 
 pytestmark = pytest.mark.filterwarnings(
     "error", "default::ResourceWarning"
@@ -80,7 +80,7 @@ def test_paired_difference_is_mlstatkits():
     second = first + rng.normal(size=150)
     test = ungrouped(target)
     estimates = [estimate_auroc(test, score) for score in (first, second)]
-    found = paired_auroc(test, *estimates)
+    found = auroc_difference(*((test, *one) for one in estimates))
     z, _, *_ = Delong_test(target, second, first, return_ci=False, return_auc=False)
     error, _ = jackknife_error(estimates[0][1] - estimates[1][1], test.stratum)
     assert found.value / error == pytest.approx(z)

@@ -156,7 +156,7 @@ def test_predictions_are_those_of_a_plain_pipeline_on_images_read_by_pillow(
 def test_the_majority_is_the_no_information_rate(job: BaselinesJob, job_of_three: BaselinesJob) -> None:
     for one in (job, job_of_three):
         cell = Cell("toy", "printed", "random", "original", "majority", "baseline", 0)
-        (row,) = metrics_of_cells(read_cells([one.out / cell.path]), "whole", 0.05).to_dict("records")
+        (row,) = metrics_of_cells(read_cells([one.out / cell.path]), "whole").to_dict("records")
         assert row["accuracy"] == row["no_information_rate"]
         assert row["constant"]
         assert row["auroc"] == 0.5

@@ -1,23 +1,24 @@
-"""Differences between cells against other libraries, by hand, and by simulation."""
+"""Differences between readers against other libraries, by hand, and by simulation."""
 
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest, norm
-from scipy.stats import t as student
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, binomtest, norm, rankdata
+from sklearn.metrics import roc_auc_score
 
 from nullcrop.config.readers import without_pixels
 from nullcrop.statistics.auroc import TestSet, estimate_auroc
 from nullcrop.statistics.comparisons import (
     COMPARISON_COLUMNS,
+    accuracy_difference,
+    auroc_difference,
     compare_cells,
-    over_seeds,
     p_mcnemar,
-    paired_accuracy,
-    paired_auroc,
-    unpaired_accuracy,
 )
+from nullcrop.statistics.crossfit import readings, together
 
-from .finished_cells import a_study, a_test_set, answers, finished, scores
+from .finished_cells import a_study, a_test_set, crossfitted, finished, folds_of, scores
 
 WITHOUT_PIXELS = without_pixels()
 
@@ -26,10 +27,26 @@ pytestmark = pytest.mark.filterwarnings(
 )  # what earlier tests left open is not theirs
 
 
+def reading(test, score, **coordinates):
+    (one,) = readings([finished(test, score, **coordinates)])
+    return one
+
+
+def scored(test, score):
+    """What auroc_difference takes."""
+    return (test, *estimate_auroc(test, score))
+
+
+def auroc(target, score):
+    """From rank sums."""
+    m = target.sum()
+    return (rankdata(score)[target == 1].sum() - m * (m + 1) / 2) / (m * (len(target) - m))
+
+
 def of_correct(first, second, group=""):
-    """Two cells' answers with the given right (1) and wrong (0) ones on the same images."""
+    """Two readers with the given right (1) and wrong (0) answers to the same images."""
     test = a_test_set(len(first), len(first), group)
-    return [answers(test, np.where(np.array(right) == 1, 1.0, -1.0)) for right in (first, second)]
+    return [reading(test, np.where(np.array(right) == 1, 1.0, -1.0)) for right in (first, second)]
 
 
 def test_mcnemar_is_the_binomial_test_of_the_discordant():
@@ -40,7 +57,7 @@ def test_mcnemar_is_the_binomial_test_of_the_discordant():
 
 def test_accuracy_difference_is_bonett_and_prices():
     first, second = of_correct([1] * 30 + [1] * 9 + [0] * 3 + [0] * 8, [1] * 30 + [0] * 9 + [1] * 3 + [0] * 8)
-    found = paired_accuracy(first, second)
+    found = accuracy_difference(first, second)
     assert found.value == pytest.approx(6 / 50)
     # Their formula: one added to each discordant count, two to n.
     p12, p21 = 10 / 52, 4 / 52
@@ -52,47 +69,132 @@ def test_accuracy_difference_is_bonett_and_prices():
 
 def test_cells_that_never_differ_are_not_thought_equal_without_error():
     first, second = of_correct([1] * 20, [1] * 20)
-    found = paired_accuracy(first, second)
+    found = accuracy_difference(first, second)
     assert found.value == 0
     assert found.low < -0.05 < 0.05 < found.high
 
 
+PARTITION = {"images": "", "patients": np.repeat(np.arange(24), 5).astype(str)}
+
+
+def some_images(name, seed, targets=2):
+    """120 images, of patients of one target or not."""
+    rng = np.random.default_rng(seed)
+    test = a_test_set(120, 40, PARTITION[name])
+    if targets == 3:
+        test = TestSet(np.repeat(np.arange(24) % 3, 5), test.group, "three", test.image)
+    return test, rng
+
+
+def copied(test):
+    """The same images, and not the same object: as if of another split."""
+    return TestSet(test.target.copy(), test.group.copy(), "copy", test.image.copy())
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10**6), st.sampled_from(sorted(PARTITION)), st.sampled_from([2, 3]), st.floats(1, 1.5))
+def test_on_the_same_images_shared_units_give_the_paired_result(seed, name, targets, factor):
+    test, rng = some_images(name, seed, targets)
+    first = rng.normal(size=120 if targets == 2 else (120, 3))
+    second = first + 0.5 * rng.normal(size=first.shape)
+    paired = auroc_difference(scored(test, first), scored(test, second), factor)
+    through_units = auroc_difference(scored(test, first), scored(copied(test), second), factor)
+    assert through_units.value == paired.value
+    # Degrees of freedom are Welch's, errors the same.
+    assert through_units.high - through_units.low == pytest.approx(paired.high - paired.low, rel=0.1)
+    one, other = reading(test, first), reading(copied(test), second)
+    paired, through_units = (
+        accuracy_difference(one, reading(test, second), factor),
+        accuracy_difference(one, other, factor),
+    )
+    assert through_units.value == pytest.approx(paired.value)
+    assert through_units.high - through_units.low == pytest.approx(paired.high - paired.low, rel=0.15)
+
+
+def test_the_factor_widens_every_interval():
+    test = a_test_set()
+    first, second = scores(test, 0.7, 0), scores(test, 0.6, 1)
+    for other in (test, copied(test), a_test_set(120, 40, name="others")):
+        plain, wide = (auroc_difference(scored(test, first), scored(other, second), c) for c in (1, 1.37))
+        assert wide.value == plain.value
+        assert wide.high - wide.low == pytest.approx(1.37 * (plain.high - plain.low))
+        plain, wide = (
+            accuracy_difference(reading(test, first), reading(other, second), c) for c in (1, 1.37)
+        )
+        assert wide.high - wide.low == pytest.approx(1.37 * (plain.high - plain.low))
+
+
+@pytest.mark.parametrize("name", PARTITION)
+def test_the_error_on_overlapping_images_is_the_bootstraps(name):
+    """Two readers that agree, tested on 120 images of which 80 are the same: whole units drawn anew."""
+    rng = np.random.default_rng(3)
+    everything = a_test_set(160, 60, np.repeat(np.arange(32), 5).astype(str) if name == "patients" else "")
+    order = np.arange(160).reshape(32, 5)[rng.permutation(32)].ravel()
+    patient = rng.normal(size=32).repeat(5) * (name == "patients")
+    first = scores(everything, 0.7, 1) + patient
+    second = first + 0.6 * rng.normal(size=160)
+    rows = [np.sort(order[:120]), np.sort(order[40:])]
+    parts = [
+        TestSet(everything.target[own], everything.group[own], str(i), everything.image[own])
+        for i, own in enumerate(rows)
+    ]
+    found = auroc_difference(
+        *(scored(part, s[own]) for part, own, s in zip(parts, rows, (first, second), strict=True))
+    )
+    groups = np.char.add("other ", parts[1].group) if name == "patients" else parts[1].group
+    others = TestSet(parts[1].target, groups, "others", np.char.add("other ", parts[1].image))
+    apart = auroc_difference(scored(parts[0], first[rows[0]]), scored(others, second[rows[1]]))
+    unit, differences = everything.unit, []
+    stratum = everything.stratum
+    for _ in range(400):
+        times = np.zeros(everything.n_units, int)
+        for one in np.unique(stratum):  # as many units of each class as there are
+            inside = np.flatnonzero(stratum == one)
+            times[inside] = rng.multinomial(len(inside), np.full(len(inside), 1 / len(inside)))
+        drawn = [np.repeat(own, times[unit[own]]) for own in rows]
+        values = [
+            auroc(everything.target[own], of[own]) for own, of in zip(drawn, (first, second), strict=True)
+        ]
+        differences.append(values[0] - values[1])
+    half = norm.ppf(0.975) * np.std(differences)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.2)
+    # Taken for independent it would be far wider.
+    assert (apart.high - apart.low) / 2 > 1.3 * half
+
+
 @pytest.mark.parametrize("groups", [False, True])
 def test_intervals_cover_the_true_difference(groups):
-    """Three cells on 20 patients or 120 images: what is 95 % must be missed about 5 % of the time."""
-    missed = {"accuracy": 0, "auroc": 0, "unpaired": 0}
-    for number in range(300):
+    """Three readers on 20 patients or 120 images, one of them on others, one on half of the same: what is 95 % must
+    be missed about 5 % of the time."""
+    names = ("same", "overlapping", "apart")
+    missed = {f"{name} {measure}": 0 for name in names for measure in ("accuracy", "auroc")}
+    datasets = 150
+    for number in range(datasets):
         rng = np.random.default_rng(number)
-        unit = np.repeat(np.arange(20), 6)
-        target = (unit % 5 < 2).astype(np.int64) if groups else (np.arange(120) % 5 < 2).astype(np.int64)
-        group = unit.astype(str) if groups else np.full(120, "")
-        tests = [TestSet(target, group, str(number)), TestSet(target.copy(), group, "other")]
+        unit = np.repeat(np.arange(50), 6)
+        target = (unit % 5 < 2 if groups else np.arange(300) % 5 < 2).astype(np.int64)
+        group = unit.astype(str) if groups else np.full(300, "")
+        image = np.array([f"{i:03}" for i in range(300)])
+        # Of one patient, and of one image, both readers see the same.
+        common = (rng.normal(size=50)[unit] if groups else 0) + rng.normal(size=300) + 0.8 * (target - 0.4)
 
-        def score(rng=rng, unit=unit, target=target):
-            effect = rng.normal(size=20)[unit] if groups else 0
-            return effect + rng.normal(size=120) + 0.8 * (target - 0.4)
+        def read(rows, name, own, target=target, group=group, image=image, rng=rng, common=common):
+            test = TestSet(target[rows], group[rows], name, image[rows]) if isinstance(own, str) else own
+            return reading(test, common[rows] + 0.5 * rng.normal(size=len(rows)))
 
-        first, second, other = (
-            answers(tests[0], score()),
-            answers(tests[0], score()),
-            answers(tests[1], score()),
-        )
-        found = {
-            "accuracy": paired_accuracy(first, second),
-            "auroc": paired_auroc(tests[0], *(estimate_auroc(tests[0], a.score) for a in (first, second))),
-            "unpaired": unpaired_accuracy(first, other),
-        }
-        for name, difference in found.items():
-            missed[name] += not difference.low <= 0 <= difference.high
-    most = binom.ppf(0.999, 300, 0.05)
+        rows = np.arange(120)
+        first = read(rows, f"{number}", "")
+        for name, second in (
+            ("same", read(rows, "", first.test)),
+            ("overlapping", read(rows + 60, f"{number} b", "")),
+            ("apart", read(rows + 180, f"{number} c", "")),
+        ):
+            auroc = auroc_difference(*(scored(one.test, one.score) for one in (first, second)))
+            accuracy = accuracy_difference(first, second)
+            missed[f"{name} auroc"] += not auroc.low <= 0 <= auroc.high
+            missed[f"{name} accuracy"] += not accuracy.low <= 0 <= accuracy.high
+    most = binom.ppf(0.999, datasets, 0.05)
     assert all(1 <= count <= most for count in missed.values()), missed
-
-
-def test_over_seeds_is_nadeau_and_bengios():
-    values = [0.10, 0.14, 0.06, 0.13, 0.07]
-    found = over_seeds(values, 1 / 8)
-    half = student.ppf(0.975, 4) * np.sqrt((1 / 5 + 1 / 8) * np.var(values, ddof=1))
-    assert (found.value, found.low, found.high) == pytest.approx((0.10, 0.10 - half, 0.10 + half))
 
 
 def test_every_pair_is_compared_once_with_the_right_partner():
@@ -105,29 +207,73 @@ def test_every_pair_is_compared_once_with_the_right_partner():
     cells = [finished(shared[one.cell.seed], one.answers.score, **coordinates(one)) for one in cells]
     cells += a_study(views, ["vgg16"], 0.6, seeds=2, split="grouped", group=patients)
     cells += a_study(views, ["vgg16"], 0.5, seeds=2, split="random_shuffle1", group=patients)
-    table = compare_cells(cells)
+    table = compare_cells(cells, "whole")
     assert list(table) == COMPARISON_COLUMNS
-    single = table[table["seed"].notna()]
-    counts = single.groupby("comparison").size().to_dict()
-    # Crops beside originals: 2 views × 2 seeds of vgg16, its grouped twin and mean_rgb; networks beside two
-    # baselines.
-    assert counts == {"original": 12, "baseline": 3 * 2 * 2, "leak": 3 * 2}
+    counts = table.groupby("comparison").size().to_dict()
+    # Crops beside originals: 2 views of vgg16, its grouped twin and mean_rgb; networks beside two baselines;
+    # and of the leak the mean of all readers over the corners, too.
+    assert counts == {"original": 6, "baseline": 3 * 2, "leak": 3 + 1}
     assert "file_facts" in WITHOUT_PIXELS
-    assert set(single.loc[single["comparison"] == "leak", "other"]) == {"grouped"}
+    leak = table[table["comparison"] == "leak"]
+    assert set(leak["other"]) == {"grouped"}
+    assert set(leak["view"]) == {*views, "together"}
     assert not table["split"].str.contains("shuffle").any()
-    assert single.loc[single["comparison"] == "leak", "p_mcnemar"].isna().all()
-    assert single.loc[single["comparison"] != "leak", "p_mcnemar"].notna().all()
-    assert (single["auroc"] - single["auroc_other"]).to_numpy() == pytest.approx(
-        single["auroc_difference"].to_numpy()
+    assert (table["seeds"] == 2).all()
+    assert leak["p_mcnemar"].isna().all()
+    assert (table["auroc"] - table["auroc_other"]).to_numpy() == pytest.approx(
+        table["auroc_difference"].to_numpy()
     )
-    assert (single["auroc_low"] < single["auroc_difference"]).all()
-    over = table[table["seed"].isna()]
-    assert (over["seeds"] == 2).all()
-    assert len(over) == len(single) / 2
-    leak = single[(single["comparison"] == "leak") & (single["view"] == "center")]["auroc_difference"]
-    row = over[(over["comparison"] == "leak") & (over["view"] == "center")].iloc[0]
-    assert row["auroc_difference"] == pytest.approx(leak.mean())
-    assert row["auroc_low"] == pytest.approx(over_seeds(leak.to_numpy(float), 1 / 8).low)
+    assert (table["auroc_low"] < table["auroc_difference"]).all()
+    # The test images of other splits are others here.
+    assert set(leak["images"]) == {0}
+    assert set(table.loc[table["comparison"] != "leak", "images"]) == {240}
+
+
+def test_a_leak_is_that_of_all_readers_together_on_pooled_scores():
+    """Ten folds blind to patients and ten by patient: the same images, each tested once by either."""
+    patients = np.repeat(np.arange(60), 4).astype(str)
+    test = a_test_set(240, 96, patients)
+    alone = a_test_set(240, 96)
+    blind = {
+        seed: (rows, TestSet(test.target[rows], patients[rows], part.name, test.image[rows]))
+        for seed, (rows, part) in folds_of(alone).items()
+    }
+    grouped, cells = folds_of(test), []
+    for place, (view, name) in enumerate(
+        (v, n) for v in ("upper_left", "upper_right") for n in ("vgg16", "lenet5")
+    ):
+        cells += crossfitted(blind, scores(test, 0.8, place), "tenfold", view=view, architecture=name)
+        cells += crossfitted(grouped, scores(test, 0.6, place), "crossfit", view=view, architecture=name)
+    table = compare_cells(cells, "whole")
+    assert table["comparison"].tolist() == ["leak"] * 5
+    assert set(table["images"]) == {240}
+    assert table["p_mcnemar"].isna().sum() == 5  # other folds, other networks
+    row = table[table["view"] == "together"].iloc[0]
+    assert (row["split"], row["other"], row["architecture"]) == ("tenfold", "crossfit", "average")
+    every = [
+        together([one for one in readings(cells) if one.reader.split == split])
+        for split in ("tenfold", "crossfit")
+    ]
+    assert row["auroc"] == pytest.approx(roc_auc_score(every[0].test.target, every[0].score))
+    assert row["auroc_other"] == pytest.approx(roc_auc_score(every[1].test.target, every[1].score))
+    assert 0.05 < row["auroc_low"] < row["auroc_difference"] < row["auroc_high"] < 0.4
+    assert np.isnan(row["accuracy_difference"])
+
+
+def test_mcnemars_test_needs_one_answer_to_each_image():
+    test = a_test_set()
+    cells = [
+        finished(test, scores(test, 0.7, [seed, place]), split="official", view=view, seed=seed)
+        for place, view in enumerate(("original", "upper_left"))
+        for seed in range(2)
+    ]
+    (one,) = compare_cells([cell for cell in cells if cell.cell.seed == 0], "whole").to_dict("records")
+    (two,) = compare_cells(cells, "whole").to_dict("records")
+    assert 0 <= one["p_mcnemar"] <= 1
+    assert np.isnan(two["p_mcnemar"])
+    assert two["accuracy"] == np.mean(
+        [cell.answers.correct.mean() for cell in cells if cell.cell.view == "upper_left"]
+    )
 
 
 def coordinates(one):
@@ -135,15 +281,15 @@ def coordinates(one):
     return {name: getattr(one.cell, name) for name in names}
 
 
-def test_a_cell_equals_itself():
+def test_a_reader_equals_itself():
     test = a_test_set()
-    estimate = estimate_auroc(test, scores(test, 0.7, 0))
-    found = paired_auroc(test, estimate, estimate)
+    one = scored(test, scores(test, 0.7, 0))
+    found = auroc_difference(one, one)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
 def test_nothing_to_compare_is_an_empty_table():
-    table = compare_cells([finished(a_test_set(), scores(a_test_set(), 0.7, 0))])
+    table = compare_cells([finished(a_test_set(), scores(a_test_set(), 0.7, 0))], "whole")
     assert table.empty
     assert list(table) == COMPARISON_COLUMNS
 
@@ -151,6 +297,6 @@ def test_nothing_to_compare_is_an_empty_table():
 def test_one_class_compares_accuracies_alone():
     test = a_test_set(20, 20)
     cells = [finished(test, np.arange(20.0) - 9, view=view) for view in ("original", "upper_left")]
-    (row,) = compare_cells(cells).to_dict("records")
+    (row,) = compare_cells(cells, "whole").to_dict("records")
     assert row["accuracy_difference"] == 0
     assert np.isnan([row["auroc_difference"], row["p_auroc"]]).all()

@@ -80,9 +80,7 @@ def test_folders_within_class_folders_are_read_and_other_files_ignored(
         "benign/deeper/UPPER.PNG",
         "malignant/malignant_0.png",
     }
-    assert (
-        "1 files are no images by their ending and were ignored: benign/notes.txt" in capsys.readouterr().err
-    )
+    assert "1 files have no ending of an image and were ignored: benign/notes.txt" in capsys.readouterr().err
 
 
 def test_file_facts_are_those_pillow_sees(make_folder: MakeFolder, tmp_path: Path) -> None:
@@ -440,9 +438,7 @@ def test_names_tell_class_group_and_split(
         ["train/benign_0", "benign", "benign_0", "train"],
         ["train/benign_1", "benign", "benign_1", "train"],
     ]
-    assert (
-        "1 files are no images by source.name_pattern and were ignored: elsewhere" in capsys.readouterr().err
-    )
+    assert "1 files do not match source.name_pattern and were ignored: elsewhere" in capsys.readouterr().err
 
 
 def test_a_pattern_found_nowhere_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:

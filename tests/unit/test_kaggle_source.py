@@ -163,7 +163,7 @@ def test_a_name_that_is_not_the_layouts_is_an_error(name: str, path: str, words:
         listing(small(name, data_dir=str(tree)), tmp_path)
     assert words in str(failure.value)
     assert path in str(failure.value)
-    assert "1 images are not where or what the layout" in str(failure.value)
+    assert "1 images do not fit the layout" in str(failure.value)
 
 
 def test_two_different_files_of_one_name_are_an_error(tmp_path: Path) -> None:

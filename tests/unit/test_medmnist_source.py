@@ -319,7 +319,7 @@ def test_lesions_of_dermamnist_cross_the_official_split(monkeypatch: pytest.Monk
         ("id,lesion\ntrain_000000,a\n", "has no column group; its columns are id, lesion"),
         ("id,group\ntrain_000000,a\ntrain_000000,b\n", "names 1 ids more than once: train_000000"),
         (None, "cannot read"),
-        ("other class", "says another class of 1 images: train_000001"),
+        ("other class", "has another class for 1 images: train_000001"),
         ("whole", None),
     ],
 )

@@ -32,6 +32,16 @@ def text_of(name: str) -> str:
     return (REPOSITORY / name).read_text(encoding="utf-8")
 
 
+def tracked(*patterns: str) -> list[str]:
+    """Files that git knows, by their paths in the repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *patterns], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("no git repository")
+    return listed.stdout.split("\0")[:-1]
+
+
 def yaml_of(name: str) -> Any:
     return yaml.safe_load(text_of(name))
 
@@ -158,17 +168,9 @@ def test_decisions_are_numbered_once_and_have_a_date_and_a_status() -> None:
 
 def test_a_decision_that_is_named_exists() -> None:
     numbers = {number for page in DECISIONS for number in decisions_of(page)}
-    tracked = subprocess.run(
-        ["git", "ls-files", "*.md", "*.py", "*.smk", "*.yaml", "Snakefile"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-    )
-    if tracked.returncode:
-        pytest.skip("no git repository")
     named = {
         (name, number)
-        for name in tracked.stdout.split()
+        for name in tracked("*.md", "*.py", "*.smk", "*.yaml", "Snakefile")
         for number in re.findall(r"\bD\d{3}\b", text_of(name))
     }
     assert named
@@ -188,3 +190,17 @@ def test_modules_that_the_decisions_name_are_there() -> None:
     assert named
     packages = (REPOSITORY, REPOSITORY / "workflow/nullcrop")
     assert [name for name in sorted(named) if not any((root / name[1]).is_file() for root in packages)] == []
+
+
+def test_lines_stay_within_the_width_that_ruff_asks_of_python() -> None:
+    """Tables, tags and what holds no blank (addresses, checksums) cannot be broken."""
+    width = PYPROJECT["tool"]["ruff"]["line-length"]
+    long = [
+        f"{name}:{number}"
+        for name in tracked("*.md", "*.smk", "Snakefile", "*.yaml")
+        for number, line in enumerate(text_of(name).splitlines(), start=1)
+        if len(line) > width
+        and not line.startswith(("|", "<"))
+        and not re.fullmatch(r"\S+|https:\S+ \S+", line.strip())
+    ]
+    assert long == []

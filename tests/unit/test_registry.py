@@ -254,7 +254,7 @@ def test_records_that_contradict_themselves_are_refused() -> None:
     with pytest.raises(NullcropError, match="every dataset has the study's six views alone"):
         View("own", "own", "anything", "own:own", always=True)
     for changes in ({"in_page": True}, {"reads": ("cells",)}):
-        with pytest.raises(NullcropError, match="the figure 'verdicts' is one of a study"):
+        with pytest.raises(NullcropError, match="the figure 'verdicts' is drawn once a study"):
             replace(FIGURES["verdicts"], **changes)
 
 

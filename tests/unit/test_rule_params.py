@@ -1,4 +1,5 @@
-"""What rules ask of the package: params whose text must not move, files that are watched, flags of commands."""
+"""What rules ask of the package: params whose text must not move, files that are watched, flags of
+commands."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -73,7 +73,7 @@ def test_what_is_read_back_is_pillows_crop(
     write(paths, tmp_path / "views", threads=4)
     opened = PackedView(tmp_path / "views" / f"{view}.json")
     assert len(opened) == len(paths)
-    assert (opened.facts["sizes"] is None) == (shape == "uniform" or view != "original")
+    assert (opened.sidecar["sizes"] is None) == (shape == "uniform" or view != "original")
     for index, path in enumerate(paths):
         np.testing.assert_array_equal(opened[index], expected(path, view))
 
@@ -134,7 +134,7 @@ def test_the_order_of_the_images_is_part_of_the_store(uniform: list[Path], tmp_p
     write(uniform, tmp_path / "forward")
     write(uniform[::-1], tmp_path / "backward")
     forward, backward = (PackedView(tmp_path / name / "center.json") for name in ("forward", "backward"))
-    assert forward.facts["ids_sha256"] != backward.facts["ids_sha256"]
+    assert forward.sidecar["ids_sha256"] != backward.sidecar["ids_sha256"]
     np.testing.assert_array_equal(forward.pixels[::-1], backward.pixels)
 
 

@@ -16,7 +16,7 @@ from nullcrop.statistics.tables import join_tables, read_cells, read_metrics, re
 
 
 def metrics_of_cells(folders):
-    return tables.metrics_of_cells(read_cells(folders), "whole", 0.05)
+    return tables.metrics_of_cells(read_cells(folders), "whole")
 
 
 def write_metrics(folders, out):

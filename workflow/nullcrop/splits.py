@@ -121,7 +121,8 @@ def _check_counts(target: NDArray[np.int64]) -> None:
     counts = np.bincount(target)
     if counts.min() < FOLDS:
         raise NullcropError(
-            f"target {counts.argmin()} has {counts.min()} images: at least {FOLDS} are needed to split them 80/10/10"
+            f"target {counts.argmin()} has {counts.min()} images: at least {FOLDS} are needed to split them "
+            "80/10/10"
         )
 
 

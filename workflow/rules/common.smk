@@ -74,9 +74,9 @@ BATCHES = {batch.name: batch for batch in CONFIG.calibration_batches}
 container: str(WORKFLOW.parent / "envs" / "nullcrop.sif")
 
 
-# Snakemake takes a file that is there for done, unless it knows that a job was killed while it wrote it. To these
-# "incomplete" files are added finished cells that a crash left empty or cut short, so that --rerun-incomplete, which
-# profiles/default sets, makes them again.
+# Snakemake takes a file that is there for done, unless it knows that a job was killed while it wrote it. It
+# calls such files incomplete. Finished cells that a crash left empty or cut short are added to them, so that
+# --rerun-incomplete, which profiles/default sets, makes them again.
 def with_damaged_cells(incomplete):
     async def found(persistence, job):
         files = await incomplete(persistence, job)
@@ -146,8 +146,8 @@ def cells_of_batch(wildcards):
     return GRID.batches[BATCH_PATH.format(**dict(wildcards))]
 
 
-# Pixels count by the checksum in the small file beside them, weights by the hash in their name; the time stamps of these
-# large files say nothing.
+# Pixels count by the checksum in the small file beside them, weights by the hash in their name; the time
+# stamps of these large files say nothing.
 def untimed(inputs):
     return {role: ancient(path) if role in ("pixels", "weights") else path for role, path in inputs.items()}
 
@@ -174,9 +174,10 @@ def plain_of(wildcards, input):
 
 
 def granted_of(wildcards, input, resources):
-    """The flag for the GPUs that were counted for a job: by `--resources gpu=N`, or by the executor that sent it to its node.
+    """The flag for the GPUs that were counted for a job.
 
-    A job may ask for one where nobody counts, as on a laptop. Takes `input`, so that it trains nothing again.
+    `--resources gpu=N` counts them, or the executor that sent the job to its node. A job may ask for one
+    where nobody counts, as on a laptop. The function takes `input`, so that the flag trains nothing again.
     """
     counted = workflow.remote_exec or "gpu" in workflow.global_resources
     return ["--granted-gpus", resources.gpu] if counted and resources.gpu else []
@@ -223,7 +224,10 @@ def folded_cells_of(wildcards):
 
 
 def results_folder(wildcards):
-    """Where `folded_cells_of` begin; a function, because the lint takes a plain path for an output written by hand."""
+    """Where `folded_cells_of` begin.
+
+    It is a function, because the lint takes a plain path for an output written by hand.
+    """
     return RESULTS
 
 
@@ -254,7 +258,7 @@ def figure_words(figure):
 
 
 def figure_files(name, folder, caption):
-    """A figure's files; its PNG stands in Snakemake's own report (`--report`), with the file ``caption`` beneath it."""
+    """A figure's files. Its PNG stands in Snakemake's own report (`--report`), above the file ``caption``."""
     labels = {"study": "{study}", "dataset": "{dataset}"}
     shown = report(
         f"{folder}/{name}.png",

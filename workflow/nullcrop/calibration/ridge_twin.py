@@ -1,8 +1,9 @@
 """A live check of the factor c: ridge regressions like the pixel baselines, refitted on permuted labels.
 
 A verdict's null permutes labels at fixed scores and widens it by c (config/detectable.py), because labels
-that are tested were trained on, too. A ridge regression has a closed form, so that one can do without c: permute the
-labels, fit anew, and see how far the pooled AUROC varies. Its spread over that of fixed scores is what c has to be.
+that are tested were trained on, too. A ridge regression has a closed form, so that one can do without c:
+permute the labels, fit anew, and see how far the pooled AUROC varies. Its spread over that of fixed
+scores is what c has to be.
 """
 
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ from nullcrop.basics.files import sha256_of_lines, written_whole
 from nullcrop.basics.progress import tracked
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.statistics.auroc import Floats, Ints, TestSet
-from nullcrop.statistics.crossfit import inflation
-from nullcrop.statistics.maxt import drawn_labels
+from nullcrop.statistics.crossfit import DECIMALS, inflation
+from nullcrop.statistics.maxt import drawn_labels, of_rank_sums
 from nullcrop.training.baselines import pixel_features
 from nullcrop.training.cells import open_view, read_split, rows_of_parts
 
@@ -94,7 +95,8 @@ def check_inflation(
 def folds_of(splits: Sequence[pd.DataFrame]) -> tuple[TestSet, list[Fold]]:
     """All images of a dataset as one test set, and the rows of each of its ``splits``.
 
-    Of more than MOST_IMAGES whole groups are drawn; rows of the others are in no fold. Rows count in the dataset.
+    Of more than MOST_IMAGES whole groups are drawn; rows of the others are in no fold. Rows count in the
+    dataset.
     """
     first = splits[0]
     test = TestSet(
@@ -118,36 +120,38 @@ def folds_of(splits: Sequence[pd.DataFrame]) -> tuple[TestSet, list[Fold]]:
 
 
 def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], draws: int = DRAWS) -> float:
-    """Spread of the pooled AUROC of a ridge regression over permuted labels, over that at fixed scores.
+    """Spread of a ridge regression's pooled AUROC over refits on permuted labels, in units of the spread that
+    permuting the labels of its fixed scores gives.
 
     ``features`` (N × any number) belong to the images of ``test``; each of ``folds`` is answered by a fit to
-    its training images. Labels move between whole units of the dataset, the same in training and test. Of
+    its training images. Labels move between whole units of the dataset, the same in training and test. The
+    spread at fixed scores is each refit's own: that of its scores under the labels of all other draws. Of
     more than two targets each is told from the rest, and their AUROCs are averaged. NaN where no feature
     varies.
     """
-    labels = drawn_labels(test, draws).T  # N × 1 + draws
+    labels = drawn_labels(test, draws)[1:].T  # N × draws
     targets = [1] if int(test.target.max()) == 1 else np.unique(test.target).tolist()
-    refitted, fixed = np.zeros((2, 1 + draws))
+    aurocs = np.zeros((draws, draws))
     for target in targets:
         positive = (labels == target).astype(float)
-        score, times = np.zeros((test.n, 1 + draws)), np.zeros(test.n)
+        score, times = np.zeros((test.n, draws)), np.zeros(test.n)
         for fold in folds:
-            answers = _ridge(features, fold, positive)
-            score[fold.test] += rankdata(answers, axis=0) / len(fold.test)
+            score[fold.test] += rankdata(_ridge(features, fold, positive), axis=0) / len(fold.test)
             times[fold.test] += 1
         tested = times > 0
-        score = (score[tested] / times[tested, None]).round(12)
-        refitted += [_auroc(score[:, b], positive[tested, b]) for b in range(1 + draws)]
-        fixed += [_auroc(score[:, 0], positive[tested, b]) for b in range(1 + draws)]
-    spread = np.nanstd(fixed[1:])
-    return float(np.nanstd(refitted[1:]) / spread) if spread > 0 else np.nan
+        ranks = rankdata((score[tested] / times[tested, None]).round(DECIMALS), axis=0)
+        aurocs += of_rank_sums(ranks.T, positive[tested]) / len(targets)
+    refitted = np.diag(aurocs) - 0.5
+    others = np.where(np.eye(draws, dtype=bool), np.nan, aurocs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.nanstd(refitted / np.nanstd(others, axis=1)))
 
 
 def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
     """Answers (test images × draws) of ridge regressions to each column of ``positive`` (N × draws).
 
-    Features are standardised by the training images. The penalty is the one that makes a ridge regression of 0
-    and 1 like the baselines' logistic one (BaselineRecipe) around the share of the target.
+    Features are standardised by the training images. The penalty is the one that makes a ridge regression
+    of 0 and 1 like the baselines' logistic one (BaselineRecipe) around the share of the target.
     """
     train = features[fold.train].astype(float)
     centre, spread = train.mean(axis=0), train.std(axis=0)
@@ -155,7 +159,7 @@ def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
     if not varying.any():
         return np.zeros((len(fold.test), positive.shape[1]))
     standardised = ((train - centre) / np.where(varying, spread, 1))[:, varying]
-    share = positive[fold.train, 0].mean()
+    share = positive[fold.train].mean()
     penalty = varying.sum() / BaselineRecipe().prior_variance / max(share * (1 - share), 1e-9)
     factor = cho_factor(standardised.T @ standardised + penalty * np.eye(int(varying.sum())))
     truth = positive[fold.train]
@@ -163,10 +167,3 @@ def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
     test = ((features[fold.test].astype(float) - centre) / np.where(varying, spread, 1))[:, varying]
     answers: Floats = test @ weights
     return answers
-
-
-def _auroc(score: Floats, positive: Floats) -> float:
-    m, n = positive.sum(), len(positive)
-    if m in (0, n):
-        return float("nan")
-    return float((rankdata(score) @ positive - m * (m + 1) / 2) / (m * (n - m)))

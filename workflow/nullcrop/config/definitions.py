@@ -464,8 +464,8 @@ class Definition(Model):
         return [", ".join(name for name, t in targets.items() if t == code) for code in (0, 1)]
 
     def expected_targets(self, rule: str, part: Literal["train", "val", "test"] | None = None) -> list[int]:
-        """Images of each target under ``rule``, in all or in one ``part`` of the official split, as `expected`
-        states them; empty where it does not."""
+        """Images of each target under ``rule``, in all or in one ``part`` of the official split, as
+        `expected` states them; empty where it does not."""
         stated = self.expected.split_classes.get(part, {}) if part else self.expected.classes
         counts = [0] * len(self.target_names(rule))
         for name, target in self.targets(rule).items():

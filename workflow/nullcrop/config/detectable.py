@@ -1,7 +1,7 @@
 """What a study could see before anything is trained: the minimal detectable AUROC, from counts alone."""
 
 from collections.abc import Collection, Sequence
-from math import inf, sqrt
+from math import inf, lgamma, log, sqrt
 from statistics import NormalDist
 
 POWER = 0.8
@@ -52,12 +52,19 @@ def minimal_detectable(units: Sequence[float], members: int, level: float, infla
     """AUROC that an audit finds with a chance of POWER: ½ + c · SE₀ · (q + z).
 
     ``units`` are the independent units of each target, each counted as one image, because how alike the
-    images of one are is unknown (:func:`null_error`). ``members`` are tested together (views × (readers + 1)),
-    q is Bonferroni's quantile for them at ``level``. Above 1 where nothing would be found.
+    images of one are is unknown (:func:`null_error`). ``members`` are tested together (views × (readers +
+    1)), q is Bonferroni's quantile for them at ``level``. Above 1 where nothing would be found.
     """
     normal = NormalDist()
     quantiles = normal.inv_cdf(1 - level / members) + normal.inv_cdf(POWER)
     return 0.5 + inflation * null_error(units) * quantiles
+
+
+def enough_arrangements(units: Sequence[float], level: float) -> bool:
+    """Whether the best arrangement of the targets over the independent ``units`` of each is rarer than
+    ``level``: else no result at all can count."""
+    arrangements = lgamma(sum(units) + 1) - sum(lgamma(count + 1) for count in units)
+    return arrangements >= -log(level)
 
 
 def fewest_folds(units: Sequence[int], folds: int, members: int, level: float) -> int:

@@ -39,8 +39,8 @@ class Figure:
     def __post_init__(self) -> None:
         if self.of == "study" and (self.in_page or set(self.reads) & set(OTHER_INPUTS)):
             raise NullcropError(
-                f"the figure '{self.name}' is one of a study: it reads the study's tables alone, and the "
-                "report, which goes by dataset, does not show it"
+                f"the figure '{self.name}' is drawn once a study: it can read nothing but the study's "
+                "tables, and the report, whose sections are datasets, cannot show it"
             )
 
 

@@ -114,11 +114,12 @@ class Grid:
         return list(cells)
 
     def _seeds_of(self, dataset: str, labels: str, split: str, seeds: Sequence[int], part: Part) -> list[int]:
-        """Seeds of the cells that ``seeds`` of a study stand for: of a cross-fitted split these are partitions.
+        """Seeds of the cells that ``seeds`` of a study stand for: of a cross-fitted split these are
+        partitions.
 
         Of a dataset whose file states its counts as few folds are tested as suffice
-        (:func:`~nullcrop.config.detectable.fewest_folds`): fixed before anything is trained. Where images come
-        in groups nobody has counted yet, all are.
+        (:func:`~nullcrop.config.detectable.fewest_folds`): fixed before anything is trained. Where images
+        come in groups nobody has counted yet, all are.
         """
         folds = CROSSFIT.get(protocol_of(split))
         if folds is None:
@@ -131,7 +132,7 @@ class Grid:
         return [folds * partition + fold for partition in seeds for fold in range(tested)]
 
     def members(self, dataset: str, part: Part) -> int:
-        """How many (view, reader) a verdict on ``dataset`` tests together, the average of readers among them."""
+        """How many (view, reader) a verdict on ``dataset`` tests together, averages of readers among them."""
         views = set(part.views or []) & set(judging_views(self.project.definition(dataset).field))
         networks = len(part.architectures or []) * len(part.recipes or [])
         readers = networks + sum(BASELINES[name].judges for name in part.baselines or [])

@@ -58,8 +58,8 @@ def _known_split(name: str) -> str:
 def _known_network(name: str) -> str:
     if not is_known_network(name):
         raise ValueError(
-            f"unknown architecture '{name}', {meant(name, NETWORKS)}; a network of timm is named `timm:` and "
-            "its name there"
+            f"unknown architecture '{name}', {meant(name, NETWORKS)}; for a network of timm write "
+            "`timm:` and its name there"
         )
     return name
 

@@ -26,7 +26,8 @@ class Source:
     come from, and what getting them takes."""
     fetch: str | None = None
     """`module:function` from (source, archive): brings what it names into that folder, and verifies and keeps
-    what is there. Gives an entry of each file for archive.json: name, bytes, sha256. None for a local source."""
+    what is there. It gives an entry of each file for archive.json: name, bytes, sha256. None for a local
+    source."""
     check: str | None = None
     """`module:function` from (source, archive), called before any job starts where a fetch is planned; it
     raises NullcropError when that cannot succeed."""

@@ -12,7 +12,7 @@ from nullcrop.datasets.download import alone
 
 
 def fetch_archive(source: SourceModel, folder: Path) -> list[dict[str, Any]]:
-    """Bring what ``source`` names into ``folder``; write ``folder``/archive.json with the entries of its files.
+    """Bring what ``source`` names into ``folder``; write ``folder``/archive.json, an entry for each file.
 
     Whatever is there already is verified and kept, so that an interrupted fetch goes on. Raises
     NullcropError that says which file to put where.

@@ -77,7 +77,7 @@ def _from_class_folders(source: FolderSource, root: Path, classes: list[str]) ->
             elif path.is_file():
                 ignored.append(path.relative_to(root).as_posix())
     if ignored:
-        say(f"{len(ignored)} files are no images by their ending and were ignored: {listed(ignored)}")
+        say(f"{len(ignored)} files have no ending of an image and were ignored: {listed(ignored)}")
     return pd.DataFrame(rows, columns=["id", "relative", "class", "group", "official_split"])
 
 
@@ -98,7 +98,7 @@ def _from_names(pattern: str, root: Path) -> pd.DataFrame:
             f"{listed(ignored)}; mend the pattern, or look whether this is the right folder"
         )
     if ignored:
-        say(f"{len(ignored)} files are no images by source.name_pattern and were ignored: {listed(ignored)}")
+        say(f"{len(ignored)} files do not match source.name_pattern and were ignored: {listed(ignored)}")
     return pd.DataFrame(rows, columns=["id", "relative", "class", "group", "official_split"])
 
 

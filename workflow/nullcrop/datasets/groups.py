@@ -9,7 +9,7 @@ from nullcrop.config.definitions import Definition
 def with_groups(definition: Definition, listing: pd.DataFrame) -> pd.DataFrame:
     """``listing`` with the groups of the definition's table, or as it is where there is none.
 
-    Raises NullcropError when the table cannot be read, lacks an image, or says another class of one:
+    Raises NullcropError when the table cannot be read, lacks an image, or has another class for one:
     then it is of another release, or the images are in another order.
     """
     path = definition.groups
@@ -35,7 +35,7 @@ def with_groups(definition: Definition, listing: pd.DataFrame) -> pd.DataFrame:
         other = listing.loc[of_images["class"].to_numpy() != listing["class"].to_numpy(), "id"]
         if len(other):
             raise NullcropError(
-                f"groups: {path} says another class of {len(other)} images: {listed(other)}; it was made for "
-                "another release of them"
+                f"groups: {path} has another class for {len(other)} images: {listed(other)}; "
+                "it was made for another release"
             )
     return listing.assign(group=of_images["group"].to_numpy())

@@ -259,8 +259,8 @@ def _marks(path: Path, table: pd.DataFrame, name: str, columns: list[str], allow
     wrong = ~marks.sum(axis=1).isin(allowed)
     if wrong.any():
         raise NullcropError(
-            f"{path}: not {' or '.join(map(str, sorted(allowed)))} but another number of classes in the rows "
-            f"of {listed(table.loc[wrong, name])}"
+            f"{path}: each image must have {' or '.join(map(str, sorted(allowed)))} classes; these have "
+            f"another number: {listed(table.loc[wrong, name])}"
         )
     return marks
 

@@ -17,9 +17,9 @@ def check_credentials(source: KaggleSource, archive: Path) -> None:
     if source.data_dir is None and not zipped.is_file() and credentials() is None:
         raise NullcropError(
             f"downloading {source.handle} needs a Kaggle account, and no credentials were found: create a "
-            "token at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token (or kaggle.json, "
-            f"or set KAGGLE_API_TOKEN); or download the zip from {page(source)} in a browser and put it at "
-            f"{zipped}"
+            "token at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token (or "
+            f"kaggle.json, or set KAGGLE_API_TOKEN); or download the zip from {page(source)} in a browser "
+            f"and put it at {zipped}"
         )
 
 

@@ -208,7 +208,7 @@ def _once(source: KaggleSource, files: Iterable[tuple[str, Any]], where: str) ->
             different.append(f"{outermost[name][0]} and {path}")
     if strange:
         raise NullcropError(
-            f"{where}: {len(strange)} images are not where or what the layout '{source.layout}' has: "
+            f"{where}: {len(strange)} images do not fit the layout '{source.layout}': "
             f"{listed(strange)}; compare with {page(source)}"
         )
     if different:

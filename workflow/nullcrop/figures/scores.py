@@ -199,8 +199,8 @@ def _legend(metrics: pd.DataFrame, recipes: list[str]) -> list[Artist]:
 def _caption(metrics: pd.DataFrame) -> str:
     seeds = metrics["seed"].nunique()
     return (
-        f"Mark: {'mean over ' + str(seeds) + ' seeds' if seeds > 1 else 'one run'}; bar: 95% Wilson interval "
-        "for one test set of that size (F-1: through the Jaccard index)"
+        f"Mark: {'mean over ' + str(seeds) + ' seeds' if seeds > 1 else 'one run'}; bar: 95% Wilson "
+        "interval for one test set of that size (F-1: through the Jaccard index)"
         + ("; it is not the spread over seeds" if seeds > 1 else "")
         + ". Dashed line: what an answer blind to the image reaches. Recall has no such line: calling every "
         "image positive reaches 100%."

@@ -48,9 +48,9 @@ def plot_verdicts(readers: pd.DataFrame, verdicts: pd.DataFrame, title: str, ste
     """Draw the verdicts of a study and write ``stem``.pdf, .svg and .png.
 
     ``readers`` and ``verdicts`` are the study's joined tables. Each row of ``verdicts`` is a row of the
-    figure: a mark is the AUROC of one reader on a crop, networks coloured and baselines grey; the line to its left
-    ends at the simultaneous lower bound by which it is judged. Baselines that do not judge stand below.
-    Returns the figure.
+    figure: a mark is the AUROC of one reader on a crop, networks coloured and baselines grey; the line to
+    its left ends at the simultaneous lower bound by which it is judged. Baselines that do not judge stand
+    below. Returns the figure.
     """
     with figure_style():
         others = bool((readers["role"] == "other").any()) if len(readers) else False

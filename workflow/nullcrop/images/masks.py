@@ -43,9 +43,9 @@ def mask_files(masks: "Masks | None", images: Sequence[str]) -> list[list[str]]:
     lacking = [image for image, name in zip(images, names, strict=True) if name not in found]
     if lacking and masks.lacking == "error":
         raise NullcropError(
-            f"masks: {len(lacking)} of {len(images)} images have no mask in {folder}: {listed(lacking)}; add "
-            "them, mend `masks.name_pattern`, or set `masks.lacking: empty` where an image without one holds "
-            "no lesion"
+            f"masks: {len(lacking)} of {len(images)} images have no mask in {folder}: {listed(lacking)}; "
+            "add them, mend `masks.name_pattern`, or set `masks.lacking: empty` where an image without one "
+            "holds no lesion"
         )
     return [found.get(name, []) for name in names]
 

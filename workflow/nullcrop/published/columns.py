@@ -117,8 +117,8 @@ def columns_not_as_headed(published: Published, known: Mapping[str, Official]) -
                 "columns",
                 headed,
                 ", ".join(held[column] for column in HEADINGS),
-                f"The column headed {HEADINGS[roles.columns['f1']]} is the harmonic mean of the other two in "
-                f"{count} (the one headed F-1 in {within['f1_printed']}); {roles.reason}.",
+                f"The column headed {HEADINGS[roles.columns['f1']]} is the harmonic mean of the other two "
+                f"in {count} (the one headed F-1 in {within['f1_printed']}); {roles.reason}.",
                 sources,
             )
         elif roles is None and within["f1_printed"] < len(rows):

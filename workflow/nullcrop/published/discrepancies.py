@@ -26,10 +26,11 @@ def list_discrepancies(
 ) -> pd.DataFrame:
     """All findings, one row each (columns: COLUMNS), ordered by kind and, within a kind, as printed.
 
-    ``published`` holds the tables of FILES by file name, as :func:`~nullcrop.published.printed.read_published` gives them;
-    ``definitions`` the definitions of the datasets they name. A dataset without a definition is
-    compared with itself alone. ``counted``, the dataset.json of one dataset, puts what was counted in
-    its files in place of the definition's counts, and narrows the findings to those that rest on it.
+    ``published`` holds the tables of FILES by file name, as
+    :func:`~nullcrop.published.printed.read_published` gives them; ``definitions`` holds the definitions of
+    the datasets that they name. A dataset without a definition is compared with itself alone. ``counted``,
+    the dataset.json of one dataset, puts what was counted in its files in place of the definition's counts,
+    and narrows the findings to those that rest on it.
     """
     checks = (
         unequal_sums,

@@ -1,5 +1,6 @@
 """docs/discrepancies.md: the table of discrepancies as a page for readers."""
 
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -13,13 +14,13 @@ INTRODUCTION = """\
 
 # What was printed, and what can be counted
 
-The numbers of the published study beside counts of the releases and plain arithmetic. No image is needed for any of it.
-What was printed stands in [resources/published](../resources/published/README.md), what the releases hold and what the
-label rules `printed` and `reconstructed` mean in `config/datasets/`. Each row says what was counted, and by which rule; it
-says nothing about how a difference came about.
+The numbers of the published study beside counts of the releases and plain arithmetic. Nothing here needs an
+image. [resources/published](../resources/published/README.md) holds what was printed. `config/datasets/` says
+what the releases hold, and what the label rules `printed` and `reconstructed` mean. Each row says what was
+counted, and by which rule; it says nothing about how a difference came about.
 
-A percentage is compared within its rounding. `results/discrepancies.csv` holds the same rows, with the files each was
-computed from.
+A percentage is compared within its rounding. `results/discrepancies.csv` holds the same rows, with the files
+from which each was computed.
 """
 
 SHOWN = {
@@ -41,7 +42,7 @@ def page_of(table: pd.DataFrame) -> str:
         lines = [" | ".join(SHOWN.values()), " | ".join("---" for _ in SHOWN)]
         lines += [" | ".join(_cell(str(row[name])) for name in SHOWN) for row in rows.to_dict("records")]
         body = "\n".join(f"| {line} |" for line in lines)
-        parts.append(f"## {kind[0].upper()}{kind[1:]}\n\n{explanation}\n\n{body}\n")
+        parts.append(f"## {kind[0].upper()}{kind[1:]}\n\n{textwrap.fill(explanation, 110)}\n\n{body}\n")
     return "\n".join(parts)
 
 

@@ -151,8 +151,8 @@ def grid_rows(contents: Contents) -> pd.DataFrame:
 def marks(cells: pd.DataFrame, measure: str, pooled: pd.DataFrame) -> pd.DataFrame:
     """What readers reach in `accuracy` or `auroc`, single seeds and nulls, for measure_chart.
 
-    The accuracy is the mean over seeds, with Wilson's interval of all images that were tested; the AUROC and its
-    interval are those of ``pooled`` (:func:`readers`). Neither is the spread over seeds.
+    The accuracy is the mean over seeds, with Wilson's interval of all images that were tested; the AUROC
+    and its interval are those of ``pooled`` (:func:`readers`). Neither is the spread over seeds.
     """
     done = cells[cells["state"] == "done"]
     done = done.assign(no_information_rate=no_information_rates(done))

@@ -286,7 +286,8 @@ def _results(dataset: DatasetContents, cells: pd.DataFrame) -> list[Block]:
 
 CONSTANT_WORDS = {
     "AUROC": " Dashed frame: over 99 % of the answers are one class; that says nothing against the AUROC.",
-    "accuracy": " Dashed frame: over 99 % of the answers are one class, so this is hardly more than that class's share.",
+    "accuracy": " Dashed frame: over 99 % of the answers are one class, so this is hardly more than that "
+    "class's share.",
 }
 
 SAME_NUMBERS = "The same numbers stand in the table “Every cell”."
@@ -297,11 +298,11 @@ def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
     if not (cells["state"] == "done").any():
         return block
     nulls = {
-        "AUROC": "Dashed line: 0.5, no information. Marks: all seeds or folds put together; bars: 95 % interval, by "
-        "groups where there are any.",
-        "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test images. "
-        "Bars: 95 % Wilson interval of the images tested, as if they were independent; the interval by "
-        "groups stands in the table.",
+        "AUROC": "Dashed line: 0.5, no information. Marks: all seeds or folds put together; bars: 95 % "
+        "interval, by groups where there are any.",
+        "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test "
+        "images. Bars: 95 % Wilson interval of the images tested, as if they were independent; the interval "
+        "by groups stands in the table.",
     }
     seeds = " Horizontal ticks: single seeds." if cells["seed"].nunique() > 1 else ""
     looks, pooled = charts.looks_of(cells), frames.readers(dataset)
@@ -309,7 +310,8 @@ def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
         block.drawings.append(
             drawing(
                 f"{dataset.name}-{measure.lower()}",
-                f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % intervals. {SAME_NUMBERS}",
+                f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % "
+                f"intervals. {SAME_NUMBERS}",
                 f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds}{CONSTANT_WORDS[measure]}",
                 charts.measure_chart(frames.marks(cells, measure.lower(), pooled), looks, measure),
             )

@@ -161,8 +161,8 @@ def estimate_auroc(test: TestSet, score: Floats) -> tuple[Estimate, Floats]:
     to the last digit, for groups of one target Obuchowski's (1997, Biometrics 53:567) up to the
     weight of unequal sizes, and for groups of several targets the cluster jackknife (MacKinnon,
     Nielsen and Webb 2023, J Econometrics 232:272), which holds its level best with few groups
-    of unequal size. Variances add over strata, each centred; degrees of freedom are Satterthwaite's, which makes
-    the test of independent images that of Brunner and Munzel (2000, Biometrical J 42:17).
+    of unequal size. Variances add over strata, each centred; degrees of freedom are Satterthwaite's, which
+    makes the test of independent images that of Brunner and Munzel (2000, Biometrical J 42:17).
 
     The error is NaN when the AUROC rests on a single unit of a target: one image, or one group
     that holds all its images. It is never smaller than :func:`smallest_error`.
@@ -227,7 +227,8 @@ def _leave_one_out(test: TestSet, positive: Flags, score: Floats) -> tuple[float
 
 
 def placements(positive: Flags, score: Floats) -> Floats:
-    """Wins of each image (N): of a positive the negatives below it, of a negative the positives above it; ties half."""
+    """Wins of each image (N): of a positive the negatives below it, of a negative the positives above it;
+    ties half."""
     midranks = rankdata(score)
     wins = np.empty(len(score))
     wins[positive] = midranks[positive] - rankdata(score[positive])

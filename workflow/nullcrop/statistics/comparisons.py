@@ -95,9 +95,9 @@ def compare_cells(cells: Sequence[FinishedCell], field: Field) -> pd.DataFrame:
       Test images may differ. So is the mean of all readers over the views that judge (view `together`, by
       ``field``).
 
-    Seeds and folds of a reader are put together (statistics/crossfit.py) and never compared one by one. Errors
-    are by units (:func:`auroc_difference`, :func:`accuracy_difference`) and hold the factor c of both. Shuffled
-    cells are compared with nothing.
+    Seeds and folds of a reader are put together (statistics/crossfit.py) and never compared one by one.
+    Errors are by units (:func:`auroc_difference`, :func:`accuracy_difference`) and hold the factor c of
+    both. Shuffled cells are compared with nothing.
     """
     true = [one for one in cells if not base_split(one.cell.split)[1]]
     every = readings(true)
@@ -180,7 +180,8 @@ def _comparison(comparison: str, one: _Scored, other: _Scored, name: str) -> Com
 
 
 def p_mcnemar(first: Reading, second: Reading) -> float:
-    """Exact two-sided McNemar test of equal accuracy on the same images, each tested once by either; else NaN."""
+    """Exact two-sided McNemar test of equal accuracy on the same images, each tested once by either; else
+    NaN."""
     if first.test is not second.test or not np.isin([*first.correct, *second.correct], (0, 1)).all():
         return np.nan
     table = np.zeros((2, 2), int)
@@ -195,9 +196,10 @@ Scored = tuple[TestSet, Estimate, Floats]
 def auroc_difference(first: Scored, second: Scored, factor: float = 1.0) -> Difference:
     """Difference of two AUROCs with an error by units, ``factor`` (c) times what fixed scores give.
 
-    On the same images DeLong's paired test: the influences of each unit are subtracted before they are squared,
-    which keeps the covariance; for independent images the variance is DeLong's. On images of which some are
-    the same the covariance is that of the units which both hold, and the degrees of freedom are Welch's.
+    On the same images DeLong's paired test: the influences of each unit are subtracted before they are
+    squared, which keeps the covariance; for independent images the variance is DeLong's. On images of
+    which some are the same the covariance is that of the units which both hold, and the degrees of
+    freedom are Welch's.
     """
     value = first[1].value - second[1].value
     if first[0] is second[0]:
@@ -217,9 +219,10 @@ def auroc_difference(first: Scored, second: Scored, factor: float = 1.0) -> Diff
 def accuracy_difference(first: Reading, second: Reading, factor: float = 1.0) -> Difference:
     """Difference of two accuracies by units, ``factor`` (c) as in :func:`auroc_difference`.
 
-    On the same images two are added, one right for each reader alone (Bonett and Price 2012, J Educ Behav Stat
-    37:479), so that readers which never differ are not thought equal without error; else to each test set one
-    right and one wrong image (Agresti and Caffo 2000, Am Stat 54:280). The value is the plain difference.
+    On the same images two are added, one right for each reader alone (Bonett and Price 2012, J Educ Behav
+    Stat 37:479), so that readers which never differ are not thought equal without error; else to each
+    test set one right and one wrong image (Agresti and Caffo 2000, Am Stat 54:280). The value is the
+    plain difference.
     """
     value = float(first.correct.mean() - second.correct.mean())
     if first.test is second.test:

@@ -51,9 +51,9 @@ class Reading:
 def readings(cells: Sequence[FinishedCell]) -> list[Reading]:
     """One reading for each reader among ``cells`` of one dataset, in the order of their first cells.
 
-    Images that several cells of a reader tested have the mean of their scores. Where parts differ, the test set
-    is all images of the parts; the units are the groups, but of `leave_one_group_out` the images: there each
-    part is one group, within which the ranks are taken.
+    Images that several cells of a reader tested have the mean of their scores. Where parts differ, the
+    test set is all images of the parts; the units are the groups, but of `leave_one_group_out` the
+    images: there each part is one group, within which the ranks are taken.
     """
     of_readers: dict[ReaderOnView, list[FinishedCell]] = defaultdict(list)
     for one in cells:

@@ -32,10 +32,9 @@ def role_of(cell: Cell | ReaderOnView, field: Field) -> str:
 def add_study_corrections(metrics: pd.DataFrame) -> pd.DataFrame:
     """``metrics`` of a whole study with ``p_holm`` and ``p_bh``: p_auroc corrected over all its networks.
 
-    Holm (1979) bounds the chance of any false rejection, Benjamini and Hochberg (1995) the share of
-    false ones. Each cell counts as a test of its own, folds and seeds too; baselines are a family of their own;
-    shuffled cells, and cells without a p, have NaN. A cell
-    without a p counts as one that cannot reject.
+    Holm (1979) bounds the chance of any false rejection, Benjamini and Hochberg (1995) the share of false
+    ones. Each cell counts as a test of its own, folds and seeds too; baselines are a family of their own;
+    shuffled cells, and cells without a p, have NaN. A cell without a p counts as one that cannot reject.
     """
     metrics = metrics.assign(p_holm=np.nan, p_bh=np.nan)
     baseline = metrics["architecture"].isin(list(BASELINES))

@@ -35,7 +35,7 @@ TOLERANCE = 1e-9
 """Statistics this close are equal: draws that give the same order may differ by rounding."""
 
 LARGE = 50_000
-"""Images above which the error is the permutations' alone: the other one tells no more there, and takes long."""
+"""Images above which the error is the permutations' alone: there the other takes long and tells no more."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,14 @@ def maxt(
 
 
 def _share_reaching(largest: Floats, observed: Floats) -> Floats:
-    """Share of draws, the data themselves among them, whose ``largest`` (B) is at least each of ``observed``."""
+    """Share of draws, the data among them, whose ``largest`` (B) is at least each of ``observed`` (M)."""
     reached = (largest >= observed[:, None] - TOLERANCE).sum(axis=1)
     return np.where(np.isnan(observed), np.nan, (1 + reached) / (largest.size + 1))
 
 
 def _step_down(drawn: Floats, observed: Floats) -> Floats:
-    """Step-down p of each member (M) from the statistics of all draws (M×B): the clearest is held against all,
-    the next against all but the clearest, and none is smaller than that of a clearer one."""
+    """Step-down p of each member (M) from the statistics of all draws (M×B): the clearest is held against
+    all, the next against all but the clearest, and none is smaller than that of a clearer one."""
     p = np.full(len(observed), np.nan)
     order = [i for i in np.argsort(-observed, kind="stable") if not np.isnan(observed[i])]
     largest, alone = np.full(drawn.shape[1], -np.inf), {}
@@ -279,8 +279,8 @@ def _by_units(drawn: Draws, order: Ints, ends: Ints) -> tuple[Floats, Floats]:
 
 
 def _blocks(labels: Floats, order: Ints, ends: Ints) -> Iterator[tuple[list[int], int, Floats]]:
-    """Blocks of equal scores, from below: the images, and twice the images and twice the positives (B) below its
-    middle. The last is overwritten by the next block."""
+    """Blocks of equal scores, from below: the images, and twice the images and twice the positives (B) below
+    its middle. The next block overwrites the last of them."""
     upto, middle = np.zeros((2, labels.shape[1]))
     images, start = order.tolist(), 0
     for end in ends.tolist():
@@ -308,12 +308,12 @@ def ranked_aurocs(drawn: Draws, scores: Sequence[Floats]) -> Floats:
     two = [i for i, score in enumerate(scores) if score.ndim == 1]
     many = [i for i, score in enumerate(scores) if score.ndim == 2]
     if two:
-        values[two] = _of_rank_sums(np.stack([rankdata(scores[i]) for i in two]), drawn.labels)
+        values[two] = of_rank_sums(np.stack([rankdata(scores[i]) for i in two]), drawn.labels)
     if many:
         targets = np.unique(drawn.test.target)
         values[many] = np.mean(
             [
-                _of_rank_sums(np.stack([rankdata(scores[i][:, k]) for i in many]), (drawn.labels == k) * 1.0)
+                of_rank_sums(np.stack([rankdata(scores[i][:, k]) for i in many]), (drawn.labels == k) * 1.0)
                 for k in targets
             ],
             axis=0,
@@ -321,7 +321,7 @@ def ranked_aurocs(drawn: Draws, scores: Sequence[Floats]) -> Floats:
     return values
 
 
-def _of_rank_sums(ranks: Floats, positive: Floats) -> Floats:
+def of_rank_sums(ranks: Floats, positive: Floats) -> Floats:
     """AUROCs (M×B) of midranks (M×N) where ``positive`` is 1 (N×B)."""
     m, n = positive.sum(axis=0), ranks.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -50,8 +50,8 @@ class Answers:
 
     @property
     def constant(self) -> bool:
-        """Whether nearly all answers are one class: then the threshold is off, and the accuracy is that class's
-        share. It says nothing against the AUROC."""
+        """Whether nearly all answers are one class: then the threshold is off, and the accuracy is that
+        class's share. It says nothing against the AUROC."""
         return bool(np.bincount(self.predicted).max() / self.test.n > CONSTANT_ABOVE)
 
 
@@ -59,10 +59,10 @@ def answers_of(predictions: pd.DataFrame, n_targets: int, name: str = "") -> Ans
     """The answers in ``predictions``, one row a test image.
 
     ``predictions`` has the columns target and predicted (integers in 0 … K - 1, K = ``n_targets``),
-    logit_0 … logit_{K-1} (raw outputs of the network) and group (text; empty: none); with id (text), they can be put together with those of other parts. Scores are log-odds in double
-    precision (:func:`log_odds`), which do not saturate as a softmax does. ``name`` seeds the draws on this
-    test set. Raises NullcropError when the table is empty, lacks a column, or holds NaN or
-    impossible values.
+    logit_0 … logit_{K-1} (raw outputs of the network) and group (text; empty: none); with id (text), they
+    can be put together with those of other parts. Scores are log-odds in double precision
+    (:func:`log_odds`), which do not saturate as a softmax does. ``name`` seeds the draws on this test
+    set. Raises NullcropError when the table is empty, lacks a column, or holds NaN or impossible values.
     """
     target, predicted, logits = _checked(predictions, n_targets)
     group = predictions["group"].fillna("").to_numpy(str)
@@ -84,9 +84,9 @@ def cell_metrics(answers: Answers, bootstrap: bool = True) -> dict[str, Value]:
       ``accuracy_low``, ``accuracy_high``: 95 % interval by units (:func:`mean_by_units`), right for several
       images of one patient;
     - ``sensitivity``, ``precision``, ``f1``, ``specificity``, ``balanced_accuracy``, ``mcc``;
-    - ``auroc`` with ``auroc_error``, ``auroc_low``, ``auroc_high`` and the primary test ``p_auroc`` (one-sided,
-      against 0.5), of :func:`~nullcrop.statistics.auroc.estimate_auroc`: by units, hence right for
-      several images of one patient;
+    - ``auroc`` with ``auroc_error``, ``auroc_low``, ``auroc_high`` and the primary test ``p_auroc``
+      (one-sided, against 0.5), of :func:`~nullcrop.statistics.auroc.estimate_auroc`: by units, hence right
+      for several images of one patient;
     - ``delong_low``, ``delong_high``, ``p_delong``: the same as if images were independent, which where they
       are not is too narrow and too small; ``bootstrap_low``, ``bootstrap_high``, ``p_bootstrap``: the plain
       bootstrap of groups, where there are any; all NaN for K > 2;

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from nullcrop.basics.progress import tracked
-from nullcrop.config.detectable import minimal_detectable, null_error
+from nullcrop.config.detectable import enough_arrangements, minimal_detectable, null_error
 from nullcrop.config.names import Field, base_split
 from nullcrop.config.readers import AVERAGE
 from nullcrop.statistics.auroc import LEVEL, estimate_auroc
@@ -26,7 +26,8 @@ ONE_SIDED = float(norm.ppf(LEVEL))
 
 
 def judge_readers(cells: Sequence[FinishedCell], field: Field, level: float) -> pd.DataFrame:
-    """One row for each reader and view among finished ``cells`` of one dataset, over all their seeds or folds.
+    """One row for each reader and view among finished ``cells`` of one dataset, over all their seeds or
+    folds.
 
     Rows of one label rule and split come together: first those of the role `crop`, with the average of all
     readers on each view (architecture `average`) and, last of them, that over all these views (view
@@ -42,8 +43,8 @@ def judge_readers(cells: Sequence[FinishedCell], field: Field, level: float) -> 
       ``level``); ``can_tell``: whether an AUROC of 1 would have counted there; ``minimal``: the AUROC that
       would have been found with a chance of 80 % (:func:`~nullcrop.config.detectable.minimal_detectable`);
     - ``upper``: one-sided 95 % bound of this row alone, of a constant score as if it told nothing;
-    - ``accuracy``: share of right answers, with its 95 % interval by units ``accuracy_low``, ``accuracy_high``; of
-      an average, which gives no answers, NaN;
+    - ``accuracy``: share of right answers, with its 95 % interval by units ``accuracy_low``,
+      ``accuracy_high``; of an average, which gives no answers, NaN;
     - ``shuffles``, ``p_shuffle``: retrainings on shuffled targets, and the share of AUROCs at least as large
       among this and those.
     """
@@ -78,7 +79,8 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
     half = student.ppf((1 + LEVEL) / 2, estimate.df) * error
     low, high = np.clip([estimate.value - half, estimate.value + half], 0, 1)
     corrected = _corrected(one, family, place, level) if family is not None else {}
-    # The error of the test, or the AUROC's own; a constant has none, and is no sign that others could not read.
+    # The larger of the AUROC's own error and the test's. A constant has none, which is no sign that others
+    # could not read.
     errors = [estimate.error, corrected.get("null_error", np.nan)]
     if one.score.min() == one.score.max():
         errors = [null_error(one.test.units_of_targets)]
@@ -104,7 +106,7 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
 
 
 def _accuracy(one: Reading) -> dict[str, float]:
-    """Accuracy with its 95 % interval by units, one right and one wrong image added (Agresti and Coull 1998)."""
+    """Accuracy with its 95 % interval by units, one right and one wrong image added (Agresti, Coull 1998)."""
     if np.isnan(one.correct).any():
         return dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"), np.nan)
     mean, error, df = mean_by_units(one.test, one.correct, (1.0, 0.0))
@@ -125,7 +127,8 @@ def _corrected(one: Reading, family: Family, place: int, level: float) -> dict[s
         "bound_high": float(family.high[place]),
         "null_error": float(family.null_error[place]),
         "members": members,
-        "can_tell": family.can_tell or (not family.null_error.any() and null_error(units) < np.inf),
+        "can_tell": enough_arrangements(units, level)
+        and (family.can_tell or (not family.null_error.any() and null_error(units) < np.inf)),
         "minimal": minimal_detectable(units, members, level, one.inflation),
     }
 

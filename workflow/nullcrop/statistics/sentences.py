@@ -88,8 +88,9 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
     if said["cells"] < said["planned"]:
         words.append(f"Unfinished: {said['cells']} of {said['planned']} cells are done.")
     if "readable" in said["evidence"] and said["members"] > 1:
+        who = f"All {said['readers']} readers together" if said["readers"] > 1 else "The one reader"
         words.append(
-            f"All {said['readers']} readers together over all views: {said['effect']:.2f} (95% interval "
+            f"{who} over all views: {said['effect']:.2f} (95% interval "
             f"{said['effect_low']:.2f} to {said['effect_high']:.2f})."
         )
     words += _shown_words(said)
@@ -213,14 +214,17 @@ def _split_words(said: Said) -> str:
 def _groups_mixed(group: str) -> str:
     if not group:
         return "no group is known, so images of one patient may be in both training and test"
-    return f"images of one {group} are in both training and test, so a network may recognise it in place of its class"
+    return (
+        f"images of one {group} are in both training and test, so a network may recognise it in place of its "
+        "class"
+    )
 
 
 def _power_words(said: Said) -> str:
     minimal = said["minimal"]
     if not minimal < 1:
-        return "With so few independent images nothing could have been found with a chance of 80%."
-    return f"An AUROC of {upper_words(minimal)} would have been found with a chance of 80%, from the counts alone."
+        return "With so few independent images only an AUROC close to 1 would have been found."
+    return f"By the counts an AUROC of {upper_words(minimal)} would have been found with a chance of 80%."
 
 
 def _ratio_words(said: Said) -> str:

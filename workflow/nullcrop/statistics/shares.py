@@ -1,4 +1,5 @@
-"""Accuracy, precision, recall and F-1 as means over seeds, each with an interval, and what stands beside them."""
+"""Accuracy, precision, recall and F-1 as means over seeds, each with an interval, and what stands beside
+them."""
 
 from typing import Any
 
@@ -16,10 +17,10 @@ SHARES = ("accuracy", "precision", "recall", "f1")
 def mean_share(metric: str, runs: pd.DataFrame) -> dict[str, Any]:
     """Mean of ``metric`` (one of SHARES) over the seeds of one cell, and how sure it is.
 
-    ``runs`` has one row a seed, with split, seed, n, accuracy and, for any other metric, the counts tn, fp, fn, tp.
-    Returned are ``n`` (test images, :func:`images_tested`), ``seeds``, ``mean``, ``low`` and ``high`` (95 % Wilson
-    interval of one test set with that mean), and ``spread`` (standard deviation over seeds, NaN for one). Shares
-    lie in 0 … 1; 0 of 0 counts as 0, as in scikit-learn and most tables.
+    ``runs`` has one row a seed, with split, seed, n, accuracy and, for any other metric, the counts tn, fp,
+    fn, tp. Returned are ``n`` (test images, :func:`images_tested`), ``seeds``, ``mean``, ``low`` and ``high``
+    (95 % Wilson interval of one test set with that mean), and ``spread`` (standard deviation over seeds, NaN
+    for one). Shares lie in 0 … 1; 0 of 0 counts as 0, as in scikit-learn and most tables.
 
     The interval of F-1 is that of the Jaccard index J = tp / (tp + fp + fn), a proportion of which
     F-1 is the monotone 2J / (1 + J).
@@ -60,9 +61,10 @@ def images_tested(runs: pd.DataFrame) -> int:
 def no_information_rates(runs: pd.DataFrame) -> "pd.Series[float]":
     """The no-information rate to hold each row of ``runs`` against, in their order.
 
-    ``runs`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it; rows without a
-    result keep NaN. It is the cell's own, but for folds (FOLDS_OF): there it is the rate of all folds of a
-    partition together, because small folds hold their largest class by accident, each another one.
+    ``runs`` has one row a cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it; rows
+    without a result keep NaN. It is the cell's own, but for folds (FOLDS_OF): there it is the rate of all
+    folds of a partition together, because small folds hold their largest class by accident, each another
+    one.
     """
     rates = runs["no_information_rate"].copy()
     of = runs["split"].map(protocol_of).map(FOLDS_OF)

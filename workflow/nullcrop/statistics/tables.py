@@ -103,8 +103,8 @@ def metrics_of_cells(cells: Sequence[FinishedCell], field: Field) -> pd.DataFram
 
     Columns: the cell's coordinates (CELL_COLUMNS), its facts, those of
     :func:`~nullcrop.statistics.metrics.cell_metrics`, and ``role``
-    (:func:`~nullcrop.statistics.families.role_of`). Folds get no bootstrap of their own: they are judged as one
-    test set (statistics/readers.py).
+    (:func:`~nullcrop.statistics.families.role_of`). Folds get no bootstrap of their own: they are judged
+    as one test set (statistics/readers.py).
     """
     rows = [
         {
@@ -185,10 +185,11 @@ def join_metrics(paths: Sequence[Path], out: Path) -> None:
 
 
 def join_verdicts(paths: Sequence[Path], out: Path) -> None:
-    """Write the verdicts of a whole study: its datasets' rows, each value as it stands, and ``p_over_datasets``.
+    """Write the verdicts of a whole study: its datasets' rows, each value as it stands, and
+    ``p_over_datasets``.
 
-    That is the p of the verdicts to quote, corrected over them (Holm 1979); other rows have none, and a verdict
-    that has no p counts as one that cannot reject. No dataset's own verdict waits for it.
+    That is the p of the verdicts to quote, corrected over them (Holm 1979); other rows have none, and a
+    verdict that has no p counts as one that cannot reject. No dataset's own verdict waits for it.
     """
     joined = _joined(paths, out)
     quoted = joined.index[joined.get("headline", pd.Series(dtype=str)) == "True"]

@@ -23,8 +23,8 @@ READABLE, BOUNDED, BOTH, UNDECIDED, UNJUDGED = (
     "undecided",
     "cannot be judged",
 )
-"""What the evidence comes to: an effect is shown; none as large as `small` is there; both; neither; or no result
-at all could have counted."""
+"""What the evidence comes to: an effect is shown; none as large as `small` is there; both; neither; or no
+result at all could have counted."""
 
 BY_TRUST = (
     *("leave_one_group_out", "crossfit", "crossfit5"),
@@ -69,7 +69,8 @@ class Verdict:
     inflation: float
     """Factor c, see config/detectable.py."""
     null_ratio: float
-    """What c had to be for the ridge twin of a pixel baseline that needs the largest; NaN where none was fitted."""
+    """What c had to be for the ridge twin of a pixel baseline that needs the largest; NaN where none was
+    fitted."""
     null_ratio_error: float
     members: int
     """Readers (the average among them) × views that were tested together."""
@@ -93,8 +94,8 @@ class Verdict:
     group_aware: bool
     """Whether the split keeps groups apart."""
     network: str
-    """The network that reads best, and the view on which: what baselines are held against; empty where none is
-    shown to read."""
+    """The network that reads best, and the view on which: what baselines are held against; empty where
+    none is shown to read."""
     network_view: str
     explained_by: str
     """Baselines to which it adds less than `equivalence`."""
@@ -134,10 +135,10 @@ def judge(
 
     ``readers`` and ``comparisons`` are those of its finished cells
     (:func:`~nullcrop.statistics.readers.judge_readers` with the level of ``thresholds``,
-    :func:`~nullcrop.statistics.comparisons.compare_cells`), ``planned`` all cells that the study asks for. A
-    verdict rests on the rows of the role `crop` alone. ``group`` is what a group is called, empty where images
-    have none. ``checked``: :func:`~nullcrop.calibration.ridge_twin.check_inflation`'s table, where there is
-    one. Columns: VERDICT_COLUMNS.
+    :func:`~nullcrop.statistics.comparisons.compare_cells`), ``planned`` all cells that the study asks
+    for. A verdict rests on the rows of the role `crop` alone. ``group`` is what a group is called, empty
+    where images have none. ``checked``: :func:`~nullcrop.calibration.ridge_twin.check_inflation`'s table,
+    where there is one. Columns: VERDICT_COLUMNS.
     """
     crops = readers[readers["role"] == "crop"]
     rows = []

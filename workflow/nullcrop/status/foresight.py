@@ -9,7 +9,12 @@ import pandas as pd
 
 from nullcrop.config.cell import Cell, ReaderOnView
 from nullcrop.config.definitions import Definition
-from nullcrop.config.detectable import inflation_of_folds, inflation_of_seeds, minimal_detectable
+from nullcrop.config.detectable import (
+    enough_arrangements,
+    inflation_of_folds,
+    inflation_of_seeds,
+    minimal_detectable,
+)
 from nullcrop.config.grid import Grid
 from nullcrop.config.names import FOLDS_OF, base_split, protocol_of
 from nullcrop.statistics.auroc import TestSet
@@ -32,6 +37,8 @@ class Foreseen:
     """Independent images, or groups, that are tested."""
     members: int
     """Readers × views that are tested together."""
+    can_tell: bool
+    """Whether any result could count."""
     at_best: bool
     """Whether groups are still uncounted, so that each image was taken for one of its own."""
 
@@ -43,8 +50,10 @@ class Foreseen:
             return f"what could be seen ({split} split) is told once the images are listed"
         images = "images tested, groups not counted yet" if self.at_best else "independent images tested"
         where = f"{split} split, {self.units} {images}, {self.members} readers × views"
+        if not self.can_tell:
+            return f"too small for any result to count ({where})"
         if self.minimal >= 1:
-            return f"too small to tell anything with a chance of 80% ({where})"
+            return f"too small to find anything but an AUROC close to 1 ({where})"
         best = "at best " if self.at_best else ""
         return (
             f"{best}an AUROC from {upper_words(self.minimal)} would be found with a chance of 80% ({where})"
@@ -54,8 +63,8 @@ class Foreseen:
 def foresee(grid: Grid, study: str, dataset: str) -> Foreseen | None:
     """What a study could see of a dataset; None where it has no reader on a view that judges.
 
-    From the listed images and their groups where samples.csv is there; else from the images that the dataset's
-    file states, as if each stood alone.
+    From the listed images and their groups where samples.csv is there; else from the images that the
+    dataset's file states, as if each stood alone.
     """
     definition, level = grid.project.definition(dataset), grid.project.config.verdict.level
     crops = [
@@ -77,7 +86,8 @@ def foresee(grid: Grid, study: str, dataset: str) -> Foreseen | None:
     tested = [count * share for count in units]
     minimal = minimal_detectable(tested, _members(own), level, factor) if units else np.nan
     at_best = definition.has_groups and not counted
-    return Foreseen(minimal, split, round(sum(tested)), _members(own), at_best)
+    can_tell = enough_arrangements(tested, level)
+    return Foreseen(minimal, split, round(sum(tested)), _members(own), can_tell, at_best)
 
 
 def foreseen_lines(grid: Grid) -> list[str]:

@@ -194,7 +194,7 @@ class Standing:
             "group": definition.group_word,
         }
         if not {*today, "cells_sha256"} <= set(verdicts):
-            return f"of an earlier version; delete {self._path(study, dataset, 'verdicts')} and run the workflow again"
+            return "of an earlier version; run the workflow again"
         first = {key: "" if pd.isna(verdicts[key].iloc[0]) else verdicts[key].iloc[0] for key in today}
         changed = [f"{key} {first[key]}, now {value}" for key, value in today.items() if first[key] != value]
         if changed:

@@ -7,7 +7,6 @@ from rich.padding import Padding
 from rich.table import Table
 
 from nullcrop.config.models import Project
-from nullcrop.statistics.sentences import upper_words
 from nullcrop.status.standing import Standing
 
 
@@ -41,19 +40,14 @@ def _table(title: str, verdicts: pd.DataFrame) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("dataset", "split", "verdict"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("effect", "p", "readers", "80% power"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
     table.add_column("explained by")
     for row in verdicts.to_dict("records"):
-        shown = [] if pd.isna(row["readers_shown"]) else [n for n in row["readers_shown"].split(", ") if n]
         table.add_row(
             row["dataset"],
             row["split"],
             row["verdict"],
-            f"{row['effect']:.2f}",
             "" if pd.isna(row["p"]) else f"{row['p']:.2g}",
-            f"{len(shown)}/{row['readers']}",
-            upper_words(row["minimal"]) if row["minimal"] < 1 else "",
             "" if pd.isna(row["explained_by"]) else row["explained_by"],
             style=None if row["headline"] else "dim",
         )

@@ -177,7 +177,7 @@ def check_demand(arithmetic: Arithmetic, demanded: str | None) -> None:
     if demanded not in (None, arithmetic.name):
         raise NullcropError(
             f"the study demands the numerics {demanded} (`numerics` in the config), but this cell would be "
-            f"trained under {arithmetic.name}: run it on such a machine, or take the demand back"
+            f"trained under {arithmetic.name}: run it on such a machine, or remove `numerics` from the study"
         )
 
 

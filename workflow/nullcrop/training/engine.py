@@ -193,7 +193,7 @@ class Stepper:
 
     @contextmanager
     def _precision(self) -> Iterator[None]:
-        """Operations in the arithmetic's precision, and none whose gradient torch gets wrong in its layout."""
+        """Operations in the arithmetic's precision, none of which has a wrong gradient in its layout."""
         if not self._arithmetic.bfloat16:
             yield
             return
