@@ -269,12 +269,12 @@ def test_a_figure_is_drawn_from_what_its_record_reads(project: Project) -> None:
     assert sources["views"] == [f"{view}.json" for view in views]
     assert sources["pixels"] == [f"{view}.npy" for view in views]
     assert set(sources) == {"tables", "samples", "views", "pixels"}
-    verdicts = FIGURES["verdicts"]
-    assert figure_sources(verdicts, paths) == {
+    of_study = Figure("own", "", "", "", ("metrics", "verdicts"), of="study")
+    assert figure_sources(of_study, paths) == {
         "tables": [f"results/studies/{{study}}/{name}.csv" for name in ("metrics", "verdicts")]
     }
-    assert (figure_axes(everything), figure_axes(verdicts)) == ("{study}/{dataset}", "{study}")
-    assert figure_folder(verdicts, paths) == "results/studies/{study}"
+    assert (figure_axes(everything), figure_axes(of_study)) == ("{study}/{dataset}", "{study}")
+    assert figure_folder(of_study, paths) == "results/studies/{study}"
 
 
 def test_a_figures_command_is_told_where_its_inputs_are(project: Project) -> None:
