@@ -36,6 +36,21 @@ def test_a_benchmark_prints_its_table_and_leaves_nothing(name: str, table: str, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_error_rates_are_printed_in_three_tables() -> None:
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "error_rates.py"), "--quick"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    row = r"^\| {} \|( \d+\.\d ± \d+\.\d % \|){{3}}$"
+    for name in ("780 images, 10 folds", "none"):
+        assert re.search(row.format(name), run.stdout, flags=re.MULTILINE), run.stdout
+    assert re.search(r"^\| 78 images, 21 positive \|.*\| – \|", run.stdout, flags=re.MULTILINE), run.stdout
+
+
 def test_the_engines_benchmark_prints_its_tables_and_writes_its_section(tmp_path: Path) -> None:
     page, data = tmp_path / "page.md", tmp_path / "data"
     data.mkdir()

@@ -1,5 +1,6 @@
 """Baselines and shuffled targets as cells of a study."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -64,29 +65,47 @@ def test_controls_are_cells_of_their_study(fresh: Callable[[], Checkout]) -> Non
 
 def test_a_calibration_is_a_config_like_any_other(fresh: Callable[[], Checkout]) -> None:
     checkout = fresh()
-    series = {"strengths": [1], "datasets": 2, "patients": 30}
+    size = {"datasets": 2, "patients": 30}
     (checkout.folder / "toy.yaml").write_text(
         yaml.safe_dump(
             {
                 "recipes": {"quick": {"weights": "random", "epochs": 1}},
                 "calibration": {
                     "recipe": "quick",
-                    "cues": {
-                        "none": {**series, "strengths": [0]},
-                        "patient": {**series, "splits": ["random", "grouped"]},
-                    },
+                    "series": [
+                        {"cue": "none", **size, "splits": ["crossfit5", "grouped"]},
+                        {"cue": "none", **size, "images_per_patient": 1},
+                        {"cue": "patient", "strengths": [1], **size, "splits": ["random", "grouped"]},
+                    ],
                 },
             }
         )
     )
     after = ["count_alarms", "plot_calibration", "resolve_config", "write_report", "all"]
-    assert checkout.plan() == Counter(["audit_phantoms"] * 2 + after)
-    checkout.snakemake()
+    planned = Counter(["audit_phantoms", "judge_phantoms"] * 3 + after)
+    assert checkout.plan() == planned
+    said = checkout.snakemake()
+    assert re.search(
+        r"nullcrop: calibration: 6 generated datasets, about [\d.]+ s on \d+ cores? \(3 jobs of ", said
+    )
     table = pd.read_csv(checkout.folder / "results/calibration/table.csv")
-    assert set(zip(table["cue"], table["split"], strict=True)) == {
-        ("none", "grouped"),
-        ("patient", "random"),
-        ("patient", "grouped"),
+    assert set(table[["cue", "images_per_patient", "split"]].itertuples(index=False, name=None)) == {
+        ("none", 2, "crossfit5"),
+        ("none", 2, "grouped"),
+        ("none", 1, "crossfit5"),
+        ("patient", 2, "random"),
+        ("patient", 2, "grouped"),
     }
     assert (table["datasets"] == 2).all()
     assert checkout.plan() == {}
+
+    # What is done of an interrupted run stays; another level judges again and trains nothing.
+    for kind in ("predictions", "judged"):
+        (checkout.folder / f"results/calibration/{kind}/none_0_from2.csv").unlink()
+    assert checkout.plan()["audit_phantoms"] == 1
+    checkout.snakemake()
+    content = yaml.safe_load((checkout.folder / "toy.yaml").read_text())
+    content["calibration"]["level"] = 0.1
+    (checkout.folder / "toy.yaml").write_text(yaml.safe_dump(content))
+    assert checkout.plan()["judge_phantoms"] == 3
+    assert checkout.plan()["audit_phantoms"] == 0

@@ -13,7 +13,7 @@ from tests.conftest import definition_content
 
 REPOSITORY = Path(__file__).parents[2]
 PUBLISHED = "resources/published/claims.csv"
-CALIBRATION = {"calibration": {"recipe": "scratch", "cues": {"none": {"strengths": [0], "datasets": 1}}}}
+CALIBRATION = {"calibration": {"recipe": "scratch", "series": [{"cue": "none", "datasets": 1}]}}
 
 
 def test_the_workflows_folder_is_the_snakefiles() -> None:

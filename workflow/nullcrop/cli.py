@@ -383,11 +383,18 @@ def audit_phantoms(options: argparse.Namespace) -> None:
     audit_phantoms(source, options.datasets, options.protocols, options.recipe, options.out)
 
 
+def judge_phantoms(options: argparse.Namespace) -> None:
+    """Judge generated datasets by their predictions."""
+    from nullcrop.calibration.alarms import judge_phantoms
+
+    judge_phantoms(options.table, options.level, options.out)
+
+
 def count_alarms(options: argparse.Namespace) -> None:
     """Count the audit's alarms on generated datasets."""
     from nullcrop.calibration.alarms import write_calibration
 
-    write_calibration(options.tables, options.level, options.out)
+    write_calibration(options.tables, options.out)
 
 
 def plot_calibration(options: argparse.Namespace) -> None:
@@ -622,7 +629,8 @@ def _parser() -> argparse.ArgumentParser:
         optional=tuple(_LEFT_OUT),
     )
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
-    command("count-alarms", count_alarms, "--tables", "--level", "--out")
+    command("judge-phantoms", judge_phantoms, "--table", "--level", "--out")
+    command("count-alarms", count_alarms, "--tables", "--out")
     command("plot-calibration", plot_calibration, "--table", "--out")
     command("resolve-config", resolve_config, "--config", "--out")
     command("report", report, "--configfile", "--only", "--out")

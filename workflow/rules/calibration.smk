@@ -1,4 +1,4 @@
-# generated datasets -> predictions -> how often the audit raises an alarm
+# generated datasets -> predictions -> what is said of each -> how often the audit raises an alarm
 
 
 rule audit_phantoms:
@@ -13,7 +13,7 @@ rule audit_phantoms:
     threads: 1
     resources:
         mem_mb=resources.growing(2000),
-        runtime=resources.growing(60),
+        runtime=lambda wildcards, attempt: resources.minutes([BATCHES[wildcards.batch].seconds], attempt),
     params:
         source=lambda wildcards: BATCHES[wildcards.batch].source.model_dump_json(exclude_defaults=True),
         datasets=lambda wildcards: BATCHES[wildcards.batch].datasets,
@@ -26,9 +26,34 @@ rule audit_phantoms:
         "--protocols {params.splits:q} --recipe {params.recipe:q} --out {output:q} > {log:q} 2>&1"
 
 
+# Apart from the training, so that another statistic trains nothing again.
+rule judge_phantoms:
+    input:
+        f"{RESULTS}/calibration/predictions/{{batch}}.csv",
+    output:
+        f"{RESULTS}/calibration/judged/{{batch}}.csv",
+    log:
+        f"{RESULTS}/logs/judge_phantoms/{{batch}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_phantoms/{{batch}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    params:
+        level=CONFIG.calibration.level if CONFIG.calibration else [],
+    message:
+        "judging generated datasets: {wildcards.batch}"
+    shell:
+        "python -m nullcrop judge-phantoms --table {input:q} --level {params.level} --out {output:q} "
+        "> {log:q} 2>&1"
+
+
 rule count_alarms:
     input:
-        expand(f"{RESULTS}/calibration/predictions/{{batch}}.csv", batch=BATCHES),
+        expand(f"{RESULTS}/calibration/judged/{{batch}}.csv", batch=BATCHES),
     output:
         f"{RESULTS}/calibration/table.csv",
     log:
@@ -40,14 +65,11 @@ rule count_alarms:
     threads: 1
     resources:
         mem_mb=resources.growing(2000),
-        runtime=resources.growing(60),
-    params:
-        level=CONFIG.calibration.level if CONFIG.calibration else [],
+        runtime=resources.growing(20),
     message:
         "counting the audit's alarms on generated datasets"
     shell:
-        "python -m nullcrop count-alarms --tables {input:q} --level {params.level} --out {output:q} "
-        "> {log:q} 2>&1"
+        "python -m nullcrop count-alarms --tables {input:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule plot_calibration:

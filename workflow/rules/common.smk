@@ -14,7 +14,7 @@ sys.path.insert(0, str(WORKFLOW))
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config import dataset_files, dataset_params, figure_params, resources, training_params
-from nullcrop.config.calibration import batches
+from nullcrop.config.calibration import time_words
 from nullcrop.config.cell import (
     ABOVE_A_CELLS_FILE,
     BATCH_PATH,
@@ -67,7 +67,7 @@ NUMERICS = training_params.device_param(CONFIG)
 PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
 # These tables are committed; they do not move with the config's `resources`.
 PUBLISHED_FILES = [found(f"resources/published/{name}.csv") for name in PUBLISHED_TABLES]
-BATCHES = {batch.name: batch for batch in batches(CONFIG.calibration)} if CONFIG.calibration else {}
+BATCHES = {batch.name: batch for batch in CONFIG.calibration_batches}
 
 
 # For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
@@ -278,7 +278,23 @@ def tell_what_could_be_seen():
     """Print one line a dataset before it costs an hour: the effect that its verdict could find."""
     from nullcrop.status.foresight import foreseen_lines
 
-    print(*(f"nullcrop: {line}" for line in foreseen_lines(GRID)), sep="\n", file=sys.stderr)
+    for line in foreseen_lines(GRID):
+        print(f"nullcrop: {line}", file=sys.stderr)
+
+
+def tell_how_long_the_calibration_takes():
+    """Print one line before it costs hours, of what is not done yet."""
+    if not BATCHES or workflow.dag is None:
+        return
+    planned = [
+        BATCHES[job.wildcards.batch]
+        # Also after a dry run, in which every job counts as finished.
+        for job in workflow.dag.needrun_jobs(exclude_finished=False)
+        if job.rule.name.endswith("audit_phantoms")
+    ]
+    side_by_side = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
+    if planned:
+        print(f"nullcrop: {time_words(planned, side_by_side)}", file=sys.stderr)
 
 
 # A dry run has no event of its own, and what comes before its list of jobs is not seen.
@@ -286,6 +302,7 @@ if not AS_MODULE and any(
     re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", argument) for argument in sys.argv[1:]
 ):
     atexit.register(tell_what_could_be_seen)
+    atexit.register(tell_how_long_the_calibration_takes)
 
 
 def check_downloads():

@@ -88,3 +88,4 @@ rule list_samples:
 onstart:
     check_downloads()
     tell_what_could_be_seen()
+    tell_how_long_the_calibration_takes()

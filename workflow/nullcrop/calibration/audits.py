@@ -16,6 +16,7 @@ from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import PhantomSource
+from nullcrop.config.names import CROSSFIT
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.views import study_corners
 from nullcrop.datasets.phantom import phantom_images
@@ -41,10 +42,11 @@ def audit_phantoms(
     """Audit ``datasets`` phantoms like ``source``, of consecutive seeds, and write their predictions to
     ``out``.
 
-    Each is split by each of ``protocols``; LeNet-5 and the baselines that see pixels are trained on
-    each corner. The CSV has one row a test image: cue, strength, dataset (the seed), split, id,
-    group, target, and the log-odds of target 1 by each cell in columns `{view}.{architecture}`.
-    One thread, CPU: the datasets are small and run side by side.
+    Each is split by each of ``protocols``, a cross-fitted one in all folds of the partition of the dataset's
+    number; LeNet-5 and the baselines that see pixels are trained on each corner. The CSV has one row a test
+    image: cue, strength, patients, images_per_patient, dataset (its seed), split, seed (of the split and the
+    network), n_train (images of the training part), id, group, target, and the log-odds of target 1 by each
+    cell in columns `{view}.{architecture}`. One thread, CPU: the datasets are small and run side by side.
     """
     set_arithmetic("cpu", 1)
     seeds = range(source.seed, source.seed + datasets)
@@ -54,7 +56,8 @@ def audit_phantoms(
             for seed in tracked(seeds, datasets, f"{source.cue.kind} {source.cue.strength:g}: datasets")
         ]
     with written_whole(out) as aside:
-        pd.concat(tables).to_csv(aside, index=False, float_format="%.9g")
+        # Every digit: a verdict goes by ranks, and what differs in the last one is no tie.
+        pd.concat(tables).to_csv(aside, index=False)
 
 
 def audit_phantom(source: PhantomSource, protocols: Sequence[str], recipe: Recipe) -> pd.DataFrame:
@@ -65,12 +68,26 @@ def audit_phantom(source: PhantomSource, protocols: Sequence[str], recipe: Recip
         for view in study_corners()
     }
     features = {view: pixel_features(pixels) for view, pixels in corners.items()}
-    return pd.concat(
-        [
-            _audit_split(source, protocol, samples, targets, corners, features, recipe)
-            for protocol in protocols
-        ]
-    )
+    tables = [
+        _audit_split(protocol, seed, samples, targets, corners, features, recipe)
+        for protocol in protocols
+        for seed in seeds_of(protocol, source.seed)
+    ]
+    named: dict[str, Any] = {
+        "cue": source.cue.kind,
+        "strength": source.cue.strength,
+        "patients": source.patients,
+        "images_per_patient": source.images_per_patient,
+        "dataset": source.seed,
+    }
+    audited = pd.concat(tables).assign(**named)
+    return audited[[*named, *tables[0].columns]]
+
+
+def seeds_of(protocol: str, number: int) -> Sequence[int]:
+    """Seeds of the cells of dataset ``number``: all folds of one partition, or a single one."""
+    folds = CROSSFIT.get(protocol, 1)
+    return range(folds * number, folds * (number + 1))
 
 
 def load_phantom(source: PhantomSource) -> tuple[Pixels, pd.DataFrame, "pd.Series[int]"]:
@@ -84,30 +101,25 @@ def load_phantom(source: PhantomSource) -> tuple[Pixels, pd.DataFrame, "pd.Serie
 
 
 def _audit_split(
-    source: PhantomSource,
     protocol: str,
+    seed: int,
     samples: pd.DataFrame,
     targets: "pd.Series[int]",
     corners: dict[str, Pixels],
     features: dict[str, dict[str, NDArray[Any]]],
     recipe: Recipe,
 ) -> pd.DataFrame:
-    split = make_split(samples, targets, protocol, source.seed)
+    split = make_split(samples, targets, protocol, seed)
     rows, target = rows_of_parts(split), split["target"].to_numpy()
     scores = {}
     for view, pixels in corners.items():
-        cell = Cell("phantom", "printed", protocol, view, NETWORK, "calibration", source.seed)
+        cell = Cell("phantom", "printed", protocol, view, NETWORK, "calibration", seed)
         scores[f"{view}.{NETWORK}"] = _train(cell, recipe, pixels, target, rows)
         for baseline, of_images in features[view].items():
             logits = fit_baseline(of_images, target, rows["train"]).logits[rows["test"]]
             scores[f"{view}.{baseline}"] = logits[:, 1] - logits[:, 0]
     test = split.loc[rows["test"], ["id", "group", "target"]].assign(**scores)
-    named = {
-        "cue": source.cue.kind,
-        "strength": source.cue.strength,
-        "dataset": source.seed,
-        "split": protocol,
-    }
+    named: dict[str, Any] = {"split": protocol, "seed": seed, "n_train": len(rows["train"])}
     return test.assign(**named)[[*named, *test.columns]]
 
 
@@ -121,5 +133,6 @@ def _train(
     for epoch in range(1, recipe.epochs + 1):
         train_epoch(cell, recipe, epoch, network, optimizer, images, targets, rows["train"])
     logits = predict(network, images, rows["test"], recipe.batch_size)
-    scores: NDArray[np.float64] = (logits[:, 1] - logits[:, 0]).double().numpy()
+    # In double precision, as metrics take them from a cell's file.
+    scores: NDArray[np.float64] = logits[:, 1].double().numpy() - logits[:, 0].double().numpy()
     return scores

@@ -318,7 +318,17 @@ class Grid:
                     inputs.append(f"{results}/datasets/{name}/dataset.json")
         if {*PUBLISHED, *EARLIER} & set(self.values("dataset") if dataset is None else [dataset]):
             inputs.append(f"{results}/discrepancies.csv")
+        if dataset is None:
+            inputs += self._calibration_results()
         return list(dict.fromkeys(inputs))
+
+    def _calibration_results(self) -> list[str]:
+        """Table and figure of the calibration, where there is one."""
+        if self.project.config.calibration is None:
+            return []
+        folder = f"{self.project.config.paths.results}/calibration"
+        figures = [f"{folder}/calibration.{suffix}" for suffix in FIGURE_FORMATS]
+        return [f"{folder}/table.csv", *figures]
 
     def targets(self) -> list[str]:
         """Everything `rule all` makes.
@@ -341,9 +351,7 @@ class Grid:
                 made += self.figure_paths(study, dataset)
             if {*PUBLISHED, *EARLIER} & set(self.datasets(study)):
                 made.append(f"{results}/studies/{study}/published.csv")
-        if self.project.config.calibration is not None:
-            made.append(f"{results}/calibration/table.csv")
-            made += [f"{results}/calibration/calibration.{suffix}" for suffix in FIGURE_FORMATS]
+        made += self._calibration_results()
         datasets = self.values("dataset")
         made += [f"{results}/datasets/{dataset}/leaks.csv" for dataset in datasets]
         if len(datasets) > 1:

@@ -9,7 +9,7 @@ import pydantic
 from pydantic import AfterValidator, Field, model_validator
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.config.calibration import Calibration
+from nullcrop.config.calibration import Batch, Calibration, batches
 from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
 from nullcrop.config.figures import figures_of
 from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS, untreated
@@ -311,6 +311,13 @@ class Config(Model):
     def all_recipes(self) -> dict[str, Recipe]:
         """Built-in recipes and the config's own."""
         return {**BUILT_IN, **self.recipes}
+
+    @property
+    def calibration_batches(self) -> list[Batch]:
+        """The calibration as batches of work; empty where there is none."""
+        if self.calibration is None:
+            return []
+        return batches(self.calibration, self.all_recipes[self.calibration.recipe].epochs)
 
     def recipe_of(self, name: str) -> Recipe | BaselineRecipe:
         """The recipe of a cell whose path says ``name``."""

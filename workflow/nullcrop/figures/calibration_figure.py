@@ -1,5 +1,8 @@
 """The calibration's figure: false alarms where there is nothing to find, and power where there is a cue."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.config.readers import in_order, label_of, look_of
+from nullcrop.calibration.alarms import ALL, AUDIT, NAIVE, ONE_SPLIT
+from nullcrop.config.names import CROSSFIT
+from nullcrop.config.readers import in_order, is_network, label_of
 from nullcrop.figures.style import (
     INK,
     MUTED,
@@ -22,10 +28,8 @@ from nullcrop.figures.style import (
     wrapped,
 )
 
-WIDTH, HEIGHT = 10.0, 6.4
+WIDTH, HEIGHT = 10.0, 5.8
 """Size in inches."""
-
-ALL = "all"
 
 CUES = {
     "session": "brightness of the session",
@@ -36,16 +40,40 @@ CUES = {
 }
 """Cues in the order of their panels, as a reader sees them."""
 
-SPLIT_LINES: dict[str, Any] = {"grouped": "-", "random": (0, (4, 2))}
+SIZE = ["patients", "images_per_patient"]
 
-CAPTION = (
-    "Share of generated datasets in which the audit of the four corner crops raises an alarm at a nominal "
-    "level of {level:.0%}: an AUROC above 0.5, corrected over the cells, patients as units. Vertical bars: "
-    "exact 95% intervals. Left above: datasets without a cue; grey band: where {central} of 20 audits with "
-    "exactly the nominal rate fall. Hollow marks: the naive count, each cell by itself and each image taken "
-    "for independent. Last panel: each patient's background is its own, whatever the class; a random split "
-    "takes the patient for the class, a split by patient does not."
-)
+
+@dataclass(frozen=True)
+class Line:
+    """A way of judging, as it is drawn: told apart by line, mark and fill, so that grey print will do."""
+
+    label: str
+    line: Any
+    mark: str
+    fill: str
+
+    def of(self, **further: Any) -> dict[str, Any]:
+        """Settings for Matplotlib."""
+        looks: dict[str, Any] = {
+            "linestyle": self.line,
+            "marker": self.mark,
+            "markersize": 5.5,
+            "markerfacecolor": self.fill,
+            "markeredgecolor": INK,
+            "markeredgewidth": 1.0,
+            "color": INK,
+        }
+        return looks | further
+
+
+CROSSFITTED = Line("the audit: all readers, all folds", "-", "o", INK)
+SINGLE = Line("as before: networks alone, one split", (0, (4, 2)), "s", "white")
+UNCORRECTED = Line("each cell and image by itself, one split", "", "^", "white")
+BY_SPLIT = {
+    "random": Line("all readers, one random split", (0, (1, 1.5)), "v", "#BBBBBB"),
+    "grouped": Line("all readers, one grouped split", (0, (6, 2, 1, 2)), "D", "#BBBBBB"),
+}
+"""The audit of a single split, where patients are the question."""
 
 
 def plot_calibration(table: pd.DataFrame, stem: Path) -> Figure:
@@ -53,112 +81,160 @@ def plot_calibration(table: pd.DataFrame, stem: Path) -> Figure:
     .png."""
     if table.empty:
         raise NullcropError("the table of alarms is empty, so there is nothing to draw")
-    audit = table[table["method"] == "audit"]
-    cues = [cue for cue in CUES if cue in set(table["cue"])]
+    audits = table[table["architecture"] == ALL]
+    null = audits[audits["cue"] == "none"]
+    panels = [
+        (cue, rows) for cue in CUES for _, rows in audits[audits["cue"] == cue].groupby(SIZE, sort=False)
+    ]
     with figure_style():
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-        axes = figure.subplots(2, 3).ravel()
-        _draw_null(axes[0], table[table["cue"] == "none"])
-        for ax, cue in zip(axes[1:], cues, strict=False):
-            _draw_power(ax, audit[audit["cue"] == cue])
+        columns = max(1, ceil(len(panels) / 2))
+        grid = figure.add_gridspec(2, 1 + columns, width_ratios=[1.3, *[1.0] * columns])
+        drawn: list[Line] = []
+        if not null.empty:
+            drawn += _draw_null(figure.add_subplot(grid[:, 0]), null)
+        for place, (cue, rows) in enumerate(panels):
+            ax = figure.add_subplot(grid[place // columns, 1 + place % columns])
+            drawn += _draw_power(ax, cue, rows)
             ax.set_title(CUES[cue], loc="left", weight="bold")
-        for ax in axes[1 + len(cues) :]:
-            ax.set_axis_off()
         figure.legend(
-            handles=_legend(audit),
+            handles=[Line2D([], [], label=line.label, **line.of()) for line in dict.fromkeys(drawn)],
             title="False alarms and power of the audit",
             title_fontproperties={"size": TITLE_SIZE, "weight": "bold"},
             alignment="left",
             loc="outside upper left",
-            ncols=7,
+            ncols=3,
+            handlelength=3.2,
         )
-        caption = CAPTION.format(level=table["level"].iloc[0], central=19)
         figure.supxlabel(
-            wrapped(caption, WIDTH - 0.2, SMALL_SIZE), x=0.01, ha="left", fontsize=SMALL_SIZE, color=MUTED
+            wrapped(_caption(table), WIDTH - 0.2, SMALL_SIZE),
+            x=0.01,
+            ha="left",
+            fontsize=SMALL_SIZE,
+            color=MUTED,
         )
         save_figure(figure, stem)
     return figure
 
 
-def _draw_null(ax: Axes, table: pd.DataFrame) -> None:
-    """Rates of false alarms by architecture, beside the nominal level."""
-    architectures = _architectures(table)
-    level, datasets = table["level"].iloc[0], table["datasets"].max()
-    low, high = binom.interval(0.95, datasets, level)
-    ax.axvspan(low / datasets, high / datasets, color=INK, alpha=0.12, linewidth=0)
-    ax.axvline(level, color=INK, linewidth=1, linestyle=(0, (5, 2)))
-    for place, name in enumerate(architectures):
-        for method, offset in (("audit", -0.13), ("naive", 0.13)):
-            row = table[(table["architecture"] == name) & (table["method"] == method)].iloc[0]
-            y = place + offset
-            ax.hlines(y, row["low"], row["high"], color=INK if method == "audit" else MUTED, linewidth=0.8)
-            ax.plot(row["share"], y, **_mark(name, hollow=method == "naive"))
-    ax.set_yticks(range(len(architectures)), [_label(name) for name in architectures])
-    ax.invert_yaxis()
-    ax.set_xlim(left=0)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel(f"datasets with a false alarm (of {datasets})")
-    ax.set_title("no cue", loc="left", weight="bold")
-
-
-def _draw_power(ax: Axes, table: pd.DataFrame) -> None:
-    """Share of alarms over the strength of a cue, by architecture and split."""
-    for split in [split for split in SPLIT_LINES if split in set(table["split"])]:
-        for name in _architectures(table):
-            rows = table[(table["split"] == split) & (table["architecture"] == name)].sort_values("strength")
-            mark = _mark(name) | {"linestyle": SPLIT_LINES[split], "linewidth": 1.8 if name == ALL else 0.9}
-            ax.plot(
-                rows["strength"], rows["share"], color=_colour(name), zorder=3 if name == ALL else 2, **mark
+def _draw_null(ax: Axes, table: pd.DataFrame) -> list[Line]:
+    """Rates of false alarms by series and way of judging, beside the nominal level; returns what was
+    drawn."""
+    level, drawn, names = table["level"].iloc[0], [], []
+    sizes = table[SIZE].drop_duplicates().astype(int).itertuples(index=False, name=None)
+    for place, (patients, images) in enumerate(sorted(sizes, key=lambda size: (-size[0] * size[1], size))):
+        rows = table[(table["patients"] == patients) & (table["images_per_patient"] == images)]
+        datasets = int(rows["datasets"].max())
+        low, high = binom.interval(0.95, datasets, level)
+        ax.add_patch(
+            Rectangle(
+                (low / datasets, place - 0.42),
+                (high - low) / datasets,
+                0.84,
+                color=INK,
+                alpha=0.13,
+                linewidth=0,
             )
-            if name == ALL:
-                ax.vlines(rows["strength"], rows["low"], rows["high"], color=INK, linewidth=0.8)
-    ax.axhline(table["level"].iloc[0], color=INK, linewidth=1, linestyle=(0, (5, 2)))
-    # Each step of the cue counts the same: what is plain to one architecture is a tenth of what another
-    # needs.
-    ax.set_xscale("log", base=2)
+        )
+        lines = _null_lines(rows)
+        for number, (line, row) in enumerate(lines):
+            y = place + 0.27 * (number - (len(lines) - 1) / 2)
+            ax.hlines(y, row["low"], row["high"], color=INK, linewidth=0.9)
+            ax.plot(row["share"], y, **line.of(linestyle=""))
+        drawn += [line for line, _ in lines]
+        names.append(f"{patients * images} images,\n{_of_patients(patients, images)}\n({datasets} datasets)")
+    ax.axvline(level, color=INK, linewidth=1, linestyle=(0, (5, 2)), zorder=1)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlim(left=-0.012)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_xlabel("datasets with a false alarm")
+    ax.set_title("no cue", loc="left", weight="bold")
+    return drawn
+
+
+def _null_lines(rows: pd.DataFrame) -> list[tuple[Line, "pd.Series[Any]"]]:
+    """Ways of judging one series without a cue, and their rates."""
+    found = [(line, row) for line, rates in _lines(rows) for _, row in rates.iterrows()]
+    naive = rows[rows["method"] == NAIVE]
+    single = naive[~naive["split"].isin(list(CROSSFIT))]
+    return found + [(UNCORRECTED, row) for _, row in single.iterrows()]
+
+
+def _lines(rows: pd.DataFrame, by_split: bool = False) -> list[tuple[Line, pd.DataFrame]]:
+    """Ways of judging one series, and their rates: the cross-fitted audit beside a single split, or with
+    ``by_split`` the audit on each split."""
+    audit = rows[rows["method"] == AUDIT]
+    crossfitted = audit["split"].isin(list(CROSSFIT))
+    found = [(CROSSFITTED, audit[crossfitted])]
+    if by_split:
+        found += [(line, audit[audit["split"] == split]) for split, line in BY_SPLIT.items()]
+    else:
+        found.append((SINGLE, rows[rows["method"] == ONE_SPLIT]))
+    return [(line, rates) for line, rates in found if len(rates)]
+
+
+def _draw_power(ax: Axes, cue: str, table: pd.DataFrame) -> list[Line]:
+    """Share of alarms over the strength of a cue, by way of judging; returns what was drawn."""
+    lines = _lines(table, by_split=cue == "patient")
+    for number, (line, rates) in enumerate(lines):
+        rows = rates.sort_values("strength")
+        # Side by side, so that no interval hides another; each step of the cue counts the same.
+        x = rows["strength"] * 1.035 ** (number - (len(lines) - 1) / 2)
+        ax.vlines(x, rows["low"], rows["high"], color=INK, linewidth=0.8, alpha=0.7)
+        ax.plot(x, rows["share"], zorder=3, **line.of(linewidth=1.3))
+    ax.axhline(table["level"].iloc[0], color=INK, linewidth=1, linestyle=(0, (5, 2)), zorder=1)
     strengths = sorted(table["strength"].unique())
+    ax.set_xscale("log", base=2)
     ax.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
     ax.minorticks_off()
-    ax.set_ylim(-0.02, 1.04)
+    ax.set_ylim(-0.06, 1.06)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.set_xlabel(f"strength of the cue ({_range(table)} datasets each)")
+    patients, images = table[SIZE].iloc[0]
+    ax.set_xlabel(f"strength ({_range(table)} datasets each,\n{_of_patients(patients, images)})")
+    ax.margins(x=0.08)
     ax.set_ylabel("datasets with an alarm")
+    return [line for line, _ in lines]
 
 
-def _legend(table: pd.DataFrame) -> list[Line2D]:
-    entries = [
-        Line2D([], [], color=_colour(name), label=_label(name), **(_mark(name) | {"linestyle": "-"}))
-        for name in _architectures(table)
+def _of_patients(patients: int, images: int) -> str:
+    return f"{patients} patients" + (f" × {images} images" if images > 1 else "")
+
+
+def _caption(table: pd.DataFrame) -> str:
+    """What the marks are, of what was run."""
+    level, cues, splits = table["level"].iloc[0], set(table["cue"]), set(table["split"])
+    readers = in_order(set(table["architecture"]) - {ALL})
+    said = [
+        f"Share of generated datasets with an alarm at a nominal level of {level:.0%}: a reader of the four "
+        "corner crops has an AUROC above 0.5, corrected over all readers and corners, patients as units. "
+        f"Readers: {_listed(map(label_of, readers))}, and the average of all. Bars: exact 95% intervals."
     ]
-    lines = {split: line for split, line in SPLIT_LINES.items() if split in set(table["split"])}
-    if len(lines) > 1:
-        entries += [
-            Line2D([], [], color=INK, linestyle=line, label=f"{split} split") for split, line in lines.items()
-        ]
-    return entries
+    single = splits - set(CROSSFIT)
+    if single:
+        networks = _listed(label_of(name) for name in readers if is_network(name))
+        said.append(
+            f"Squares: datasets as they were judged before, {networks} alone on a single split "
+            f"({' or '.join(sorted(single))}), which tests a tenth of the images."
+        )
+    if "none" in cues:
+        said.append("Grey: where 19 of 20 counts with exactly the nominal rate fall.")
+        if single:
+            said.append(
+                "Triangles: an alarm where any cell alone is significant, each image taken for independent."
+            )
+    if "patient" in cues:
+        said.append(
+            "Where each patient's background is its own, whatever the class, an alarm is a false one: a "
+            "random split may take the patient for the class."
+        )
+    return " ".join(said)
 
 
-def _architectures(table: pd.DataFrame) -> list[str]:
-    return [ALL, *in_order(set(table["architecture"]) - {ALL})]
-
-
-def _label(name: str) -> str:
-    return "all together" if name == ALL else label_of(name)
-
-
-def _colour(name: str) -> str:
-    return INK if name == ALL else look_of(name).colour
-
-
-def _mark(name: str, hollow: bool = False) -> dict[str, Any]:
-    return {
-        "linestyle": "",
-        "marker": "o" if name == ALL else look_of(name).mark,
-        "markersize": 5,
-        "markerfacecolor": "white" if hollow else _colour(name),
-        "markeredgecolor": INK,
-        "markeredgewidth": 0.6,
-    }
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _range(table: pd.DataFrame) -> str:

@@ -261,8 +261,10 @@ PUBLISHED_TABLE = {
 CALIBRATION_TABLE = {
     "cue": Column("cue"),
     "strength": Column("strength", numeric=True),
+    "patients": count("patients"),
+    "images_per_patient": count("images of each"),
     "split": Column("split"),
-    "architecture": Column("network", label_of),
+    "architecture": Column("reader", label_of),
     "method": Column("method"),
     "datasets": count("datasets"),
     "alarms": count("alarms"),
@@ -270,6 +272,9 @@ CALIBRATION_TABLE = {
     "low": share("95 % from"),
     "high": share("to"),
     "auroc": share("mean AUROC"),
+    "low_held": share("lower bounds hold"),
+    "upper_held": share("upper bound holds"),
+    "coverage": share("both hold"),
 }
 
 STUDY_TABLE = {

@@ -233,13 +233,22 @@ def _read_cell(folder: Path, tests: dict[str, TestSet]) -> FinishedCell:
     if record.get("predictions_sha256") != sha256_of(folder / "predictions.csv"):
         raise _damaged(folder / "predictions.csv", "its checksum is not the one in cell.json")
     try:
-        predictions = predictions.sort_values("id", ignore_index=True)
-        images = predictions["id"] + "\t" + predictions["group"] + "\t" + predictions["target"].astype(str)
-        name = sha256_of_lines(images.to_list())
-        answers = answers_of(predictions, max(n_targets, 2), name)
+        return FinishedCell(cell, facts, answers_on_shared(predictions, max(n_targets, 2), tests))
     except NullcropError as error:
         raise NullcropError(f"{folder / 'predictions.csv'}: {error}") from None
-    return FinishedCell(cell, facts, replace(answers, test=tests.setdefault(name, answers.test)))
+
+
+def answers_on_shared(predictions: pd.DataFrame, n_targets: int, tests: dict[str, TestSet]) -> Answers:
+    """The answers in ``predictions`` (:func:`~nullcrop.statistics.metrics.answers_of`), ordered by id.
+
+    Those on the same images (id, target and group) share one of ``tests``, to which theirs is added; it is
+    named after its content.
+    """
+    predictions = predictions.sort_values("id", ignore_index=True)
+    images = predictions["id"] + "\t" + predictions["group"] + "\t" + predictions["target"].astype(str)
+    name = sha256_of_lines(images.to_list())
+    answers = answers_of(predictions, n_targets, name)
+    return replace(answers, test=tests.setdefault(name, answers.test))
 
 
 def _in_order(column: "pd.Series[Any]") -> "pd.Series[Any]":
