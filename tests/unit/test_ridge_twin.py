@@ -1,6 +1,5 @@
 """The live check of the factor c: what refits on permuted labels vary by, on any split."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
