@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, mannwhitneyu, norm
+from scipy.stats import t as student
 from sklearn import metrics as sklearn_metrics
 
 from nullcrop.basics.errors import NullcropError
@@ -218,6 +219,29 @@ def test_any_answers_give_sound_values_in_any_order(classes_and_pairs, random):
     assert found["wilson_low"] - 1e-12 <= found["accuracy"] <= found["wilson_high"] + 1e-12
     order = random.sample(range(len(table)), len(table))
     assert evaluate(table.iloc[order], k) == pytest.approx(found, nan_ok=True)
+
+
+def test_the_accuracys_interval_by_units_is_agresti_and_coulls_where_images_are_alone():
+    found = evaluate(of_confusion(60, 15, 10, 35), 2)
+    # One right and one wrong image added, and Student's t in place of the normal quantile.
+    n, p = 122, 96 / 122
+    half = student.ppf(0.975, 121) * np.sqrt(p * (1 - p) / 121)
+    assert (found["accuracy_low"], found["accuracy_high"]) == pytest.approx((p - half, p + half))
+    assert n == found["n"] + 2
+    assert found["accuracy_low"] == pytest.approx(found["wilson_low"], abs=0.01)
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_the_accuracys_interval_by_units_covers_where_images_of_a_patient_are_alike(times):
+    """40 patients whose images are right or wrong together: Wilson's interval of the images is too narrow."""
+    missed, naive, patients = 0, 0, np.repeat(np.arange(40), times).astype(str)
+    for number in range(200):
+        right = np.repeat(np.random.default_rng(number).random(40) < 0.8, times).astype(int)
+        found = evaluate(predictions(np.ones(40 * times, int), right).assign(group=patients), 2)
+        missed += not found["accuracy_low"] <= 0.8 <= found["accuracy_high"]
+        naive += not found["wilson_low"] <= 0.8 <= found["wilson_high"]
+    assert missed <= binom.ppf(0.999, 200, 0.05)
+    assert (naive > binom.ppf(0.999, 200, 0.05)) == (times > 1)
 
 
 def test_scores_do_not_saturate():

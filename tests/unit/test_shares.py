@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
+from nullcrop.config.names import FOLDS_OF
 from nullcrop.statistics.metrics import answers_of, cell_metrics
-from nullcrop.statistics.shares import no_information_rates
+from nullcrop.statistics.shares import images_tested, no_information_rates
 
 
 def cell_of(target: np.ndarray, n_targets: int, **coordinates) -> dict:
@@ -26,18 +27,28 @@ def blind_accuracy(target: np.ndarray) -> float:
 
 
 @settings(max_examples=20)
-@given(st.integers(2, 5), st.integers(0, 2**32 - 1), st.lists(st.integers(1, 12), min_size=2, max_size=10))
-def test_folds_of_one_draw_share_the_rate_of_all_their_images(n_targets, seed, sizes):
+@given(
+    st.integers(2, 5),
+    st.integers(0, 2**32 - 1),
+    st.lists(st.integers(1, 12), min_size=2, max_size=5),
+    st.sampled_from(sorted(FOLDS_OF)),
+)
+def test_folds_of_one_draw_share_the_rate_of_all_their_images(n_targets, seed, sizes, split):
     rng = np.random.default_rng(seed)
     folds = [rng.integers(0, n_targets, size) for size in sizes]
     # Two networks each: images are counted once, whoever answered.
     rows = [
-        cell_of(target, n_targets, split="tenfold", seed=10 + fold, architecture=name)
+        cell_of(target, n_targets, split=split, seed=3 * FOLDS_OF[split] + fold, architecture=name)
         for name in ("lenet5", "resnet50")
         for fold, target in enumerate(folds)
     ]
-    rates = no_information_rates(pd.DataFrame(rows))
+    table = pd.DataFrame(rows)
+    rates = no_information_rates(table)
     assert rates.to_list() == pytest.approx([blind_accuracy(np.concatenate(folds))] * len(rows))
+    # Another partition tests the same images again.
+    again = pd.concat([table, table.assign(seed=table["seed"] + FOLDS_OF[split])])
+    for _, runs in again.groupby("architecture"):
+        assert images_tested(runs) == sum(sizes)
 
 
 def test_each_draw_of_folds_and_each_other_cell_keeps_its_own_rate():

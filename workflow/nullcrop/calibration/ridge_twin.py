@@ -144,7 +144,8 @@ def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], dra
     refitted = np.diag(aurocs) - 0.5
     others = np.where(np.eye(draws, dtype=bool), np.nan, aurocs)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.nanstd(refitted / np.nanstd(others, axis=1)))
+        ratios = refitted / np.nanstd(others, axis=1)
+    return float(np.nanstd(ratios)) if np.isfinite(ratios).any() else np.nan
 
 
 def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
