@@ -259,6 +259,20 @@ def test_a_leak_is_that_of_all_readers_together_on_pooled_scores():
     assert np.isnan(row["accuracy_difference"])
 
 
+def test_a_cross_fitted_difference_holds_the_factor():
+    test = a_test_set(240, 96)
+    parts = folds_of(test)
+    cells = crossfitted(parts, scores(test, 0.7, 0))
+    cells += crossfitted(parts, scores(test, 0.6, 1), architecture="mean_rgb", recipe="baseline")
+    (row,) = compare_cells(cells, "whole").to_dict("records")
+    assert (row["comparison"], row["images"], row["seeds"]) == ("baseline", 240, 10)
+    first, second = readings(cells)
+    found = auroc_difference(*(scored(one.test, one.score) for one in (first, second)), np.sqrt(15 / 8))
+    assert (row["auroc_low"], row["auroc_high"]) == pytest.approx((found.low, found.high))
+    found = accuracy_difference(first, second, np.sqrt(15 / 8))
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx((found.low, found.high))
+
+
 def test_mcnemars_test_needs_one_answer_to_each_image():
     test = a_test_set()
     cells = [
