@@ -57,6 +57,7 @@ def table(architectures=("resnet50",), seeds=1, **constants) -> pd.DataFrame:
         "split": "random",
         "recipe": "paper",
         "n": 100,
+        "units": 100,
     }
     common |= {"chance": 0.5, "no_information_rate": 0.7, "constant": False, **constants}
     return pd.DataFrame(rows).assign(**common)
