@@ -6,17 +6,17 @@
 Three tables, in Markdown; each rate with its standard error.
 
 `level`: no reader can see anything, but readers are trained: ridge regressions on features of four views,
-cross-fitted with the splits of the workflow. Labels that are tested were trained on, so that a null of fixed
-scores is too narrow: without the factor c (c = 1) more than 5 % of the datasets are found. Beside it the factor
-of the workflow, and the largest there is, √2.
+cross-fitted with the splits of the workflow. Labels that are tested were trained on, so that a null of
+fixed scores is too narrow: without the factor c (c = 1) more than 5 % of the datasets are found. Beside it
+the factor of the workflow, and the largest there is, √2.
 
-`power`: the same readers, of which some see a cue, by what is judged: the average of all readers on each view,
-the readers, or both, as the workflow does. Then all three have the factor of the workflow.
+`power`: the same readers, of which some see a cue, by what is judged: the average of all readers on each
+view, the readers, or both, as the workflow does. All three have the factor of the workflow.
 
-`fixed`: scores that nobody trained, on one test set with labels of odd structures. Several networks' scores are
-correlated (r = 0.5) and, where images have groups, share a group's effect. Without signal, labels are drawn
-apart from scores, for whole groups or image by image with a share that differs between groups. With signal, all
-positives' scores are shifted to the AUROC named. These shares of the datasets are printed:
+`fixed`: scores that nobody trained, on one test set with labels of odd structures. Several networks' scores
+are correlated (r = 0.5) and, where images have groups, share a group's effect. Without signal, labels are
+drawn apart from scores, for whole groups or image by image with a share that differs between groups. With
+signal, all positives' scores are shifted to the AUROC named. These shares of the datasets are printed:
 
 - maxT: any of the networks is found at 5 % by the corrected test; without signal it should be 5 %;
 - by units, bootstrap, DeLong: a single network is found by the three p of metrics.csv (5 %);
