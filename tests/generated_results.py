@@ -13,7 +13,7 @@ from PIL import Image
 from nullcrop.basics.files import sha256_of, write_json
 from nullcrop.cli import main
 from nullcrop.config.cell import Cell, fold_cells
-from nullcrop.config.grid import Grid
+from nullcrop.config.grid import STUDY_TABLES, Grid
 from nullcrop.config.models import Project
 
 from .conftest import definition_content
@@ -95,23 +95,21 @@ def write_dataset(project: Project, dataset: str, sizes: tuple[int, int] = (224,
 
 
 def write_tables(project: Project, study: str, dataset: str) -> Path:
-    """Write a dataset's metrics, comparisons and verdicts as the workflow does; return the last one's
+    """Write a dataset's metrics, readers, comparisons and verdicts as the workflow does; return the verdicts'
     path."""
     cells = fold_cells(Grid(project).cells(study, dataset))
     definition, thresholds = project.definition(dataset), project.config.verdict
     folder = Path(project.config.paths.results, "studies", study, dataset)
-    metrics, comparisons, verdicts = (
-        folder / f"{name}.csv" for name in ("metrics", "comparisons", "verdicts")
-    )
-    of_cells = ["--cells", cells, "--results", project.config.paths.results]
-    how = ["--field", definition.field, "--level", str(thresholds.level)]
-    assert main(["compute-metrics", *of_cells, *how, "--out", str(metrics)]) == 0
-    assert main(["compare-cells", *of_cells, "--out", str(comparisons)]) == 0
-    tables = ["--metrics", str(metrics), "--comparisons", str(comparisons), "--cells", cells]
+    metrics, readers, comparisons, verdicts = (str(folder / f"{name}.csv") for name in STUDY_TABLES)
+    of_cells = ["--cells", cells, "--results", project.config.paths.results, "--field", definition.field]
+    assert main(["compute-metrics", *of_cells, "--out", metrics]) == 0
+    assert main(["judge-readers", *of_cells, "--level", str(thresholds.level), "--out", readers]) == 0
+    assert main(["compare-cells", *of_cells, "--out", comparisons]) == 0
+    tables = ["--readers", readers, "--comparisons", comparisons, "--cells", cells]
     words = ["--definition", str(project.definition_path(dataset))]
     words += ["--thresholds", thresholds.model_dump_json()]
-    assert main(["judge-dataset", *tables, *words, "--out", str(verdicts)]) == 0
-    return verdicts
+    assert main(["judge-dataset", *tables, *words, "--out", verdicts]) == 0
+    return Path(verdicts)
 
 
 def write_results(project: Project, n: int = 200, share: float = 1.0) -> None:

@@ -100,12 +100,36 @@ def auroc_of(cell: Path) -> float:
     return float(roc_auc_score(answers["target"], answers["logit_1"] - answers["logit_0"]))
 
 
-def test_the_grids_number_is_the_mean_of_the_cells(page: Page, project: Project) -> None:
+def test_the_grids_number_is_the_auroc_of_all_seeds_together(page: Page, project: Project) -> None:
     results = Path(project.config.paths.results, "cells", "complete", "printed", "random")
     folders = [results / "upper_left" / "resnet50" / "scratch" / f"seed{seed}" for seed in (0, 1)]
-    expected = sum(map(auroc_of, folders)) / len(folders)
+    answers = [pd.read_csv(folder / "predictions.csv") for folder in folders]
+    ranks = sum((table["logit_1"] - table["logit_0"]).rank() for table in answers)
+    pooled, single = roc_auc_score(answers[0]["target"], ranks), auroc_of(folders[1])
+    assert f"{pooled:.2f}" != f"{single:.2f}"
     grid = live(page, "grid-chart")
-    assert grid.locator(".mark-text.role-mark text").all_text_contents()[1] == f"{expected:.2f}"
+    number = grid.locator(".mark-text.role-mark text").nth(1)
+    expect(number).to_have_text(f"{pooled:.2f}")
+    point(page, number)
+    expect(page.locator("#vg-tooltip-element")).to_contain_text(f"AUROC{pooled:.3f} (95 % interval")
+    grid.get_by_label("seed").select_option("1")
+    expect(number).to_have_text(f"{single:.2f}")
+
+
+def test_a_verdicts_colour_tells_its_evidence(page: Page) -> None:
+    names = page.locator(".verdict").evaluate_all(
+        "spans => spans.map((span) => [span.className, span.innerText])"
+    )
+    assert names
+    kinds = {
+        "readable": "readable",
+        "undecided": "undecided",
+        "cannot": "undecided",
+        "at": "bounded",
+        "no": "open",
+    }
+    for name, words in names:
+        assert kinds[words.split()[0].rstrip(",")] in name.split(), words
 
 
 def test_a_click_leads_to_the_dataset(page: Page) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from nullcrop.config.grid import STUDY_TABLES
+
 from .conftest import Checkout
 
 # What follows from other predictions of a dataset, in a study of one dataset.
 TABLES_AND_FIGURES = [
-    *("compute_metrics", "compare_cells", "judge_dataset", "plot_accuracy"),
-    *("join_metrics", "join_comparisons", "join_verdicts", "plot_verdicts", "write_report", "all"),
+    *("compute_metrics", "judge_readers", "compare_cells", "judge_dataset", "plot_accuracy"),
+    *(f"join_{table}" for table in STUDY_TABLES),
+    *("plot_verdicts", "write_report", "all"),
 ]
 
 TRUE, SHUFFLED = (f"results/cells/one/printed/{split}" for split in ("grouped", "grouped_shuffle1"))

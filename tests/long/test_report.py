@@ -42,7 +42,7 @@ def test_one_datasets_report_touches_no_other(fresh: Callable[[], Checkout]) -> 
 def test_snakemakes_own_report_has_captions_for_figures_and_tables(done: Checkout) -> None:
     done.snakemake("--report", "snakemake.html")
     page = (done.folder / "snakemake.html").read_text()
-    for name in ("accuracy.png", "samples.png", "verdicts.png", "metrics.csv", "verdicts.csv"):
+    for name in ("accuracy.png", "samples.png", "verdicts.png", "metrics.csv", "readers.csv", "verdicts.csv"):
         assert name in page, name
     of_tables = Path(REPOSITORY, "workflow", "report", "metrics_table.rst").read_text()
     for caption in (FIGURES["verdicts"].caption, of_tables):

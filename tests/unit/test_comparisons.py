@@ -164,8 +164,7 @@ def test_the_error_on_overlapping_images_is_the_bootstraps(name):
 
 @pytest.mark.parametrize("groups", [False, True])
 def test_intervals_cover_the_true_difference(groups):
-    """Three readers on 20 patients or 120 images, one of them on others, one on half of the same: what is 95 % must
-    be missed about 5 % of the time."""
+    """20 patients or 120 images, beside the same, half of the same and others: 5 % of the intervals miss."""
     names = ("same", "overlapping", "apart")
     missed = {f"{name} {measure}": 0 for name in names for measure in ("accuracy", "auroc")}
     datasets = 150

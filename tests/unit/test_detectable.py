@@ -1,4 +1,4 @@
-"""The factor c and the minimal detectable AUROC, against direct sums, refits of ridge regressions and simulations."""
+"""The factor c and the minimal detectable AUROC, against sums, refitted ridge regressions and simulations."""
 
 from itertools import combinations
 from math import inf, sqrt
@@ -103,7 +103,7 @@ def test_the_factor_is_exact_for_ridge_regressions(folds):
 
 
 def test_the_level_is_held_with_ridge_readers_and_lost_without_the_factor():
-    """Four views without a cue, ten folds: at a nominal 5 % c = 1 finds something more than twice as often."""
+    """Four views without a cue, ten folds: at a nominal 5 % c = 1 finds something twice as often."""
     datasets, found, without = 100, 0, 0
     for number in range(datasets):
         rng = np.random.default_rng(number)

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.definitions import Definition
+from nullcrop.config.detectable import fewest_folds
 from nullcrop.config.grid import Grid, batch_path, split_path
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.names import ANY_SPLIT_PATTERN, SPLITS
@@ -31,6 +34,8 @@ from nullcrop.config.resources import (
 )
 from nullcrop.config.views import study_crops, view_names, view_of, views_made_always
 from nullcrop.training.data import CACHE_BYTES
+
+from ..conftest import definition_content
 
 ARCHITECTURES = architectures()
 CROPS = tuple(study_crops())
@@ -94,6 +99,73 @@ def test_parts_are_cross_products_that_take_what_they_leave_out_from_the_study(
     ]
 
 
+OTHER_SPLITS = [name for name in SPLITS if not name.startswith("crossfit")]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    splits=st.lists(st.sampled_from(OTHER_SPLITS), min_size=1, max_size=3, unique=True),
+    seeds=st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True),
+    architectures=st.lists(st.sampled_from(["vgg16", "lenet5"]), min_size=1, unique=True),
+)
+def test_seeds_of_other_protocols_are_the_cells_seeds(
+    make_project: MakeProject, splits: list[str], seeds: list[int], architectures: list[str]
+) -> None:
+    views = ["upper_left", "center"]
+    study = {
+        "datasets": ["first"],
+        "splits": splits,
+        "seeds": seeds,
+        "views": views,
+        "architectures": architectures,
+        "recipes": ["scratch"],
+    }
+    assert Grid(make_project({"main": study})).cells("main") == [
+        Cell("first", "printed", split, view, architecture, "scratch", seed)
+        for split, view, architecture, seed in product(splits, views, architectures, seeds)
+    ]
+
+
+def a_crossfitted_study(
+    tmp_path: Path, counts: dict[str, int] | None, of: dict[str, Any], **study: Any
+) -> Grid:
+    changes = {} if counts is None else {"expected": {"classes": counts}}
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(definition_content(**changes, **of)))
+    keys = {"title": "Main", "datasets": ["one"], "architectures": ["lenet5"], "recipes": ["scratch"]}
+    return Grid(Project({"definitions": [str(tmp_path)], "studies": {"main": {**keys, **study}}}))
+
+
+@pytest.mark.parametrize(("split", "folds"), [("crossfit", 10), ("crossfit5", 5), ("crossfit_balanced", 10)])
+@pytest.mark.parametrize("of", [{}, {"group": "patient"}])
+def test_seeds_of_a_cross_fitted_split_are_partitions_into_folds(
+    tmp_path: Path, split: str, folds: int, of: dict[str, Any]
+) -> None:
+    """Nobody has counted the images, or they come in groups: every fold is tested."""
+    counts = {"benign": 10**5, "malignant": 10**5} if of else None
+    study = {"splits": [split, "random"], "seeds": [0, 3], "views": ["upper_left"], "baselines": ["mean_rgb"]}
+    cells = a_crossfitted_study(tmp_path, counts, of, **study).cells("main")
+    seeds = [*range(folds), *range(3 * folds, 4 * folds)]
+    for name in ("lenet5", "mean_rgb"):
+        own = [cell.seed for cell in cells if (cell.split, cell.architecture) == (split, name)]
+        assert own == seeds
+    assert [cell.seed for cell in cells if (cell.split, cell.architecture) == ("random", "lenet5")] == [0, 3]
+
+
+@pytest.mark.parametrize("images", [600, 8_000, 16_000, 60_000, 10**6])
+def test_of_a_large_dataset_as_few_folds_are_tested_as_suffice(tmp_path: Path, images: int) -> None:
+    """Counts are stated and no image has a group: fixed before anything is trained, for all readers alike."""
+    counts = {"benign": images * 3 // 4, "malignant": images // 4}
+    study = {"splits": ["crossfit"], "seeds": [2], "baselines": ["mean_rgb", "majority"]}
+    grid = a_crossfitted_study(tmp_path, counts, {}, **study)
+    # Four corners of a whole field; lenet5, mean_rgb and their average.
+    assert grid.members("one", grid.project.config.studies["main"].cross_products()[0]) == 4 * 3
+    tested = fewest_folds(list(counts.values()), 10, 4 * 3, 0.05)
+    for cell in grid.cells("main"):
+        assert cell.seed in range(20, 20 + tested)
+    assert len({cell.seed for cell in grid.cells("main")}) == tested
+    assert {600: 10, 10**6: 1}.get(images, tested) == tested
+
+
 def test_the_default_label_rule_is_the_first_and_is_named_in_the_path(make_project: MakeProject) -> None:
     study = {
         "datasets": ["first"],
@@ -129,7 +201,7 @@ def test_targets_are_the_cells_metrics_and_figures_of_every_study(make_project: 
             for cell in grid.cells("main")
             for name in ("predictions.csv", "history.csv", "cell.json")
         ),
-        *(f"out/studies/main/{table}.csv" for table in ("metrics", "comparisons", "verdicts")),
+        *(f"out/studies/main/{table}.csv" for table in ("metrics", "readers", "comparisons", "verdicts")),
         *(f"out/studies/main/figures/verdicts.{suffix}" for suffix in ("pdf", "svg", "png")),
         *(
             f"out/studies/main/first/figures/{figure}.{suffix}"

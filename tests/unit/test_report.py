@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from nullcrop.cli import main
-from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.cell import CELL_COLUMNS, READER_COLUMNS, Cell, ReaderOnView
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.readers import architectures, label_of, look_of
@@ -188,21 +188,85 @@ def test_the_grid_has_a_row_for_every_planned_network_of_every_study(facts: Cont
     assert means.to_dict() == {"first": 12, "second": 6}
 
 
-def test_comparisons_name_their_seeds_and_how_many_a_mean_is_of(facts: Contents) -> None:
-    named = [set(frames.compared(dataset, ORIGINAL).get("seed", ())) for dataset in facts.datasets]
-    assert {"0", "1", "mean of 2"} in named
-    assert set().union(*named) <= {"0", "1", "mean of 2"}
+def test_comparisons_are_of_readers_and_name_how_many_cells_stand_behind_them(facts: Contents) -> None:
+    table = frames.compared(facts.datasets[0], ORIGINAL)
+    # Two networks on two crops; the same reader is shown once, from the study with the most of its cells.
+    random = table[table["split"] == "random"]
+    assert len(random) == 4
+    assert set(random["seeds"]) == {2}
+    assert set(table.loc[table["split"] == "grouped", "seeds"]) == {1}
+    assert set(table["images"]) == {60}
 
 
-def test_means_over_seeds_keep_the_interval_of_one_test_set(facts: Contents) -> None:
-    cells = frames.planned(facts.datasets[0])
-    marks = frames.marks(cells, "auroc")
+def test_marks_are_the_pooled_aurocs_and_never_means_of_seeds(project: Project, facts: Contents) -> None:
+    dataset = facts.datasets[0]
+    cells, pooled = frames.planned(dataset), frames.readers(dataset)
+    marks = frames.marks(cells, "auroc", pooled)
+    assert (marks["mark"] == "mean").sum() == len(cells.drop_duplicates(READER_COLUMNS))
     mean = marks[(marks["mark"] == "mean") & marks["panel"].str.contains("random")].iloc[0]
     seeds = cells[(cells["place"] == mean["view"]) & (cells["series"] == mean["series"])]
     seeds = seeds[seeds["split"] == "random"]
-    assert mean["value"] == pytest.approx(seeds["auroc"].mean())
-    assert mean["low"] == pytest.approx(seeds["auroc_low"].mean())
-    assert f"from {seeds['auroc'].min():.3f} to {seeds['auroc'].max():.3f}" in mean["text"]
+    own = pooled.merge(seeds[READER_COLUMNS].drop_duplicates())
+    assert (
+        mean[["value", "low", "high"]].tolist() == own[["auroc", "auroc_low", "auroc_high"]].iloc[0].tolist()
+    )
+    assert mean["value"] != pytest.approx(seeds["auroc"].mean())
+    assert f"of 2 cells, from {seeds['auroc'].min():.3f} to {seeds['auroc'].max():.3f}" in mean["text"]
+    # Two networks on the same images, their scores put together by scikit-learn.
+    paths = [folder_of(project, Cell(*row)) for row in seeds[CELL_COLUMNS].itertuples(index=False)]
+    answers = [pd.read_csv(path / "predictions.csv") for path in paths]
+    ranks = [table["logit_1"].sub(table["logit_0"]).rank() for table in answers]
+    assert mean["value"] == pytest.approx(roc_auc_score(answers[0]["target"], sum(ranks)))
+
+
+def test_the_grid_knows_each_readers_pooled_auroc(facts: Contents) -> None:
+    rows = frames.grid_rows(facts)
+    done = rows[rows["done"] == 1]
+    of = done.groupby(["study", "row", "column", "view"])["pooled"]
+    assert (of.nunique() == 1).all()
+    assert (of.count() == done.groupby(["study", "row", "column", "view"]).size()).all()
+    # Of one cell the pooled AUROC is its own.
+    single = done[done["row"] == "Complete · grouped"]
+    assert single["pooled"].tolist() == single["auroc"].tolist()
+    several = done[done["row"] == "Complete · random"]
+    assert (several["pooled"] != several["auroc"])[several["study"] == "first"].any()
+    # The second study has one seed of two, and its grid shows that alone.
+    second = several[several["study"] == "second"]
+    assert second["pooled"].tolist() == second["auroc"].tolist()
+
+
+def test_every_reader_of_a_dataset_is_in_its_table(facts: Contents, page: str) -> None:
+    dataset = facts.datasets[0]
+    pooled = frames.readers(dataset)
+    assert not pooled.duplicated(READER_COLUMNS).any()
+    done = {ReaderOnView.of(one.cell) for one in dataset.cells if one.state == "done"}
+    own = pooled[pooled["architecture"] != "average"]
+    assert {ReaderOnView(*row) for row in own[READER_COLUMNS].itertuples(index=False)} == done
+    assert set(pooled["view"]) == {*own["view"], "together"}
+    texts = [text for _, text in Parsed(page).texts]
+    assert "all views together" in texts
+    assert "80 % power from" in texts
+
+
+@pytest.mark.parametrize(
+    ("field", "evidence", "kind"),
+    [
+        ("whole", "readable", "readable"),
+        ("whole", "readable and bounded", "readable"),
+        ("whole", "bounded", "bounded"),
+        ("whole", "undecided", "undecided"),
+        ("whole", "cannot be judged", "undecided"),
+        ("tile", "readable", "tissue"),
+        ("tile", "undecided", "tissue"),
+    ],
+)
+def test_a_verdicts_colour_is_that_of_its_evidence(
+    facts: Contents, monkeypatch: pytest.MonkeyPatch, field: str, evidence: str, kind: str
+) -> None:
+    said = {"field": field, "evidence": evidence, "verdict": "v", "sentence": "s", "details": "d"}
+    monkeypatch.setattr(sections.frames, "verdicts", lambda dataset: pd.DataFrame([said]))
+    found = sections.verdict_of(facts.datasets[0])
+    assert (found.word, found.sentence, found.kind, found.details) == ("v", "s", kind, "d")
 
 
 def test_confusion_matrices_count_every_test_image(facts: Contents) -> None:

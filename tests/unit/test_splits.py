@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.names import SPLITS
@@ -385,3 +386,107 @@ def test_a_seed_without_a_group_is_said() -> None:
     samples, targets = labelled(60, groups=2)
     with pytest.raises(NullcropError, match="there are 2 groups, so seed 2 leaves none of them out"):
         make_split(samples, targets, "leave_one_group_out", 2)
+
+
+# Cross-fitting
+
+
+CROSSFITS = st.sampled_from([("crossfit", 10), ("crossfit5", 5)])
+
+
+@settings(max_examples=8, deadline=None)
+@given(table=tables(), protocol=CROSSFITS, partition=st.integers(0, 40))
+def test_a_partition_tests_every_image_once_and_keeps_groups_apart(
+    table: Samples, protocol: tuple[str, int], partition: int
+) -> None:
+    name, folds = protocol
+    seeds = range(folds * partition, folds * (partition + 1))
+    try:
+        splits = [make_split(*table, name, seed) for seed in seeds]
+    except NullcropError:
+        reject()  # a target in few, large groups may be in no training part
+    parts = [split["part"].to_numpy() for split in splits]
+    for fold, part in enumerate(parts):
+        assert set(part) == {"train", "val", "test"}
+        # The next fold is watched, all others are trained on.
+        assert ((part == "val") == (parts[(fold + 1) % folds] == "test")).all()
+        assert (parts_of_groups(splits[fold]) == 1).all()
+        assert set(table[1][part == "train"]) == set(table[1])
+    assert (sum((part == "test").astype(int) for part in parts) == 1).all()
+    assert (sum((part == "train").astype(int) for part in parts) == folds - 2).all()
+    for split in splits:
+        assert split["target"].tolist() == table[1].tolist()
+    again = make_split(*table, name, seeds[1])
+    pd.testing.assert_frame_equal(again, splits[1])
+
+
+@settings(max_examples=10, deadline=None)
+@given(n=st.integers(60, 200), protocol=CROSSFITS, partition=st.integers(0, 99))
+def test_without_groups_folds_are_those_of_stratified_k_fold(
+    n: int, protocol: tuple[str, int], partition: int
+) -> None:
+    name, folds = protocol
+    table, targets = labelled(n)
+    expected = StratifiedKFold(folds, shuffle=True, random_state=partition).split(np.zeros(n), targets)
+    for fold, (_, tested) in enumerate(expected):
+        part = make_split(table, targets, name, folds * partition + fold)["part"]
+        assert np.flatnonzero(part == "test").tolist() == tested.tolist()
+    if folds == 10 and n > 120:
+        # Without groups it is the older protocol, whose cells may stand beside.
+        assert part.equals(make_split(table, targets, "tenfold", folds * partition + fold)["part"])
+
+
+def test_with_groups_folds_are_those_of_stratified_group_k_fold() -> None:
+    groups = [f"g{row // 5}" if row < 150 else "" for row in range(180)]
+    table, targets = samples([int(row % 15 < 5) for row in range(180)], groups)
+    own = table["group"].where(table["group"] != "", table["id"])
+    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=2)
+    for fold, (_, tested) in enumerate(splitter.split(np.zeros(180), targets, own)):
+        part = make_split(table, targets, "crossfit5", 10 + fold)["part"]
+        assert np.flatnonzero(part == "test").tolist() == tested.tolist()
+
+
+def test_another_partition_draws_the_folds_anew() -> None:
+    table, targets = labelled(150)
+    first, second = (make_split(table, targets, "crossfit", seed)["part"] for seed in (0, 10))
+    assert not first.equals(second)
+
+
+def test_a_fold_may_lack_a_target_that_all_folds_together_hold() -> None:
+    table, targets = samples([0] * 100 + [1] * 4)
+    tested = [
+        set(split.loc[split["part"] == "test", "target"])
+        for split in (make_split(table, targets, "crossfit", seed) for seed in range(10))
+    ]
+    assert {0} in tested
+    assert {0, 1} in tested
+
+
+def test_a_training_part_without_a_target_is_refused_in_any_protocol() -> None:
+    sizes, positive = [3] * 20 + [15], [False] * 20 + [True]
+    table = patients(sizes, positive)
+    of_group = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    folds = list(of_group.split(table[0], table[1], table[0]["group"]))
+    (holding,) = [fold for fold, (_, rows) in enumerate(folds) if table[1][rows].any()]
+    for seed in range(5):
+        if seed in (holding, (holding - 1) % 5):  # where the patient is tested, and where watched
+            with pytest.raises(NullcropError, match="train part has no image of target 1; there are too few"):
+                make_split(*table, "crossfit5", seed)
+        else:
+            assert make_split(*table, "crossfit5", seed)["target"].sum() == 15
+
+
+@pytest.mark.parametrize(("protocol", "folds"), [("crossfit", 10), ("crossfit5", 5)])
+def test_too_few_images_or_groups_for_so_many_folds_are_counted(protocol: str, folds: int) -> None:
+    few = samples([0, 1] * (folds // 2 - 1) + [0] * (folds % 2))
+    with pytest.raises(
+        NullcropError, match=rf"there are \d images: at least {folds} are needed for {folds} folds"
+    ):
+        make_split(*few, protocol, 0)
+    table = samples([row // 10 % 2 for row in range(40)], [f"g{row // 10}" for row in range(40)])
+    with pytest.raises(
+        NullcropError, match=f"there are 4 groups: at least {folds} are needed for {folds} folds"
+    ):
+        make_split(*table, protocol, 0)
+    with pytest.raises(NullcropError, match="no class has more than 4 images"):
+        make_split(*samples([row // 4 for row in range(40)]), protocol, 0)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
@@ -19,6 +21,7 @@ from nullcrop.config.models import Project
 from nullcrop.report import sections
 from nullcrop.report.contents import collect
 from nullcrop.statistics.tables import read_judged, read_metrics
+from nullcrop.status.standing import Standing
 from nullcrop.terminal.status_table import print_status
 from nullcrop.terminal.verdict_table import print_verdicts
 
@@ -26,6 +29,8 @@ from ..conftest import definition_content
 from ..generated_results import write_cell, write_dataset, write_tables
 
 NUMERICS = "cpu_avx2_fp32_1threads"
+
+NO_VERDICT = "No reader of a crop without a lesion is done yet."
 
 
 @dataclass
@@ -117,11 +122,11 @@ def one_answer(study: Study) -> tuple[int, str, str]:
     section = sections.dataset_section(facts, collect(project))
     done = int(re.findall(r"one [━╸╺ ]*(\d+) of 6", of_status)[0])
     assert section.progress == f"{done} of 6 networks done"
-    if " evidence that " in section.verdict.sentence:
-        assert f"{section.verdict.sentence} {section.verdict.details}" in of_verdicts
+    if section.verdict.sentence == NO_VERDICT:
+        assert "no reader of a crop is done yet" in of_verdicts
+        assert "can be read" not in of_verdicts
     else:
-        assert "no network on a crop is done yet" in of_verdicts
-        assert " evidence that " not in of_verdicts
+        assert f"{section.verdict.sentence} {section.verdict.details}" in of_verdicts
     # What is remarked in one place is remarked in all, word by word.
     written = re.search(r"Verdict on one: \S+ is (?:stale|damaged)[^;]*; [\w/. -]*again", section.missing)
     for text in (of_status, of_verdicts):
@@ -141,6 +146,7 @@ def test_what_the_workflow_wrote_of_these_cells_is_todays(
 ) -> None:
     monkeypatch.delattr("nullcrop.status.standing.judge")
     monkeypatch.delattr("nullcrop.status.standing.metrics_of_cells")
+    monkeypatch.delattr("nullcrop.status.standing.judge_readers")
     monkeypatch.delattr("nullcrop.status.standing.compare_cells")
     done, sentence, remarks = one_answer(study)
     assert (done, remarks) == (6, "")
@@ -150,9 +156,9 @@ def test_what_the_workflow_wrote_of_these_cells_is_todays(
 @pytest.mark.parametrize(
     ("verdict", "why", "says"),
     [
-        ({"level": 0.2}, "level 0.05, now 0.2", "(error rate 20%)"),
-        ({"weak": 0.55}, "weak 0.5, now 0.55", "No evidence"),
-        ({"strong": 0.9}, "strong 0.6, now 0.9", "but not shown to exceed 0.9"),
+        ({"level": 0.2}, "level 0.05, now 0.2", "20% error rate"),
+        ({"small": 0.95}, "small 0.55, now 0.95", "but little of it"),
+        ({"equivalence": 0.1}, "equivalence 0.05, now 0.1", "can be read"),
     ],
 )
 def test_a_verdict_of_other_thresholds_is_stale(
@@ -187,7 +193,7 @@ def test_cells_of_another_recipe_or_device_are_stale_and_so_is_their_verdict(
     study.changes = changes
     done, sentence, remarks = one_answer(study)
     assert done == 0
-    assert sentence == "No network on a crop without a lesion is done yet."
+    assert sentence == NO_VERDICT
     assert f"6 finished cells are stale and left out: {study.cells[0].path} ({why})" in remarks
     assert "verdicts.csv is stale, of other cells than those that are planned and finished now" in remarks
 
@@ -261,7 +267,7 @@ def test_a_cell_that_is_gone_or_damaged_counts_nowhere(
     edit(study)
     done, sentence, remarks = one_answer(study)
     assert done == 5
-    assert "the one network (LeNet-5 on the upper left)" in sentence
+    assert "one reader on one view" in sentence
     assert says in remarks
     assert "is stale, of other cells than those that are planned and finished now" in remarks
 
@@ -273,7 +279,8 @@ def test_a_verdict_on_a_cell_before_it_was_trained_again_is_stale(study: Study) 
         table.touch()
     done, sentence, remarks = one_answer(study)
     assert done == 6
-    assert "Strong evidence" in sentence
+    assert "can be read from the corners" in sentence
+    assert sentence != read_metrics(study.verdicts)["sentence"][0]
     assert "is stale, of other cells" in remarks
 
 
@@ -281,7 +288,7 @@ def test_a_verdict_on_as_many_other_cells_is_stale(study: Study) -> None:
     study.of_study = {"views": ["original", "upper_right", "center"]}
     done, sentence, remarks = one_answer(study)
     assert done == 4
-    assert sentence == "No network on a crop without a lesion is done yet."
+    assert sentence == NO_VERDICT
     assert "is stale, of other cells" in remarks
 
 
@@ -301,19 +308,42 @@ def test_an_empty_table_of_verdicts_is_named_and_not_taken(study: Study) -> None
     study.verdicts.write_text("")
     done, sentence, remarks = one_answer(study)
     assert done == 6
-    assert "Weak evidence" in sentence
+    assert "can be read from the corners" in sentence
     assert "verdicts.csv is damaged or half-written" in remarks
 
 
-def test_a_verdict_that_does_not_say_of_what_cells_is_stale(study: Study) -> None:
-    table = read_metrics(study.verdicts)
-    table.drop(columns="cells_sha256").to_csv(study.verdicts, index=False)
+@pytest.mark.parametrize("column", ["cells_sha256", "equivalence"])
+def test_a_verdict_of_a_version_that_said_less_is_stale(study: Study, column: str) -> None:
+    read_metrics(study.verdicts).drop(columns=column).to_csv(study.verdicts, index=False)
     remarks = one_answer(study)[2]
-    assert f"did not say of what cells; delete {study.verdicts.with_name('metrics.csv')} and run" in remarks
+    assert f"stale, of an earlier version; delete {study.verdicts} and run the workflow again" in remarks
+
+
+@pytest.mark.parametrize(
+    ("table", "changes"),
+    [
+        ("readers", {"level": 0.01}),
+        ("readers", {"field": "tile"}),
+        ("readers", {"cells_sha256": "of others"}),
+        ("comparisons", {"cells_sha256": "of others"}),
+    ],
+)
+def test_a_table_of_other_cells_or_another_question_is_made_anew(
+    study: Study, table: str, changes: dict[str, Any]
+) -> None:
+    written = read_metrics(study.verdicts).drop(columns="cells_sha256")
+    study.verdicts.unlink()
+    path = study.verdicts.with_name(f"{table}.csv")
+    read_metrics(path).assign(**changes, auroc=0.5).to_csv(path, index=False)
+    tables = Standing(study.project()).tables("toy", "one")
+    assert (getattr(tables, table)["auroc"] != 0.5).any()
+    pd.testing.assert_frame_equal(
+        tables.verdicts.replace("", np.nan), written.replace("", np.nan), check_dtype=False
+    )
 
 
 def test_no_verdict_is_made_of_tables_of_different_cells(study: Study) -> None:
-    paths = study.verdicts.with_name("metrics.csv"), study.verdicts.with_name("comparisons.csv")
+    paths = study.verdicts.with_name("readers.csv"), study.verdicts.with_name("comparisons.csv")
     assert read_judged(*paths)[2] == read_metrics(study.verdicts)["cells_sha256"][0]
     read_metrics(paths[1]).assign(cells_sha256="of others").to_csv(paths[1], index=False)
     with pytest.raises(NullcropError, match="are of different cells; delete both"):

@@ -6,13 +6,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.statistics import tables
 from nullcrop.statistics.metrics import answers_of, cell_metrics
-from nullcrop.statistics.tables import join_tables, read_cells, read_metrics, read_predictions, write_table
+from nullcrop.statistics.tables import (
+    join_tables,
+    join_verdicts,
+    read_cells,
+    read_metrics,
+    read_predictions,
+    write_table,
+)
 
 
 def metrics_of_cells(folders):
@@ -109,6 +119,46 @@ def test_joined_tables_keep_every_value_as_it_stands(tmp_path):
     join_tables([first, second], tmp_path / "new" / "all.csv")
     lines = (tmp_path / "new" / "all.csv").read_text().splitlines()
     assert lines == ["dataset,n,p,extra", "a,7,0.30000000000000004,", "NA,8,,1e-07"]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.booleans(), st.one_of(st.none(), st.floats(0.0005, 1))), min_size=1, max_size=3
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_p_over_datasets_is_holms_over_the_verdicts_to_quote(tmp_path, datasets):
+    """A row to quote without a p counts as one that cannot reject; the others do not count at all."""
+    paths = []
+    for number, rows in enumerate(datasets):
+        table = pd.DataFrame(
+            [{"dataset": f"d{number}", "headline": quoted, "p": p, "sentence": "007"} for quoted, p in rows]
+        )
+        paths.append(tmp_path / f"{number}.csv")
+        write_table(table, paths[-1])
+    join_verdicts(paths, tmp_path / "all.csv")
+    joined = pd.read_csv(tmp_path / "all.csv", dtype={"sentence": str})
+    assert joined["sentence"].tolist() == ["007"] * len(joined)
+    flat = [row for rows in datasets for row in rows]
+    quoted = [place for place, (headline, _) in enumerate(flat) if headline]
+    known = [place for place in quoted if flat[place][1] is not None]
+    p = [1 if flat[place][1] is None else flat[place][1] for place in quoted]
+    expected = dict(zip(quoted, multipletests(p, method="holm")[1], strict=True)) if quoted else {}
+    for place, value in enumerate(joined["p_over_datasets"]):
+        if place in known:
+            assert value == pytest.approx(expected[place])
+        else:
+            assert np.isnan(value)
+
+
+def test_a_study_without_a_verdict_has_none_to_correct(tmp_path):
+    write_table(pd.DataFrame(columns=["dataset", "headline", "p"]), tmp_path / "a.csv")
+    join_verdicts([tmp_path / "a.csv"], tmp_path / "all.csv")
+    assert list(pd.read_csv(tmp_path / "all.csv")) == ["dataset", "headline", "p", "p_over_datasets"]
 
 
 def test_predictions_keep_ids_and_groups_as_text(tmp_path):

@@ -1,4 +1,4 @@
-"""The verdicts' figure: every network and every word where it belongs, nothing cut off."""
+"""The verdicts' figure: every reader and every word where it belongs, nothing cut off."""
 
 from itertools import combinations
 
@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 
 from nullcrop.config.models import Thresholds
 from nullcrop.config.readers import look_of
 from nullcrop.config.views import views_made_always
 from nullcrop.figures.verdict_figure import plot_verdicts
 from nullcrop.statistics.comparisons import compare_cells
-from nullcrop.statistics.tables import metrics_of_cells
+from nullcrop.statistics.readers import judge_readers
 from nullcrop.statistics.verdicts import judge
 
 from .finished_cells import a_study
@@ -25,66 +26,92 @@ OF_PATIENTS = {"n": 240, "positives": 96, "group": PATIENTS}
 
 @pytest.fixture(scope="module")
 def tables():
-    """Two datasets, one of them with two splits and a baseline."""
+    """Two datasets, one of them with two splits, a baseline that judges and one that does not."""
     first = a_study(VIEWS, ["vgg16", "lenet5"], 0.9, seeds=2, split="random", dataset="a", **OF_PATIENTS)
     first += a_study(VIEWS, ["mean_rgb"], 0.8, seeds=2, split="random", dataset="a", **OF_PATIENTS)
+    first += a_study(["original"], ["file_facts"], 0.7, seeds=2, split="random", dataset="a", **OF_PATIENTS)
     first += a_study(VIEWS, ["vgg16"], 0.5, split="grouped", dataset="a", **OF_PATIENTS)
     second = a_study(VIEWS, ["vgg16"], 0.7, n=500, positives=150, split="official", dataset="b")
-    metrics, verdicts = [], []
+    readers, verdicts = [], []
     for cells, title, field in (
         (first, "A dataset of a rather long title, as they are", "whole"),
         (second, "B", "tile"),
     ):
-        metrics.append(metrics_of_cells(cells, field, 0.05))
+        readers.append(judge_readers(cells, field, 0.05))
         planned = [one.cell for one in cells]
         verdicts.append(
-            judge(metrics[-1], compare_cells(cells), planned, title, field, "patient", Thresholds())
+            judge(readers[-1], compare_cells(cells, field), planned, title, field, "patient", Thresholds())
         )
-    return pd.concat(metrics, ignore_index=True), pd.concat(verdicts, ignore_index=True)
+    return pd.concat(readers, ignore_index=True), pd.concat(verdicts, ignore_index=True)
 
 
-def test_every_network_is_a_dot_at_its_auroc_in_its_row(tables, tmp_path):
-    metrics, verdicts = tables
-    figure = plot_verdicts(metrics, verdicts, "title", tmp_path / "a")
+def test_every_reader_is_a_mark_at_its_auroc_in_its_row(tables, tmp_path):
+    readers, verdicts = tables
+    figure = plot_verdicts(readers, verdicts, "title", tmp_path / "a")
     (ax,) = figure.axes
-    marks = {look_of(name).mark for name in ("vgg16", "lenet5")}
-    drawn = np.array([line.get_xydata()[0] for line in ax.lines if line.get_marker() in marks])
-    dots = [drawn[np.round(drawn[:, 1]) == y] for y in range(len(verdicts))]
-    assert [len(found) for found in dots] == verdicts["cells"].tolist() == [16, 4, 5]
-    assert sum(map(len, dots)) == len(drawn)
-    for y, (found, (_, row)) in enumerate(zip(dots, verdicts.iterrows(), strict=True)):
-        crops = metrics[(metrics["role"] == "crop") & (metrics["dataset"] == row["dataset"])]
-        crops = crops[crops["split"] == row["split"]]
-        assert sorted(found[:, 0]) == pytest.approx(sorted(crops["auroc"]))
-        assert (abs(found[:, 1] - y) < 0.5).all()
+    names = ("vgg16", "lenet5", "mean_rgb", "average")
+    for name in names:
+        look = look_of(name)
+        fill = [line for line in ax.lines if line.get_marker() == look.mark]
+        fill = [line for line in fill if to_hex(line.get_markerfacecolor()) == to_hex(look.colour)]
+        drawn = np.array([line.get_xydata()[0] for line in fill])
+        own = readers[(readers["role"] == "crop") & (readers["architecture"] == name)]
+        for y, row in enumerate(verdicts.to_dict("records")):
+            here = own[(own["dataset"] == row["dataset"]) & (own["split"] == row["split"])]
+            here = here[here["view"] != "together"]
+            found = drawn[np.round(drawn[:, 1]) == y]
+            assert sorted(found[:, 0]) == pytest.approx(sorted(here["auroc"])), (name, y)
+            assert (abs(found[:, 1] - y) < 0.5).all()
+    ends = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "|"]
+    crops = readers[(readers["role"] == "crop") & (readers["view"] != "together")]
+    assert sorted(ends) == pytest.approx(sorted(crops["bound_low"]))
+    assert len(ends) == verdicts["members"].sum() == 4 * 4 + 4 + 5
+    # What does not judge has a mark and no line.
+    (facts,) = [line for line in ax.lines if line.get_marker() == look_of("file_facts").mark]
+    assert facts.get_xdata()[0] == readers.loc[readers["role"] == "other", "auroc"].item()
     thresholds = {
         line.get_xdata()[0]
         for line in ax.lines
         if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2
     }
-    assert {0.5, 0.6} <= thresholds
+    assert {0.5, 0.55} <= thresholds
 
 
 def test_words_stand_beside_their_row(tables, tmp_path):
-    metrics, verdicts = tables
-    figure = plot_verdicts(metrics, verdicts, "title", tmp_path / "a")
+    readers, verdicts = tables
+    figure = plot_verdicts(readers, verdicts, "title", tmp_path / "a")
     (ax,) = figure.axes
     words = {
-        round(text.get_position()[1]): text.get_text() for text in ax.texts if text.get_weight() == "bold"
+        round(text.get_position()[1]): " ".join(text.get_text().split())
+        for text in ax.texts
+        if text.get_weight() == "bold"
     }
-    assert words == {0: "strong", 1: verdicts["verdict"][1], 2: "crops carry tissue"}
+    assert words == dict(enumerate(verdicts["verdict"]))
+    said = " ".join(" ".join(text.get_text() for text in ax.texts).split())
+    for row in verdicts.to_dict("records"):
+        assert f"all readers: {row['effect']:.2f}" in said
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert "not the headline" in labels[0]
     assert labels[1].endswith("grouped split")
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend[:2] == ["VGG16", "LeNet-5"]
-    assert len(legend) == 3
+    assert {"mean colour", "file facts", "all readers"} <= set(legend)
     assert "error rate 5%" in " ".join(figure.get_supxlabel().split())
 
 
+def test_a_row_that_cannot_be_judged_says_so(tmp_path):
+    group = np.repeat(np.arange(5), 24).astype(str)
+    cells = a_study(["upper_left"], ["vgg16"], 0.9, group=group, positives=48)
+    readers, planned = judge_readers(cells, "whole", 0.05), [one.cell for one in cells]
+    verdicts = judge(readers, compare_cells(cells, "whole"), planned, "A", "whole", "patient", Thresholds())
+    figure = plot_verdicts(readers, verdicts, "title", tmp_path / "a")
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert {"cannot be judged", "too few independent images"} <= set(words)
+
+
 def test_nothing_runs_out_of_the_picture(tables, tmp_path):
-    metrics, verdicts = tables
-    figure = plot_verdicts(metrics, verdicts, "A study with a title of quite some words", tmp_path / "a")
+    readers, verdicts = tables
+    figure = plot_verdicts(readers, verdicts, "A study with a title of quite some words", tmp_path / "a")
     renderer = FigureCanvasAgg(figure).get_renderer()
     (ax,) = figure.axes
     boxes = [part.get_tightbbox(renderer) for part in (figure.legends[0], ax, figure._supxlabel)]
@@ -97,10 +124,10 @@ def test_nothing_runs_out_of_the_picture(tables, tmp_path):
     assert not any(a.overlaps(b) for a, b in combinations(words, 2))
 
 
-def test_a_study_without_networks_on_crops_is_drawn_as_such(tables, tmp_path):
-    metrics, verdicts = tables
-    figure = plot_verdicts(metrics, verdicts.iloc[:0], "title", tmp_path / "a")
-    assert "no network on crops" in [text.get_text() for text in figure.axes[0].texts]
+def test_a_study_without_readers_of_crops_is_drawn_as_such(tables, tmp_path):
+    readers, verdicts = tables
+    figure = plot_verdicts(readers, verdicts.iloc[:0], "title", tmp_path / "a")
+    assert "no reader of crops" in [text.get_text() for text in figure.axes[0].texts]
     assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".svg", ".png"}
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from nullcrop.config.cell import CELL_FILES
+from nullcrop.config.grid import STUDY_TABLES
 
 from .conftest import TOY_CONFIG, TOY_PHANTOM, TOY_STUDY, Checkout
 
@@ -29,8 +30,8 @@ def test_a_finished_study_has_nothing_to_do(done: Checkout) -> None:
 def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkout) -> None:
     before = done.predictions()
     (done.folder / CELL / "predictions.csv").unlink()
-    of_dataset = ["compute_metrics", "compare_cells", "judge_dataset", "plot_accuracy"]
-    of_study = ["join_metrics", "join_comparisons", "join_verdicts", "plot_verdicts", "write_report", "all"]
+    of_dataset = ["compute_metrics", "judge_readers", "compare_cells", "judge_dataset", "plot_accuracy"]
+    of_study = [f"join_{table}" for table in STUDY_TABLES] + ["plot_verdicts", "write_report", "all"]
     assert done.plan() == Counter(["train_cell", *of_dataset, *of_study])
     assert done.planned_cells() == {("one", "upper_left")}
     done.snakemake()
@@ -144,12 +145,13 @@ def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout
 
 
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
-    done.write_config(verdict={"strong": 0.7})
+    done.write_config(verdict={"small": 0.6})
     after = ["join_verdicts", "plot_verdicts", "resolve_config", "write_report", "all"]
     assert done.plan() == Counter(["judge_dataset"] * 2 + after)
     done.write_config(verdict={"level": 0.01})
-    assert done.plan()["compute_metrics"] == 2
-    assert "train_cell" not in done.plan()
+    plan = done.plan()
+    assert plan["judge_readers"] == plan["judge_dataset"] == 2
+    assert not {"train_cell", "compute_metrics", "compare_cells"} & set(plan)
 
 
 def test_what_is_stale_after_an_edit_is_named_until_the_next_run(done: Checkout) -> None:

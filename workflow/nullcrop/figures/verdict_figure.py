@@ -161,7 +161,12 @@ def _verdict_words(row: "pd.Series[Any]") -> str:
 def _count_words(row: "pd.Series[Any]") -> str:
     if row["evidence"] == UNJUDGED:
         return "too few independent images"
-    words = f"all readers: {row['effect']:.2f}\n80% power from {upper_words(row['minimal'])}"
+    power = (
+        f"80% power from {upper_words(row['minimal'])}"
+        if row["minimal"] < 1
+        else "80% power: close to 1 only"
+    )
+    words = f"all readers: {row['effect']:.2f}\n{power}"
     if row["cells"] < row["planned"]:
         words += f"\n{row['cells']} of {row['planned']} cells"
     return words

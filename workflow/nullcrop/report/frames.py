@@ -69,11 +69,17 @@ def every_cell(dataset: DatasetContents) -> pd.DataFrame:
 
 def readers(dataset: DatasetContents) -> pd.DataFrame:
     """One row for each reader on a view, of all studies: that of the study with the most cells."""
-    tables = [study.readers for study in dataset.studies.values() if len(study.readers)]
+    every = _readers_of_studies(dataset).drop(columns="study")
+    return every.sort_values("seeds", ascending=False, kind="stable").drop_duplicates(READER_COLUMNS)
+
+
+def _readers_of_studies(dataset: DatasetContents) -> pd.DataFrame:
+    tables = [
+        study.readers.assign(study=name) for name, study in dataset.studies.items() if len(study.readers)
+    ]
     if not tables:
-        return pd.DataFrame(columns=[*READER_COLUMNS, "seeds", "auroc", "auroc_low", "auroc_high"])
-    every = pd.concat(tables, ignore_index=True).sort_values("seeds", ascending=False, kind="stable")
-    return every.drop_duplicates(READER_COLUMNS)
+        return pd.DataFrame(columns=["study", *READER_COLUMNS, "seeds", "auroc", "auroc_low", "auroc_high"])
+    return pd.concat(tables, ignore_index=True)
 
 
 def compared(dataset: DatasetContents, comparison: str) -> pd.DataFrame:
@@ -106,9 +112,10 @@ def grid_rows(contents: Contents) -> pd.DataFrame:
     """One row for each study and planned network, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
     tables = []
     for dataset in contents.datasets:
-        pooled = readers(dataset)[[*READER_COLUMNS, "auroc", "auroc_low", "auroc_high"]]
+        of_studies = ["study", *READER_COLUMNS]
+        pooled = _readers_of_studies(dataset)[[*of_studies, "auroc", "auroc_low", "auroc_high"]]
         names = {"auroc": "pooled", "auroc_low": "pooled_low", "auroc_high": "pooled_high"}
-        cells = every_cell(dataset).merge(pooled.rename(columns=names), on=READER_COLUMNS, how="left")
+        cells = every_cell(dataset).merge(pooled.rename(columns=names), on=of_studies, how="left")
         cells = cells[cells["kind"] == "network"]
         several = [name for name in ("split", "labels") if cells[name].nunique() > 1]
         suffix = cells[several].agg(" · ".join, axis=1).radd(" · ") if several else ""

@@ -520,9 +520,9 @@ def grid(contents: Contents) -> Drawing | None:
         "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each "
         "dataset hold the same numbers.",
         "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy "
-        "above the no-information rate (numbers: AUROC, or percentage points); means over what the menus "
-        "select. Dashed frame: a constant predictor, no evidence whatever its number. Empty square with a "
-        "cross: planned, no result yet. A click leads to the dataset.",
+        "above the no-information rate (numbers: AUROC of all seeds or folds put together, or percentage "
+        "points). Dashed frame: over 99 % of the answers are one class, which says nothing against the "
+        "AUROC. Empty square with a cross: planned, no result yet. A click leads to the dataset.",
         charts.grid_chart(frames.grid_rows(contents)),
     )
 

@@ -9,15 +9,11 @@ import pandas as pd
 
 from nullcrop.config.cell import Cell, ReaderOnView
 from nullcrop.config.definitions import Definition
-from nullcrop.config.detectable import (
-    enough_arrangements,
-    inflation_of_folds,
-    inflation_of_seeds,
-    minimal_detectable,
-)
+from nullcrop.config.detectable import enough_arrangements, minimal_detectable
 from nullcrop.config.grid import Grid
 from nullcrop.config.names import FOLDS_OF, base_split, protocol_of
 from nullcrop.statistics.auroc import TestSet
+from nullcrop.statistics.crossfit import inflation
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.sentences import upper_words
 from nullcrop.statistics.verdicts import trust
@@ -80,7 +76,7 @@ def foresee(grid: Grid, study: str, dataset: str) -> Foreseen | None:
     seeds = sorted({cell.seed for cell in own})
     listed = Path(grid.project.config.paths.results, "datasets", dataset, "samples.csv")
     official = protocol_of(split) == "official"
-    counted = _listed_units(listed, definition, labels, official)
+    counted = _listed_units(listed, definition, labels, protocol_of(split))
     units = counted or definition.expected_targets(labels, "test" if official else None)
     share, factor = _tested(split, seeds)
     tested = [count * share for count in units]
@@ -113,22 +109,23 @@ def _tested(split: str, seeds: Sequence[int]) -> tuple[float, float]:
     if protocol == "official":
         return 1.0, 1.0
     if protocol == "leave_one_group_out":
-        return 1.0, inflation_of_seeds(len(seeds), 1.0)
-    folds = FOLDS_OF.get(protocol)
+        return 1.0, inflation(split, seeds, 1.0)
+    factor, folds = inflation(split, seeds, TENTH / (1 - 2 * TENTH)), FOLDS_OF.get(protocol)
     if folds is None:
-        return 1 - (1 - TENTH) ** len(seeds), inflation_of_seeds(len(seeds), TENTH / (1 - 2 * TENTH))
-    tested = {seed % folds for seed in seeds}
-    return len(tested) / folds, inflation_of_folds(folds, tested)
+        return 1 - (1 - TENTH) ** len(seeds), factor
+    return len({seed % folds for seed in seeds}) / folds, factor
 
 
-def _listed_units(path: Path, definition: Definition, labels: str, official: bool) -> list[float]:
+def _listed_units(path: Path, definition: Definition, labels: str, protocol: str) -> list[float]:
     """Independent units of each target among the listed images; empty where they are not listed."""
     if not path.is_file():
         return []
     samples = pd.read_csv(
         path, dtype=str, keep_default_na=False, usecols=["class", "group", "official_split"]
     )
-    if official:
+    if protocol == "official":
         samples = samples[samples["official_split"] == "test"]
+    if protocol == "leave_one_group_out":
+        samples = samples.assign(group="")  # there images count (statistics/crossfit.py)
     target = np.array([definition.targets(labels)[name] for name in samples["class"]], np.int64)
     return TestSet(target, samples["group"].to_numpy(str)).units_of_targets if len(samples) else []

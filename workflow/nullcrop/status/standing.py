@@ -186,7 +186,7 @@ class Standing:
         cells = self.cells(study, dataset)
         crops = any(role_of(one.cell, definition.field) == "crop" for one in cells)
         if verdicts.empty:
-            return "made before a network on a crop was done; run the workflow again" if crops else ""
+            return "made before a reader of a crop was done; run the workflow again" if crops else ""
         today = {
             **thresholds.model_dump(),
             "title": definition.title,

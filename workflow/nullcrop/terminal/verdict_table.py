@@ -27,7 +27,7 @@ def print_verdicts(project: Project, study: str | None = None, console: Console 
         if rows:
             console.print(_table(f"{name}: {project.config.studies[name].title}", pd.DataFrame(rows)))
         else:
-            console.print(f"{name}: no network on a crop is done yet")
+            console.print(f"{name}: no reader of a crop is done yet")
         for row in rows:
             if row["headline"]:
                 console.print(row["sentence"], highlight=False)
