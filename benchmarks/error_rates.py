@@ -7,17 +7,16 @@ Three tables, in Markdown; each rate with its standard error.
 
 `level`: no reader can see anything, but readers are trained: ridge regressions on features of four views,
 cross-fitted with the splits of the workflow. Labels that are tested were trained on, so that a null of
-fixed scores is too narrow: without the factor c (c = 1) more than 5 % of the datasets are found. Beside
-it the factor of the workflow, and the largest there is, √2.
+fixed scores is too narrow: without the factor c (c = 1) more than 5 % of the datasets are found. Beside it
+the factor of the workflow, and the largest there is, √2.
 
 `power`: the same readers, of which some see a cue, by what is judged: the average of all readers on each
-view, the readers, or both, as the workflow does. Then all three have the factor of the workflow.
+view, the readers, or both, as the workflow does. All three have the factor of the workflow.
 
-`fixed`: scores that nobody trained, on one test set with labels of odd structures. Several networks'
-scores are correlated (r = 0.5) and, where images have groups, share a group's effect. Without signal,
-labels are drawn apart from scores, for whole groups or image by image with a share that differs between
-groups. With signal, all positives' scores are shifted to the AUROC named. These shares of the datasets
-are printed:
+`fixed`: scores that nobody trained, on one test set with labels of odd structures. Several networks' scores
+are correlated (r = 0.5) and, where images have groups, share a group's effect. Without signal, labels are
+drawn apart from scores, for whole groups or image by image with a share that differs between groups. With
+signal, all positives' scores are shifted to the AUROC named. These shares of the datasets are printed:
 
 - maxT: any of the networks is found at 5 % by the corrected test; without signal it should be 5 %;
 - by units, bootstrap, DeLong: a single network is found by the three p of metrics.csv (5 %);
@@ -29,6 +28,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -201,31 +201,51 @@ SHARED_CUES = {
 """Which readers see the cue, and how well."""
 
 
-def cross_fitted(case: Trained, rng: np.random.Generator) -> list[FinishedCell]:
-    """One dataset's cells: each reader on each view in each fold."""
-    count = -(-case.n // case.images_per_group)
-    unit = np.repeat(np.arange(count), case.images_per_group)[: case.n]
-    target = (rng.permutation(count) < round(POSITIVE_SHARE * count)).astype(np.int64)[unit]
-    grouped = case.images_per_group > 1
-    samples = pd.DataFrame({"id": [f"{i:05d}" for i in range(case.n)], "official_split": ""})
-    samples["group"] = [f"patient {i}" for i in unit] if grouped else ""
+@dataclass(frozen=True)
+class Layout:
+    """Targets, units and folds, the same in all datasets of a case: their images are drawn anew and alike, so
+    that other labels would be another order of the images and nothing more."""
+
+    target: NDArray[np.int64]
+    unit: NDArray[np.int64]
+    folds: list[dict[str, NDArray[np.int64]]]
+
+
+@cache
+def layout_of(n: int, split: str, images_per_group: int) -> Layout:
+    """The layout of ``n`` images, in groups of one target each."""
+    count = -(-n // images_per_group)
+    unit = np.repeat(np.arange(count), images_per_group)[:n]
+    positive = np.random.default_rng(n).permutation(count) < round(POSITIVE_SHARE * count)
+    target = positive.astype(np.int64)[unit]
+    samples = pd.DataFrame({"id": np.arange(n).astype(str), "group": "", "official_split": ""})
+    if images_per_group > 1:
+        samples["group"] = unit.astype(str)
+    parts = [make_split(samples, pd.Series(target), split, fold) for fold in range(FOLDS_OF[split])]
+    return Layout(target, unit, [rows_of_parts(part) for part in parts])
+
+
+def cross_fitted(case: Trained, number: int, rng: np.random.Generator) -> list[FinishedCell]:
+    """The cells of dataset ``number``: each reader on each view in each fold."""
+    layout = layout_of(case.n, case.split, case.images_per_group)
+    grouped, readers = case.images_per_group > 1, len(case.seen)
+    target, unit = layout.target, layout.unit
 
     def noise(*shape: int) -> NDArray[np.float64]:
         own = rng.normal(size=(*shape, case.n, FEATURES))
         if not grouped:
             return own
-        return np.sqrt(0.5) * (own + rng.normal(size=(*shape, count, FEATURES))[..., unit, :])
+        return np.sqrt(0.5) * (own + rng.normal(size=(*shape, unit.max() + 1, FEATURES))[..., unit, :])
 
-    readers = len(case.seen)
     features = 0.5 * (noise(1, 1) + noise(readers, 1)) + np.sqrt(0.5) * noise(readers, VIEWS)
     features[..., 0] += np.array(case.seen)[:, None, None] * target
+    # The null's draws are named after the images, hence others for each dataset.
+    ids = np.array([f"{number} {i:05d}" for i in range(case.n)])
+    group = unit.astype(str) if grouped else np.full(case.n, "")
     cells = []
-    for fold in range(FOLDS_OF[case.split]):
-        split = make_split(samples, pd.Series(target), case.split, fold)
-        rows = rows_of_parts(split)
+    for fold, rows in enumerate(layout.folds):
         train, test = rows["train"], rows["test"]
-        ids = samples["id"].to_numpy(str)[test]
-        tested = TestSet(target[test], samples["group"].to_numpy(str)[test], f"{rng.random()} {fold}", ids)
+        tested = TestSet(target[test], group[test], f"{number} {fold}", ids[test])
         facts = {"n_train": len(train), "n_test": len(test)}
         for reader, view in np.ndindex(readers, VIEWS):
             score = ridge(features[reader, view], target, train)[test]
@@ -257,7 +277,7 @@ def simulate_level(case: Trained, datasets: int, seed: int = 1) -> dict[str, flo
     """Shares of ``datasets`` in which something was found although there is nothing, by factor c."""
     found = dict.fromkeys(("c = 1", "c of the workflow", "c = √2"), 0)
     for number in range(datasets):
-        own = readings(cross_fitted(case, np.random.default_rng([seed, number])))
+        own = readings(cross_fitted(case, number, np.random.default_rng([seed, number])))
         members = own + averages(own)
         family = maxt([(one.test, one.score) for one in members], LEVEL, DRAWS)
         # A bound exceeds 0.5 exactly where the test rejects; that of another c is as many times as far away.
@@ -271,7 +291,7 @@ def simulate_power(case: Trained, datasets: int, seed: int = 2) -> dict[str, flo
     """Shares of ``datasets`` in which something was found, by what is judged."""
     found = dict.fromkeys(("average alone", "max over readers", "max over readers and average"), 0)
     for number in range(datasets):
-        own = readings(cross_fitted(case, np.random.default_rng([seed, number])))
+        own = readings(cross_fitted(case, number, np.random.default_rng([seed, number])))
         mean = averages(own)
         for name, judged in zip(found, (mean, own, own + mean), strict=True):
             found[name] += any_found(judged)
@@ -294,7 +314,7 @@ PARTS: dict[str, tuple[str, dict[str, Any], Rates]] = {
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--datasets", type=int, default=100, help="of each row")
+    parser.add_argument("--datasets", type=int, default=200, help="of each row")
     parser.add_argument("--part", choices=PARTS, nargs="+", default=["level", "power"])
     parser.add_argument("--quick", action="store_true", help="two datasets of the first row of each table")
     options = parser.parse_args()

@@ -25,6 +25,9 @@ TRAINED_SECONDS = 0.0004
 FITTED_SECONDS = 0.04
 """The same: the baselines are fitted to one corner of a few hundred images."""
 
+JUDGED_SECONDS = 3.0
+"""The same: a dataset is judged in each way."""
+
 CORNERS = 4
 
 
@@ -48,7 +51,7 @@ class CueSeries(Model):
     """Images of each patient."""
 
     def seconds_of_dataset(self, epochs: int) -> float:
-        """Estimated time of one dataset on one core, by what was measured."""
+        """Estimated time on one core until one dataset has its predictions, by what was measured."""
         images = self.patients * self.images_per_patient
         seconds = images * IMAGE_SECONDS
         for split in self.splits:
@@ -81,7 +84,7 @@ class Batch:
     source: PhantomSource
     """The first dataset; the others differ in their seed alone."""
     seconds: float
-    """Estimated time of all of them on one core."""
+    """Estimated time on one core until all of them have their predictions."""
 
     @property
     def name(self) -> str:
@@ -118,7 +121,8 @@ def time_words(planned: Sequence[Batch], cores: int) -> str:
     """How long the datasets of some batches will take, in words; told before they start."""
     longest = max(one.seconds for one in planned)
     # One core may be left with the last job.
-    seconds = max(sum(one.seconds for one in planned) / cores, longest)
+    work = sum(one.seconds + one.datasets * JUDGED_SECONDS for one in planned)
+    seconds = max(work / cores, longest)
     jobs = f"{len(planned)} job" + ("s" if len(planned) > 1 else "")
     return (
         f"calibration: {sum(one.datasets for one in planned)} generated datasets, about {duration(seconds)} "
