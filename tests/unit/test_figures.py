@@ -57,10 +57,9 @@ def table(architectures=("resnet50",), seeds=1, **constants) -> pd.DataFrame:
         "split": "random",
         "recipe": "paper",
         "n": 100,
-        "units": 100,
     }
     common |= {"chance": 0.5, "no_information_rate": 0.7, "constant": False, **constants}
-    return pd.DataFrame(rows).assign(**common)
+    return pd.DataFrame(rows).assign(**{"units": common["n"], **common})
 
 
 def bars(figure, panel=0):
@@ -210,6 +209,24 @@ def test_each_split_and_label_rule_has_its_panel(tmp_path):
     ]
     assert [len(bars(figure, panel)) for panel in range(3)] == [6, 6, 6]
     assert [ax.get_xlabel()[:6] for ax in figure.axes] == ["n = 90", "n = 10", "n = 10"]
+
+
+@pytest.mark.parametrize(("split", "folds"), [("tenfold", 10), ("crossfit", 10), ("crossfit5_balanced", 5)])
+def test_folds_are_called_so_and_their_images_add_up(tmp_path, split, folds):
+    metrics = table(seeds=folds, split=split, n=30, positives=9)
+    figure = plot_accuracy(metrics, "title", tmp_path / "a")
+    means = metrics.groupby("view", sort=False)["accuracy"].mean()
+    expected = [proportion_confint(30 * folds * mean, 30 * folds, method="wilson") for mean in means]
+    assert np.array(intervals(figure)) == pytest.approx(np.array(expected))
+    assert f"; {folds} folds; split: {split};" in caption(figure)
+    words = "folds of a cross- validation: error bars and no-information rate are those of all folds' images"
+    assert words in caption(figure)
+
+
+def test_groups_that_the_error_bars_ignore_are_said(tmp_path):
+    words = "take images for independent, though they come in groups"
+    assert words in caption(plot_accuracy(table(units=40), "title", tmp_path / "a"))
+    assert words not in caption(plot_accuracy(table(), "title", tmp_path / "b"))
 
 
 def test_field_is_said_where_it_is_known(tmp_path):

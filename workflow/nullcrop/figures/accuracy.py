@@ -323,7 +323,7 @@ def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
 
 def _repeats(split: str, seeds: list[int]) -> str:
     """How often each cell was trained: `3 seeds (0, 1, 2)`, or `10 folds`."""
-    if protocol_of(split) == "tenfold":
+    if protocol_of(split) in FOLDS_OF:
         return f"{len(seeds)} folds"
     return f"{len(seeds)} seeds ({listed(seeds)})" if len(seeds) > 1 else f"seed {seeds[0]}"
 
