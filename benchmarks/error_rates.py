@@ -1,6 +1,6 @@
 """How often the audit finds something where nothing is, and how often where something is: simulated datasets.
 
-    PYTHONPATH=workflow python benchmarks/error_rates.py                       # some ten minutes on a core
+    PYTHONPATH=workflow python benchmarks/error_rates.py                       # 11 minutes on a core
     PYTHONPATH=workflow python benchmarks/error_rates.py --part fixed --datasets 400
 
 Three tables, in Markdown; each rate with its standard error.
