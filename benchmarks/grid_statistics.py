@@ -107,16 +107,18 @@ def evaluate(results: Path, dataset: str, cells: list[Cell]) -> tuple[float, flo
     """What the workflow does with one dataset's cells: seconds, seconds of CPU and peak memory in MB."""
     definition, folder = f"config/datasets/{dataset}.yaml", results / "studies" / "main" / dataset
     folded = ("--cells", fold_cells(cells))
-    field = ("--field", read_definition(definition).field, "--level", "0.05")
-    metrics, comparisons = str(folder / "metrics.csv"), str(folder / "comparisons.csv")
+    field = ("--field", read_definition(definition).field)
+    of_cells = (*folded, "--results", str(results), *field)
+    tables = {name: str(folder / f"{name}.csv") for name in ("metrics", "readers", "comparisons", "verdicts")}
     start = time.monotonic()
     used = [
-        run("compute-metrics", *folded, "--results", str(results), *field, "--out", metrics),
-        run("compare-cells", *folded, "--results", str(results), "--out", comparisons),
+        run("compute-metrics", *of_cells, "--out", tables["metrics"]),
+        run("judge-readers", *of_cells, "--level", "0.05", "--out", tables["readers"]),
+        run("compare-cells", *of_cells, "--out", tables["comparisons"]),
         run(
-            *("judge-dataset", "--metrics", metrics, "--comparisons", comparisons, *folded),
-            *("--definition", definition, "--thresholds", Thresholds().model_dump_json()),
-            *("--out", str(folder / "verdicts.csv")),
+            *("judge-dataset", "--readers", tables["readers"], "--comparisons", tables["comparisons"]),
+            *(*folded, "--definition", definition, "--thresholds", Thresholds().model_dump_json()),
+            *("--out", tables["verdicts"]),
         ),
     ]
     cpu, peak = zip(*used, strict=True)
