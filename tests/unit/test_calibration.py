@@ -100,7 +100,10 @@ def test_an_audit_in_memory_equals_the_cells_of_the_same_files(
     for one in from_files:
         other = answers[one.cell.architecture, one.cell.seed]
         assert one.answers.test.name == other.answers.test.name
-        assert (one.facts["n_train"], one.facts["n_test"]) == (other.facts["n_train"], other.facts["n_test"])
+        assert (one.record["n_train"], one.record["n_test"]) == (
+            other.record["n_train"],
+            other.record["n_test"],
+        )
         np.testing.assert_allclose(one.answers.score, other.answers.score, atol=1e-6, rtol=1e-6)
 
     # What is said of them is the same to the last digit, since it goes by ranks.

@@ -75,7 +75,7 @@ def test_what_is_foreseen_is_what_stands_beside_the_verdict(
     for place, cell in enumerate(grid.cells("main")):
         _, part = parts[cell.seed]
         one = finished(part, scores(part, 0.6, place), **asdict(cell))
-        cells.append(replace(one, facts={**one.facts, "n_train": test.n - part.n or test.n}))
+        cells.append(replace(one, record={**one.record, "n_train": test.n - part.n or test.n}))
     table = judge_readers(cells, "whole", 0.05)
     members = table[(table["role"] == "crop") & table["p_maxt"].notna()]
     seen = foresee(grid, "main", "one")

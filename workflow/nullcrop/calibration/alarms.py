@@ -68,7 +68,7 @@ def finished_cells(predictions: pd.DataFrame) -> list[FinishedCell]:
     columns = [str(name) for name in predictions if "." in str(name)]
     cells = []
     for seed, part in predictions.groupby("seed"):
-        facts = {"n_train": int(part["n_train"].iloc[0]), "n_test": len(part)}
+        record = {"n_train": int(part["n_train"].iloc[0]), "n_test": len(part)}
         for view, architecture in (name.split(".") for name in columns):
             score = part[f"{view}.{architecture}"].to_numpy(np.float64)
             answers = part[["id", "group", "target"]].assign(
@@ -76,7 +76,7 @@ def finished_cells(predictions: pd.DataFrame) -> list[FinishedCell]:
             )
             recipe = "calibration" if is_network(architecture) else BASELINE_RECIPE
             cell = Cell("phantom", "printed", split, view, architecture, recipe, int(str(seed)))
-            cells.append(FinishedCell(cell, facts, answers_on_shared(answers, 2, tests)))
+            cells.append(FinishedCell(cell, record, answers_on_shared(answers, 2, tests)))
     return cells
 
 

@@ -66,7 +66,7 @@ def readings(cells: Sequence[FinishedCell]) -> list[Reading]:
             pooled[parts] = _pool(parts, by_image=protocol_of(reader.split) == "leave_one_group_out")
         test, places = pooled[parts]
         seeds = tuple(one.cell.seed for one in own)
-        shares = [one.facts["n_test"] / one.facts["n_train"] for one in own]
+        shares = [one.record["n_test"] / one.record["n_train"] for one in own]
         found.append(
             Reading(
                 reader,
@@ -77,7 +77,7 @@ def readings(cells: Sequence[FinishedCell]) -> list[Reading]:
                 ),
                 _mean_by_image([one.answers.correct.astype(float) for one in own], places, test.n),
                 inflation(reader.split, seeds, float(np.mean(shares))),
-                float(np.mean([one.facts["n_train"] for one in own])),
+                float(np.mean([one.record["n_train"] for one in own])),
                 sum(one.answers.constant for one in own),
             )
         )

@@ -43,7 +43,7 @@ class FinishedCell:
     """A cell, what its record says, and its answers on the test set it shares with others."""
 
     cell: Cell
-    facts: Mapping[str, Any]
+    record: Mapping[str, Any]
     """Numbers of images as ``n_train``, ``n_val`` and ``n_test``, ``numerics``, ``seconds`` of training, and
     ``predictions_sha256``, by which tables say of what answers they were made."""
     answers: Answers
@@ -101,7 +101,7 @@ def read_answers(folders: Sequence[Path]) -> pd.DataFrame:
 def metrics_of_cells(cells: Sequence[FinishedCell], field: Field) -> pd.DataFrame:
     """Metrics of finished cells of one dataset, one row a cell, in their order.
 
-    Columns: the cell's coordinates (CELL_COLUMNS), its facts, those of
+    Columns: the cell's coordinates (CELL_COLUMNS), what its record says, those of
     :func:`~nullcrop.statistics.metrics.cell_metrics`, and ``role``
     (:func:`~nullcrop.statistics.families.role_of`). Folds get no bootstrap of their own: they are judged
     as one test set (statistics/readers.py).
@@ -109,7 +109,7 @@ def metrics_of_cells(cells: Sequence[FinishedCell], field: Field) -> pd.DataFram
     rows = [
         {
             **asdict(one.cell),
-            **one.facts,
+            **one.record,
             **cell_metrics(one.answers, bootstrap=protocol_of(one.cell.split) not in FOLDS_OF),
             "role": role_of(one.cell, field),
         }
@@ -138,7 +138,7 @@ def answers_sha256_of_rows(metrics: pd.DataFrame) -> str | None:
 
 def answers_of_cells(cells: Sequence[FinishedCell]) -> str:
     """:func:`answers_sha256` of finished cells."""
-    return answers_sha256({one.cell: str(one.facts["predictions_sha256"]) for one in cells})
+    return answers_sha256({one.cell: str(one.record["predictions_sha256"]) for one in cells})
 
 
 def write_table(table: pd.DataFrame, out: Path) -> None:
@@ -219,7 +219,7 @@ def _read_cell(folder: Path, tests: dict[str, TestSet]) -> FinishedCell:
     n_targets = sum(str(name).startswith("logit_") for name in predictions)
     try:
         cell = Cell(**{name: record["cell"][name] for name in CELL_COLUMNS})
-        facts = {
+        said = {
             **{f"n_{part}": record["images"][part] for part in PARTS},
             "numerics": record["numerics"],
             "seconds": record["seconds"],
@@ -233,7 +233,7 @@ def _read_cell(folder: Path, tests: dict[str, TestSet]) -> FinishedCell:
     if record.get("predictions_sha256") != sha256_of(folder / "predictions.csv"):
         raise _damaged(folder / "predictions.csv", "its checksum is not the one in cell.json")
     try:
-        return FinishedCell(cell, facts, answers_on_shared(predictions, max(n_targets, 2), tests))
+        return FinishedCell(cell, said, answers_on_shared(predictions, max(n_targets, 2), tests))
     except NullcropError as error:
         raise NullcropError(f"{folder / 'predictions.csv'}: {error}") from None
 

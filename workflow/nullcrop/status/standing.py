@@ -113,7 +113,7 @@ class Standing:
         finished = [one for one in self.finished(dataset)[0] if one.cell in set(planned)]
         if not finished:
             return Tables()
-        answers = {one.cell: str(one.facts["predictions_sha256"]) for one in finished}
+        answers = {one.cell: str(one.record["predictions_sha256"]) for one in finished}
         definition, thresholds = self.project.definition(dataset), self.project.config.verdict
         metrics = self._table(study, dataset, "metrics")
         if not _is_of(metrics, answers, definition.field):
