@@ -36,7 +36,7 @@ from nullcrop.figures.calibration_figure import plot_calibration
 from nullcrop.images.store import write_store
 from nullcrop.splits import write_split
 from nullcrop.statistics.maxt import maxt
-from nullcrop.statistics.readers import judge_readers
+from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.tables import read_cells
 from nullcrop.training.baselines import BaselinesJob, fit_baselines
 from nullcrop.training.loop import CellJob, train_cell

@@ -12,7 +12,7 @@ import yaml
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.statistics.auroc import TestSet
-from nullcrop.statistics.readers import judge_readers
+from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.status.foresight import foresee, foreseen_lines
 
 from ..conftest import definition_content

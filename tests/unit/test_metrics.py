@@ -223,11 +223,11 @@ def test_any_answers_give_sound_values_in_any_order(classes_and_pairs, random):
 
 def test_the_accuracys_interval_by_units_is_agresti_and_coulls_where_images_are_alone():
     found = evaluate(of_confusion(60, 15, 10, 35), 2)
-    # One right and one wrong image added, and Student's t in place of the normal quantile.
-    n, p = 122, 96 / 122
-    half = student.ppf(0.975, 121) * np.sqrt(p * (1 - p) / 121)
+    # Two right and two wrong images added, and Student's t in place of the normal quantile.
+    n, p = 124, 97 / 124
+    half = student.ppf(0.975, 123) * np.sqrt(p * (1 - p) / 123)
     assert (found["accuracy_low"], found["accuracy_high"]) == pytest.approx((p - half, p + half))
-    assert n == found["n"] + 2
+    assert n == found["n"] + 4
     assert found["accuracy_low"] == pytest.approx(found["wilson_low"], abs=0.01)
 
 

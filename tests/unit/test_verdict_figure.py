@@ -13,7 +13,7 @@ from nullcrop.config.readers import look_of
 from nullcrop.config.views import views_made_always
 from nullcrop.figures.verdict_figure import plot_verdicts
 from nullcrop.statistics.comparisons import compare_cells
-from nullcrop.statistics.readers import judge_readers
+from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.verdicts import judge
 
 from .finished_cells import a_study

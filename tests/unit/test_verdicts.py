@@ -10,7 +10,7 @@ from nullcrop.config.models import Thresholds
 from nullcrop.config.views import study_crops, views_made_always
 from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.comparisons import compare_cells
-from nullcrop.statistics.readers import judge_readers
+from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.sentences import bound_words, upper_words
 from nullcrop.statistics.tables import read_metrics, write_table
 from nullcrop.statistics.verdicts import VERDICT_COLUMNS, judge
@@ -212,9 +212,7 @@ def test_what_a_baseline_finds_where_a_lesion_may_be_says_nothing_of_the_rest(fi
 def test_what_other_baselines_tell_has_a_line_of_its_own():
     row = verdict_of(with_baselines(0.5, majority=None, file_facts=0.9))
     assert (row["evidence"], row["others"], row["members"]) == ("undecided", "file_facts", 1)
-    assert (
-        "Without the crops' pixels the class is told by file facts of the whole image (0.9" in row["details"]
-    )
+    assert "Without a pixel the class is told by file facts of the whole image (0.9" in row["details"]
     assert "Without the crops' pixels" not in verdict_of(with_baselines(0.5, file_facts=0.5))["details"]
 
 

@@ -251,7 +251,7 @@ def compute_metrics(options: argparse.Namespace) -> None:
 
 def judge_readers(options: argparse.Namespace) -> None:
     """Test what each reader of a dataset sees, over all its seeds and folds."""
-    from nullcrop.statistics.readers import judge_readers
+    from nullcrop.statistics.reader_table import judge_readers
     from nullcrop.statistics.tables import answers_of_cells, read_cells, write_table
 
     cells = read_cells(_folders(options))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 # The folder `workflow`, also where another Snakefile takes this one in as a module.
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+IMAGE = WORKFLOW.parent / "envs" / "nullcrop.sif"
 sys.path.insert(0, str(WORKFLOW))
 
 from nullcrop.basics.errors import NullcropError
@@ -37,6 +38,7 @@ from nullcrop.config.views import view_pattern, views_made_always
 from nullcrop.images.packing import packed_sides
 from nullcrop.training.finished import damage
 from snakemake.persistence import PersistenceBase
+from snakemake.settings.types import DeploymentMethod
 
 # One that a command line or another Snakefile has read stands in place of the study as published.
 if not workflow.configfiles:
@@ -70,8 +72,16 @@ PUBLISHED_FILES = [found(f"resources/published/{name}.csv") for name in PUBLISHE
 BATCHES = {batch.name: batch for batch in CONFIG.calibration_batches}
 
 
-# For those who run with `--sdm apptainer`; docs/cluster.md says how to build it.
-container: str(WORKFLOW.parent / "envs" / "nullcrop.sif")
+# For those who run with `--sdm apptainer`; docs/cluster.md says how to build it. Others are not asked for it:
+# Snakemake stops at an image whose path holds a blank, wherever the clone lies.
+if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
+    if re.search(r"\s", str(IMAGE)):
+        sys.exit(
+            f"nullcrop: error: Snakemake takes no container image whose path holds a blank: '{IMAGE}'; move the "
+            "workflow to a folder without one, or run without `--sdm apptainer`"
+        )
+
+    container: str(IMAGE)
 
 
 # Snakemake takes a file that is there for done, unless it knows that a job was killed while it wrote it. It

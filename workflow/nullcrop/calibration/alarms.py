@@ -17,7 +17,7 @@ from nullcrop.config.names import BASELINE_RECIPE, CROSSFIT
 from nullcrop.config.readers import is_network
 from nullcrop.config.views import TOGETHER
 from nullcrop.statistics.auroc import LEVEL, TestSet, estimate_auroc
-from nullcrop.statistics.readers import judge_readers
+from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.tables import FinishedCell, answers_on_shared
 
 SERIES = ["cue", "strength", "patients", "images_per_patient", "split"]
@@ -86,7 +86,7 @@ def judged(predictions: pd.DataFrame, level: float) -> pd.DataFrame:
     ``predictions`` as :func:`~nullcrop.calibration.audits.audit_phantoms` writes them. Columns:
     JUDGED_COLUMNS. ``architecture`` is who takes part, `all` or one alone, ``reader`` who reads. Methods:
 
-    - `audit`: as a dataset is judged (:func:`~nullcrop.statistics.readers.judge_readers`): networks,
+    - `audit`: as a dataset is judged (:func:`~nullcrop.statistics.reader_table.judge_readers`): networks,
       baselines and their average, over all folds; p and the lower bound are corrected over them;
     - `one split`: the same of the networks of a single split, without baselines and average, as datasets
       were judged before there was cross-fitting;

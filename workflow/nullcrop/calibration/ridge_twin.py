@@ -23,7 +23,7 @@ from nullcrop.basics.files import sha256_of_lines, written_whole
 from nullcrop.basics.progress import tracked
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.statistics.auroc import Floats, Ints, TestSet
-from nullcrop.statistics.crossfit import DECIMALS, inflation
+from nullcrop.statistics.crossfit import DECIMALS, inflation, pooled_score
 from nullcrop.statistics.maxt import drawn_labels, of_rank_sums
 from nullcrop.training.baselines import pixel_features
 from nullcrop.training.cells import open_view, read_split, rows_of_parts
@@ -136,7 +136,7 @@ def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], dra
         positive = (labels == target).astype(float)
         score, times = np.zeros((test.n, draws)), np.zeros(test.n)
         for fold in folds:
-            score[fold.test] += rankdata(_ridge(features, fold, positive), axis=0) / len(fold.test)
+            score[fold.test] += pooled_score(_ridge(features, fold, positive))
             times[fold.test] += 1
         tested = times > 0
         ranks = rankdata((score[tested] / times[tested, None]).round(DECIMALS), axis=0)

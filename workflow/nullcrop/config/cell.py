@@ -20,8 +20,8 @@ KEPT = ".kept"
 
 
 @dataclass(frozen=True, order=True)
-class Cell:
-    """One trained network or baseline: what its path says, and nothing else."""
+class ReaderOnView:
+    """Who reads, and where: what its cells, which are seeds or folds, have in common."""
 
     dataset: str
     labels: str
@@ -29,6 +29,17 @@ class Cell:
     view: str
     architecture: str
     recipe: str
+
+    @classmethod
+    def of(cls, cell: "Cell") -> "ReaderOnView":
+        """The one that ``cell`` belongs to."""
+        return ReaderOnView(*(getattr(cell, name) for name in READER_COLUMNS))
+
+
+@dataclass(frozen=True, order=True)
+class Cell(ReaderOnView):
+    """One trained network or baseline: what its path says, and nothing else."""
+
     seed: int
 
     @property
@@ -75,6 +86,8 @@ def baseline_cells(
     ]
 
 
+READER_COLUMNS = [field.name for field in fields(ReaderOnView)]
+
 CELL_COLUMNS = [field.name for field in fields(Cell)]
 
 CELL_PATH = "{dataset}/{labels}/{split}/{view}/{architecture}/{recipe}/seed{seed}"
@@ -90,26 +103,6 @@ ABOVE_A_CELLS_FILE = len(CELL_COLUMNS) + 1
 def cell_files(results: str, cells: Iterable[Cell]) -> list[str]:
     """The files of finished ``cells`` below the folder ``results``."""
     return [f"{results}/cells/{cell.path}/{name}" for cell in cells for name in CELL_FILES]
-
-
-READER_COLUMNS = [name for name in CELL_COLUMNS if name != "seed"]
-
-
-@dataclass(frozen=True, order=True)
-class ReaderOnView:
-    """Who reads, and where: a cell without its seed. Its cells are seeds or folds."""
-
-    dataset: str
-    labels: str
-    split: str
-    view: str
-    architecture: str
-    recipe: str
-
-    @classmethod
-    def of(cls, cell: Cell) -> "ReaderOnView":
-        """The one that ``cell`` belongs to."""
-        return cls(*(getattr(cell, name) for name in READER_COLUMNS))
 
 
 def fold_cells(cells: Iterable[Cell]) -> str:

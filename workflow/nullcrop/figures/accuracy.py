@@ -307,7 +307,7 @@ def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
     seeds = sorted(panel["seed"].unique())
     recipes = sorted(set(panel["recipe"]) - {BASELINE_RECIPE})
     said = [
-        f"n = {_range(panel['n'])} test images",
+        f"n = {_tested(panel)} test images",
         _repeats(panel["split"].iloc[0], seeds),
         f"split: {panel['split'].iloc[0]}",
         f"label rule: {panel['labels'].iloc[0]}",
@@ -319,6 +319,14 @@ def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
         f"\n{len(panel)} of {planned} cells have a result; what is missing is left blank and is not zero."
     )
     return "; ".join(said) + (missing if len(panel) < planned else "")
+
+
+def _tested(panel: pd.DataFrame) -> str:
+    """Images tested: of a test set, or of all folds of a partition together, as the error bars count them."""
+    if protocol_of(panel["split"].iloc[0]) not in FOLDS_OF:
+        return _range(panel["n"])
+    bars = panel.groupby(["view", "architecture", "recipe"])
+    return _range(pd.Series([images_tested(runs) for _, runs in bars]))
 
 
 def _repeats(split: str, seeds: list[int]) -> str:
@@ -352,8 +360,8 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
     ]
     if (metrics["units"] < metrics["n"]).any():
         sentences.append(
-            "Bar and line take images for independent, though they come in groups: the interval by groups is "
-            "in readers.csv."
+            "Error bar and dashed line take images for independent, though they come in groups: the interval "
+            "by groups is in readers.csv."
         )
     folded = sorted(set(metrics["split"].map(protocol_of)) & set(FOLDS_OF))
     if folded:

@@ -24,7 +24,7 @@ RESULT_COLUMNS = (
 )
 
 
-def kind_of(cell: Cell | ReaderOnView) -> str:
+def kind_of(cell: ReaderOnView) -> str:
     """Whether a cell is a `network`, a `baseline`, or either of them on `shuffled` targets."""
     if base_split(cell.split)[1]:
         return "shuffled"

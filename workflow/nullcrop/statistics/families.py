@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
-from nullcrop.config.cell import Cell, ReaderOnView
+from nullcrop.config.cell import ReaderOnView
 from nullcrop.config.names import Field, base_split
 from nullcrop.config.readers import BASELINES
 from nullcrop.config.views import judging_views
@@ -13,7 +13,7 @@ ROLES = ("crop", "view", "other", "shuffled")
 """What a cell is to the audit, see :func:`role_of`."""
 
 
-def role_of(cell: Cell | ReaderOnView, field: Field) -> str:
+def role_of(cell: ReaderOnView, field: Field) -> str:
     """What ``cell`` is to the audit.
 
     - `crop`: a network, or a baseline that judges, on one of

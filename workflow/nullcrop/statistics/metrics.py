@@ -1,6 +1,6 @@
 """Metrics of one cell: what its predictions on the test images say, and how surely."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,6 +106,7 @@ def cell_metrics(answers: Answers, bootstrap: bool = True) -> dict[str, Value]:
     no_information_rate = counts.max() / n
     wilson = proportion_confint(correct, n, alpha=1 - LEVEL, method="wilson")
     exact = proportion_confint(correct, n, alpha=1 - LEVEL, method="beta")
+    by_units = accuracy_interval(answers.test, answers.correct)
     of_classes = _two_classes if n_targets == 2 else _many_classes
     return {
         "n": n,
@@ -119,15 +120,16 @@ def cell_metrics(answers: Answers, bootstrap: bool = True) -> dict[str, Value]:
         "wilson_high": float(wilson[1]),
         "clopper_pearson_low": float(exact[0]),
         "clopper_pearson_high": float(exact[1]),
-        **dict(zip(("accuracy_low", "accuracy_high"), _accuracy_by_units(answers), strict=True)),
+        "accuracy_low": by_units[0],
+        "accuracy_high": by_units[1],
         "p_no_information": float(binomtest(correct, n, no_information_rate, alternative="greater").pvalue),
         **of_classes(answers, bootstrap),
         "constant": answers.constant,
     }
 
 
-def mean_by_units(test: TestSet, values: Floats, added: tuple[float, float]) -> tuple[float, float, float]:
-    """Mean of ``values`` (N) and of two ``added`` images, its error by units, and degrees of freedom.
+def mean_by_units(test: TestSet, values: Floats, added: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of ``values`` (N) and of ``added`` images, its error by units, and degrees of freedom.
 
     The error is that of a mean of clusters (the linearised variance of a ratio).
     """
@@ -137,11 +139,13 @@ def mean_by_units(test: TestSet, values: Floats, added: tuple[float, float]) -> 
     return float(mean), float(np.sqrt(units / (units - 1) * squares) / n), units - 1.0
 
 
-def _accuracy_by_units(answers: Answers) -> tuple[float, float]:
-    """95 % interval with one right and one wrong image added to each side (Agresti and Coull 1998, Am Stat
-    52:119), by units."""
-    mean, error, df = mean_by_units(answers.test, answers.correct.astype(float), (1.0, 0.0))
-    half = student.ppf((1 + LEVEL) / 2, df) * error
+def accuracy_interval(
+    test: TestSet, correct: NDArray[np.bool_] | Floats, factor: float = 1.0
+) -> tuple[float, float]:
+    """95 % interval of the share of right answers by units, two right and two wrong images added (Agresti and
+    Coull 1998, Am Stat 52:119), ``factor`` (c) times as wide."""
+    mean, error, df = mean_by_units(test, correct.astype(float), (1.0, 1.0, 0.0, 0.0))
+    half = student.ppf((1 + LEVEL) / 2, df) * factor * error
     return float(max(mean - half, 0)), float(min(mean + half, 1))
 
 

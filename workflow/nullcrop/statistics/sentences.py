@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nullcrop.config.names import FOLDS_OF, protocol_of
-from nullcrop.config.readers import BASELINES, label_of
+from nullcrop.config.readers import label_of, without_pixels
 from nullcrop.config.views import view_label
 
 Said = Mapping[str, Any]
@@ -97,6 +97,8 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
     words += _beside_words(said, beside)
     words += _others_words(others)
     words.append(_split_words(said))
+    if "bounded" in said["evidence"]:
+        words.append(f"The upper bound is of these readers, trained on {said['trained']:.0f} images each.")
     if said["evidence"] in ("undecided", "bounded"):
         words.append(_power_words(said))
     if not np.isnan(said["null_ratio"]):
@@ -169,23 +171,29 @@ def _beside_words(said: Said, beside: pd.DataFrame) -> list[str]:
 
 
 def _others_words(others: pd.DataFrame) -> list[str]:
+    """What tells the class and does not judge: the clearest row of each baseline."""
+    words = []
+    clearest = others.sort_values("bound_low", ascending=False).drop_duplicates("architecture")
+    blind = clearest["architecture"].isin(without_pixels())
+    for rows, said in (
+        (clearest[blind], "Without a pixel the class is told by {}."),
+        (clearest[~blind], "Of features that do not count for the verdict, the class is told by {}."),
+    ):
+        named = [
+            f"{label_of(row['architecture'])} {_seen_where(row)} ({row['auroc']:.2f}, at least "
+            f"{bound_words(row['bound_low'])})"
+            for row in rows.to_dict("records")
+        ]
+        if named:
+            words.append(said.format(_listing(named)))
+    return words
+
+
+def _seen_where(row: Mapping[Any, Any]) -> str:
     # The bytes of a compressed file depend on the lesion, too.
-    named = [
-        (
-            f"{label_of(row['architecture'])} of the whole image"
-            if _sees_file(row)
-            else label_of(row["architecture"])
-        )
-        + f" ({row['auroc']:.2f}, at least {bound_words(row['bound_low'])})"
-        for row in others.sort_values("bound_low", ascending=False)
-        .drop_duplicates("architecture")
-        .to_dict("records")
-    ]
-    return [f"Without the crops' pixels the class is told by {_listing(named)}."] if named else []
-
-
-def _sees_file(row: Mapping[Any, Any]) -> bool:
-    return BASELINES[row["architecture"]].sees == "file" if row["architecture"] in BASELINES else False
+    if row["architecture"] in without_pixels():
+        return "of the whole image"
+    return f"on the {view_label(row['view'])}"
 
 
 def _split_words(said: Said) -> str:
@@ -196,8 +204,8 @@ def _split_words(said: Said) -> str:
     apart = f"no {group} is in both training and test" if said["group_aware"] else ""
     if protocol in FOLDS_OF:
         folds, parts = FOLDS_OF[protocol], said["seeds"]
-        tested = f"{size} tested in {min(parts, folds)} of {folds} folds"
-        if parts > folds:
+        tested = f"{size} tested in {said['folds']} of {folds} folds"
+        if parts > said["folds"]:
             tested += f", {parts} cells a reader"
         return f"{name} split, {tested}: {apart or _groups_mixed(group)}."
     if protocol == "leave_one_group_out":

@@ -104,7 +104,7 @@ def metrics_of_cells(cells: Sequence[FinishedCell], field: Field) -> pd.DataFram
     Columns: the cell's coordinates (CELL_COLUMNS), what its record says, those of
     :func:`~nullcrop.statistics.metrics.cell_metrics`, and ``role``
     (:func:`~nullcrop.statistics.families.role_of`). Folds get no bootstrap of their own: they are judged
-    as one test set (statistics/readers.py).
+    as one test set (statistics/reader_table.py).
     """
     rows = [
         {

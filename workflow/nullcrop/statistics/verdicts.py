@@ -10,8 +10,8 @@ import pandas as pd
 from nullcrop.config.cell import READER_COLUMNS, Cell
 from nullcrop.config.models import Thresholds
 from nullcrop.config.names import BY_GROUP, CROSSFIT, Field, base_split, place_of_split, protocol_of
-from nullcrop.config.readers import AVERAGE, BASELINES, in_order
-from nullcrop.config.views import TOGETHER, views_in_order
+from nullcrop.config.readers import AVERAGE, BASELINES, in_order, without_pixels
+from nullcrop.config.views import TOGETHER, judging_views, views_in_order
 from nullcrop.statistics.comparisons import BASELINE, LEAK
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.sentences import details, sentence, verdict_words
@@ -85,6 +85,10 @@ class Verdict:
     constant_cells: int
     seeds: int
     """Cells of a reader."""
+    folds: int
+    """Different folds among them; 0 where seeds are no folds."""
+    trained: float
+    """Training images of a cell, in the mean."""
     images: int
     """Tested, over all seeds or folds."""
     units: int
@@ -102,7 +106,7 @@ class Verdict:
     not_explained_by: str
     """Baselines which it is shown to exceed, by less or more."""
     others: str
-    """Other baselines (of the file, of features) that are shown to tell the class."""
+    """Other baselines that are shown to tell the class: of the file, or of features of a view that judges."""
     shuffled: int
     """Controls on shuffled targets."""
     shuffled_rejecting: int
@@ -134,7 +138,7 @@ def judge(
     """Verdicts on one dataset, a row for each label rule and split that has readers on views that judge.
 
     ``readers`` and ``comparisons`` are those of its finished cells
-    (:func:`~nullcrop.statistics.readers.judge_readers` with the level of ``thresholds``,
+    (:func:`~nullcrop.statistics.reader_table.judge_readers` with the level of ``thresholds``,
     :func:`~nullcrop.statistics.comparisons.compare_cells`), ``planned`` all cells that the study asks
     for. A verdict rests on the rows of the role `crop` alone. ``group`` is what a group is called, empty
     where images have none. ``checked``: :func:`~nullcrop.calibration.ridge_twin.check_inflation`'s table,
@@ -195,7 +199,7 @@ def _verdict(
     network = _best_network(shown)
     explained, exceeded = _held_against(network, comparisons, thresholds.equivalence)
     leak = _leak(together, comparisons)
-    others = here[(here["role"] == "other") & (here["p_maxt"] <= thresholds.level)]
+    others = _others(here, field, thresholds.level)
     protocol = protocol_of(str(best["split"]))
     said: dict[str, Any] = {
         **{name: best[name] for name in READER_COLUMNS},
@@ -220,6 +224,8 @@ def _verdict(
         "planned": planned,
         "constant_cells": int(alone["constant_cells"].sum()),
         "seeds": int(alone["seeds"].max()),
+        "folds": int(alone["folds"].max()),
+        "trained": float(alone["n_train"].mean()),
         "images": int(members["n"].max()),
         "units": int(members["units"].max()),
         "group": group,
@@ -260,6 +266,14 @@ def _evidence(members: pd.DataFrame, thresholds: Thresholds) -> str:
     if readable:
         return BOTH if bounded else READABLE
     return BOUNDED if bounded else UNDECIDED
+
+
+def _others(here: pd.DataFrame, field: Field, level: float) -> pd.DataFrame:
+    """Rows of the baselines that do not judge and tell the class where no lesion is seen: from the file,
+    or on a view that judges. What they see in a lesion says nothing here."""
+    telling = here[(here["role"] == "other") & (here["p_maxt"] <= level)]
+    blind = telling["architecture"].isin(without_pixels())
+    return telling[blind | telling["view"].isin(judging_views(field))]
 
 
 def _estimate(row: "pd.Series[Any]") -> tuple[float, float, float]:

@@ -15,7 +15,7 @@ from nullcrop.config.names import Field
 from nullcrop.config.yaml_files import meant
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.families import role_of
-from nullcrop.statistics.readers import judge_readers
+from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.tables import (
     FinishedCell,
     answers_sha256,
@@ -53,7 +53,7 @@ class Tables:
     metrics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CELL_COLUMNS))
     """One row a finished cell, as :func:`~nullcrop.statistics.tables.metrics_of_cells` gives it."""
     readers: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """As :func:`~nullcrop.statistics.readers.judge_readers` gives them."""
+    """As :func:`~nullcrop.statistics.reader_table.judge_readers` gives them."""
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     """As :func:`~nullcrop.statistics.comparisons.compare_cells` gives them."""
     verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)

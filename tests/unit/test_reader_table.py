@@ -15,7 +15,7 @@ from nullcrop.statistics.auroc import TestSet, estimate_auroc
 from nullcrop.statistics.crossfit import averages, readings, together
 from nullcrop.statistics.maxt import maxt
 from nullcrop.statistics.metrics import cell_metrics
-from nullcrop.statistics.readers import judge_readers
+from nullcrop.statistics.reader_table import judge_readers
 
 from .finished_cells import a_test_set, crossfitted, finished, folds_of, scores
 

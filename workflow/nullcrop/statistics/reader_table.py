@@ -12,13 +12,13 @@ from scipy.stats import t as student
 
 from nullcrop.basics.progress import tracked
 from nullcrop.config.detectable import enough_arrangements, minimal_detectable, null_error
-from nullcrop.config.names import Field, base_split
+from nullcrop.config.names import FOLDS_OF, Field, base_split, protocol_of
 from nullcrop.config.readers import AVERAGE
 from nullcrop.statistics.auroc import LEVEL, estimate_auroc
 from nullcrop.statistics.crossfit import Reading, averages, readings, together
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.maxt import Family, maxt
-from nullcrop.statistics.metrics import mean_by_units
+from nullcrop.statistics.metrics import accuracy_interval
 from nullcrop.statistics.tables import FinishedCell
 
 ONE_SIDED = float(norm.ppf(LEVEL))
@@ -33,7 +33,8 @@ def judge_readers(cells: Sequence[FinishedCell], field: Field, level: float) -> 
     readers on each view (architecture `average`) and, last of them, that over all these views (view
     `together`, in no family). Columns beside READER_COLUMNS:
 
-    - ``role`` (:func:`~nullcrop.statistics.families.role_of`), ``seeds`` (cells), ``constant_cells``;
+    - ``role`` (:func:`~nullcrop.statistics.families.role_of`), ``seeds`` (cells),
+      ``folds`` (different ones among them; 0 where seeds are none), ``constant_cells``;
     - ``n``, ``units``, ``rarest_units`` of the images tested, ``n_train`` of a cell;
     - ``auroc`` of the pooled score, ``auroc_error`` and the 95 % interval ``auroc_low``, ``auroc_high`` by
       units, ``p_auroc`` (one-sided, against 0.5, for this row alone);
@@ -88,6 +89,7 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
         **asdict(one.reader),
         "role": role,
         "seeds": len(one.seeds),
+        "folds": _folds(one),
         "constant_cells": one.constant,
         "n": one.test.n,
         "units": one.test.n_units,
@@ -105,17 +107,16 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
     }
 
 
+def _folds(one: Reading) -> int:
+    folds = FOLDS_OF.get(protocol_of(one.reader.split))
+    return len({seed % folds for seed in one.seeds}) if folds else 0
+
+
 def _accuracy(one: Reading) -> dict[str, float]:
-    """Accuracy with its 95 % interval by units, one right and one wrong image added (Agresti, Coull 1998)."""
     if np.isnan(one.correct).any():
         return dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"), np.nan)
-    mean, error, df = mean_by_units(one.test, one.correct, (1.0, 0.0))
-    half = student.ppf((1 + LEVEL) / 2, df) * one.inflation * error
-    return {
-        "accuracy": float(one.correct.mean()),
-        "accuracy_low": float(max(mean - half, 0)),
-        "accuracy_high": float(min(mean + half, 1)),
-    }
+    low, high = accuracy_interval(one.test, one.correct, one.inflation)
+    return {"accuracy": float(one.correct.mean()), "accuracy_low": low, "accuracy_high": high}
 
 
 def _corrected(one: Reading, family: Family, place: int, level: float) -> dict[str, Any]:
