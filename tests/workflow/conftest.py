@@ -125,7 +125,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Checkout]:
     """Makes checkouts in which nothing has run yet."""
 
     def make() -> Checkout:
-        folder = tmp_path_factory.mktemp("checkout")
+        folder = tmp_path_factory.mktemp("a checkout")
         for name in ("Snakefile", "workflow", "config", "profiles", "slurm", "envs", "resources/published"):
             source = REPOSITORY / name
             if source.is_dir():
@@ -152,6 +152,6 @@ def finished(fresh: Callable[[], Checkout]) -> Checkout:
 @pytest.fixture
 def done(finished: Checkout, tmp_path: Path) -> Checkout:
     """A copy of the finished checkout, time stamps and Snakemake's records included."""
-    folder = tmp_path / "checkout"
+    folder = tmp_path / "a checkout"
     shutil.copytree(finished.folder, folder, symlinks=True)
     return Checkout(folder)
