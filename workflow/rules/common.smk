@@ -77,8 +77,8 @@ BATCHES = {batch.name: batch for batch in CONFIG.calibration_batches}
 if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
     if re.search(r"\s", str(IMAGE)):
         sys.exit(
-            f"nullcrop: error: Snakemake takes no container image whose path holds a blank: '{IMAGE}'; move the "
-            "workflow to a folder without one, or run without `--sdm apptainer`"
+            f"nullcrop: error: Snakemake takes no container image whose path holds a blank: '{IMAGE}'; move "
+            "the workflow to a folder without one, or run without `--sdm apptainer`"
         )
 
     container: str(IMAGE)
