@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 from collections.abc import Container, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import nullcrop
 from nullcrop.basics.errors import NullcropError, explained
 from nullcrop.basics.imports import uncollected
 from nullcrop.basics.progress import say
+from nullcrop.basics.threads import usable_cores
 from nullcrop.config.cell import Cell, unfold_cells
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.names import ENGINES
@@ -421,6 +423,16 @@ def describe_records(options: argparse.Namespace) -> None:
     write_page(options.out)
 
 
+def audit(options: argparse.Namespace) -> None:
+    """Audit a folder of images: look at it, train on its crops, and tell the verdict."""
+    from nullcrop.survey.layout import Said
+    from nullcrop.terminal.audit import Audit, audit
+
+    said = Said(**{one.name: value for one in fields(Said) if (value := getattr(options, one.name))})
+    asked = {one.name: getattr(options, one.name) for one in fields(Audit) if one.name != "said"}
+    audit(Audit(said=said, **asked))
+
+
 def report(options: argparse.Namespace) -> None:
     """Write the report of what there is now."""
     from nullcrop.config.models import read_project
@@ -628,6 +640,7 @@ def _parser() -> argparse.ArgumentParser:
         *("--samples", "--views-folder", "--labels", "--crop", "--out"),
         optional=tuple(_LEFT_OUT),
     )
+    _add_audit(commands)
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
     command("judge-phantoms", judge_phantoms, "--table", "--level", "--out")
     command("count-alarms", count_alarms, "--tables", "--out")
@@ -639,6 +652,51 @@ def _parser() -> argparse.ArgumentParser:
     command("verdicts", verdicts, "--configfile", "--study")
     command("write-schemas", write_schemas)
     return parser
+
+
+def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command for people who have a folder and nothing else: every flag says what was guessed otherwise."""
+    summary = (audit.__doc__ or "").strip()
+    sub = commands.add_parser("audit", help=summary, description=summary)
+    sub.add_argument("folder", type=Path, metavar="PATH", help="folder with the images")
+    sub.add_argument("--out", type=Path, default=Path("nullcrop-audit"), help="what is made (nullcrop-audit)")
+    sub.add_argument("--dry-run", action="store_true", help="stop after the YAML files")
+    sub.add_argument("--thorough", action="store_true", help="all views and baselines, ten folds, two partitions")
+    sub.add_argument("--epochs", type=_positive, help="of the network (by the number of images)")
+    sub.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to train (auto)")
+    sub.add_argument("--cores", type=_positive, default=usable_cores(), help="CPU cores to use (all)")
+    told = sub.add_argument_group("what the folder holds, where it is not what was guessed")
+    told.add_argument("--classes-at", type=_positive, metavar="LEVEL", help="level of folders that are the classes")
+    told.add_argument("--positive", nargs="+", default=(), metavar="CLASS", help="classes that are looked for")
+    told.add_argument("--field", choices=["whole", "tile"], default="", help="whether corners hold no lesion")
+    told.add_argument("--group-pattern", default="", metavar="REGEX", help="its bracketed part is the patient")
+    told.add_argument("--no-groups", action="store_true", help="names that repeat are no patients")
+    told.add_argument("--name-pattern", default="", metavar="REGEX", help="with (?P<class>…), (?P<group>…)")
+    told.add_argument("--table", default="", metavar="CSV", help="a row for each image: path, class, group")
+    told.add_argument(
+        "--columns",
+        type=_column,
+        nargs="+",
+        action=_Pairs,
+        default={},
+        metavar="KEY=NAME",
+        help="names of the table's columns",
+    )
+    sub.set_defaults(run=audit)
+
+
+class _Pairs(argparse.Action):
+    """Pairs become a mapping."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+        setattr(namespace, self.dest, dict(values))
+
+
+def _column(text: str) -> tuple[str, str]:
+    key, equals, name = text.partition("=")
+    if not equals or key not in ("path", "class", "id", "group", "split"):
+        raise argparse.ArgumentTypeError(f"'{text}' is none of path=, class=, id=, group=, split= and a name")
+    return key, name
 
 
 _LEFT_OUT: dict[str, dict[str, Any]] = {

@@ -1,5 +1,6 @@
 """Work over threads, which suffice where Pillow decodes: outside Python's lock."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,12 @@ Result = TypeVar("Result")
 
 LARGEST_BLOCK = 16
 """Items a thread takes at a time at most: handing over each one would cost more than a small image itself."""
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which a job or a container may have fewer of than the machine."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def mapped(

@@ -326,6 +326,10 @@ class Masks(Model):
     """`empty`: an image without a mask holds no lesion."""
 
 
+NOT_STATED = "not stated"
+"""What stands for a key that says nothing of somebody's own folder."""
+
+
 class LabelRule(Model):
     """A named mapping from original classes to the target."""
 
@@ -361,10 +365,10 @@ class CropSize(Model):
 class Definition(Model):
     """One dataset: where its images come from, what its classes are, how they are grouped."""
 
-    title: str
-    """Name for figures."""
-    modality: str
-    """Kind of imaging."""
+    title: str = ""
+    """Name for figures; unless named, of your own folder: the dataset's name."""
+    modality: str = NOT_STATED
+    """Kind of imaging; only of your own folder it may be left out."""
     field: FieldKind
     """`whole`: the lesion lies inside a larger field, so that corners hold none; `tile`: every crop is
     tissue."""
@@ -377,8 +381,8 @@ class Definition(Model):
     """Size of the download as its publisher or a mirror states it; empty: not known."""
     classes: Annotated[list[str], Field(min_length=2)]
     """Original classes, in the order of their codes."""
-    labels: Annotated[dict[Name, LabelRule], Field(min_length=1)]
-    """Label rules by name; the first is the default."""
+    labels: Annotated[dict[Name, LabelRule], Field(min_length=1)] = {"classes": LabelRule()}
+    """Label rules by name; the first is the default. Unless named: every class is a target of its own."""
     group: str | None = None
     """What the groups are (patient, lesion, …). Empty: none are known, and a grouped split is refused
     unless `duplicates` is `group`."""
@@ -401,14 +405,26 @@ class Definition(Model):
     duplicates: Literal["report", "group"] = "report"
     """`group`: exact and near duplicates belong to one group, so that a grouped split keeps them in one
     part; where the dataset has groups, those that share a duplicate become one."""
-    licence: str
-    """Licence of the images."""
-    citation: str
-    """What to cite."""
+    licence: str = NOT_STATED
+    """Licence of the images; only of your own folder it may be left out."""
+    citation: str = NOT_STATED
+    """What to cite; only of your own folder it may be left out."""
     homepage: str | None = None
     """Where the release is described."""
     notes: str | None = None
     """What a reader of the results should know."""
+
+    @model_validator(mode="after")
+    def _others_data_is_described(self) -> "Definition":
+        lacking = [
+            key for key in ("title", "modality", "licence", "citation") if key not in self.model_fields_set
+        ]
+        if lacking and SOURCES[self.source.kind].way != "local":
+            raise ValueError(
+                f"{listed(lacking)} is missing; only of a folder of your own (`source: {{kind: folder}}`) may it "
+                "be left out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _groups_have_a_key(self) -> "Definition":
@@ -497,9 +513,10 @@ def read_definition(path: Path | str) -> Definition:
     content: Any = read_yaml(path)
     _know_all_sources()
     try:
-        return Definition.model_validate(content)
+        definition = Definition.model_validate(content)
     except pydantic.ValidationError as error:
         raise NullcropError(explain(error, path, Definition)) from None
+    return definition if definition.title else definition.model_copy(update={"title": Path(path).stem})
 
 
 _KNOWN = list(SOURCES)

@@ -1,0 +1,180 @@
+"""What to train on a folder of images, and the two YAML files that say so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from nullcrop.config.definitions import Definition
+from nullcrop.config.detectable import enough_arrangements, inflation_of_folds, minimal_detectable
+from nullcrop.config.models import Thresholds
+from nullcrop.config.names import CROSSFIT
+from nullcrop.config.readers import BASELINES
+from nullcrop.config.views import judging_views, views_made_always
+from nullcrop.statistics.auroc import TestSet
+from nullcrop.statistics.sentences import upper_words
+from nullcrop.survey.layout import Layout
+
+STUDY = "audit"
+"""The study's name."""
+
+RECIPE = "lenet"
+"""How its network is trained."""
+
+FULL_EPOCHS = 120
+"""Epochs after which LeNet-5's answer on some hundred images no longer depends on their number."""
+
+FULL_IMAGES = 800
+"""Images up to which there is time for all of them; of more, each is seen fewer times."""
+
+FEWEST_EPOCHS = 10
+
+PIXEL_BASELINES = ("mean_rgb", "color_histogram", "raw_pixels")
+
+CROP = 20
+"""Side of the study's crops in pixels."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An audit: what is trained on which views, and what it could find."""
+
+    split: str
+    seeds: Sequence[int]
+    views: Sequence[str]
+    architectures: Sequence[str]
+    baselines: Sequence[str]
+    epochs: int
+    crop: int
+    minimal: float
+    """AUROC that would be found with a chance of 80 %; above 1: none."""
+    can_tell: bool
+    """Whether any result could count."""
+
+    @property
+    def words(self) -> str:
+        """What could be seen, before it costs anything."""
+        if not self.can_tell:
+            return "too few independent images of a class for any result to count"
+        if self.minimal >= 1:
+            return "too few independent images to find anything but an AUROC close to 1"
+        return f"an AUROC from {upper_words(self.minimal)} would be found with a chance of 80%"
+
+
+def plan(layout: Layout, thorough: bool = False, epochs: int | None = None) -> Plan:
+    """The audit of ``layout``: LeNet-5 and the baselines that see pixels, cross-fitted, on the crops on which a
+    verdict rests.
+
+    Five folds, because their factor c is smaller than that of ten; ``thorough`` takes ten, whose networks are
+    trained on more images, two partitions into folds, all views and all baselines.
+    """
+    split = "crossfit" if thorough else "crossfit5"
+    judging = judging_views(layout.field)  # type: ignore[arg-type]
+    images = len(layout.listing)
+    least = FULL_EPOCHS if images <= FULL_IMAGES or thorough else FULL_EPOCHS * FULL_IMAGES // images
+    targets = _targets(layout)
+    units = TestSet(targets, layout.listing["group"].to_numpy(str)).units_of_targets
+    members = len(judging) * (len(PIXEL_BASELINES) + 2)
+    folds, level = CROSSFIT[split], Thresholds().level
+    return Plan(
+        split=split,
+        seeds=[0, 1] if thorough else [0],
+        views=views_made_always() if thorough else judging,
+        architectures=["lenet5"],
+        baselines=list(BASELINES) if thorough else ["majority", *PIXEL_BASELINES, "file_facts"],
+        epochs=epochs or max(FEWEST_EPOCHS, least),
+        crop=min(CROP, max(4, layout.smallest_side // 3)) if layout.smallest_side else CROP,
+        minimal=minimal_detectable(units, members, level, inflation_of_folds(folds, range(folds))),
+        can_tell=enough_arrangements(units, level),
+    )
+
+
+def _targets(layout: Layout) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    if layout.positive:
+        return layout.listing["class"].isin(list(layout.positive)).to_numpy(np.int64)
+    code = {name: number for number, name in enumerate(layout.classes)}
+    return layout.listing["class"].map(code).to_numpy(np.int64)
+
+
+def dataset_file(layout: Layout, crop: int) -> str:
+    """The dataset's YAML file, with comments for who edits it."""
+    definition: dict[str, Any] = {
+        "field": layout.field,
+        "source": dict(layout.source),
+        **({"group": layout.group} if layout.group else {}),
+        "classes": list(layout.classes),
+        "labels": {"classes": {"positive": list(layout.positive)} if layout.positive else {}},
+        "duplicates": "group",
+        "expected": {"images": len(layout.listing), "classes": layout.counts},
+        "on_mismatch": "report",
+        "unreadable": "leave_out",
+        "smallest_side": crop,
+        **({"crop": {"width": crop, "height": crop}} if crop != CROP else {}),
+    }
+    Definition.model_validate(definition)
+    return _commented(definition, DATASET_COMMENTS, f"The images below {layout.root}, as `nullcrop audit` took them.")
+
+
+def config_file(plan: Plan, dataset: str, out: Path, title: str, device: str) -> str:
+    """The config's YAML file, with comments for who edits it."""
+    config: dict[str, Any] = {
+        "definitions": [str(out / "datasets")],
+        "paths": {"results": str(out / "results"), "resources": str(out / "resources")},
+        "device": device,
+        "cells_per_job": 2 * len(plan.views),
+        "recipes": {RECIPE: {"weights": "random", "learning_rate": 0.001, "epochs": plan.epochs}},
+        "studies": {
+            STUDY: {
+                "title": title,
+                "datasets": [dataset],
+                "splits": [plan.split],
+                "seeds": list(plan.seeds),
+                "views": list(plan.views),
+                "architectures": list(plan.architectures),
+                "recipes": [RECIPE],
+                "baselines": list(plan.baselines),
+            }
+        },
+    }
+    return _commented(config, CONFIG_COMMENTS, "What is trained. Edit it and run the same command again.")
+
+
+DATASET_COMMENTS = {
+    "field": "whole: the corners hold no lesion; tile: every crop is tissue",
+    "source": "where the images are, and how their names are read (docs/your-dataset.md)",
+    "group": "what keeps images together that are not independent",
+    "classes": "in the order of their codes",
+    "labels": "positive: classes that show what is looked for; none: each class is told from the others",
+    "duplicates": "copies of an image are kept together",
+    "expected": "counted when this file was written; a change is reported",
+    "unreadable": "damaged images are listed in dataset.json, and left out",
+    "smallest_side": "smaller images are left out, too",
+}
+
+CONFIG_COMMENTS = {
+    "cells_per_job": "networks that share a process",
+    "recipes": "how the network is trained",
+    "studies": "every key: config/README.md",
+}
+
+
+class _Short(yaml.SafeDumper):
+    """A key a line, and lists of names on one line."""
+
+
+_Short.add_representer(
+    list, lambda dumper, names: dumper.represent_sequence("tag:yaml.org,2002:seq", names, flow_style=True)
+)
+
+
+def _commented(content: dict[str, Any], comments: dict[str, str], head: str) -> str:
+    """YAML of ``content`` with a comment above each key of the first level that has one."""
+    lines = [f"# {head}"]
+    for key, value in content.items():
+        if key in comments:
+            lines.append(f"# {comments[key]}")
+        lines.append(yaml.dump({key: value}, Dumper=_Short, allow_unicode=True, sort_keys=False, width=100))
+    return "\n".join(line.rstrip("\n") for line in lines) + "\n"
