@@ -655,21 +655,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command for people who have a folder and nothing else: every flag says what was guessed otherwise."""
+    """The command for people who have a folder: each flag says otherwise what was guessed."""
     summary = (audit.__doc__ or "").strip()
     sub = commands.add_parser("audit", help=summary, description=summary)
     sub.add_argument("folder", type=Path, metavar="PATH", help="folder with the images")
     sub.add_argument("--out", type=Path, default=Path("nullcrop-audit"), help="what is made (nullcrop-audit)")
     sub.add_argument("--dry-run", action="store_true", help="stop after the YAML files")
-    sub.add_argument("--thorough", action="store_true", help="all views and baselines, ten folds, two partitions")
+    sub.add_argument(
+        "--thorough", action="store_true", help="all views and baselines, ten folds, two partitions"
+    )
     sub.add_argument("--epochs", type=_positive, help="of the network (by the number of images)")
-    sub.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to train (auto)")
+    sub.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to train (auto)"
+    )
     sub.add_argument("--cores", type=_positive, default=usable_cores(), help="CPU cores to use (all)")
     told = sub.add_argument_group("what the folder holds, where it is not what was guessed")
-    told.add_argument("--classes-at", type=_positive, metavar="LEVEL", help="level of folders that are the classes")
-    told.add_argument("--positive", nargs="+", default=(), metavar="CLASS", help="classes that are looked for")
+    told.add_argument(
+        "--classes-at", type=_positive, metavar="LEVEL", help="level of folders that are the classes"
+    )
+    told.add_argument(
+        "--positive", nargs="+", default=(), metavar="CLASS", help="classes that are looked for"
+    )
     told.add_argument("--field", choices=["whole", "tile"], default="", help="whether corners hold no lesion")
-    told.add_argument("--group-pattern", default="", metavar="REGEX", help="its bracketed part is the patient")
+    told.add_argument(
+        "--group-pattern", default="", metavar="REGEX", help="its bracketed part is the patient"
+    )
     told.add_argument("--no-groups", action="store_true", help="names that repeat are no patients")
     told.add_argument("--name-pattern", default="", metavar="REGEX", help="with (?P<class>…), (?P<group>…)")
     told.add_argument("--table", default="", metavar="CSV", help="a row for each image: path, class, group")

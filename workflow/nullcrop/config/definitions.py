@@ -421,8 +421,8 @@ class Definition(Model):
         ]
         if lacking and SOURCES[self.source.kind].way != "local":
             raise ValueError(
-                f"{listed(lacking)} is missing; only of a folder of your own (`source: {{kind: folder}}`) may it "
-                "be left out"
+                f"{listed(lacking)} is missing; only of a folder of your own (`source: {{kind: folder}}`) "
+                "may it be left out"
             )
         return self
 

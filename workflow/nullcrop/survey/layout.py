@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,13 +11,12 @@ import pandas as pd
 from PIL import Image
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.basics.files import files_below
+from nullcrop.basics.walk import walk
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.datasets.companions import companions
 from nullcrop.datasets.folder import list_folder
+from nullcrop.decoding.formats import ending, is_image_name, kind_by_content
 from nullcrop.survey.names import (
-    Division,
-    Grouping,
     Sure,
     classes_of,
     group_pattern,
@@ -28,8 +27,8 @@ from nullcrop.survey.names import (
 )
 
 POSITIVE = re.compile(
-    r"(?<!non)(?<!non[-_ ])(?<!no[-_ ])(malignan|cancer|carcinoma|melanoma|tumou?r|positive|disease|pneumonia|covid"
-    r"|abnormal)|^(1|yes|pos)$",
+    r"(?<!non)(?<!non[-_ ])(?<!no[-_ ])(malignan|cancer|carcinoma|melanoma|tumou?r|positive|disease"
+    r"|pneumonia|covid|abnormal)|^(1|yes|pos)$",
     re.IGNORECASE,
 )
 """What a class is called that shows what is looked for."""
@@ -125,7 +124,9 @@ def look(root: Path, said: Said | None = None) -> Layout:
     images = [path for path in images if path not in masks]
     findings: list[Finding] = []
     if masks:
-        words = f"{len(masks)} files left out, because they belong to images beside them, such as {min(masks)}"
+        words = (
+            f"{len(masks)} files left out, because they belong to images beside them, such as {min(masks)}"
+        )
         findings.append(Finding("masks", words, "likely", "--name-pattern"))
     source = {"kind": "folder", "path": str(root), **_reading(root, images, masks, said, findings)}
     model = FolderSource.model_validate(source)
@@ -137,7 +138,7 @@ def look(root: Path, said: Said | None = None) -> Layout:
     classes = sorted(set(listing["class"]))
     if len(classes) < 2:
         raise NullcropError(
-            f"all {len(listing)} images are of one class, '{classes[0]}': a class can only be told from another"
+            f"all {len(listing)} images are of one class, '{classes[0]}'; one can only be told from another"
         )
     grouped = int((listing["group"] != "").sum())
     sizes = _sizes(list(listing["path"]))
@@ -170,19 +171,26 @@ def _reading(
     division = classes_of(images, None if said.classes_at is None else said.classes_at - 1)
     if division is None:
         raise NullcropError(
-            f"neither a level of folders nor the beginning of names divides the {len(images)} images below {root} "
-            f"into classes (such as {images[0]}); say it with --name-pattern '(?P<class>…)', --classes-at LEVEL "
-            "or --table FILE.csv"
+            f"neither a level of folders nor the beginning of names divides the {len(images)} images below "
+            f"{root} into classes (such as {images[0]}); say it with --name-pattern '(?P<class>…)', "
+            "--classes-at LEVEL or --table FILE.csv"
         )
     findings.append(
         Finding(
-            "classes", f"{listed(division.names)}: {division.words}", division.sure, "--classes-at, --name-pattern"
+            "classes",
+            f"{listed(division.names)}: {division.words}",
+            division.sure,
+            "--classes-at, --name-pattern",
         )
     )
     parts = parts_level(images)
     if parts is not None:
         findings.append(
-            Finding("official split", f"the folders of level {parts + 1}; all parts are audited together", "likely")
+            Finding(
+                "official split",
+                f"the folders of level {parts + 1}; all parts are audited together",
+                "likely",
+            )
         )
     grouping = None if said.no_groups or said.group_pattern else groups_of(images, division)
     if grouping:
@@ -197,8 +205,8 @@ def _reading(
         return {"group_pattern": pattern} if pattern else {}
     if said.group_pattern:
         raise NullcropError(
-            "--group-pattern goes with classes that are the folders of the first level; here name class and group "
-            "in one expression: --name-pattern '(?P<group>…)…(?P<class>…)'"
+            "--group-pattern goes with classes that are the folders of the first level; here name class and "
+            "group in one expression: --name-pattern '(?P<group>…)…(?P<class>…)'"
         )
     left_out = without(masks) if masks else ""
     named = parts if parts is not None and _parts_are_named_ours(images, parts) else None
@@ -244,14 +252,14 @@ def _field(sizes: Sequence[tuple[int, int]], said: Said, findings: list[Finding]
 
 
 def _sizes(paths: Sequence[str]) -> list[tuple[int, int]]:
-    """Width and height of some of the images, spread evenly; those whose header cannot be read are left to the
-    listing, which names them."""
+    """Width and height of some of the images, spread evenly; those whose header cannot be read are left
+    to the listing, which names them."""
     sizes = []
     for path in paths[:: max(1, len(paths) // HEADERS_READ)]:
         try:
             with Image.open(path) as image:
                 sizes.append(image.size)
-        except Exception:  # noqa: S112 - decoders of broken files raise nearly everything
+        except Exception:
             continue
     return sizes
 
@@ -271,22 +279,24 @@ def _to_list(images: Sequence[str]) -> Definition:
 
 
 def _apart(root: Path) -> tuple[list[str], list[str]]:
-    """Images and other files below ``root``, by their names."""
-    endings = FolderSource.model_fields["suffixes"].default
-    images, others = [], []
-    for path in files_below(root):
-        (images if path.suffix.lower() in endings else others).append(path.relative_to(root).as_posix())
+    """Images and other files below ``root``, without litter; where a file has no ending, its first bytes
+    tell."""
+    images: list[str] = []
+    others: list[str] = []
+    for path in walk(root).files:
+        known = is_image_name(path) or (not ending(path) and kind_by_content(root / path) is not None)
+        (images if known else others).append(path)
     return images, others
 
 
 def _endings(paths: Sequence[str]) -> list[str]:
     """Endings of files in lower case, the most frequent first."""
-    return [ending for ending, _ in Counter(PurePosixPath(path).suffix.lower() for path in paths).most_common()]
+    return [one for one, _ in Counter(map(ending, paths)).most_common()]
 
 
 def _by_folder(paths: Sequence[str]) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for path in paths:
-        pure = PurePosixPath(path)
-        counts[pure.parts[0] if len(pure.parts) > 1 else ""][pure.suffix.lower()] += 1
+        top, below, _ = path.partition("/")
+        counts[top if below else ""][ending(path)] += 1
     return {folder: dict(endings) for folder, endings in counts.items()}
