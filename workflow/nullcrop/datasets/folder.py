@@ -10,6 +10,7 @@ from nullcrop.basics.files import files_below
 from nullcrop.basics.progress import say
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.config.places import no_folder
+from nullcrop.datasets.tables import list_table
 
 
 def list_own_folder(source: FolderSource, archive: Path, definition: Definition) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
         what_to_do = f". {definition.how_to_get}" if definition.how_to_get else ""
         raise NullcropError(f"source.path: {no_folder(root)}{what_to_do}")
     if source.table is not None:
-        images = _from_table(source, root)
+        images = list_table(source, root, definition.classes)
     elif source.name_pattern is not None:
         images = _from_names(source.name_pattern, root)
     else:
@@ -100,45 +101,6 @@ def _from_names(pattern: str, root: Path) -> pd.DataFrame:
     if ignored:
         say(f"{len(ignored)} files do not match source.name_pattern and were ignored: {listed(ignored)}")
     return pd.DataFrame(rows, columns=["id", "relative", "class", "group", "official_split"])
-
-
-def _from_table(source: FolderSource, root: Path) -> pd.DataFrame:
-    path = Path(str(source.table))
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise NullcropError(f"source.table: cannot read {path}: {error}") from None
-
-    def column(name: str) -> "pd.Series[str] | None":
-        wanted = source.columns.get(name, name)  # type: ignore[call-overload]
-        if wanted in table.columns:
-            found: pd.Series[str] = table[wanted]
-            return found
-        if name in source.columns or name in ("path", "class"):
-            raise NullcropError(
-                f"source.table: {path} has no column '{wanted}'; its columns are {listed(table.columns)}"
-            )
-        return None
-
-    relative = column("path")
-    assert relative is not None
-    absent = [name for name in relative if not (root / name).is_file()]
-    if absent:
-        raise NullcropError(
-            f"{path} names {len(absent)} files that are not in {root}: {listed(absent)}; bring them there or "
-            "take their rows out of the table"
-        )
-    empty = pd.Series("", index=table.index)
-    optional = {name: column(name) for name in ("id", "group", "split")}
-    return pd.DataFrame(
-        {
-            "id": relative if optional["id"] is None else optional["id"],
-            "relative": relative,
-            "class": column("class"),
-            "group": empty if optional["group"] is None else optional["group"],
-            "official_split": empty if optional["split"] is None else optional["split"],
-        }
-    )
 
 
 def _groups_by_pattern(pattern: str, ids: pd.Series, relative: pd.Series) -> list[str]:
