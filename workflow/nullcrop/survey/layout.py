@@ -25,6 +25,7 @@ from nullcrop.survey.names import (
     parts_level,
     without,
 )
+from nullcrop.survey.tables import columns_of, tables_beside
 
 POSITIVE = re.compile(
     r"(?<!non)(?<!non[-_ ])(?<!no[-_ ])(malignan|cancer|carcinoma|melanoma|tumou?r|positive|disease"
@@ -66,13 +67,18 @@ class Said:
     table: str = ""
     """A CSV of the images."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """As `source.columns`."""
+    """As `source.columns`, as far as names of columns do not tell it."""
     classes_at: int | None = None
     """The level of folders that are the classes, from 1."""
     positive: Sequence[str] = ()
     """Classes that show what is looked for."""
     field: str = ""
     """`whole` or `tile`."""
+
+    @property
+    def level(self) -> int | None:
+        """:attr:`classes_at`, from 0."""
+        return None if self.classes_at is None else self.classes_at - 1
 
 
 @dataclass(frozen=True)
@@ -128,12 +134,24 @@ def look(root: Path, said: Said | None = None) -> Layout:
             f"{len(masks)} files left out, because they belong to images beside them, such as {min(masks)}"
         )
         findings.append(Finding("masks", words, "likely", "--name-pattern"))
-    source = {"kind": "folder", "path": str(root), **_reading(root, images, masks, said, findings)}
-    model = FolderSource.model_validate(source)
-    listing = list_folder(model, _to_list(images))
+    table = None
+    if said.table:
+        table = columns_of(Path(said.table).expanduser().absolute(), images, said.columns)
+    elif not said.name_pattern and classes_of(images, said.level) is None:
+        table = tables_beside(root, others, images)
+    if table:
+        sure: Sure = "sure" if said.table else "likely"
+        findings.append(Finding("classes", f"{listed(table.classes)}; {table.words}", sure, "--columns"))
+        keys: dict[str, Any] = {"table": str(table.table), "columns": dict(table.columns)}
+    else:
+        keys = _reading(root, images, masks, said, findings)
+    source = {"kind": "folder", "path": str(root), **keys}
+    tops = sorted({PurePosixPath(path).parts[0] for path in images})
+    listing = list_folder(FolderSource.model_validate(source), _to_list(table.classes if table else tops))
     if listing.empty:
         raise NullcropError(
-            f"{said.name_pattern or said.table} lists none of the {len(images)} images below {root}"
+            f"{source.get('name_pattern') or source.get('table')} lists none of the {len(images)} images "
+            f"below {root}"
         )
     classes = sorted(set(listing["class"]))
     if len(classes) < 2:
@@ -162,13 +180,10 @@ def _reading(
 ) -> dict[str, Any]:
     """The keys under `source` that read class, group and part of the images; what they were told from joins
     ``findings``."""
-    if said.table:
-        findings.append(Finding("classes", f"a column of {said.table}", "sure"))
-        return {"table": str(Path(said.table).expanduser().absolute()), "columns": dict(said.columns)}
     if said.name_pattern:
         findings.append(Finding("classes", "(?P<class>…) of --name-pattern", "sure"))
         return {"name_pattern": said.name_pattern}
-    division = classes_of(images, None if said.classes_at is None else said.classes_at - 1)
+    division = classes_of(images, said.level)
     if division is None:
         raise NullcropError(
             f"neither a level of folders nor the beginning of names divides the {len(images)} images below "
@@ -266,16 +281,17 @@ def _sizes(paths: Sequence[str]) -> list[tuple[int, int]]:
 
 def _group_word(images: Sequence[str], source: Mapping[str, Any], said: Said) -> str:
     """What the groups are called where names tell it."""
-    if said.table:
-        return str(said.columns.get("group", "group")).removesuffix("_id")
-    guessed = None if said.name_pattern or said.group_pattern else groups_of(images, classes_of(images))
+    if "table" in source:
+        return re.split("[_ ]", source["columns"].get("group", "group"))[0].lower()
+    guessed = (
+        None if said.name_pattern or said.group_pattern else groups_of(images, classes_of(images, said.level))
+    )
     return guessed.word if guessed else "group"
 
 
-def _to_list(images: Sequence[str]) -> Definition:
-    """As much of a dataset file as listing a folder asks for: class folders, and groups that may be there."""
-    tops = sorted({PurePosixPath(path).parts[0] for path in images})
-    return Definition.model_construct(classes=tops, group=None, groups=None, how_to_get=None)
+def _to_list(classes: Sequence[str]) -> Definition:
+    """As much of a dataset file as listing a folder asks for: the classes, and groups that may be there."""
+    return Definition.model_construct(classes=list(classes), group=None, groups=None, how_to_get=None)
 
 
 def _apart(root: Path) -> tuple[list[str], list[str]]:
