@@ -14,7 +14,7 @@ from nullcrop.config.definitions import read_definition
 from nullcrop.config.models import read_project
 from nullcrop.datasets.samples import list_images
 from nullcrop.survey.layout import Said, look
-from nullcrop.survey.names import classes_of, group_pattern, groups_of, name_pattern, parts_level, without
+from nullcrop.survey.names import classes_of, group_pattern, groups_of, name_pattern, parts_level
 from nullcrop.survey.plan import config_file, dataset_file, plan
 
 IDC = [
@@ -106,7 +106,7 @@ NAMES = st.lists(
 
 
 @given(NAMES, st.integers(0, 2), st.integers(0, 2))
-def test_a_pattern_reads_the_class_of_every_image_and_of_no_mask(
+def test_a_pattern_reads_the_class_of_every_image(
     classes: list[str], above: int, below: int
 ) -> None:
     images = {
@@ -114,12 +114,10 @@ def test_a_pattern_reads_the_class_of_every_image_and_of_no_mask(
         for label in classes
         for n in range(3)
     }
-    masks = {path.replace(".PNG", "_mask.png"): path for path in images}
     division = classes_of(list(images), above)
     assert division is not None
-    pattern = re.compile(name_pattern(division, None, None, without(masks), [".png"]))
+    pattern = re.compile(name_pattern(division, None, None, [".png"]))
     assert {path: found["class"] for path in images if (found := pattern.search(path))} == images
-    assert not any(pattern.search(path) for path in masks)
     assert not pattern.search(next(iter(images)).replace(".PNG", ".txt"))
 
 

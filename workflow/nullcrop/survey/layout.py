@@ -1,11 +1,11 @@
 """What a folder of images is: its classes, groups, masks and field, told from names, and what a user says."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from PIL import Image
@@ -15,7 +15,8 @@ from nullcrop.basics.walk import walk
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.datasets.companions import companions
 from nullcrop.datasets.folder import list_folder
-from nullcrop.decoding.formats import ending, is_image_name, kind_by_content
+from nullcrop.datasets.ignored import in_words, is_image
+from nullcrop.decoding.formats import ending
 from nullcrop.survey.names import (
     Sure,
     classes_of,
@@ -23,7 +24,6 @@ from nullcrop.survey.names import (
     groups_of,
     name_pattern,
     parts_level,
-    without,
 )
 from nullcrop.survey.tables import columns_of, tables_beside
 
@@ -68,12 +68,19 @@ class Said:
     """A CSV of the images."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """As `source.columns`, as far as names of columns do not tell it."""
+    keep_companions: bool = False
+    """What looks like masks beside images are images."""
     classes_at: int | None = None
     """The level of folders that are the classes, from 1."""
     positive: Sequence[str] = ()
     """Classes that show what is looked for."""
     field: str = ""
     """`whole` or `tile`."""
+
+    @property
+    def companions(self) -> Literal["leave_out", "keep"]:
+        """As `companions` of a dataset's file."""
+        return "keep" if self.keep_companions else "leave_out"
 
     @property
     def level(self) -> int | None:
@@ -102,8 +109,8 @@ class Layout:
     """In pixels, of the images whose size was read."""
     masks: Mapping[str, str]
     """Files that are left out because they show where the lesion of an image is, and that image."""
-    ignored: Mapping[str, Mapping[str, int]]
-    """Files that are no images, by the folder at the top (empty: none) and by their ending."""
+    ignored: Sequence[Mapping[str, Any]]
+    """What is no image of the dataset, by kind and class (:mod:`nullcrop.datasets.ignored`)."""
     findings: Sequence[Finding]
 
     @property
@@ -126,14 +133,12 @@ def look(root: Path, said: Said | None = None) -> Layout:
     images, others = _apart(root)
     if not images:
         raise NullcropError(f"{root} holds no image; {listed(_endings(others)) or 'it is empty'}")
-    masks = companions(images)
+    masks = {} if said.keep_companions else companions(images)
     images = [path for path in images if path not in masks]
     findings: list[Finding] = []
     if masks:
-        words = (
-            f"{len(masks)} files left out, because they belong to images beside them, such as {min(masks)}"
-        )
-        findings.append(Finding("masks", words, "likely", "--name-pattern"))
+        words = f"{len(masks)} files left out: masks or other companions of images, such as {min(masks)}"
+        findings.append(Finding("masks", words, "likely", "--keep-companions"))
     table = None
     if said.table:
         table = columns_of(Path(said.table).expanduser().absolute(), images, said.columns)
@@ -144,15 +149,19 @@ def look(root: Path, said: Said | None = None) -> Layout:
         findings.append(Finding("classes", f"{listed(table.classes)}; {table.words}", sure, "--columns"))
         keys: dict[str, Any] = {"table": str(table.table), "columns": dict(table.columns)}
     else:
-        keys = _reading(root, images, masks, said, findings)
+        keys = _reading(root, images, said, findings)
     source = {"kind": "folder", "path": str(root), **keys}
     tops = sorted({PurePosixPath(path).parts[0] for path in images})
-    listing = list_folder(FolderSource.model_validate(source), _to_list(table.classes if table else tops))
+    to_list = _to_list(table.classes if table else tops, said.companions)
+    listing = list_folder(FolderSource.model_validate(source), to_list)
     if listing.empty:
         raise NullcropError(
             f"{source.get('name_pattern') or source.get('table')} lists none of the {len(images)} images "
             f"below {root}"
         )
+    ignored = [one for one in listing.attrs["ignored"] if one["what"] != COMPANIONS]
+    if ignored:
+        findings.append(Finding("no images", f"ignored: {in_words(ignored)}", "likely"))
     classes = sorted(set(listing["class"]))
     if len(classes) < 2:
         raise NullcropError(
@@ -170,13 +179,13 @@ def look(root: Path, said: Said | None = None) -> Layout:
         group=_group_word(images, source, said) if grouped else None,
         smallest_side=min((min(size) for size in sizes), default=0),
         masks=masks,
-        ignored=_by_folder(others),
+        ignored=ignored,
         findings=findings,
     )
 
 
 def _reading(
-    root: Path, images: list[str], masks: Mapping[str, str], said: Said, findings: list[Finding]
+    root: Path, images: list[str], said: Said, findings: list[Finding]
 ) -> dict[str, Any]:
     """The keys under `source` that read class, group and part of the images; what they were told from joins
     ``findings``."""
@@ -215,7 +224,7 @@ def _reading(
         words = "none seen; copies of an image are found and kept together, other images of a patient are not"
         findings.append(Finding("groups", words, "sure" if said.no_groups else "guess", "--group-pattern"))
     tops = {PurePosixPath(path).parts[0] for path in images}
-    if division.level == 0 and tops == set(division.names) and not masks:
+    if division.level == 0 and tops == set(division.names):
         pattern = group_pattern(grouping) if grouping else said.group_pattern
         return {"group_pattern": pattern} if pattern else {}
     if said.group_pattern:
@@ -223,9 +232,8 @@ def _reading(
             "--group-pattern goes with classes that are the folders of the first level; here name class and "
             "group in one expression: --name-pattern '(?P<group>…)…(?P<class>…)'"
         )
-    left_out = without(masks) if masks else ""
     named = parts if parts is not None and _parts_are_named_ours(images, parts) else None
-    return {"name_pattern": name_pattern(division, grouping, named, left_out, _endings(images))}
+    return {"name_pattern": name_pattern(division, grouping, named, _endings(images))}
 
 
 def _parts_are_named_ours(images: Sequence[str], level: int) -> bool:
@@ -289,30 +297,22 @@ def _group_word(images: Sequence[str], source: Mapping[str, Any], said: Said) ->
     return guessed.word if guessed else "group"
 
 
-def _to_list(classes: Sequence[str]) -> Definition:
-    """As much of a dataset file as listing a folder asks for: the classes, and groups that may be there."""
-    return Definition.model_construct(classes=list(classes), group=None, groups=None, how_to_get=None)
+def _to_list(classes: Sequence[str], companions: str) -> Definition:
+    """As much of a dataset file as listing a folder asks for; groups may be there or not."""
+    return Definition.model_construct(
+        classes=list(classes), group=None, groups=None, how_to_get=None, companions=companions
+    )
 
 
 def _apart(root: Path) -> tuple[list[str], list[str]]:
-    """Images and other files below ``root``, without litter; where a file has no ending, its first bytes
-    tell."""
+    """Images and other files below ``root``, without litter."""
     images: list[str] = []
     others: list[str] = []
     for path in walk(root).files:
-        known = is_image_name(path) or (not ending(path) and kind_by_content(root / path) is not None)
-        (images if known else others).append(path)
+        (images if is_image(root, path, None) else others).append(path)
     return images, others
 
 
 def _endings(paths: Sequence[str]) -> list[str]:
     """Endings of files in lower case, the most frequent first."""
     return [one for one, _ in Counter(map(ending, paths)).most_common()]
-
-
-def _by_folder(paths: Sequence[str]) -> dict[str, dict[str, int]]:
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for path in paths:
-        top, below, _ = path.partition("/")
-        counts[top if below else ""][ending(path)] += 1
-    return {folder: dict(endings) for folder, endings in counts.items()}

@@ -6,7 +6,7 @@ Paths are texts relative to the folder, with `/` between names. No file is opene
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -148,13 +148,12 @@ def groups_of(paths: Sequence[str], division: Division | None) -> Grouping | Non
 
 
 def name_pattern(
-    division: Division, grouping: Grouping | None, parts: int | None, left_out: str, endings: Iterable[str]
+    division: Division, grouping: Grouping | None, parts: int | None, endings: Iterable[str]
 ) -> str:
     """The regular expression for `source.name_pattern` that reads class, group and part as told.
 
-    ``parts`` is the level of the parts of an official split, ``left_out`` an expression of paths that are
-    none of the images (empty: none), ``endings`` those of the images, in lower case with their dot; where
-    one has no ending, any will do.
+    ``parts`` is the level of the parts of an official split, ``endings`` those of the images, in lower case
+    with their dot; where one has no ending, any will do.
     """
     known = [
         level for level in (division.level, grouping.level if grouping else None, parts) if level is not None
@@ -177,25 +176,7 @@ def name_pattern(
         own = f"(?=(?P<group>{begin}){SEPARATOR}){own}"
     endings = sorted(endings)
     ending = "" if "" in endings else rf"\.(?i:{'|'.join(re.escape(one[1:]) for one in endings)})"
-    without = f"(?!{left_out})" if left_out else ""
-    return f"^{without}{''.join(folders)}(?:.*/)?{own}{ending}$"
-
-
-def without(masks: Mapping[str, str]) -> str:
-    """An expression of all paths of ``masks`` (each with the image it belongs to), by what their names
-    have that the images' names do not."""
-    marks = set()
-    for mask, image in masks.items():
-        (*folders, name), (*beside, own) = PurePosixPath(mask).parts, PurePosixPath(image).parts
-        stem, of_image = PurePosixPath(name).stem, PurePosixPath(own).stem
-        if folders != beside:
-            marks |= {f"(?:.*/)?{re.escape(folder)}/" for folder in folders if folder not in beside}
-        elif stem.startswith(of_image):
-            mark = re.sub(r"[\W_]*\d+$", "", stem.removeprefix(of_image))
-            marks.add(rf".*{re.escape(mark)}(?:[\W_]*\d+)?\.[^./]*$")
-        else:
-            marks.add(rf"(?:.*/)?{re.escape(stem.removesuffix(of_image))}[^/]*$")
-    return "|".join(sorted(marks))
+    return f"^{''.join(folders)}(?:.*/)?{own}{ending}$"
 
 
 def group_pattern(grouping: Grouping) -> str:

@@ -111,6 +111,7 @@ def dataset_file(layout: Layout, crop: int) -> str:
         "duplicates": "group",
         "expected": {"images": len(layout.listing), "classes": layout.counts},
         "on_mismatch": "report",
+        "companions": layout.companions,
         "unreadable": "leave_out",
         "smallest_side": crop,
         **({"crop": {"width": crop, "height": crop}} if crop != CROP else {}),
@@ -153,6 +154,7 @@ DATASET_COMMENTS = {
     "labels": "positive: classes that show what is looked for; none: each class is told from the others",
     "duplicates": "copies of an image are kept together",
     "expected": "counted when this file was written; a change is reported",
+    "companions": "masks and the like beside images",
     "unreadable": "damaged images are listed in dataset.json, and left out",
     "smallest_side": "smaller images are left out, too",
 }
