@@ -1,8 +1,8 @@
 """Files and folders of datasets that rules read: when they change, what is made of them is made again."""
 
-import os
 from pathlib import Path
 
+from nullcrop.basics.walk import walk
 from nullcrop.config.models import Project
 from nullcrop.config.sources import SOURCES, Source
 from nullcrop.config.views import view_of
@@ -45,4 +45,4 @@ def mask_folders(project: Project, dataset: str, view: str) -> list[str]:
     archives = Path(project.config.paths.resources, "archives")
     if Path(masks.path).resolve().is_relative_to(archives.resolve()):
         return []
-    return [folder for folder, _, _ in os.walk(masks.path)]
+    return [str(Path(masks.path, folder)) for folder in walk(masks.path).folders]
