@@ -230,9 +230,25 @@ def test_a_folder_too_high_is_told(own: MakeFolder, benign: Path, tmp_path: Path
     assert f"The class folders lie in images: set `source.path: {tmp_path}/images`" in message
 
 
-def test_a_blank_behind_a_class_is_shown(own: MakeFolder, benign: Path, tmp_path: Path) -> None:
-    benign.rename(benign.with_name("benign "))
-    assert "found 'benign ', malignant" in refusal(own(), tmp_path)
+@pytest.mark.parametrize(
+    ("folder", "written", "words"),
+    [
+        ("benign ", "benign", "found 'benign ', malignant: 'benign' (did you mean 'benign '?)"),
+        ("Benign", "benign", "found Benign, malignant: 'benign' (did you mean 'Benign'?)"),
+        (
+            unicodedata.normalize("NFD", "gutartiges Ödem"),
+            unicodedata.normalize("NFC", "gutartiges Ödem"),
+            r"'gutartiges \xd6dem' (did you mean 'gutartiges O\u0308dem'?)",
+        ),
+    ],
+)
+def test_a_class_that_is_written_differently_is_shown(
+    own: MakeFolder, benign: Path, tmp_path: Path, folder: str, written: str, words: str
+) -> None:
+    benign.rename(benign.with_name(folder))
+    message = refusal(own(classes=[written, "malignant"]), tmp_path)
+    assert words in message
+    assert "rename the folder, or write its name under `classes:` as it is" in message
 
 
 # Names

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import nullcrop
-from nullcrop.basics.errors import NullcropError, explained
+from nullcrop.basics.errors import NullcropError, explained, listed
 from nullcrop.basics.imports import uncollected
 from nullcrop.basics.progress import say
 from nullcrop.config.cell import Cell, unfold_cells
@@ -135,8 +135,14 @@ def split_samples(options: argparse.Namespace) -> None:
     samples = read_samples(options.samples)
     for path in options.duplicates:
         samples = group_duplicates(samples, read_duplicates(path))
-    targets = samples["class"].map(read_definition(options.definition).targets(options.labels))
-    split = write_split(samples, targets, options.protocol, options.seed, options.out)
+    definition = read_definition(options.definition)
+    targets = samples["class"].map(definition.targets(options.labels))
+    try:
+        split = write_split(samples, targets, options.protocol, options.seed, options.out)
+    except NullcropError as error:
+        names = listed(f"{code} {name}" for code, name in enumerate(definition.target_names(options.labels)))
+        where = f"dataset '{options.definition.stem}', split '{options.protocol}', seed {options.seed}"
+        raise NullcropError(f"{where}: {error} (targets: {names})") from None
     say(", ".join(f"{part} {count}" for part, count in split["part"].value_counts().items()))
 
 

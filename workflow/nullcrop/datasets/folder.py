@@ -1,7 +1,7 @@
 """Images on a local disk: class folders, names that tell the class, or any folder plus a CSV."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,9 +12,9 @@ from nullcrop.basics.walk import Walk, as_text, in_order, walk
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.config.places import no_folder
 from nullcrop.datasets.companions import companions
-from nullcrop.datasets.ignored import counted, in_words, of_ending, of_litter
+from nullcrop.datasets.ignored import counted, in_words, is_image, of_ending, of_litter
 from nullcrop.datasets.samples import SPLIT_PARTS
-from nullcrop.decoding.formats import is_image_name, kind_by_content
+from nullcrop.datasets.tables import list_table, near_misses
 
 COLUMNS = ["id", "relative", "class", "group", "official_split"]
 """What is known of an image before its path is whole; ``relative`` is the path below the folder."""
@@ -45,7 +45,7 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
         raise NullcropError(f"source.path: {no_folder(root)}{what_to_do}")
     ignored: list[dict[str, Any]] = []
     if source.table is not None:
-        images = _from_table(source, root)
+        images = list_table(source, root, definition.classes)
     else:
         found = walk(root)
         if found.closed:
@@ -105,28 +105,18 @@ def _from_class_folders(
     return pd.DataFrame(rows, columns=COLUMNS), counted((what, label) for what, label, _ in ignored)
 
 
-def is_image(root: Path, path: str, suffixes: list[str] | None) -> bool:
-    """Whether the file ``path`` below ``root`` is taken for an image: its ending is one of ``suffixes``, or
-    (None) of those that are read, or else its first bytes are an image's."""
-    if suffixes is not None:
-        return PurePosixPath(path).suffix.lower() in {suffix.lower() for suffix in suffixes}
-    if is_image_name(path):
-        return True
-    try:
-        return kind_by_content(root / path) is not None
-    except OSError:  # a link that leads nowhere, or a file that may not be read: its name says no image
-        return False
-
-
 def _check_class_folders(found: Walk, classes: list[str]) -> None:
     folders = [name for name in found.folders if "/" not in name and name != "."]
     missing = [name for name in classes if name not in folders]
+    unknown = [name for name in folders if name not in classes]
     if missing:
+        near = [words for words in near_misses(missing, unknown) if "did you mean" in words]
+        cure = "rename the folder, or write its name under `classes:` as it is"
+        hint = f": {listed(near)}; {cure}" if near else ""
         raise NullcropError(
             f"class folder missing in {found.root}: {listed(missing)}; found "
-            f"{listed(folders) or 'no folder at all'}{_deeper(found, classes)}"
+            f"{listed(folders) or 'no folder at all'}{hint or _deeper(found, classes)}"
         )
-    unknown = [name for name in folders if name not in classes]
     if unknown:
         raise NullcropError(
             f"{found.root} has folders that are no class of the definition: {listed(unknown)}; add them to "
@@ -188,45 +178,6 @@ def _without_companions(
     beside = images["relative"].isin(list(found))
     left_out = counted(("masks and other companions", label) for label in images.loc[beside, "class"])
     return images[~beside].reset_index(drop=True), left_out
-
-
-def _from_table(source: FolderSource, root: Path) -> pd.DataFrame:
-    path = Path(str(source.table))
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise NullcropError(f"source.table: cannot read {path}: {error}") from None
-
-    def column(name: str) -> "pd.Series[str] | None":
-        wanted = source.columns.get(name, name)  # type: ignore[call-overload]
-        if wanted in table.columns:
-            found: pd.Series[str] = table[wanted]
-            return found
-        if name in source.columns or name in ("path", "class"):
-            raise NullcropError(
-                f"source.table: {path} has no column '{wanted}'; its columns are {listed(table.columns)}"
-            )
-        return None
-
-    relative = column("path")
-    assert relative is not None
-    absent = [name for name in relative if not (root / name).is_file()]
-    if absent:
-        raise NullcropError(
-            f"{path} names {len(absent)} files that are not in {root}: {listed(absent)}; bring them there or "
-            "take their rows out of the table"
-        )
-    empty = pd.Series("", index=table.index)
-    optional = {name: column(name) for name in ("id", "group", "split")}
-    return pd.DataFrame(
-        {
-            "id": relative if optional["id"] is None else optional["id"],
-            "relative": relative,
-            "class": column("class"),
-            "group": empty if optional["group"] is None else optional["group"],
-            "official_split": empty if optional["split"] is None else optional["split"],
-        }
-    )
 
 
 def _groups_by_pattern(pattern: str, ids: pd.Series, relative: pd.Series) -> list[str]:

@@ -1,10 +1,29 @@
-"""What lies in a dataset's folder and is no image of it: counted by kind and class, and said."""
+"""Which files of a folder are images; what is none of the dataset's is counted by kind and class."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from nullcrop.decoding.formats import ending
+from nullcrop.decoding.formats import ending, is_image_name, kind_by_content
+
+
+def is_named_as_image(path: str, suffixes: Collection[str] | None) -> bool:
+    """Whether the ending of ``path`` is one of ``suffixes`` (any case); None: of a format that is read."""
+    if suffixes is None:
+        return is_image_name(path)
+    return PurePosixPath(path).suffix.lower() in {suffix.lower() for suffix in suffixes}
+
+
+def is_image(root: Path, path: str, suffixes: Collection[str] | None) -> bool:
+    """Whether the file ``path`` below ``root`` is taken for an image: by its ending, or else, where the
+    definition names no ``suffixes``, by its first bytes."""
+    if suffixes is not None or is_named_as_image(path, None):
+        return is_named_as_image(path, suffixes)
+    try:
+        return kind_by_content(root / path) is not None
+    except OSError:  # a link that leads nowhere, or a file that may not be read: its name says no image
+        return False
 
 
 def counted(kinds: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ from nullcrop.basics.threads import mapped
 from nullcrop.config.definitions import Definition, Expected
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
-from nullcrop.datasets.groups import with_groups
+from nullcrop.datasets.groups import near_equal_groups, with_groups, with_known_groups
+from nullcrop.datasets.tables import near_misses
 from nullcrop.decoding.rgb import packed_image
 
 SPLIT_PARTS = ("train", "val", "test")
@@ -55,7 +56,7 @@ def list_samples(
     if listing.empty:
         raise NullcropError(f"dataset '{name}': no image was found in {definition.source.place(archive)}")
     ignored = listing.attrs.get("ignored", [])
-    listing = with_groups(definition, listing)
+    listing = with_known_groups(with_groups(definition, listing))
     _check_ids_and_classes(name, definition, listing)
     facts = _file_facts(list(listing["path"]), threads, name)
     # As objects, because a column with a gap would become float and so would 96 pixels.
@@ -84,6 +85,12 @@ def list_samples(
         say(f"left out: {shown(row.path)} ({row.problem})")
     samples = samples.drop(index=small.index).reset_index(drop=True)
     _check_no_class_is_empty(name, definition, samples)
+    near = near_equal_groups(samples["group"])
+    if near:
+        say(
+            f"names of groups that are nearly equal, and may be one {definition.group_word or 'group'}: "
+            f"{listed(' and '.join(map(repr, names)) for names in near)}; they are kept apart as written"
+        )
     targets = {rule: samples["class"].map(definition.targets(rule)) for rule in definition.labels}
     samples["target"] = targets.pop(definition.default_rule)
     samples = samples[COLUMNS].assign(**{f"target_{rule}": column for rule, column in targets.items()})
@@ -116,26 +123,33 @@ def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
 
 
 def _check_ids_and_classes(name: str, definition: Definition, listing: pd.DataFrame) -> None:
-    doubled = listing.loc[listing["id"].duplicated(), "id"].unique()
+    doubled = listing[listing["id"].duplicated(keep=False)]
     if len(doubled):
-        raise NullcropError(f"dataset '{name}': {len(doubled)} ids occur more than once: {listed(doubled)}")
-    files = listing.loc[listing["path"].duplicated(), "path"].unique()
-    if len(files):
+        files = [f"{id_!r} ({listed(own['path'], 3)})" for id_, own in doubled.groupby("id")]
         raise NullcropError(
-            f"dataset '{name}': {len(files)} files are listed more than once under different ids: "
-            f"{listed(files)}"
+            f"dataset '{name}': {len(files)} ids occur more than once: {listed(files)}; each image needs "
+            "an id of its own"
         )
-    unknown = sorted(set(listing["class"]) - set(definition.classes))
-    if unknown:
+    repeated = listing.loc[listing["path"].duplicated(), "path"].unique()
+    if len(repeated):
         raise NullcropError(
-            f"dataset '{name}': images of the class {listed(unknown)}, which the definition does not name; "
-            f"its classes are {listed(definition.classes)}"
+            f"dataset '{name}': {len(repeated)} files are listed more than once under different ids: "
+            f"{listed(repeated)}"
+        )
+    unknown = listing.loc[~listing["class"].isin(definition.classes)].groupby("class")["path"].first()
+    if len(unknown):
+        words = near_misses(unknown.index, definition.classes)
+        found = [f"{word}, as {path} has it" for word, path in zip(words, unknown, strict=True)]
+        raise NullcropError(
+            f"dataset '{name}': images of a class that the definition does not name: {listed(found)}; its "
+            f"classes are {listed(definition.classes)}"
         )
     _check_no_class_is_empty(name, definition, listing)
     strange = sorted(set(listing["official_split"]) - {*SPLIT_PARTS, ""})
     if strange:
         raise NullcropError(
-            f"dataset '{name}': official split {listed(strange)}; it must be train, val, test or empty"
+            f"dataset '{name}': official split {listed(near_misses(strange, SPLIT_PARTS))}; it must be "
+            "train, val, test or empty"
         )
 
 
@@ -267,6 +281,8 @@ def _summary(
         },
         "official_split": counts("official_split"),
         "groups": int(samples.loc[samples["group"] != "", "group"].nunique()),
+        "without_group": int((samples["group"] == "").sum()),
+        "near_equal_groups": near_equal_groups(samples["group"]),
         "group_key": definition.group,
         "modes": counts("mode"),
         "formats": counts("format"),
