@@ -80,7 +80,10 @@ def test_folders_within_class_folders_are_read_and_other_files_ignored(
         "benign/deeper/UPPER.PNG",
         "malignant/malignant_0.png",
     }
-    assert "1 files have no ending of an image and were ignored: benign/notes.txt" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines() == [
+        "1 files are no images of a class and were ignored: benign/notes.txt",
+        "ignored: 1 .txt files (benign 1)",
+    ]
 
 
 def test_file_facts_are_those_pillow_sees(make_folder: MakeFolder, tmp_path: Path) -> None:

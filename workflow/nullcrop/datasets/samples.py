@@ -8,7 +8,7 @@ import pandas as pd
 import PIL
 from PIL import ExifTags, Image
 
-from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.errors import NullcropError, listed, shown
 from nullcrop.basics.files import write_json, written_whole
 from nullcrop.basics.progress import say, tracked
 from nullcrop.basics.threads import mapped
@@ -55,6 +55,7 @@ def list_samples(
     listing = list_images(definition, archive)
     if listing.empty:
         raise NullcropError(f"dataset '{name}': no image was found in {definition.source.place(archive)}")
+    ignored = listing.attrs.get("ignored", [])
     listing = with_known_groups(with_groups(definition, listing))
     _check_ids_and_classes(name, definition, listing)
     facts = _file_facts(list(listing["path"]), threads, name)
@@ -69,7 +70,7 @@ def list_samples(
             "without them"
         )
     for row in unreadable.itertuples():
-        say(f"left out: {row.path} ({row.problem})")
+        say(f"left out: {shown(row.path)} ({row.problem})")
     samples = samples[samples["problem"].isna()].drop(columns="problem").sort_values("id", ignore_index=True)
     samples = samples.infer_objects()
     counted = _counted(definition, samples)
@@ -81,7 +82,7 @@ def list_samples(
         )
     small = _too_small(definition, samples)
     for row in small.itertuples():
-        say(f"left out: {row.path} ({row.problem})")
+        say(f"left out: {shown(row.path)} ({row.problem})")
     samples = samples.drop(index=small.index).reset_index(drop=True)
     _check_no_class_is_empty(name, definition, samples)
     near = near_equal_groups(samples["group"])
@@ -94,9 +95,11 @@ def list_samples(
     samples["target"] = targets.pop(definition.default_rule)
     samples = samples[COLUMNS].assign(**{f"target_{rule}": column for rule, column in targets.items()})
     with written_whole(folder / "samples.csv") as aside:
-        samples.to_csv(aside, index=False)
+        # Paths keep the bytes that they have on the disk, text or not.
+        samples.to_csv(aside, index=False, errors="surrogateescape")
     left_out = pd.concat([unreadable, small])
-    write_json(folder / "dataset.json", _summary(name, definition, samples, left_out, counted, mismatches))
+    summary = _summary(name, definition, samples, left_out, ignored, counted, mismatches)
+    write_json(folder / "dataset.json", summary)
     return samples
 
 
@@ -104,13 +107,16 @@ def read_samples(path: Path | str) -> pd.DataFrame:
     """Read samples.csv with ids, groups and splits as text; an empty group or split is ''."""
     text = dict.fromkeys(("id", "class", "group", "official_split", "mode", "format", "path"), str)
     try:
-        return pd.read_csv(path, dtype=text, keep_default_na=False)
+        return pd.read_csv(path, dtype=text, keep_default_na=False, encoding_errors="surrogateescape")
     except (OSError, ValueError) as error:
         raise NullcropError(f"cannot read {path}: {error}") from None
 
 
 def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
-    """Images of a dataset as its source names them: id, path, class, group and official_split as text."""
+    """Images of a dataset as its source names them: id, path, class, group and official_split as text.
+
+    A source that looks through a folder counts what it passes over in ``attrs['ignored']``.
+    """
     source = definition.source
     listing: pd.DataFrame = implementation(SOURCES[source.kind].list)(source, archive, definition)
     return listing
@@ -187,6 +193,8 @@ def image_facts(path: str) -> dict[str, Any]:
                 "orientation": orientation,
                 "problem": None,
             }
+    except FileNotFoundError:
+        return {"problem": "the link leads nowhere" if Path(path).is_symlink() else "there is no such file"}
     # Decoders of broken files raise nearly everything (OSError, SyntaxError, struct.error, …);
     # whatever it is, the file is unreadable and the reason is reported.
     except Exception as error:
@@ -250,6 +258,7 @@ def _summary(
     definition: Definition,
     samples: pd.DataFrame,
     left_out: pd.DataFrame,
+    ignored: list[dict[str, Any]],
     counted: dict[str, Any],
     mismatches: list[str],
 ) -> dict[str, Any]:
@@ -282,6 +291,7 @@ def _summary(
             "height": [int(samples["height"].min()), int(samples["height"].max())],
         },
         "left_out": [{"path": row.path, "problem": row.problem} for row in left_out.itertuples()],
+        "ignored": ignored,
         "counted": counted,
         "discrepancies": mismatches,
         "notes": definition.notes,

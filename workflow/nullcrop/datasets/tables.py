@@ -12,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.basics.files import files_below
 from nullcrop.basics.progress import say
+from nullcrop.basics.walk import litter_of, walk
 from nullcrop.config.definitions import FolderSource
+from nullcrop.datasets.ignored import is_named_as_image
 
 SEPARATORS = ",;\t|"
 """What may stand between values; the header tells which."""
@@ -188,7 +189,7 @@ def _column(table: pd.DataFrame, source: FolderSource, name: str) -> "pd.Series[
     return None
 
 
-def _files(path: Path, root: Path, written: "pd.Series[str]", suffixes: list[str]) -> "pd.Series[str]":
+def _files(path: Path, root: Path, written: "pd.Series[str]", suffixes: list[str] | None) -> "pd.Series[str]":
     """The file below ``root`` that each line names: as written; else with slashes for backslashes; else, if
     it is the only one, with the ending of an image, or in a sub-folder."""
     blank = written.index[written.str.strip() == ""]
@@ -220,10 +221,12 @@ def _files(path: Path, root: Path, written: "pd.Series[str]", suffixes: list[str
     return relative
 
 
-def _searched(path: Path, root: Path, absent: "pd.Series[str]", suffixes: list[str]) -> dict[Hashable, str]:
+def _searched(
+    path: Path, root: Path, absent: "pd.Series[str]", suffixes: list[str] | None
+) -> dict[Hashable, str]:
     """The one file that each line of ``absent`` can mean."""
-    below = [file.relative_to(root).as_posix() for file in files_below(root)]
-    images = [name for name in below if name.lower().endswith(tuple(suffixes))]
+    below = walk(root).files
+    images = [name for name in below if is_named_as_image(name, suffixes)]
 
     def by(key: Callable[[str], str], names: list[str]) -> dict[str, list[str]]:
         of_key: dict[str, list[str]] = defaultdict(list)
@@ -263,7 +266,7 @@ def _searched(path: Path, root: Path, absent: "pd.Series[str]", suffixes: list[s
     return found
 
 
-def _tell_unlisted(path: Path, root: Path, relative: "pd.Series[str]", suffixes: list[str]) -> None:
+def _tell_unlisted(path: Path, root: Path, relative: "pd.Series[str]", suffixes: list[str] | None) -> None:
     """Say which images lie beside the listed ones and are in no row."""
     known = {os.path.normpath(root / name) for name in relative}
     beside = []
@@ -272,8 +275,8 @@ def _tell_unlisted(path: Path, root: Path, relative: "pd.Series[str]", suffixes:
             beside += sorted(
                 entry.path
                 for entry in entries
-                if entry.name.lower().endswith(tuple(suffixes))
-                and not entry.name.startswith(".")
+                if is_named_as_image(entry.name, suffixes)
+                and not litter_of(entry.name)
                 and os.path.normpath(entry.path) not in known
             )
     if beside:
