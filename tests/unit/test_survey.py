@@ -106,9 +106,7 @@ NAMES = st.lists(
 
 
 @given(NAMES, st.integers(0, 2), st.integers(0, 2))
-def test_a_pattern_reads_the_class_of_every_image(
-    classes: list[str], above: int, below: int
-) -> None:
+def test_a_pattern_reads_the_class_of_every_image(classes: list[str], above: int, below: int) -> None:
     images = {
         "/".join([*["top"] * above, label, *["deep"] * below, f"scan {n}.PNG"]): label
         for label in classes

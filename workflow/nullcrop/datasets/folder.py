@@ -11,7 +11,7 @@ from nullcrop.basics.progress import say
 from nullcrop.basics.walk import Walk, as_text, in_order, walk
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.config.places import no_folder
-from nullcrop.datasets.companions import companions
+from nullcrop.datasets.companions import COMPANIONS, companions
 from nullcrop.datasets.ignored import counted, in_words, is_image, of_ending, of_litter
 from nullcrop.datasets.samples import SPLIT_PARTS
 from nullcrop.datasets.tables import list_table, near_misses
@@ -176,7 +176,7 @@ def _without_companions(
             "`companions: keep` if they are images in their own right"
         )
     beside = images["relative"].isin(list(found))
-    left_out = counted(("masks and other companions", label) for label in images.loc[beside, "class"])
+    left_out = counted((COMPANIONS, label) for label in images.loc[beside, "class"])
     return images[~beside].reset_index(drop=True), left_out
 
 

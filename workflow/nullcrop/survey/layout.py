@@ -13,7 +13,7 @@ from PIL import Image
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.walk import walk
 from nullcrop.config.definitions import Definition, FolderSource
-from nullcrop.datasets.companions import companions
+from nullcrop.datasets.companions import COMPANIONS, companions
 from nullcrop.datasets.folder import list_folder
 from nullcrop.datasets.ignored import in_words, is_image
 from nullcrop.decoding.formats import ending
@@ -109,6 +109,8 @@ class Layout:
     """In pixels, of the images whose size was read."""
     masks: Mapping[str, str]
     """Files that are left out because they show where the lesion of an image is, and that image."""
+    companions: Literal["leave_out", "keep"]
+    """As `companions` of its dataset file."""
     ignored: Sequence[Mapping[str, Any]]
     """What is no image of the dataset, by kind and class (:mod:`nullcrop.datasets.ignored`)."""
     findings: Sequence[Finding]
@@ -179,14 +181,13 @@ def look(root: Path, said: Said | None = None) -> Layout:
         group=_group_word(images, source, said) if grouped else None,
         smallest_side=min((min(size) for size in sizes), default=0),
         masks=masks,
+        companions=said.companions,
         ignored=ignored,
         findings=findings,
     )
 
 
-def _reading(
-    root: Path, images: list[str], said: Said, findings: list[Finding]
-) -> dict[str, Any]:
+def _reading(root: Path, images: list[str], said: Said, findings: list[Finding]) -> dict[str, Any]:
     """The keys under `source` that read class, group and part of the images; what they were told from joins
     ``findings``."""
     if said.name_pattern:
