@@ -167,6 +167,12 @@ def test_a_class_called_lesion_is_no_folder_of_masks(make_folder: MakeFolder, tm
     assert len(ids(definition, tmp_path)) == 4
 
 
+def test_an_archive_in_an_archive_is_told(own: MakeFolder, benign: Path, tmp_path: Path) -> None:
+    (benign / "train.zip").write_bytes(b"PK")
+    message = refusal(own(source={"name_pattern": "(?P<class>x)"}), tmp_path)
+    assert "Packed itself, and not looked into: benign/train.zip" in message
+
+
 # Links
 
 
@@ -269,6 +275,7 @@ def test_any_name_that_the_file_system_allows_is_listed_and_found_again(
     assert set(names) <= below
     assert all(Path(path).is_file() for path in samples["path"])
     assert all(text.encode("utf-8") for text in found)
+    assert read_samples(tmp_path / "out" / "samples.csv", ["class"]).columns.tolist() == ["class"]
 
 
 def test_a_group_may_have_any_name(own: MakeFolder, benign: Path, tmp_path: Path) -> None:

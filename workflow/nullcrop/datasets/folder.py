@@ -154,9 +154,11 @@ def _from_names(pattern: str, found: Walk) -> tuple[pd.DataFrame, list[dict[str,
         parts = {"group": None, "split": None, **match.groupdict()}
         rows.append((path, path, parts["class"] or "", parts["group"] or "", parts["split"] or ""))
     if ignored and not rows:
+        packed = [path for path in ignored if path.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))]
+        hint = f". Packed itself, and not looked into: {listed(packed)}" if packed else ""
         raise NullcropError(
             f"source.name_pattern is found in none of the {len(ignored)} files below {found.root}: "
-            f"{listed(ignored)}; mend the pattern, or look whether this is the right folder"
+            f"{listed(ignored)}; mend the pattern, or look whether this is the right folder{hint}"
         )
     if ignored:
         say(f"{len(ignored)} files do not match source.name_pattern and were ignored: {listed(ignored)}")
