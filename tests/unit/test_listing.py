@@ -12,9 +12,10 @@ from PIL import Image
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import read_json, write_json
-from nullcrop.config.definitions import Definition
+from nullcrop.config.definitions import Definition, Masks
 from nullcrop.datasets.ignored import in_words
 from nullcrop.datasets.samples import list_samples, read_samples
+from nullcrop.images.masks import mask_files
 
 MakeFolder = Callable[..., Definition]
 
@@ -145,6 +146,12 @@ def test_masks_beside_images_stop_a_definition_and_the_key_named_leaves_them_out
     assert ids(own(**{key: value}), tmp_path) == PLAIN
     assert ignored(tmp_path) == "4 masks and other companions (benign 4)"
     assert len(ids(own(companions="keep"), tmp_path)) == 8
+    # Views that ask for masks find them, though they are no images.
+    masks = Masks(path=str(benign), name_pattern=r"(?P<image>benign_\d)_mask")
+    assert [len(files) for files in mask_files(masks, [str(benign / "benign_0.png")])] == [2]
+    (benign / "benign_0.png").unlink()
+    assert ids(own(companions="leave_out"), tmp_path) == PLAIN[1:]
+    assert ignored(tmp_path) == "4 masks and other companions (benign 4)"
 
 
 def test_a_pattern_may_leave_masks_out_and_one_that_takes_them_stops(

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nullcrop.basics.errors import NullcropError, listed
+
 LITTER = {
     "macOS resource forks (._*)": r"\._.*",
     "folders of macOS resource forks (__MACOSX)": r"(__MACOSX|\.AppleDouble)/",
@@ -107,6 +109,17 @@ def walk(root: Path | str) -> Walk:
         loops=in_order(loops),
         closed=in_order(closed),
     )
+
+
+def whole_walk(root: Path | str) -> Walk:
+    """As :func:`walk`; raises NullcropError that names the folders that cannot be read, if there are any."""
+    found = walk(root)
+    if found.closed:
+        raise NullcropError(
+            f"folders below {root} cannot be read: {listed(found.closed)}; ask for the right to, or move "
+            "them away"
+        )
+    return found
 
 
 def litter_of(name: str, is_folder: bool = False) -> str | None:

@@ -8,10 +8,10 @@ import pandas as pd
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.progress import say
-from nullcrop.basics.walk import Walk, as_text, in_order, walk
+from nullcrop.basics.walk import Walk, as_text, in_order, whole_walk
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.config.places import no_folder
-from nullcrop.datasets.companions import companions
+from nullcrop.datasets.companions import COMPANIONS, companions, orphans
 from nullcrop.datasets.ignored import counted, in_words, is_image, of_ending, of_litter
 from nullcrop.datasets.samples import SPLIT_PARTS
 from nullcrop.datasets.tables import list_table, near_misses
@@ -47,11 +47,7 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
     if source.table is not None:
         images = list_table(source, root, definition.classes)
     else:
-        found = walk(root)
-        if found.closed:
-            raise NullcropError(
-                f"folders below {root} cannot be read: {listed(found.closed)}; ask for the right to read them"
-            )
+        found = whole_walk(root)
         if source.name_pattern is not None:
             images, ignored = _from_names(source.name_pattern, found)
         else:
@@ -170,15 +166,20 @@ def _without_companions(
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """``images`` without masks and the like, and what was left out, as ``definition`` says."""
     found = {} if definition.companions == "keep" else companions(images["relative"])
+    alone = orphans(images["relative"], found)
     if found and definition.companions == "error":
         pairs = [f"{path} (of {image})" for path, image in found.items()]
         raise NullcropError(
-            f"{len(found)} of {len(images)} files are masks or other companions of images, by their names: "
-            f"{listed(pairs, 4)}. Set `companions: leave_out` in the definition to leave them out, or "
+            f"{len(found) + len(alone)} of {len(images)} files are masks or other companions of images, by "
+            f"their names: {listed(pairs, 4)}. Set `companions: leave_out` in the definition to leave them out, or "
             "`companions: keep` if they are images in their own right"
         )
-    beside = images["relative"].isin(list(found))
-    left_out = counted(("masks and other companions", label) for label in images.loc[beside, "class"])
+    beside = images["relative"].isin([*found, *alone])
+    left_out = counted((COMPANIONS, label) for label in images.loc[beside, "class"])
+    if beside.any():
+        say(
+            f"{len(found)} {COMPANIONS} were left out, and {len(alone)} whose image is not there: {listed(alone)}"
+        )
     return images[~beside].reset_index(drop=True), left_out
 
 
