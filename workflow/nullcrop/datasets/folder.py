@@ -171,15 +171,15 @@ def _without_companions(
         pairs = [f"{path} (of {image})" for path, image in found.items()]
         raise NullcropError(
             f"{len(found) + len(alone)} of {len(images)} files are masks or other companions of images, by "
-            f"their names: {listed(pairs, 4)}. Set `companions: leave_out` in the definition to leave them out, or "
-            "`companions: keep` if they are images in their own right"
+            f"their names: {listed(pairs, 4)}. Set `companions: leave_out` in the definition to leave them "
+            "out, or `companions: keep` if they are images in their own right"
         )
     beside = images["relative"].isin([*found, *alone])
     left_out = counted((COMPANIONS, label) for label in images.loc[beside, "class"])
-    if beside.any():
-        say(
-            f"{len(found)} {COMPANIONS} were left out, and {len(alone)} whose image is not there: {listed(alone)}"
-        )
+    if found:
+        say(f"{len(found)} {COMPANIONS} of images were left out: {listed(found)}")
+    if alone:
+        say(f"{len(alone)} more were left out, whose image is not there: {listed(alone)}")
     return images[~beside].reset_index(drop=True), left_out
 
 
