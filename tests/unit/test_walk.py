@@ -43,6 +43,7 @@ def test_litter_is_counted_by_kind_and_a_folder_of_it_once(tmp_path: Path) -> No
             *("a/1.png", "a/._1.png", "a/._2.png", "__MACOSX/a/._1.png", ".DS_Store", "a/Thumbs.db"),
             *("a/@eaDir/1.png/THUMB.jpg", "a/@eaDir/2.png/THUMB.jpg", "$RECYCLE.BIN/x.png", "a/1.png~"),
             *(".thumbnails/large/1.png", "a/desktop.ini", "#recycle/1.png", "lost+found/"),
+            *("nullcrop-audit/results/datasets/x/figures/samples.png",),
         ],
     )
     found = walk(tmp_path)
@@ -55,6 +56,7 @@ def test_litter_is_counted_by_kind_and_a_folder_of_it_once(tmp_path: Path) -> No
         "recycle bins and snapshots of a NAS (#recycle, @Recycle)": 1,
         "Windows thumbnails and folder settings (Thumbs.db, desktop.ini)": 2,
         "Windows recycle bins ($RECYCLE.BIN)": 1,
+        "folders that an audit made (nullcrop-audit)": 1,
         "leftovers of a disk check (lost+found)": 1,
         "backups of editors (*~)": 1,
         "hidden files and folders (.*)": 1,

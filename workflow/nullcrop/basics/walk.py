@@ -19,12 +19,13 @@ LITTER = {
     ),
     "Windows thumbnails and folder settings (Thumbs.db, desktop.ini)": r"(?i)(eh)?thumbs\.db|desktop\.ini",
     "Windows recycle bins ($RECYCLE.BIN)": r"(?i)(\$RECYCLE\.BIN|RECYCLER|System Volume Information)/",
+    "folders that an audit made (nullcrop-audit)": r"nullcrop-audit/",
     "leftovers of a disk check (lost+found)": r"lost\+found/",
     "backups of editors (*~)": r".*~|~\$.*",
     "hidden files and folders (.*)": r"\..*",
 }
-"""What systems and tools put beside images, in words, and the names it has: the first that fits counts. A
-folder's name ends in a slash here."""
+"""What systems and tools, nullcrop among them, put beside images, in words, and the names it has: the first
+that fits counts. A folder's name ends in a slash here."""
 
 NO_FILE = "pipes, sockets and devices"
 """What can be opened, but holds no image, and may never end."""
