@@ -12,9 +12,10 @@ from PIL import Image
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import read_json, write_json
-from nullcrop.config.definitions import Definition
+from nullcrop.config.definitions import Definition, Masks
 from nullcrop.datasets.ignored import in_words
 from nullcrop.datasets.samples import list_samples, read_samples
+from nullcrop.images.masks import mask_files
 
 MakeFolder = Callable[..., Definition]
 
@@ -145,6 +146,12 @@ def test_masks_beside_images_stop_a_definition_and_the_key_named_leaves_them_out
     assert ids(own(**{key: value}), tmp_path) == PLAIN
     assert ignored(tmp_path) == "4 masks and other companions (benign 4)"
     assert len(ids(own(companions="keep"), tmp_path)) == 8
+    # Views that ask for masks find them, though they are no images.
+    masks = Masks(path=str(benign), name_pattern=r"(?P<image>benign_\d)_mask")
+    assert [len(files) for files in mask_files(masks, [str(benign / "benign_0.png")])] == [2]
+    (benign / "benign_0.png").unlink()
+    assert ids(own(companions="leave_out"), tmp_path) == PLAIN[1:]
+    assert ignored(tmp_path) == "4 masks and other companions (benign 4)"
 
 
 def test_a_pattern_may_leave_masks_out_and_one_that_takes_them_stops(
@@ -165,6 +172,12 @@ def test_a_class_called_lesion_is_no_folder_of_masks(make_folder: MakeFolder, tm
             path = tmp_path / "images" / label / f"{label}_{number}.png"
             path.rename(path.with_name(f"{number}.png"))
     assert len(ids(definition, tmp_path)) == 4
+
+
+def test_an_archive_in_an_archive_is_told(own: MakeFolder, benign: Path, tmp_path: Path) -> None:
+    (benign / "train.zip").write_bytes(b"PK")
+    message = refusal(own(source={"name_pattern": "(?P<class>x)"}), tmp_path)
+    assert "Packed itself, and not looked into: benign/train.zip" in message
 
 
 # Links
@@ -269,6 +282,7 @@ def test_any_name_that_the_file_system_allows_is_listed_and_found_again(
     assert set(names) <= below
     assert all(Path(path).is_file() for path in samples["path"])
     assert all(text.encode("utf-8") for text in found)
+    assert read_samples(tmp_path / "out" / "samples.csv", ["class"]).columns.tolist() == ["class"]
 
 
 def test_a_group_may_have_any_name(own: MakeFolder, benign: Path, tmp_path: Path) -> None:

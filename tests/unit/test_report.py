@@ -122,6 +122,15 @@ def test_cells_made_under_another_arithmetic_than_demanded_are_named(copy: Proje
     assert "the study demands" not in page_of(collect(copy))
 
 
+def test_what_was_ignored_in_a_folder_is_told(copy: Project) -> None:
+    path = Path(copy.config.paths.results, "datasets", "complete", "dataset.json")
+    ignored = [{"what": "<b>.txt files", "class": "b", "count": 3}]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "ignored": ignored}))
+    texts = [text for _, text in Parsed(page_of(collect(copy))).texts]
+    assert "3 <b>.txt files (b 3)" in texts
+    assert texts.count("Ignored in its folder") == 1
+
+
 def test_a_cell_of_another_recipe_is_not_done(copy: Project) -> None:
     path = folder_of(copy, Grid(copy).cells("first", "complete")[0]) / "cell.json"
     record = json.loads(path.read_text())

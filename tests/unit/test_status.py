@@ -73,6 +73,21 @@ def test_nothing_done(project: Project) -> None:
     assert rows["all"] == ["0", "of", "8", "8", "0.0", "s"]
 
 
+def test_what_is_ignored_in_a_folder_is_told(project: Project, tmp_path: Path) -> None:
+    entries = [
+        {"what": ".txt files", "class": "benign", "count": 1200},
+        {"what": ".txt files", "class": "malignant", "count": 1},
+        {"what": "macOS resource forks (._*)", "class": "", "count": 2},
+    ]
+    write_json(tmp_path / "datasets" / "phantom_jpeg" / "dataset.json", {"ignored": entries})
+    write_json(tmp_path / "datasets" / "phantom_clean" / "dataset.json", {"images": 3})  # of an older version
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    print_status(project, console=console)
+    lines = [line for line in console.export_text().splitlines() if "ignored" in line]
+    words = "1,201 .txt files (benign 1,200, malignant 1), 2 macOS resource forks (._*)"
+    assert lines == [f"phantom_jpeg: ignored {words}"]
+
+
 def test_done_running_failed_stopped_and_missing_are_told_apart(project: Project, tmp_path: Path) -> None:
     cells = Grid(project).cells("half")
     finish(project, 0, 30.0)

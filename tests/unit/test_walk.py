@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nullcrop.basics.walk import NO_FILE, litter_of, walk
-from nullcrop.datasets.companions import companions
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.walk import NO_FILE, litter_of, walk, whole_walk
+from nullcrop.datasets.companions import companions, orphans
 
 
 def make(root: Path, paths: Iterable[str]) -> None:
@@ -42,6 +43,7 @@ def test_litter_is_counted_by_kind_and_a_folder_of_it_once(tmp_path: Path) -> No
             *("a/1.png", "a/._1.png", "a/._2.png", "__MACOSX/a/._1.png", ".DS_Store", "a/Thumbs.db"),
             *("a/@eaDir/1.png/THUMB.jpg", "a/@eaDir/2.png/THUMB.jpg", "$RECYCLE.BIN/x.png", "a/1.png~"),
             *(".thumbnails/large/1.png", "a/desktop.ini", "#recycle/1.png", "lost+found/"),
+            *("nullcrop-audit/results/datasets/x/figures/samples.png",),
         ],
     )
     found = walk(tmp_path)
@@ -54,6 +56,7 @@ def test_litter_is_counted_by_kind_and_a_folder_of_it_once(tmp_path: Path) -> No
         "recycle bins and snapshots of a NAS (#recycle, @Recycle)": 1,
         "Windows thumbnails and folder settings (Thumbs.db, desktop.ini)": 2,
         "Windows recycle bins ($RECYCLE.BIN)": 1,
+        "folders that an audit made (nullcrop-audit)": 1,
         "leftovers of a disk check (lost+found)": 1,
         "backups of editors (*~)": 1,
         "hidden files and folders (.*)": 1,
@@ -128,6 +131,8 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("nullcrop.basics.walk.os.scandir", refuse)
     found = walk(tmp_path)
     assert (found.files, found.closed, found.folders) == (["a/1.png"], ["b"], [".", "a"])
+    with pytest.raises(NullcropError, match=f"folders below {tmp_path} cannot be read: b; ask"):
+        whole_walk(tmp_path)
 
 
 def test_a_missing_folder_is_one_that_cannot_be_read(tmp_path: Path) -> None:
@@ -184,6 +189,21 @@ def test_a_companion_belongs_to_the_image_in_the_folder_most_like_its_own() -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("paths", "alone"),
+    [
+        (["a/1.png", "a/1_mask.png", "a/2_mask.png", "a/3.png", "b/4_mask.png"], ["a/2_mask.png"]),
+        (["images/1.png", "images/2.png", "masks/1.png", "masks/2.png", "masks/3.png"], ["masks/3.png"]),
+        (["lesion/1.png", "lesion/1_mask.png", "lesion/2.png"], []),  # a class
+        (["a/1_mask.png", "a/2.png"], []),
+    ],
+)
+def test_companions_without_their_image_are_told_where_others_have_it(
+    paths: list[str], alone: list[str]
+) -> None:
+    assert orphans(paths, companions(paths)) == alone
+
+
 names = st.lists(
     st.sampled_from(["x", "mask", "image", "masks", "images", "lesion", "1", "a b"]), min_size=1, max_size=3
 ).map("_".join)
@@ -197,6 +217,7 @@ def test_companions_are_told_in_any_order_and_their_images_are_none(paths: list[
     found = companions(paths)
     assert set(found) <= set(paths)
     assert set(found.values()) <= set(paths) - set(found)
+    assert set(orphans(paths, found)) <= set(paths) - set(found) - set(found.values())
     shuffled = list(paths)
     rng.shuffle(shuffled)  # type: ignore[attr-defined]
     assert companions(shuffled + paths) == found

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nullcrop.basics.errors import NullcropError, listed
+
 LITTER = {
     "macOS resource forks (._*)": r"\._.*",
     "folders of macOS resource forks (__MACOSX)": r"(__MACOSX|\.AppleDouble)/",
@@ -17,12 +19,13 @@ LITTER = {
     ),
     "Windows thumbnails and folder settings (Thumbs.db, desktop.ini)": r"(?i)(eh)?thumbs\.db|desktop\.ini",
     "Windows recycle bins ($RECYCLE.BIN)": r"(?i)(\$RECYCLE\.BIN|RECYCLER|System Volume Information)/",
+    "folders that an audit made (nullcrop-audit)": r"nullcrop-audit/",
     "leftovers of a disk check (lost+found)": r"lost\+found/",
     "backups of editors (*~)": r".*~|~\$.*",
     "hidden files and folders (.*)": r"\..*",
 }
-"""What systems and tools put beside images, in words, and the names it has: the first that fits counts. A
-folder's name ends in a slash here."""
+"""What systems and tools, nullcrop among them, put beside images, in words, and the names it has: the first
+that fits counts. A folder's name ends in a slash here."""
 
 NO_FILE = "pipes, sockets and devices"
 """What can be opened, but holds no image, and may never end."""
@@ -107,6 +110,17 @@ def walk(root: Path | str) -> Walk:
         loops=in_order(loops),
         closed=in_order(closed),
     )
+
+
+def whole_walk(root: Path | str) -> Walk:
+    """As :func:`walk`; raises NullcropError that names the folders that cannot be read, if there are any."""
+    found = walk(root)
+    if found.closed:
+        raise NullcropError(
+            f"folders below {root} cannot be read: {listed(found.closed)}; ask for the right to, or move "
+            "them away"
+        )
+    return found
 
 
 def litter_of(name: str, is_folder: bool = False) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import takewhile
 
@@ -75,6 +75,23 @@ def companions(paths: Iterable[str]) -> dict[str, str]:
         if 2 * len(claimed) > held[folder]:
             found = {**claimed, **found}
     return {path: _end_of(found, path) for path in in_order(found)}
+
+
+def orphans(paths: Iterable[str], found: Mapping[str, str]) -> list[str]:
+    """Those of ``paths`` that are called like the companions in ``found`` beside them, but lack an image."""
+    images = set(found.values())
+    folders = {path.rpartition("/")[0] for path in found}
+    of_images = {path.rpartition("/")[0] for path in images}
+
+    def is_orphan(path: str) -> bool:
+        folder, parts = path.rpartition("/")[0], _parts(path)
+        if path in found or path in images or folder not in folders:
+            return False
+        return bool(_bases(parts[-1])) or (
+            folder not in of_images and bool(_folders_like(_MARKED_FOLDER, parts))
+        )
+
+    return in_order({path for path in paths if is_orphan(path)})
 
 
 def _parts(path: str) -> Parts:

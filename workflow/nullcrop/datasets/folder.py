@@ -8,10 +8,10 @@ import pandas as pd
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.progress import say
-from nullcrop.basics.walk import Walk, as_text, in_order, walk
+from nullcrop.basics.walk import Walk, as_text, in_order, whole_walk
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.config.places import no_folder
-from nullcrop.datasets.companions import COMPANIONS, companions
+from nullcrop.datasets.companions import COMPANIONS, companions, orphans
 from nullcrop.datasets.ignored import counted, in_words, is_image, of_ending, of_litter
 from nullcrop.datasets.samples import SPLIT_PARTS
 from nullcrop.datasets.tables import list_table, near_misses
@@ -47,11 +47,7 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
     if source.table is not None:
         images = list_table(source, root, definition.classes)
     else:
-        found = walk(root)
-        if found.closed:
-            raise NullcropError(
-                f"folders below {root} cannot be read: {listed(found.closed)}; ask for the right to read them"
-            )
+        found = whole_walk(root)
         if source.name_pattern is not None:
             images, ignored = _from_names(source.name_pattern, found)
         else:
@@ -154,9 +150,11 @@ def _from_names(pattern: str, found: Walk) -> tuple[pd.DataFrame, list[dict[str,
         parts = {"group": None, "split": None, **match.groupdict()}
         rows.append((path, path, parts["class"] or "", parts["group"] or "", parts["split"] or ""))
     if ignored and not rows:
+        packed = [path for path in ignored if path.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))]
+        hint = f". Packed itself, and not looked into: {listed(packed)}" if packed else ""
         raise NullcropError(
             f"source.name_pattern is found in none of the {len(ignored)} files below {found.root}: "
-            f"{listed(ignored)}; mend the pattern, or look whether this is the right folder"
+            f"{listed(ignored)}; mend the pattern, or look whether this is the right folder{hint}"
         )
     if ignored:
         say(f"{len(ignored)} files do not match source.name_pattern and were ignored: {listed(ignored)}")
@@ -168,15 +166,20 @@ def _without_companions(
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """``images`` without masks and the like, and what was left out, as ``definition`` says."""
     found = {} if definition.companions == "keep" else companions(images["relative"])
+    alone = orphans(images["relative"], found)
     if found and definition.companions == "error":
         pairs = [f"{path} (of {image})" for path, image in found.items()]
         raise NullcropError(
-            f"{len(found)} of {len(images)} files are masks or other companions of images, by their names: "
-            f"{listed(pairs, 4)}. Set `companions: leave_out` in the definition to leave them out, or "
-            "`companions: keep` if they are images in their own right"
+            f"{len(found) + len(alone)} of {len(images)} files are masks or other companions of images, by "
+            f"their names: {listed(pairs, 4)}. Set `companions: leave_out` in the definition to leave them "
+            "out, or `companions: keep` if they are images in their own right"
         )
-    beside = images["relative"].isin(list(found))
+    beside = images["relative"].isin([*found, *alone])
     left_out = counted((COMPANIONS, label) for label in images.loc[beside, "class"])
+    if found:
+        say(f"{len(found)} {COMPANIONS} of images were left out: {listed(found)}")
+    if alone:
+        say(f"{len(alone)} more were left out, whose image is not there: {listed(alone)}")
     return images[~beside].reset_index(drop=True), left_out
 
 

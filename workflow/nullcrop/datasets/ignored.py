@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from nullcrop.basics.files import read_json
 from nullcrop.decoding.formats import ending, is_image_name, kind_by_content
 
 
@@ -54,3 +55,11 @@ def in_words(entries: Iterable[Mapping[str, Any]]) -> str:
         named = ", ".join(f"{name} {count:,}" for name, count in classes.items() if name)
         words.append(f"{sum(classes.values()):,} {what}" + (f" ({named})" if named else ""))
     return ", ".join(words)
+
+
+def told_in(path: Path) -> str:
+    """What the dataset.json at ``path`` says was ignored, in words; empty where it cannot be read."""
+    try:
+        return in_words(read_json(path).get("ignored", []))
+    except (OSError, ValueError):
+        return ""

@@ -103,11 +103,14 @@ def list_samples(
     return samples
 
 
-def read_samples(path: Path | str) -> pd.DataFrame:
-    """Read samples.csv with ids, groups and splits as text; an empty group or split is ''."""
+def read_samples(path: Path | str, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read samples.csv, or some ``columns`` of it, with ids, groups and splits as text; an empty group or
+    split is ''."""
     text = dict.fromkeys(("id", "class", "group", "official_split", "mode", "format", "path"), str)
     try:
-        return pd.read_csv(path, dtype=text, keep_default_na=False, encoding_errors="surrogateescape")
+        return pd.read_csv(
+            path, dtype=text, usecols=columns, keep_default_na=False, encoding_errors="surrogateescape"
+        )
     except (OSError, ValueError) as error:
         raise NullcropError(f"cannot read {path}: {error}") from None
 

@@ -18,6 +18,7 @@ from nullcrop.basics.progress import duration
 from nullcrop.config.definitions import LabelRule
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.readers import label_of
+from nullcrop.datasets.ignored import in_words
 from nullcrop.figures.accuracy import FIELD_SENTENCES
 from nullcrop.report import charts, frames, tables
 from nullcrop.report.charts import Spec
@@ -232,6 +233,8 @@ def _identity(dataset: DatasetContents) -> Block:
         if counts["left_out"]:
             names = listed(f"{one['path']} ({one['problem']})" for one in counts["left_out"])
             pairs.append(("Left out as unreadable", f"{len(counts['left_out'])}: {names}"))
+        if counts.get("ignored"):  # listed by a version that did not count it: not there
+            pairs.append(("Ignored in its folder", in_words(counts["ignored"])))
         if counts["discrepancies"]:
             pairs.append(("Counts that differ from the definition", listed(counts["discrepancies"])))
     if definition.group is None:

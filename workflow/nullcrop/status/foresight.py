@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from nullcrop.config.cell import Cell, ReaderOnView
 from nullcrop.config.definitions import Definition
 from nullcrop.config.detectable import enough_arrangements, minimal_detectable
 from nullcrop.config.grid import Grid
 from nullcrop.config.names import FOLDS_OF, base_split, protocol_of
+from nullcrop.datasets.samples import read_samples
 from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.crossfit import inflation
 from nullcrop.statistics.families import role_of
@@ -120,9 +120,7 @@ def _listed_units(path: Path, definition: Definition, labels: str, protocol: str
     """Independent units of each target among the listed images; empty where they are not listed."""
     if not path.is_file():
         return []
-    samples = pd.read_csv(
-        path, dtype=str, keep_default_na=False, usecols=["class", "group", "official_split"]
-    )
+    samples = read_samples(path, ["class", "group", "official_split"])
     if protocol == "official":
         samples = samples[samples["official_split"] == "test"]
     if protocol == "leave_one_group_out":

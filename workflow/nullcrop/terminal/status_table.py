@@ -19,6 +19,7 @@ from rich.text import Text
 
 from nullcrop.basics.progress import duration
 from nullcrop.config.models import Project
+from nullcrop.datasets.ignored import told_in
 from nullcrop.duplicates.leaks import AS_RELEASED, read_leaks
 from nullcrop.status.cells import CellState, State
 from nullcrop.status.cost import cost_rows, summed_cost
@@ -62,6 +63,9 @@ def print_status(project: Project, study: str | None = None, console: Console | 
         for line in standing.remarks(name):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
         for dataset in standing.grid.datasets(name):
+            facts = Path(project.config.paths.results, "datasets", dataset, "dataset.json")
+            if ignored := told_in(facts):
+                console.print(f"{dataset}: ignored {ignored}", highlight=False, soft_wrap=True, markup=False)
             if seen := foresee(standing.grid, name, dataset):
                 console.print(f"{dataset}: {seen.words}", highlight=False, soft_wrap=True, markup=False)
         if any(one.state != "done" for one in cells):
