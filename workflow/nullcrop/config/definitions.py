@@ -156,6 +156,15 @@ class MedMNISTSource(SourceModel):
     """Folder that holds the dataset's npz already, so that nothing is downloaded; relative to the working
     folder or else to the workflow's, or absolute."""
 
+    @field_validator("flag", mode="before")
+    @classmethod
+    def _one_label_an_image(cls, flag: object) -> object:
+        if flag == "chestmnist":
+            raise ValueError(
+                "chestmnist has several labels an image and cannot be audited; name another flag"
+            )
+        return flag
+
     @model_validator(mode="after")
     def _size_is_offered(self) -> "MedMNISTSource":
         if self.flag.endswith("3d") and self.size > 64:
