@@ -376,7 +376,8 @@ def test_leaving_out_every_image_of_a_class_is_refused(make_folder: MakeFolder, 
     definition = make_folder({"benign": 2, "malignant": 1}, unreadable="leave_out")
     truncate(tmp_path / "images/malignant/malignant_0.png")
     assert refusal(definition, tmp_path) == (
-        "dataset 'small': no image of the class malignant; all of them were left out as unreadable or too small"
+        "dataset 'small': no image of the class malignant; all of them were left out as unreadable or too "
+        "small"
     )
 
 

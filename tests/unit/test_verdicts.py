@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nullcrop.config.definitions import CLUSTER
 from nullcrop.config.models import Thresholds
 from nullcrop.config.views import study_crops, views_made_always
 from nullcrop.statistics.auroc import TestSet
@@ -342,6 +343,31 @@ def test_shuffled_controls_are_counted_and_said_to_be_what_they_are():
 
 
 # Splits, seeds and folds
+
+
+@pytest.mark.parametrize("split", ["grouped", "crossfit5"])
+def test_images_without_a_group_are_not_said_to_be_kept_apart(split):
+    """Two images of a patient who is not known may be in both parts."""
+    group = np.where(np.arange(240) < 80, "", PATIENTS)
+    known = verdict_of([finished(a_test_set(**OF_PATIENTS), scores(a_test_set(240), 0.6, 0), split=split)])
+    test = a_test_set(**{**OF_PATIENTS, "group": group})
+    row = verdict_of([finished(test, scores(test, 0.6, 0), split=split)], group="patient")
+    assert row["ungrouped"] == 80
+    assert (
+        ": no known patient is in both training and test, but of 80 images none is known." in row["details"]
+    )
+    assert known["ungrouped"] == 0
+    clusters = verdict_of([finished(test, scores(test, 0.6, 0), split=split)], group=CLUSTER)
+    assert "no cluster of duplicates is in both training and test." in clusters["details"]
+
+
+def test_a_table_of_readers_of_an_earlier_version_is_judged():
+    test = a_test_set(**OF_PATIENTS)
+    cells = [finished(test, scores(test, 0.6, 0), split="grouped")]
+    readers = judge_readers(cells, "whole", 0.05).drop(columns="ungrouped")
+    planned = [one.cell for one in cells]
+    table = judge(readers, compare_cells(cells, "whole"), planned, "A", "whole", "patient", Thresholds())
+    assert "no patient is in both training and test" in table["details"][0]
 
 
 def test_the_same_seed_again_on_an_official_split_is_no_more_evidence():

@@ -35,7 +35,8 @@ def judge_readers(cells: Sequence[FinishedCell], field: Field, level: float) -> 
 
     - ``role`` (:func:`~nullcrop.statistics.families.role_of`), ``seeds`` (cells),
       ``folds`` (different ones among them; 0 where seeds are none), ``constant_cells``;
-    - ``n``, ``units``, ``rarest_units`` of the images tested, ``n_train`` of a cell;
+    - ``n``, ``units``, ``rarest_units`` of the images tested, ``ungrouped`` (those without a group),
+      ``n_train`` of a cell;
     - ``auroc`` of the pooled score, ``auroc_error`` and the 95 % interval ``auroc_low``, ``auroc_high`` by
       units, ``p_auroc`` (one-sided, against 0.5, for this row alone);
     - ``inflation``: the factor c, which is in all intervals, bounds and p;
@@ -95,6 +96,7 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
         "n": one.test.n,
         "units": one.test.n_units,
         "rarest_units": one.test.rarest_units,
+        "ungrouped": int((one.test.group == "").sum()),
         "n_train": one.trained,
         "auroc": estimate.value,
         "auroc_error": estimate.error,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nullcrop.config.definitions import CLUSTER
 from nullcrop.config.names import FOLDS_OF, protocol_of
 from nullcrop.config.readers import label_of, without_pixels
 from nullcrop.config.views import view_label
@@ -226,6 +227,11 @@ def _split_words(said: Said) -> str:
     size = f"{images} images" + (f" of {units} groups ({group})" if group and units < images else "")
     name = _spoken(said["split"]).capitalize()
     apart = f"no {group} is in both training and test" if said["group_aware"] else ""
+    # An image that is in no cluster has no duplicate; one without a patient has one who is not known.
+    if apart and said["ungrouped"] and group != CLUSTER:
+        apart = (
+            f"no known {group} is in both training and test, but of {said['ungrouped']} images none is known"
+        )
     if protocol in FOLDS_OF:
         folds, parts = FOLDS_OF[protocol], said["seeds"]
         tested = f"{size} tested in {said['folds']} of {folds} folds"

@@ -96,6 +96,8 @@ class Verdict:
     """Tested, over all seeds or folds."""
     units: int
     """Independent ones among them: groups, and images without a group."""
+    ungrouped: int
+    """Images without a group among them; 0 where a table of an earlier version does not tell."""
     group: str
     """What the group key is; empty where none is known."""
     group_aware: bool
@@ -234,6 +236,7 @@ def _verdict(
         "trained": float(alone["n_train"].mean()),
         "images": int(members["n"].max()),
         "units": int(members["units"].max()),
+        "ungrouped": int(members["ungrouped"].max()) if "ungrouped" in members else 0,
         "group": group,
         "group_aware": bool(group) and protocol in (*BY_GROUP, *CROSSFIT),
         "network": "" if network is None else str(network["architecture"]),
