@@ -160,7 +160,7 @@ def _verdict_words(row: "pd.Series[Any]") -> str:
 
 def _count_words(row: "pd.Series[Any]") -> str:
     if row["evidence"] == UNJUDGED:
-        return unjudged_words(row)
+        return unjudged_words(row.to_dict())
     power = (
         f"80% power from {upper_words(row['minimal'])}"
         if row["minimal"] < 1

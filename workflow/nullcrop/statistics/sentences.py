@@ -76,12 +76,12 @@ def _finding(said: Said, where: str) -> str:
             return f"The {where} cannot be judged on the {_spoken(said['split'])} split: {_why_not(said)}."
 
 
-def unjudged_words(said: Said) -> str:
+def unjudged_words(said: Mapping[Any, Any]) -> str:
     """Why a dataset cannot be judged, for a figure."""
     return "one score for all images" if _all_silent(said) else "too few independent images"
 
 
-def _all_silent(said: Said) -> bool:
+def _all_silent(said: Mapping[Any, Any]) -> bool:
     # Verdicts of an earlier version do not tell.
     return bool(said.get("silent_cells") == said["cells"])
 
