@@ -429,7 +429,16 @@ def definition_file(tmp_path: Path, **changes: Any) -> Path:
         ({"source": {"kind": "disk"}}, "source: Input tag 'disk' found"),
         ({"classes": ["benign"]}, "classes: "),
         ({"classes": ["benign", "malignant", "benign"]}, "classes names benign twice"),
-        ({"classes": [True, False]}, "classes.0: Input should be a valid string, found True"),
+        (
+            {"classes": [True, False]},
+            "classes.0: YAML takes yes, no, on, off, true and false for True; put the word in quotes",
+        ),
+        ({"classes": [0, 1]}, 'classes.0: 0 is a number, and a text is asked for; put it in quotes: "0"'),
+        (
+            {"source": {"kind": "medmnist", "flag": "chestmnist"}},
+            "source.medmnist.flag: chestmnist has several labels an image and cannot be audited",
+        ),
+        ({"source": {"kind": "medmnist", "flag": "BreastMNIST"}}, "did you mean 'breastmnist'?"),
         ({"labels": {}}, "labels: "),
         ({"labels": {"as printed": {}}}, "'as printed' must be lower-case letters, digits and underscores"),
         (
@@ -490,6 +499,7 @@ def test_targets_follow_the_label_rule(make_definition: Callable[..., Definition
 
 def test_a_hint_names_the_nearest_word_or_all_of_them() -> None:
     assert meant("centre", views_made_always()) == "did you mean 'center'?"
+    assert meant("CENTER", views_made_always()) == "did you mean 'center'?"
     assert meant("xyz", ["one", "two"]) == "known are: one, two"
     assert meant("xyz", []) == "known are: none"
 

@@ -11,6 +11,7 @@ from scipy.stats import binom, mannwhitneyu, rankdata
 
 from nullcrop.config.detectable import (
     ENOUGH,
+    enough_arrangements,
     fewest_folds,
     inflation_of_folds,
     inflation_of_seeds,
@@ -191,3 +192,10 @@ def test_the_fewest_folds_are_the_first_that_suffice(units, folds, members, leve
 def test_few_images_are_all_tested_and_of_many_one_fold_suffices():
     assert fewest_folds([569, 211], 10, 24, 0.05) == 10
     assert fewest_folds([200_000, 70_000], 10, 24, 0.05) == 1
+
+
+def test_the_best_of_twenty_arrangements_counts_at_five_percent():
+    """Three images a class, also where a share of 30 that should be 3 is a rounding less."""
+    assert enough_arrangements([3, 3], 0.05)
+    assert enough_arrangements([30 * (1 - 0.9), 30 * (1 - 0.9)], 0.05)
+    assert not enough_arrangements([3, 2], 0.05)

@@ -195,7 +195,9 @@ def test_a_hidden_folder_is_no_class(make_folder: MakeFolder, tmp_path: Path) ->
 
 def test_an_empty_class_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
     message = refusal(make_folder({"benign": 2, "malignant": 0}), tmp_path)
-    assert message == "dataset 'small': no image of the class malignant"
+    assert message == (
+        "dataset 'small': no image of the class malignant; bring its images, or take it out of `classes:`"
+    )
 
 
 @pytest.mark.parametrize("keys", [{}, {"group": "patient"}])
@@ -376,7 +378,10 @@ def test_images_left_out_are_missing_from_the_expected_counts(
 def test_leaving_out_every_image_of_a_class_is_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
     definition = make_folder({"benign": 2, "malignant": 1}, unreadable="leave_out")
     truncate(tmp_path / "images/malignant/malignant_0.png")
-    assert refusal(definition, tmp_path) == "dataset 'small': no image of the class malignant"
+    assert refusal(definition, tmp_path) == (
+        "dataset 'small': no image of the class malignant; all of them were left out as unreadable or too "
+        "small"
+    )
 
 
 # Images too small
@@ -426,7 +431,9 @@ def test_small_images_are_counted_before_they_are_left_out(make_folder: MakeFold
 
 def test_leaving_out_every_small_image_of_a_class_is_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
     definition = with_strips(make_folder, tmp_path, smallest_side=31)
-    assert refusal(definition, tmp_path) == "dataset 'small': no image of the class benign, malignant"
+    assert "no image of the class benign, malignant; all of them were left out" in refusal(
+        definition, tmp_path
+    )
 
 
 # Names that tell the class

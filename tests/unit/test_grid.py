@@ -436,6 +436,24 @@ def test_a_target_that_names_nothing_is_explained(path: str, words: str, make_pr
     assert refusal(lambda: grid.check_target(path)) == f"{path}: {words}"
 
 
+@pytest.mark.parametrize("results", ["results", "audits/one", "{here}/results", "/elsewhere"])
+def test_a_target_where_results_do_not_lie_is_told_where_they_do(
+    results: str, make_project: MakeProject
+) -> None:
+    results = results.format(here=Path.cwd())
+    grid = Grid(make_project({"main": {"datasets": ["first"]}}, paths={"results": results}))
+    for place in ("results", Path.cwd() / "results", Path.cwd() / "audits/one", "/elsewhere"):
+        path = f"{place}/studies/main/first/figures/accuracy.png"
+        means_it = str(place) in ("results", str(Path(results).absolute())) and str(place) != results
+        if means_it:
+            assert refusal(lambda path=path: grid.check_target(path)) == (
+                f"{path}: the config's results lie in {results}, so the target is "
+                f"{path.replace(str(place), results, 1)}"
+            )
+        else:
+            grid.check_target(path)
+
+
 def test_every_target_of_the_grid_and_what_is_no_result_passes(make_project: MakeProject) -> None:
     grid = Grid(make_project({"main": {"datasets": ["first"]}}))
     cells = [f"results/cells/{cell.path}/cell.json" for cell in grid.all_cells]

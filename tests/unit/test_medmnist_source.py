@@ -315,7 +315,7 @@ def test_lesions_of_dermamnist_cross_the_official_split(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("id,group\ntrain_000000,a\n", "lacks 18 of the images: train_000001, train_000002"),
+        ("id,group\ntrain_000000,a\n", "lacks 18 of the images: 'train_000001', 'train_000002'"),
         ("id,lesion\ntrain_000000,a\n", "has no column group; its columns are id, lesion"),
         ("id,group\ntrain_000000,a\ntrain_000000,b\n", "names 1 ids more than once: train_000000"),
         (None, "cannot read"),

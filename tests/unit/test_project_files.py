@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+import yte
 
 import nullcrop
 from nullcrop.config.models import Config
@@ -204,3 +205,37 @@ def test_lines_stay_within_the_width_that_ruff_asks_of_python() -> None:
         and not re.fullmatch(r"\S+|https:\S+ \S+", line.strip())
     ]
     assert long == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cores", "2", "results/a.png", "--configfile", "my.yaml"], None),
+        (["--configfile", "my.yaml", "other.yml", "--cores", "2"], None),
+        (["--configfile", "unnamed", "-n"], None),
+        (["-n"], None),
+        (
+            ["--configfile", "my.yaml", "results/a.png"],
+            "there is no file 'results/a.png'; name targets before",
+        ),
+        (["--configfile", "my.yaml", "made.png"], "'made.png' is none; name targets before --configfile"),
+        (["--configfiles", "my.yaml", "all"], "there is no file 'all'; name targets before --configfile"),
+        (["--configfile", "mine.yaml"], "there is no file 'mine.yaml'; name targets before --configfile"),
+    ],
+)
+def test_a_target_after_the_config_is_named_before_snakemake_opens_it(
+    words: list[str], said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The profile is read first, with what Snakemake itself reads it with."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("my.yaml", "other.yml", "unnamed", "made.png"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sys, "argv", ["snakemake", *words])
+    profile = REPOSITORY / "profiles" / "default" / "config.yaml"
+    if said is None:
+        content = yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)
+        assert content["rerun-triggers"] == ["mtime", "params", "input"]
+        assert not any(key.startswith("__") for key in content)
+    else:
+        with pytest.raises(SystemExit, match=re.escape(said)):
+            yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)

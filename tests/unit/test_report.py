@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import os
 import re
@@ -354,6 +355,15 @@ def test_every_architecture_has_its_colour_in_light_and_dark() -> None:
     for architecture in ARCHITECTURES:
         assert style.count(f"--series-{architecture.replace('_', '-')}: #") == 2, architecture
         assert f": {look_of(architecture).colour};" in style
+
+
+def test_groups_that_are_not_known_or_nearly_equal_are_told(copy: Project) -> None:
+    path = Path(copy.config.paths.results, "datasets", "complete", "dataset.json")
+    counts = {"without_group": 1200, "near_equal_groups": [["P1", "p01"]]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **counts}))
+    page = html.unescape(page_of(collect(copy, "complete")))
+    assert "; 1,200 images have none, and each of them counts as independent; nearly equal" in page
+    assert "and perhaps one: 'P1' and 'p01'" in page
 
 
 def test_one_dataset_alone(project: Project) -> None:

@@ -148,6 +148,8 @@ def test_an_image_smaller_than_the_crop_is_named_with_both_sizes(uniform: list[P
     assert f"{small[1]} (30×6)" in message
     assert f"set `smallest_side: {max(CROP)}` in the definition to leave them out by name" in message
     assert not (tmp_path / "views").exists()
+    with pytest.raises(NullcropError, match=r"\(30×6\); choose a smaller `crop:` in the definition"):
+        write(small, tmp_path / "views")
 
 
 def test_an_image_exactly_as_large_as_the_crop_is_its_own_crop(tmp_path: Path) -> None:

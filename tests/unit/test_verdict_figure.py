@@ -16,7 +16,7 @@ from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.verdicts import judge
 
-from .finished_cells import a_study
+from .finished_cells import a_study, a_test_set, finished
 
 VIEWS = tuple(views_made_always())
 
@@ -107,6 +107,17 @@ def test_a_row_that_cannot_be_judged_says_so(tmp_path):
     figure = plot_verdicts(readers, verdicts, "title", tmp_path / "a")
     words = [text.get_text() for text in figure.axes[0].texts]
     assert {"cannot be judged", "too few independent images"} <= set(words)
+
+
+def test_readers_that_give_one_score_claim_no_power_in_the_picture(tmp_path):
+    test = a_test_set(300, 100)
+    cells = [finished(test, np.zeros(300))]
+    readers, planned = judge_readers(cells, "whole", 0.05), [one.cell for one in cells]
+    verdicts = judge(readers, compare_cells(cells, "whole"), planned, "A", "whole", "", Thresholds())
+    figure = plot_verdicts(readers, verdicts, "title", tmp_path / "a")
+    words = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert "one score for all images" in words
+    assert "power" not in words
 
 
 def test_nothing_runs_out_of_the_picture(tables, tmp_path):

@@ -1,11 +1,13 @@
 """Verdicts: the word, the figures behind it, and sentences as a reader meets them."""
 
+import re
 from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from nullcrop.config.definitions import CLUSTER
 from nullcrop.config.models import Thresholds
 from nullcrop.config.views import study_crops, views_made_always
 from nullcrop.statistics.auroc import TestSet
@@ -271,25 +273,62 @@ def test_constant_answers_with_scores_that_tell_are_judged_by_the_auroc():
     assert "The one reader over all views: 0.9" in row["details"]
 
 
-def test_constant_scores_are_no_sign_of_power():
-    """One reader says nothing at all: that bounds nothing, and is not too few images either."""
-    test = a_test_set(300, 100)
-    row = verdict_of([finished(test, np.full(300, -1.0))])
-    assert row["evidence"] == "undecided"
-    assert row["at_most"] > 0.55
-    assert (row["effect"], row["p"]) == (0.5, 1)
+@pytest.mark.parametrize("n", [5, 300, 6000])
+def test_readers_that_give_one_score_find_nothing_and_bound_nothing(n):
+    """However many images there are: by such readers nothing could be found, and nothing is ruled out."""
+    test = a_test_set(n, n * 2 // 5)
+    cells = [finished(test, np.full(n, -1.0), architecture=name) for name in TWO]
+    row = verdict_of(cells)
+    assert row["verdict"] == row["evidence"] == "cannot be judged"
+    assert row["sentence"] == (
+        "The corners of “Dataset” cannot be judged on the random split: every reader gives all images the "
+        "same score, so their pixels are alike there, or nothing was learnt."
+    )
+    assert (row["silent_cells"], row["constant_cells"], row["cells"]) == (2, 2, 2)
+    assert "80%" not in row["details"]
+    assert "threshold" not in row["details"]
+
+
+def test_a_reader_that_gives_one_score_is_told_beside_others():
     many = a_test_set(6000, 2400)
-    silent = [finished(many, np.full(6000, -1.0))]
-    assert verdict_of(silent)["evidence"] == "bounded"
-    beside = [*silent, finished(many, scores(many, 0.7, 0), architecture="lenet5")]
-    assert verdict_of(beside)["evidence"] == "readable"
-    few = a_test_set(5, 2)
-    assert verdict_of([finished(few, np.zeros(5))])["evidence"] != "bounded"
+    silent = finished(many, np.full(6000, -1.0))
+    row = verdict_of([silent, finished(many, scores(many, 0.7, 0), architecture="lenet5")])
+    assert row["evidence"] == "readable"
+    row = verdict_of([silent, finished(many, scores(many, 0.5, 0), architecture="lenet5")])
+    assert row["evidence"] == "bounded"
+    assert "1 of 2 cells gives all images the same score, so nothing could be found by them" in row["details"]
+    assert "threshold" not in row["details"]
+    # A reader whose threshold is off is something else.
+    off = finished(many, scores(many, 0.5, 1) - 100, architecture="resnet50")
+    details = verdict_of([silent, off])["details"]
+    assert "1 of 2 cells answers with one class for nearly every image." in details
+
+
+@pytest.mark.parametrize("n", [8, 12, 20])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_share_lies_beyond_what_a_share_can_be(n, seed):
+    """Few images and wide intervals: an AUROC stays within 0 and 1, a difference within -1 and 1."""
+    test = a_test_set(n, n // 2, np.repeat(np.arange(n // 2), 2).astype(str))
+    draw = np.random.default_rng(seed).permutation
+    cells = [
+        finished(test, draw(n).astype(float), split=split, view=view, architecture=name)
+        for split in ("random", "grouped")
+        for view in ("upper_left", "upper_right")
+        for name in ("lenet5", "mean_rgb")
+    ]
+    readers, comparisons = judge_readers(cells, "whole", 0.05), compare_cells(cells, "whole")
+    shares = readers[["auroc", "auroc_low", "auroc_high", "bound_low", "bound_high", "upper", "minimal"]]
+    assert (shares.isna() | ((shares >= 0) & (shares <= 1))).all(axis=None)
+    differences = comparisons.filter(regex="_(low|high|difference)$").abs()
+    assert (differences.isna() | (differences <= 1)).all(axis=None)
+    for row in verdicts_of(cells, group="patient").to_dict("records"):
+        for number in re.findall(r"[-+]?\d+\.\d+", row["sentence"] + row["details"]):
+            assert abs(float(number)) <= 1
 
 
 def test_shuffled_controls_are_counted_and_said_to_be_what_they_are():
     test = a_test_set()
-    cells = [finished(test, np.full(120, -1.0))]
+    cells = [finished(test, scores(test, 0.5, 0) - 100)]
     cells += [
         finished(test, scores(test, auroc, k), split=f"random_shuffle{k}")
         for k, auroc in ((1, 0.5), (2, 0.9))
@@ -304,6 +343,31 @@ def test_shuffled_controls_are_counted_and_said_to_be_what_they_are():
 
 
 # Splits, seeds and folds
+
+
+@pytest.mark.parametrize("split", ["grouped", "crossfit5"])
+def test_images_without_a_group_are_not_said_to_be_kept_apart(split):
+    """Two images of a patient who is not known may be in both parts."""
+    group = np.where(np.arange(240) < 80, "", PATIENTS)
+    known = verdict_of([finished(a_test_set(**OF_PATIENTS), scores(a_test_set(240), 0.6, 0), split=split)])
+    test = a_test_set(**{**OF_PATIENTS, "group": group})
+    row = verdict_of([finished(test, scores(test, 0.6, 0), split=split)], group="patient")
+    assert row["ungrouped"] == 80
+    assert (
+        ": no known patient is in both training and test, but of 80 images none is known." in row["details"]
+    )
+    assert known["ungrouped"] == 0
+    clusters = verdict_of([finished(test, scores(test, 0.6, 0), split=split)], group=CLUSTER)
+    assert "no cluster of duplicates is in both training and test." in clusters["details"]
+
+
+def test_a_table_of_readers_of_an_earlier_version_is_judged():
+    test = a_test_set(**OF_PATIENTS)
+    cells = [finished(test, scores(test, 0.6, 0), split="grouped")]
+    readers = judge_readers(cells, "whole", 0.05).drop(columns="ungrouped")
+    planned = [one.cell for one in cells]
+    table = judge(readers, compare_cells(cells, "whole"), planned, "A", "whole", "patient", Thresholds())
+    assert "no patient is in both training and test" in table["details"][0]
 
 
 def test_the_same_seed_again_on_an_official_split_is_no_more_evidence():

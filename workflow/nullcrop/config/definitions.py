@@ -91,10 +91,12 @@ class FolderSource(SourceModel):
     path: Annotated[PathText, FOUND]
     """Folder with the images, relative to the working folder or else to the workflow's, or absolute."""
     table: Annotated[PathText, FOUND] | None = None
-    """CSV with one row an image, relative to the working folder or else to the workflow's, or absolute;
-    empty: the sub-folders of `path` are the classes."""
+    """Text table (separated by commas, semicolons, tabs or bars) with one row an image, relative to the
+    working folder or else to the workflow's, or absolute; empty: the sub-folders of `path` are the
+    classes."""
     columns: dict[Literal["path", "class", "id", "group", "split"], str] = {}
-    """Names of the table's columns where they differ from path, class, id, group and split."""
+    """Names of the table's columns where they differ from path, class, id, group and split. Where no column
+    is called class and each class has a column of its own, the one that holds 1 is the image's."""
     name_pattern: NamePattern | None = None
     """Regular expression searched in each path below `path`, in place of class folders: its part
     (?P<class>…) is the image's class, (?P<group>…) its group, (?P<split>…) its part of the official
@@ -159,6 +161,15 @@ class MedMNISTSource(SourceModel):
     data_dir: Annotated[str, FOUND] | None = None
     """Folder that holds the dataset's npz already, so that nothing is downloaded; relative to the working
     folder or else to the workflow's, or absolute."""
+
+    @field_validator("flag", mode="before")
+    @classmethod
+    def _one_label_an_image(cls, flag: object) -> object:
+        if flag == "chestmnist":
+            raise ValueError(
+                "chestmnist has several labels an image and cannot be audited; name another flag"
+            )
+        return flag
 
     @model_validator(mode="after")
     def _size_is_offered(self) -> "MedMNISTSource":
@@ -366,6 +377,10 @@ class CropSize(Model):
     """Height of a crop; the study's is 20."""
 
 
+CLUSTER = "cluster of duplicates"
+"""What a group is called where duplicates alone make groups."""
+
+
 class Definition(Model):
     """One dataset: where its images come from, what its classes are, how they are grouped."""
 
@@ -508,7 +523,7 @@ class Definition(Model):
         """What a group is called in a sentence, without its explanation; empty where images have none."""
         if self.group is not None:
             return self.group.partition(" (")[0].partition(",")[0]
-        return "cluster of duplicates" if self.has_groups else ""
+        return CLUSTER if self.has_groups else ""
 
     @property
     def default_rule(self) -> str:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
@@ -36,6 +36,9 @@ from nullcrop.config.yaml_files import meant
 
 STUDY_TABLES = ("metrics", "readers", "comparisons", "verdicts")
 """Tables of each dataset in a study, and of the study."""
+
+RESULT_FOLDERS = ("cells", "datasets", "report", "splits", "studies")
+"""Folders of the results that hold what a user may ask for."""
 
 
 class Grid:
@@ -371,6 +374,7 @@ class Grid:
         results = PurePosixPath(self.project.config.paths.results)
         target = PurePosixPath(path)
         if not target.is_relative_to(results):
+            self._check_place(target, results)
             return
         kind, *rest = target.relative_to(results).parts or ("",)
         known_dataset = bool(rest) and rest[0] in self.values("dataset")
@@ -412,6 +416,17 @@ class Grid:
         for part, (axis, known) in zip(rest, axes.get(kind, []), strict=False):
             if part not in known:
                 raise NullcropError(f"{path}: unknown {axis} '{part}', {meant(part, known)}")
+
+    def _check_place(self, target: PurePosixPath, results: PurePosixPath) -> None:
+        """Raise NullcropError when ``target`` names a result as if results lay elsewhere than they do, or in
+        another spelling of their place than Snakemake compares."""
+        for place in (PurePosixPath("results"), PurePosixPath(Path(results).absolute())):
+            if target.is_relative_to(place):
+                rest = target.relative_to(place)
+                if len(rest.parts) > 1 and rest.parts[0] in RESULT_FOLDERS:
+                    raise NullcropError(
+                        f"{target}: the config's results lie in {results}, so the target is {results / rest}"
+                    )
 
 
 def split_path(results: str, cell: Cell) -> str:

@@ -110,7 +110,8 @@ def meant(word: str, known: Iterable[str]) -> str:
 
 
 def _nearest(word: str, known: list[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, known, n=1)), None)
+    lower = {name.casefold(): name for name in known}
+    return next((lower[name] for name in difflib.get_close_matches(word.casefold(), lower, n=1)), None)
 
 
 def _keys_at(kind: Any, path: Sequence[int | str]) -> list[str]:

@@ -84,7 +84,9 @@ def list_samples(
     for row in small.itertuples():
         say(f"left out: {shown(row.path)} ({row.problem})")
     samples = samples.drop(index=small.index).reset_index(drop=True)
-    _check_no_class_is_empty(name, definition, samples)
+    _check_no_class_is_empty(
+        name, definition, samples, "all of them were left out as unreadable or too small"
+    )
     near = near_equal_groups(samples["group"])
     if near:
         say(
@@ -156,10 +158,15 @@ def _check_ids_and_classes(name: str, definition: Definition, listing: pd.DataFr
         )
 
 
-def _check_no_class_is_empty(name: str, definition: Definition, images: pd.DataFrame) -> None:
+def _check_no_class_is_empty(
+    name: str,
+    definition: Definition,
+    images: pd.DataFrame,
+    cure: str = "bring its images, or take it out of `classes:`",
+) -> None:
     empty = [label for label in definition.classes if label not in set(images["class"])]
     if empty:
-        raise NullcropError(f"dataset '{name}': no image of the class {listed(empty)}")
+        raise NullcropError(f"dataset '{name}': no image of the class {listed(empty)}; {cure}")
 
 
 def _file_facts(paths: list[str], threads: int, name: str) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from nullcrop.figures.style import (
     save_figure,
     wrapped,
 )
-from nullcrop.statistics.sentences import upper_words
+from nullcrop.statistics.sentences import unjudged_words, upper_words
 from nullcrop.statistics.verdicts import UNJUDGED
 
 WIDTH = 7.6
@@ -160,7 +160,7 @@ def _verdict_words(row: "pd.Series[Any]") -> str:
 
 def _count_words(row: "pd.Series[Any]") -> str:
     if row["evidence"] == UNJUDGED:
-        return "too few independent images"
+        return unjudged_words(row.to_dict())
     power = (
         f"80% power from {upper_words(row['minimal'])}"
         if row["minimal"] < 1

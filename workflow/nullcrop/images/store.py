@@ -363,8 +363,11 @@ def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> No
     small = samples[(samples["width"] < crop_width) | (samples["height"] < crop_height)]
     if len(small):
         names = [f"{row.path} ({row.width}×{row.height})" for row in small.itertuples()]
+        # Where all are smaller, none would be left.
+        side = max(crop_width, crop_height)
+        leave_out = f"set `smallest_side: {side}` in the definition to leave them out by name, or "
         raise NullcropError(
             f"{len(small)} images are smaller than the crop of {crop_width}×{crop_height} pixels: "
-            f"{listed(names)}; set `smallest_side: {max(crop_width, crop_height)}` in the definition to "
-            "leave them out by name, or choose a smaller `crop:` in the definition or the config"
+            f"{listed(names, 3)}; {leave_out if len(small) < len(samples) else ''}choose a smaller `crop:` "
+            "in the definition or the config"
         )

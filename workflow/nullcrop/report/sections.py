@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -214,6 +215,18 @@ def verdict_of(dataset: DatasetContents) -> QuotedVerdict:
     return QuotedVerdict(first["verdict"], first["sentence"], kind, first["details"])
 
 
+def _groups_words(group: str, counts: dict[str, Any]) -> str:
+    words = f"{counts['groups']:,} ({group}); a grouped split divides none"
+    # Images that an earlier version listed lack both counts.
+    if counts.get("without_group"):
+        words += f"; {counts['without_group']:,} images have none, and each of them counts as independent"
+    if near := counts.get("near_equal_groups"):
+        words += (
+            f"; nearly equal, and perhaps one: {listed(' and '.join(map(repr, names)) for names in near)}"
+        )
+    return words
+
+
 def _identity(dataset: DatasetContents) -> Block:
     definition, counts = dataset.definition, dataset.counts
     pairs: Pairs = [("Images show", definition.modality), ("Field", FIELD_SENTENCES[definition.field])]
@@ -227,9 +240,7 @@ def _identity(dataset: DatasetContents) -> Block:
             ("Official split", _official(counts["official_split"])),
         ]
         if definition.group is not None:
-            pairs.append(
-                ("Groups", f"{counts['groups']:,} ({definition.group}); a grouped split divides none")
-            )
+            pairs.append(("Groups", _groups_words(definition.group, counts)))
         if counts["left_out"]:
             names = listed(f"{one['path']} ({one['problem']})" for one in counts["left_out"])
             pairs.append(("Left out as unreadable", f"{len(counts['left_out'])}: {names}"))

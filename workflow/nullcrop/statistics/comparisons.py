@@ -167,16 +167,21 @@ def _comparison(comparison: str, one: _Scored, other: _Scored, name: str) -> Com
         accuracy=float(first.correct.mean()),
         accuracy_other=float(second.correct.mean()),
         accuracy_difference=accuracy.value,
-        accuracy_low=accuracy.low,
-        accuracy_high=accuracy.high,
+        accuracy_low=_within(accuracy.low),
+        accuracy_high=_within(accuracy.high),
         p_mcnemar=p_mcnemar(first, second),
         auroc=one.auroc[0].value,
         auroc_other=other.auroc[0].value,
         auroc_difference=auroc.value,
-        auroc_low=auroc.low,
-        auroc_high=auroc.high,
+        auroc_low=_within(auroc.low),
+        auroc_high=_within(auroc.high),
         p_auroc=auroc.p,
     )
+
+
+def _within(bound: float) -> float:
+    """A bound of a difference between two shares, which is no larger than 1."""
+    return float(np.clip(bound, -1, 1))
 
 
 def p_mcnemar(first: Reading, second: Reading) -> float:

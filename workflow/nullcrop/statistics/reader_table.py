@@ -35,14 +35,16 @@ def judge_readers(cells: Sequence[FinishedCell], field: Field, level: float) -> 
 
     - ``role`` (:func:`~nullcrop.statistics.families.role_of`), ``seeds`` (cells),
       ``folds`` (different ones among them; 0 where seeds are none), ``constant_cells``;
-    - ``n``, ``units``, ``rarest_units`` of the images tested, ``n_train`` of a cell;
+    - ``n``, ``units``, ``rarest_units`` of the images tested, ``ungrouped`` (those without a group),
+      ``n_train`` of a cell;
     - ``auroc`` of the pooled score, ``auroc_error`` and the 95 % interval ``auroc_low``, ``auroc_high`` by
       units, ``p_auroc`` (one-sided, against 0.5, for this row alone);
     - ``inflation``: the factor c, which is in all intervals, bounds and p;
     - ``p_maxt``, ``p_stepdown``, ``bound_low``, ``bound_high``: corrected over, and simultaneous for, the
       ``members`` of the same label rule, split and role (:func:`~nullcrop.statistics.maxt.maxt`, error rate
-      ``level``); ``can_tell``: whether an AUROC of 1 would have counted there; ``minimal``: the AUROC that
-      would have been found with a chance of 80 % (:func:`~nullcrop.config.detectable.minimal_detectable`);
+      ``level``), the bounds within 0 … 1; ``can_tell``: whether an AUROC of 1 would have counted there;
+      ``minimal``: the AUROC that would have been found with a chance of 80 %, 1 where nothing would have been
+      (:func:`~nullcrop.config.detectable.minimal_detectable`);
     - ``upper``: one-sided 95 % bound of this row alone, of a constant score as if it told nothing;
     - ``accuracy``: share of right answers, with its 95 % interval by units ``accuracy_low``,
       ``accuracy_high``; of an average, which gives no answers, NaN;
@@ -94,6 +96,7 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
         "n": one.test.n,
         "units": one.test.n_units,
         "rarest_units": one.test.rarest_units,
+        "ungrouped": int((one.test.group == "").sum()),
         "n_train": one.trained,
         "auroc": estimate.value,
         "auroc_error": estimate.error,
@@ -124,13 +127,13 @@ def _corrected(one: Reading, family: Family, place: int, level: float) -> dict[s
     return {
         "p_maxt": float(family.p[place]),
         "p_stepdown": float(family.p_stepdown[place]),
-        "bound_low": float(family.low[place]),
-        "bound_high": float(family.high[place]),
+        "bound_low": float(np.clip(family.low[place], 0, 1)),
+        "bound_high": float(np.clip(family.high[place], 0, 1)),
         "null_error": float(family.null_error[place]),
         "members": members,
         "can_tell": enough_arrangements(units, level)
         and (family.can_tell or (not family.null_error.any() and null_error(units) < np.inf)),
-        "minimal": minimal_detectable(units, members, level, one.inflation),
+        "minimal": min(1.0, minimal_detectable(units, members, level, one.inflation)),
     }
 
 

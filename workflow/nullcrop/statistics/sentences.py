@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nullcrop.config.definitions import CLUSTER
 from nullcrop.config.names import FOLDS_OF, protocol_of
 from nullcrop.config.readers import label_of, without_pixels
 from nullcrop.config.views import view_label
@@ -72,10 +73,24 @@ def _finding(said: Said, where: str) -> str:
                 f"{_p(said['p'])} ({corrected}), and an AUROC up to {most} is not ruled out."
             )
         case _:
-            return (
-                f"The {where} cannot be judged on the {_spoken(said['split'])} split: there are too few "
-                "independent images of a class for any result to count."
-            )
+            return f"The {where} cannot be judged on the {_spoken(said['split'])} split: {_why_not(said)}."
+
+
+def unjudged_words(said: Mapping[Any, Any]) -> str:
+    """Why a dataset cannot be judged, for a figure."""
+    return "one score for all images" if _all_silent(said) else "too few independent images"
+
+
+def _all_silent(said: Mapping[Any, Any]) -> bool:
+    # Verdicts of an earlier version do not tell.
+    return bool(said.get("silent_cells") == said["cells"])
+
+
+def _why_not(said: Said) -> str:
+    if _all_silent(said):
+        who = "every reader gives" if said["readers"] > 1 else "the one reader gives"
+        return f"{who} all images the same score, so their pixels are alike there, or nothing was learnt"
+    return "there are too few independent images of a class for any result to count"
 
 
 def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
@@ -108,19 +123,29 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
             f"Where groups are not kept apart all readers together score {said['leak']:+.2f} against where "
             f"they are (AUROC, 95% interval {said['leak_low']:+.2f} to {said['leak_high']:+.2f})."
         )
-    if said["constant_cells"]:
-        n, of = said["constant_cells"], said["cells"]
-        words.append(
-            f"{n} of {of} cells answer{'s' if n == 1 else ''} with one class for nearly every image. The "
-            "threshold is off there, so the accuracy is that class's share; it says nothing against the "
-            "AUROC."
-        )
+    words += _constant_words(said)
     if said["shuffled"]:
         words.append(
             f"Trained on shuffled targets and tested on the true ones, {said['shuffled_rejecting']} of "
             f"{said['shuffled']} controls are found at {100 * said['level']:g}%, each tested alone."
         )
     return " ".join(words)
+
+
+def _constant_words(said: Said) -> list[str]:
+    words, of = [], said["cells"]
+    if (n := said["silent_cells"]) and not _all_silent(said):
+        words.append(
+            f"{n} of {of} cells give{'s' if n == 1 else ''} all images the same score, so nothing could be "
+            "found by them: the pixels are alike there, or nothing was learnt."
+        )
+    if n := said["constant_cells"] - said["silent_cells"]:
+        words.append(
+            f"{n} of {of} cells answer{'s' if n == 1 else ''} with one class for nearly every image. The "
+            "threshold is off there, so the accuracy is that class's share; it says nothing against the "
+            "AUROC."
+        )
+    return words
 
 
 def _shown_words(said: Said) -> list[str]:
@@ -202,6 +227,11 @@ def _split_words(said: Said) -> str:
     size = f"{images} images" + (f" of {units} groups ({group})" if group and units < images else "")
     name = _spoken(said["split"]).capitalize()
     apart = f"no {group} is in both training and test" if said["group_aware"] else ""
+    # An image that is in no cluster has no duplicate; one without a patient has one who is not known.
+    if apart and said["ungrouped"] and group != CLUSTER:
+        apart = (
+            f"no known {group} is in both training and test, but of {said['ungrouped']} images none is known"
+        )
     if protocol in FOLDS_OF:
         folds, parts = FOLDS_OF[protocol], said["seeds"]
         tested = f"{size} tested in {said['folds']} of {folds} folds"

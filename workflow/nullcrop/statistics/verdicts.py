@@ -24,7 +24,7 @@ READABLE, BOUNDED, BOTH, UNDECIDED, UNJUDGED = (
     "cannot be judged",
 )
 """What the evidence comes to: an effect is shown; none as large as `small` is there; both; neither; or no
-result at all could have counted."""
+result at all could have counted: there are too few images, or every reader gives all of them one score."""
 
 BY_TRUST = (
     *("leave_one_group_out", "crossfit", "crossfit5"),
@@ -65,7 +65,7 @@ class Verdict:
     effect_low: float
     effect_high: float
     minimal: float
-    """AUROC that would have been found with a chance of 80 %, from counts alone."""
+    """AUROC that would have been found with a chance of 80 %, from counts alone; 1 where none would."""
     inflation: float
     """Factor c, see config/detectable.py."""
     null_ratio: float
@@ -83,6 +83,9 @@ class Verdict:
     cells: int
     planned: int
     constant_cells: int
+    """Cells that answer with one class for nearly every image; among them:"""
+    silent_cells: int
+    """Cells of readers that give all images of a view one score, by which nothing could be found."""
     seeds: int
     """Cells of a reader."""
     folds: int
@@ -93,6 +96,8 @@ class Verdict:
     """Tested, over all seeds or folds."""
     units: int
     """Independent ones among them: groups, and images without a group."""
+    ungrouped: int
+    """Images without a group among them; 0 where a table of an earlier version does not tell."""
     group: str
     """What the group key is; empty where none is known."""
     group_aware: bool
@@ -193,6 +198,8 @@ def _verdict(
 ) -> Verdict:
     together, members = family[family["view"] == TOGETHER].iloc[0], family[family["view"] != TOGETHER]
     alone = members[members["architecture"] != AVERAGE]
+    # Whatever the labels, a constant score has the same AUROC; of one unit labels cannot move at all.
+    silent = alone[(alone["auroc"] == 0.5) & (alone["null_error"] == 0) & (alone["units"] > 1)]
     best = members.iloc[int(members["bound_low"].fillna(-np.inf).to_numpy().argmax())]
     shown = members[members["p_stepdown"] <= thresholds.level]
     shuffled = here[here["role"] == "shuffled"]
@@ -206,7 +213,7 @@ def _verdict(
         "title": title,
         "headline": headline,
         "field": field,
-        "evidence": _evidence(members, thresholds),
+        "evidence": UNJUDGED if len(silent) == len(alone) else _evidence(members, thresholds),
         "at_least": float(best["bound_low"]),
         "auroc": float(best["auroc"]),
         "at_most": float(members["upper"].max()),
@@ -223,11 +230,13 @@ def _verdict(
         "cells": int(alone["seeds"].sum()),
         "planned": planned,
         "constant_cells": int(alone["constant_cells"].sum()),
+        "silent_cells": int(silent["seeds"].sum()),
         "seeds": int(alone["seeds"].max()),
         "folds": int(alone["folds"].max()),
         "trained": float(alone["n_train"].mean()),
         "images": int(members["n"].max()),
         "units": int(members["units"].max()),
+        "ungrouped": int(members["ungrouped"].max()) if "ungrouped" in members else 0,
         "group": group,
         "group_aware": bool(group) and protocol in (*BY_GROUP, *CROSSFIT),
         "network": "" if network is None else str(network["architecture"]),
