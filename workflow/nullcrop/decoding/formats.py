@@ -31,17 +31,20 @@ SCANS: dict[str, Kind] = {
     ".nrrd": "nrrd",
 }
 
-_SLIDE = (
+WHOLE_SLIDE = (
     "is a whole slide, of which nullcrop reads tiles: cut it into tiles first, with OpenSlide, libvips "
     "(`vips dzsave`), TIAToolbox or QuPath, keep the slide's name in theirs, and audit the tiles as "
     "`field: tile` with the slide or the patient as group"
 )
+"""What is said of whole slides: words that follow a file's path."""
+
 _VOLUME = "is a volume in a format that nullcrop does not read: convert it to NIfTI (.nii.gz), NRRD or DICOM"
 _OTHER = "is an image in a format that nullcrop does not read: convert it to PNG, TIFF or JPEG"
 
 REFUSED: dict[str, str] = {
     **dict.fromkeys(
-        (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".vsi", ".isyntax", ".svslide"), _SLIDE
+        (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".vsi", ".isyntax", ".svslide"),
+        WHOLE_SLIDE,
     ),
     **dict.fromkeys((".czi", ".lif", ".nd2", ".oib", ".oif"), _OTHER),
     **dict.fromkeys((".mha", ".mhd", ".nhdr", ".mgz", ".mgh"), _VOLUME),
