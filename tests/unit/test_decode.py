@@ -186,6 +186,14 @@ def test_images_of_eight_bits_know_no_rule(tmp_path: Path) -> None:
             np.testing.assert_array_equal(read_rgb(path, reading), read_rgb(path))
 
 
+def test_pixels_of_sixteen_bits_in_all_have_no_deep_channels(tmp_path: Path) -> None:
+    header = struct.pack("<2sIHHI", b"BM", 54 + 8, 0, 0, 54)
+    header += struct.pack("<IiiHHIIiiII", 40, 2, 2, 1, 16, 0, 8, 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(header + struct.pack("<4H", 0x7FFF, 0, 0, 0))
+    image = decoded_image(tmp_path / "a.bmp", Reading(bits=12))
+    assert (image.bits_used, image.pixels.max()) == (None, 255)
+
+
 @pytest.mark.parametrize("channels", [3, 4])
 def test_colours_of_sixteen_bits_are_their_high_byte(channels: int, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 3000, (5, 6, channels)).astype(np.uint16)

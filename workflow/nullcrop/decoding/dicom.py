@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.decoding.formats import WHOLE_SLIDE
+from nullcrop.decoding.formats import LARGEST, TOO_LARGE, WHOLE_SLIDE
 from nullcrop.decoding.image import DecodedImage, MissingPackage, package_for
 from nullcrop.decoding.values import (
     AS_DECLARED,
@@ -66,8 +66,6 @@ _READ = [
     *{element for elements in ATTRIBUTES.values() for element in elements},
 ]
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
-LARGEST = 178_956_970
-"""Pixels of the largest image that is read: as many as Pillow reads of a picture."""
 
 
 def read_dicom(name: str, reading: Reading = AS_DECLARED) -> DecodedImage:
@@ -102,7 +100,7 @@ def _decoded(name: str, reading: Reading) -> DecodedImage:
     if not any(element in file for element in _PIXELS):
         raise NullcropError(f"{name} is a DICOM file without an image (a report, a plan or an index)")
     if file.Rows * file.Columns > LARGEST:
-        raise NullcropError(f"{name} has more than {LARGEST // 1_000_000} million pixels: it {WHOLE_SLIDE}")
+        raise NullcropError(f"{name} {TOO_LARGE}")
     frames = int(file.get("NumberOfFrames") or 1)
     frame = frames // 2
     values, colours = _values(name, file, frame, frames)

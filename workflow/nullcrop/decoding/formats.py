@@ -38,6 +38,11 @@ WHOLE_SLIDE = (
 )
 """What is said of whole slides: words that follow a file's path."""
 
+LARGEST = 178_956_970
+"""Pixels of the largest image that is read: twice Pillow's limit, where it speaks of a bomb."""
+TOO_LARGE = f"has more than {LARGEST // 1_000_000} million pixels: it {WHOLE_SLIDE}"
+"""What is said of an image with more."""
+
 _VOLUME = "is a volume in a format that nullcrop does not read: convert it to NIfTI (.nii.gz), NRRD or DICOM"
 _OTHER = "is an image in a format that nullcrop does not read: convert it to PNG, TIFF or JPEG"
 

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.decoding.formats import WHOLE_SLIDE, kind_by_content, kind_by_name, why_refused
+from nullcrop.decoding.formats import TOO_LARGE, kind_by_content, kind_by_name, why_refused
 from nullcrop.decoding.image import DecodedImage
 from nullcrop.decoding.values import (
     AS_DECLARED,
@@ -132,8 +132,7 @@ def decoded_image(path: Path | str, reading: Reading = AS_DECLARED) -> DecodedIm
     except UnidentifiedImageError as error:
         raise NullcropError(f"{name} cannot be read as an image: {_what_it_is(path) or error}") from None
     except Image.DecompressionBombError:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
-        raise NullcropError(f"{name} has more than {limit} million pixels: it {WHOLE_SLIDE}") from None
+        raise NullcropError(f"{name} {TOO_LARGE}") from None
     # Decoders of broken files raise nearly everything, and seldom name the file.
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
@@ -156,7 +155,7 @@ def _what_it_is(path: Path | str) -> str | None:
 def _picture(image: Image.Image, name: str, reading: Reading) -> DecodedImage:
     """The picture that Pillow opened, decoded."""
     # Asked before Pillow forgets it, which it does when it has decoded the image.
-    sixteen = any(";16" in str(tile[3]) for tile in getattr(image, "tile", []))
+    sixteen = _has_sixteen_bits(image)
     if image.format == "PNG":
         # Its EXIF data may stand behind its pixels, whose damage is another matter.
         image.load()
@@ -186,6 +185,16 @@ def _picture(image: Image.Image, name: str, reading: Reading) -> DecodedImage:
         extremes=extremes,
         bits_used=bits_used,
     )
+
+
+def _has_sixteen_bits(image: Image.Image) -> bool:
+    """Whether the file, whose pixels are not yet decoded, has 16 bits a channel."""
+    for tile in getattr(image, "tile", []):
+        packing = tile[3][0] if isinstance(tile[3], tuple) else tile[3]
+        # BGR;16 is a pixel of 16 bits, not a channel.
+        if isinstance(packing, str) and ";16" in packing and not packing.startswith("BGR"):
+            return True
+    return False
 
 
 def _orientation(image: Image.Image) -> int:
