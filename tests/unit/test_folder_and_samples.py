@@ -13,6 +13,8 @@ from PIL import Image
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
 from nullcrop.datasets.samples import COLUMNS, list_samples, read_samples
+from nullcrop.decoding.rgb import read_rgb
+from nullcrop.images.store import write_store
 from tests.unit.image_kinds import KINDS, TURNED, write_image
 
 MakeFolder = Callable[..., Definition]
@@ -331,7 +333,10 @@ def test_unreadable_images_are_named_with_the_reason(
     message = refusal(damaged(), tmp_path)
     assert "dataset 'small': 2 of 6 images cannot be read" in message
     assert f"{tmp_path}/images/benign/benign_1.png (OSError: image file is truncated" in message
-    assert f"{tmp_path}/images/benign/benign_2.png (UnidentifiedImageError: cannot identify" in message
+    assert (
+        f"{tmp_path}/images/benign/benign_2.png (it is a web page, so its download failed: fetch it again)"
+        in message
+    )
     assert "set `unreadable: leave_out` in the definition to go on without them" in message
 
 
@@ -528,3 +533,128 @@ def test_counts_that_differ_are_reported_when_the_definition_says_so(
 def test_samples_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(NullcropError, match=r"cannot read .*samples\.csv"):
         read_samples(tmp_path / "samples.csv")
+
+
+# Values of more than 8 bits, and files of several images
+
+
+def sixteen_bits(make_folder: MakeFolder, folder: Path, *highest: int, **keys: object) -> Definition:
+    """Gray images of 16 bits, of which each class has those whose ``highest`` values are given."""
+    definition = make_folder({"benign": 1, "malignant": 1}, **keys)
+    for name in ("benign", "malignant"):
+        for number, most in enumerate(highest):
+            values = np.full((10, 12), most, dtype=np.uint16)
+            values[0, 0] = 0
+            Image.fromarray(values).save(folder / "images" / name / f"deep_{number}.png")
+    return definition
+
+
+def test_fewer_bits_than_sixteen_stop_the_listing_in_words(make_folder: MakeFolder, tmp_path: Path) -> None:
+    message = refusal(sixteen_bits(make_folder, tmp_path, 249, 4095), tmp_path)
+    assert "4 images have values of 16 bits, of which the highest 8 are kept" in message
+    assert "theirs are 0 to 4095, which takes 12 bits" in message
+    assert "`bits: 12` holds them" in message
+    assert "`window: {center: 2047.5, width: 4095}`" in message
+    assert "`bits: 16`" in message
+
+
+@pytest.mark.parametrize("rule", [{"bits": 12}, {"bits": 16}, {"window": {"center": 2000, "width": 4000}}])
+def test_a_rule_of_values_is_recorded(
+    rule: dict[str, object], make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    definition = sixteen_bits(make_folder, tmp_path, 249, 4095, **rule)
+    assert len(listing(definition, tmp_path)) == 6
+    recorded = {"window": [2000, 4000]} if "window" in rule else rule
+    assert facts(tmp_path)["values"] == {"images": 4, "lowest": 0, "highest": 4095, **recorded}
+
+
+def test_values_of_true_sixteen_bits_need_no_rule(
+    make_folder: MakeFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing(sixteen_bits(make_folder, tmp_path, 32_768, 30_000, 50), tmp_path)
+    assert facts(tmp_path)["values"] == {"images": 6, "lowest": 0, "highest": 32_768}
+    assert "note" not in capsys.readouterr().err
+
+
+def test_few_marks_in_shallow_images_are_noted(
+    make_folder: MakeFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing(sixteen_bits(make_folder, tmp_path, 65_535, 4000, 50), tmp_path)
+    assert "note: 4 of 6 images with values of 16 bits use 12 or fewer" in capsys.readouterr().err
+
+
+def test_values_beyond_the_rule_are_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
+    message = refusal(sixteen_bits(make_folder, tmp_path, 5000, bits=12), tmp_path)
+    assert "2 of 4 images cannot be read" in message
+    assert "(pixel values 0 to 5000 do not fit in 12 bits, which is the definition's `bits`)" in message
+
+
+def test_images_of_eight_bits_have_no_record_of_values(make_folder: MakeFolder, tmp_path: Path) -> None:
+    listing(make_folder({"benign": 1, "malignant": 1}), tmp_path)
+    assert facts(tmp_path)["values"] is None
+    assert facts(tmp_path)["several_frames"] == {}
+
+
+def floats(folder: Path, *names: str) -> None:
+    for name in names:
+        Image.fromarray(np.array([[-0.5, 1.5]] * 2, dtype=np.float32)).save(folder / "images" / name)
+
+
+def test_a_floating_point_image_is_left_out_where_unreadable_ones_are(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    definition = make_folder({"benign": 2, "malignant": 2}, unreadable="leave_out")
+    floats(tmp_path, "benign/imagej.tif")
+    samples = listing(definition, tmp_path)
+    assert len(samples) == 4
+    left_out = facts(tmp_path)["left_out"]
+    assert isinstance(left_out, list)
+    assert "floating-point pixels have no agreed range" in left_out[0]["problem"]
+    # What was listed can be packed.
+    write_store(samples, tmp_path / "views", ["original"], 4, 4, 1)
+
+
+def test_a_window_is_proposed_where_all_that_lacks_is_a_range(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    definition = make_folder({"benign": 2, "malignant": 2})
+    floats(tmp_path, "benign/a.tif", "malignant/a.tif")
+    message = refusal(definition, tmp_path)
+    assert "2 of 6 images have values without an agreed range" in message
+    assert "`window: {center: 0.5, width: 2}` holds all their values" in message
+
+
+def test_where_no_image_can_be_read_the_empty_class_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 0, "malignant": 0}, unreadable="leave_out")
+    floats(tmp_path, "benign/a.tif", "malignant/a.tif")
+    assert "no image of the class benign, malignant" in refusal(definition, tmp_path)
+
+
+def test_pages_of_a_tiff_are_counted_and_the_first_is_read(
+    make_folder: MakeFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    definition = make_folder({"benign": 1, "malignant": 1})
+    pages = [Image.new("RGB", (12, 10), (page, 0, 0)) for page in range(5)]
+    for name, number in (("benign", 2), ("malignant", 5)):
+        pages[0].save(tmp_path / f"images/{name}/a.tif", save_all=True, append_images=pages[1:number])
+        assert (read_rgb(tmp_path / f"images/{name}/a.tif") == 0).all()
+    listing(definition, tmp_path)
+    assert facts(tmp_path)["several_frames"] == {"TIFF": {"images": 2, "most": 5, "read": "the first"}}
+    assert "2 TIFF files hold several images (at most 5); the first is read" in capsys.readouterr().err
+
+
+def test_one_rule_of_values_and_one_way_to_groups(make_folder: MakeFolder) -> None:
+    def refused(words: str, **keys: object) -> None:
+        with pytest.raises(ValueError, match=words):
+            make_folder({"benign": 1, "malignant": 1}, **keys)
+
+    refused("leave out one", bits=12, window={"center": 1, "width": 2})
+    refused("greater than or equal to 8", bits=7)
+    refused("greater than 0", window={"center": 1, "width": 0})
+    refused("say under `group` what they are", group_from="patient")
+    refused("leave out one", group="patient", group_from="patient", groups="groups.csv")
+
+
+def test_groups_of_dicom_files_are_asked_of_pictures_in_vain(make_folder: MakeFolder, tmp_path: Path) -> None:
+    definition = make_folder({"benign": 1, "malignant": 1}, group="patient", group_from="patient")
+    assert "group_from: 2 of 2 images tell no patient" in refusal(definition, tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from nullcrop.decoding.formats import (
+    LARGEST,
     PICTURES,
     REFUSED,
     SCANS,
@@ -78,6 +79,11 @@ def test_whole_slides_are_refused_with_the_names_of_tools(name: str) -> None:
     assert "OpenSlide" in words
     assert "tile" in words
     assert why_refused("a.png") is None
+
+
+def test_the_largest_image_is_pillow_s() -> None:
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert LARGEST == 2 * Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize("kind", KINDS)

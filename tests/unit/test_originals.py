@@ -239,7 +239,7 @@ def test_a_full_image_is_read_again_while_its_file_is_what_it_was(folder: Path, 
 def test_each_image_is_decoded_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
     read = store_module.read_rgb
-    monkeypatch.setattr(store_module, "read_rgb", lambda path: decoded.append(path) or read(path))
+    monkeypatch.setattr(store_module, "read_rgb", lambda path, *how: decoded.append(path) or read(path, *how))
     write_store(samples_of(folder), tmp_path, views_made_always(), 20, 20, threads=3, sides=SIDES)
     assert sorted(decoded) == sorted(samples_of(folder)["path"])
 

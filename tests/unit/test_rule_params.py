@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from nullcrop.cli import main
 from nullcrop.config.cell import (
     ABOVE_A_CELLS_FILE,
     BATCH_PATH,
@@ -60,6 +61,8 @@ from nullcrop.config.training_params import (
     plain_flags,
 )
 from nullcrop.config.views import VIEWS, View, views_made_always
+from nullcrop.datasets.value_range import reading_of
+from nullcrop.decoding.values import Reading
 
 ROOT = Path(__file__).parents[2]
 MakeProject = Callable[..., Project]
@@ -102,6 +105,41 @@ def test_params_of_a_dataset_read_as_they_always_did(project: Project) -> None:
     assert packing_param(project, "first", ["224", "299"]) == "20x20 --sides 224 299"
     assert field_param(project, "first") == "whole"
     assert verdict_words(project, "first") == ["Small", "whole", "patient"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "options", "reading"),
+    [
+        ({"bits": 12}, ["--bits", "12"], Reading(bits=12)),
+        (
+            {"window": {"center": -600, "width": 1500.5}},
+            ["--window=-600.0,1500.5"],
+            Reading(None, (-600, 1500.5)),
+        ),
+    ],
+)
+def test_the_rule_of_values_is_told_to_what_packs(
+    keys: dict[str, Any],
+    options: list[str],
+    reading: Reading,
+    edited: Callable[..., Project],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = edited(**keys)
+    assert packing_param(project, "second", ["224"]) == " ".join(["20x20", *options, "--sides", "224"])
+    assert cutting_param(project, "second", "center") == ["20x20", *options]
+    assert listing_param(project, "second") != listing_param(edited(), "second")
+    told: list[Any] = []
+    monkeypatch.setattr("nullcrop.images.store.write_store", lambda *given: told.extend(given))
+    monkeypatch.setattr("nullcrop.datasets.samples.read_samples", lambda path: path)
+    main(
+        [
+            "crop-views",
+            *["--samples", "s", "--out", "o", "--views", "center", "--threads", "1", "--crop", "20x20"],
+            *options,
+        ]
+    )
+    assert told[-1] == reading_of(project.definition("second")) == reading
 
 
 @pytest.mark.parametrize(

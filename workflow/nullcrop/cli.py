@@ -85,13 +85,15 @@ def crop_views(options: argparse.Namespace) -> None:
     """Decode every image once and pack its views."""
     from nullcrop.config.definitions import Masks
     from nullcrop.datasets.samples import read_samples
+    from nullcrop.decoding.values import Reading
     from nullcrop.images.store import write_store
 
     samples = read_samples(options.samples)
     width, height = options.crop
     masks = Masks.model_validate_json(options.masks) if options.masks else None
     sides = None if options.sides is None else {asked: _side(asked) for asked in options.sides}
-    write_store(samples, options.out, options.views, width, height, options.threads, sides, masks)
+    reading = Reading(options.bits, options.window)
+    write_store(samples, options.out, options.views, width, height, options.threads, sides, masks, reading)
 
 
 def _side(asked: str) -> int:
@@ -523,6 +525,11 @@ def _crop_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def _window(text: str) -> tuple[float, float]:
+    center, _, width = text.partition(",")
+    return float(center), float(width)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nullcrop", description=nullcrop.__doc__)
     parser.add_argument("--version", action="version", version=nullcrop.__version__)
@@ -541,7 +548,7 @@ def _parser() -> argparse.ArgumentParser:
     command(
         "crop-views",
         crop_views,
-        *("--samples", "--out", "--views", "--crop", "--sides", "--masks", "--threads"),
+        *("--samples", "--out", "--views", "--crop", "--bits", "--window", "--sides", "--masks", "--threads"),
     )
     command("find-duplicates", find_duplicates, "--samples", "--view", "--out", "--threads")
     command(
@@ -746,6 +753,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "help": "names of the baselines; without it those that every test set has",
     },
     "--archive": _needed("folder of the downloaded or generated files", type=Path),
+    "--bits": {"default": None, "type": int, "help": "depth of gray values of more than 8 bits"},
     "--batch": _needed("the cells that share the job", type=_cell, nargs="+"),
     "--cell": _needed("the cell: dataset/labels/split/view/architecture/recipe/seedN", type=_cell),
     "--cells": _needed("the cells, as a JSON list of cross products", type=_cells),
@@ -843,6 +851,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--views": _needed("names of the views", nargs="+", type=_view),
     "--views-folder": _needed("folder of the packed views", type=Path, dest="views"),
     "--watch": {"action": "store_true", "help": "go on showing it, until Ctrl-C"},
+    "--window": {
+        "default": None,
+        "type": _window,
+        "help": "centre and width of the range of gray values of more than 8 bits, such as --window=40,400",
+    },
     "--weights": {
         "default": None,
         "type": Path,

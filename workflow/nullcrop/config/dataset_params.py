@@ -13,7 +13,7 @@ from nullcrop.config.views import view_of
 
 LISTED = {
     *("source", "classes", "labels", "group", "groups", "expected", "on_mismatch", "unreadable"),
-    *("smallest_side", "companions"),
+    *("smallest_side", "companions", "group_from", "bits", "window"),
 }
 """Keys of a definition that decide samples.csv and dataset.json."""
 
@@ -39,20 +39,31 @@ def crop_param(project: Project, dataset: str) -> str:
     return f"{size.width}x{size.height}"
 
 
+def reading_options(project: Project, dataset: str) -> list[str]:
+    """Options of crop-views that tell how values of more than 8 bits become 8; none where the files do."""
+    definition = project.definition(dataset)
+    if definition.bits is not None:
+        return ["--bits", str(definition.bits)]
+    if definition.window is not None:
+        return [f"--window={definition.window.center!r},{definition.window.width!r}"]
+    return []
+
+
 def packing_param(project: Project, dataset: str, sides: Sequence[str] | None) -> str:
-    """Crop size and, unless originals are stored at full size (``sides`` None), their sides; one param, which
-    then reads as it always did."""
-    crop = crop_param(project, dataset)
-    return crop if sides is None else " ".join([crop, "--sides", *sides])
+    """Crop size, the rule of values and, unless originals are stored at full size (``sides`` None), their
+    sides; one param, which then reads as it always did."""
+    asked = [crop_param(project, dataset), *reading_options(project, dataset)]
+    return " ".join(asked if sides is None else [*asked, "--sides", *sides])
 
 
 def cutting_param(project: Project, dataset: str, view: str) -> str | list[str]:
-    """Crop size and, of a ``view`` that asks for masks, where these are; one param, which else reads as it
-    always did."""
+    """Crop size, the rule of values and, of a ``view`` that asks for masks, where these are; one param, which
+    else reads as it always did."""
     crop, masks = crop_param(project, dataset), project.definition(dataset).masks
-    if masks is None or not view_of(view).masked:
-        return crop
-    return [crop, "--masks", masks.model_dump_json(exclude_defaults=True)]
+    asked = [crop, *reading_options(project, dataset)]
+    if masks is not None and view_of(view).masked:
+        asked += ["--masks", masks.model_dump_json(exclude_defaults=True)]
+    return crop if asked == [crop] else asked
 
 
 def field_param(project: Project, dataset: str) -> str:

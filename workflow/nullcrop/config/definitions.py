@@ -355,6 +355,20 @@ class LabelRule(Model):
     """Where the rule comes from: the arithmetic or the text that supports it."""
 
 
+class Window(Model):
+    """The range of values that is kept, from black to white."""
+
+    center: Annotated[float, Field(allow_inf_nan=False)]
+    """Its centre, in the units of the files: of DICOM after rescale slope and intercept (Hounsfield units in
+    CT), of volumes after their own scaling."""
+    width: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Its width; what lies outside is black or white."""
+
+
+DicomAttribute = Literal["patient", "manufacturer", "model", "station", "device", "institution"]
+"""What a DICOM file tells of where its image comes from."""
+
+
 class Expected(Model):
     """Counts the listed images must have."""
 
@@ -408,6 +422,15 @@ class Definition(Model):
     groups: Annotated[PathText, FOUND] | None = None
     """CSV with the `group` of each `id`, where the images' source does not tell it; relative to the working
     folder or else to the workflow's, or absolute. A column `class` in it must agree with the images'."""
+    group_from: DicomAttribute | None = None
+    """For DICOM files: what in them tells an image's group (`patient`: PatientID). Groups get numbers, in
+    place of what the files say."""
+    bits: Annotated[int, Field(ge=8, le=16)] | None = None
+    """Depth of gray values in files of more than 8 bits, of which the highest 8 are kept: 12 where 12 bits of
+    a scanner stand in files of 16. Empty: what DICOM files declare (BitsStored), else 16."""
+    window: Window | None = None
+    """Range of gray values that is kept in files of more than 8 bits, in place of `bits`; floating-point
+    images and volumes (NIfTI, NRRD) need one."""
     masks: Masks | None = None
     """Where the lesion is, for views that ask for it; empty: not known."""
     expected: Expected = Expected()
@@ -453,6 +476,16 @@ class Definition(Model):
     def _groups_have_a_key(self) -> "Definition":
         if self.groups is not None and self.group is None:
             raise ValueError("groups names a table of groups: say under `group` what they are")
+        if self.group_from is not None and self.group is None:
+            raise ValueError("group_from tells groups: say under `group` what they are (such as patient)")
+        if self.group_from is not None and self.groups is not None:
+            raise ValueError("group_from and groups both tell groups: leave out one")
+        return self
+
+    @model_validator(mode="after")
+    def _one_rule_of_values(self) -> "Definition":
+        if self.bits is not None and self.window is not None:
+            raise ValueError("bits and window both say how gray values become 8 bits: leave out one")
         return self
 
     @model_validator(mode="after")

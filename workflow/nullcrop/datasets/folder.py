@@ -59,12 +59,12 @@ def list_folder(source: FolderSource, definition: Definition) -> pd.DataFrame:
         say(f"ignored: {in_words(ignored)}")
     if source.group_pattern is not None:
         images["group"] = _groups_by_pattern(source.group_pattern, images["id"], images["relative"])
-    elsewhere = definition.group is None or definition.groups is not None
+    elsewhere = definition.group is None or definition.groups or definition.group_from
     if not elsewhere and len(images) and (images["group"] == "").all():
         raise NullcropError(
             f"the definition names the group key '{definition.group}', but no image has a group: give the "
             "table a `group` column (or name it under source.columns), or set source.group_pattern (or a "
-            "part (?P<group>…) of source.name_pattern)"
+            "part (?P<group>…) of source.name_pattern), or group_from for DICOM files"
         )
     images["path"] = [str(root / relative) for relative in images["relative"]]
     for column in ("id", "class", "group"):

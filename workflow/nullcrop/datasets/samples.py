@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 import PIL
-from PIL import ExifTags, Image
 
 from nullcrop.basics.errors import NullcropError, listed, shown
 from nullcrop.basics.files import write_json, written_whole
@@ -15,9 +14,20 @@ from nullcrop.basics.threads import mapped
 from nullcrop.config.definitions import Definition, Expected
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
+from nullcrop.datasets.dicom_attributes import with_attributes
 from nullcrop.datasets.groups import near_equal_groups, with_groups, with_known_groups
 from nullcrop.datasets.tables import near_misses
-from nullcrop.decoding.rgb import packed_image
+from nullcrop.datasets.value_range import (
+    check_depth,
+    check_ranges,
+    frames_summary,
+    reading_of,
+    values_summary,
+)
+from nullcrop.decoding.dicom import ATTRIBUTES
+from nullcrop.decoding.image import DecodedImage, MissingPackage
+from nullcrop.decoding.rgb import decoded_image, packed_image
+from nullcrop.decoding.values import AS_DECLARED, NoDeclaredRange, Reading
 
 SPLIT_PARTS = ("train", "val", "test")
 
@@ -35,7 +45,14 @@ COLUMNS = [
     "orientation",
     "path",
 ]
-"""Columns of samples.csv, followed by `target_{rule}` for each label rule but the first."""
+"""Columns of samples.csv, followed by `dicom_{attribute}` for what DICOM files tell (numbers in place of what
+they say), and by `target_{rule}` for each label rule but the first."""
+
+FACTS = [
+    *("width", "height", "mode", "format", "file_bytes", "orientation", "problem", "needs_window"),
+    *("frames", "extremes", "bits_used", "rescale", "attributes"),
+]
+"""What is asked of each image file (:func:`image_facts`)."""
 
 
 def list_samples(
@@ -43,14 +60,15 @@ def list_samples(
 ) -> pd.DataFrame:
     """Write ``folder``/samples.csv and dataset.json for the dataset ``name``; return the samples.
 
-    ``archive`` holds what was downloaded or generated. Every image is decoded once, so that a
-    truncated file is found here and not by a network. Rows are ordered by id. ``orientation`` is
+    ``archive`` holds what was downloaded or generated. Every image is decoded once, by what packs it later,
+    so that a truncated file is found here and not by a network. Rows are ordered by id. ``orientation`` is
     the EXIF tag (1 where there is none), a file fact only: nullcrop turns no image.
 
     Images smaller than the definition's ``smallest_side`` are counted with the others, then left out.
 
     Raises NullcropError when images are unreadable (unless the definition leaves them out), an id
-    occurs twice, a class is unknown or empty, or counts differ from the definition's.
+    occurs twice, a class is unknown or empty, counts differ from the definition's, or the rule of values does
+    not fit the images (datasets/value_range.py).
     """
     listing = list_images(definition, archive)
     if listing.empty:
@@ -58,11 +76,14 @@ def list_samples(
     ignored = listing.attrs.get("ignored", [])
     listing = with_known_groups(with_groups(definition, listing))
     _check_ids_and_classes(name, definition, listing)
-    facts = _file_facts(list(listing["path"]), threads, name)
+    facts = _file_facts(list(listing["path"]), threads, name, reading_of(definition))
     # As objects, because a column with a gap would become float and so would 96 pixels.
-    samples = pd.concat([listing.reset_index(drop=True), pd.DataFrame(facts, dtype=object)], axis=1)
+    samples = pd.concat(
+        [listing.reset_index(drop=True), pd.DataFrame(facts, columns=FACTS, dtype=object)], axis=1
+    )
     unreadable = samples[samples["problem"].notna()]
     if len(unreadable) and definition.unreadable == "error":
+        check_ranges(name, unreadable, len(samples))
         problems = [f"{row.path} ({row.problem})" for row in unreadable.itertuples()]
         raise NullcropError(
             f"dataset '{name}': {len(unreadable)} of {len(samples)} images cannot be read: "
@@ -72,7 +93,13 @@ def list_samples(
     for row in unreadable.itertuples():
         say(f"left out: {shown(row.path)} ({row.problem})")
     samples = samples[samples["problem"].isna()].drop(columns="problem").sort_values("id", ignore_index=True)
-    samples = samples.infer_objects()
+    samples = with_attributes(name, definition, samples.infer_objects())
+    check_depth(name, samples)
+    for kind, several in frames_summary(samples).items():
+        say(
+            f"{several['images']} {kind} files hold several images (at most {several['most']}); "
+            f"{several['read']} is read"
+        )
     counted = _counted(definition, samples)
     mismatches = _compare_counts(definition.expected, counted)
     if mismatches and definition.on_mismatch == "error":
@@ -95,12 +122,13 @@ def list_samples(
         )
     targets = {rule: samples["class"].map(definition.targets(rule)) for rule in definition.labels}
     samples["target"] = targets.pop(definition.default_rule)
-    samples = samples[COLUMNS].assign(**{f"target_{rule}": column for rule, column in targets.items()})
+    left_out = pd.concat([unreadable, small])
+    summary = _summary(name, definition, samples, left_out, ignored, counted, mismatches)
+    told = [f"dicom_{attribute}" for attribute in ATTRIBUTES if f"dicom_{attribute}" in samples]
+    samples = samples[COLUMNS + told].assign(**{f"target_{rule}": column for rule, column in targets.items()})
     with written_whole(folder / "samples.csv") as aside:
         # Paths keep the bytes that they have on the disk, text or not.
         samples.to_csv(aside, index=False, errors="surrogateescape")
-    left_out = pd.concat([unreadable, small])
-    summary = _summary(name, definition, samples, left_out, ignored, counted, mismatches)
     write_json(folder / "dataset.json", summary)
     return samples
 
@@ -169,46 +197,47 @@ def _check_no_class_is_empty(
         raise NullcropError(f"dataset '{name}': no image of the class {listed(empty)}; {cure}")
 
 
-def _file_facts(paths: list[str], threads: int, name: str) -> list[dict[str, Any]]:
-    return list(tracked(mapped(image_facts, paths, threads), len(paths), f"{name}: reading images"))
+def _file_facts(paths: list[str], threads: int, name: str, reading: Reading) -> list[dict[str, Any]]:
+    facts = mapped(lambda path: image_facts(path, reading), paths, threads)
+    return list(tracked(facts, len(paths), f"{name}: reading images"))
 
 
-def image_facts(path: str) -> dict[str, Any]:
+def image_facts(path: str, reading: Reading = AS_DECLARED) -> dict[str, Any]:
     """Size, mode, format and bytes of one image file, fully decoded; `problem` says why it cannot be.
 
     An image in an array has the format NPY and the bytes it takes there, which tell no more than
-    its size; its pixels are not looked at, because they cannot be read wrongly.
+    its size; its pixels are not looked at, because they cannot be read wrongly. Raises MissingPackage, which
+    is no problem of the image.
     """
     try:
         packed = packed_image(path)
-        if packed is not None:
-            return {
-                "width": packed.shape[1],
-                "height": packed.shape[0],
-                "mode": "RGB" if packed.ndim == 3 else "L",
-                "format": "NPY",
-                "file_bytes": packed.nbytes,
-                "orientation": 1,
-                "problem": None,
-            }
-        with Image.open(path) as image:
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            image.load()
-            return {
-                "width": image.width,
-                "height": image.height,
-                "mode": image.mode,
-                "format": image.format,
-                "file_bytes": Path(path).stat().st_size,
-                "orientation": orientation,
-                "problem": None,
-            }
-    except FileNotFoundError:
-        return {"problem": "the link leads nowhere" if Path(path).is_symlink() else "there is no such file"}
-    # Decoders of broken files raise nearly everything (OSError, SyntaxError, struct.error, …);
-    # whatever it is, the file is unreadable and the reason is reported.
-    except Exception as error:
-        return {"problem": f"{type(error).__name__}: {str(error).replace(path, Path(path).name)}"}
+        if packed is None:
+            image = decoded_image(path, reading)
+        else:
+            image = DecodedImage(packed, "NPY", "RGB" if packed.ndim == 3 else "L")
+    except MissingPackage:
+        raise
+    except NullcropError as error:
+        if not Path(path).exists():
+            nowhere = Path(path).is_symlink()
+            return {"problem": "the link leads nowhere" if nowhere else "there is no such file"}
+        needs_window = error.extremes if isinstance(error, NoDeclaredRange) else None
+        why = str(error).removeprefix(path).removeprefix(" cannot be read as an image").lstrip(": ")
+        return {"problem": why.replace(path, Path(path).name), "needs_window": needs_window}
+    return {
+        "width": image.pixels.shape[1],
+        "height": image.pixels.shape[0],
+        "mode": image.mode,
+        "format": image.format,
+        "file_bytes": Path(path).stat().st_size if packed is None else packed.nbytes,
+        "orientation": image.orientation,
+        "problem": None,
+        "frames": image.frames,
+        "extremes": image.extremes,
+        "bits_used": image.bits_used,
+        "rescale": image.rescale,
+        "attributes": image.attributes,
+    }
 
 
 def _counted(definition: Definition, samples: pd.DataFrame) -> dict[str, Any]:
@@ -300,6 +329,8 @@ def _summary(
             "width": [int(samples["width"].min()), int(samples["width"].max())],
             "height": [int(samples["height"].min()), int(samples["height"].max())],
         },
+        "values": values_summary(definition, samples),
+        "several_frames": frames_summary(samples),
         "left_out": [{"path": row.path, "problem": row.problem} for row in left_out.itertuples()],
         "ignored": ignored,
         "counted": counted,

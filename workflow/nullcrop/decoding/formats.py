@@ -31,17 +31,25 @@ SCANS: dict[str, Kind] = {
     ".nrrd": "nrrd",
 }
 
-_SLIDE = (
+WHOLE_SLIDE = (
     "is a whole slide, of which nullcrop reads tiles: cut it into tiles first, with OpenSlide, libvips "
     "(`vips dzsave`), TIAToolbox or QuPath, keep the slide's name in theirs, and audit the tiles as "
     "`field: tile` with the slide or the patient as group"
 )
+"""What is said of whole slides: words that follow a file's path."""
+
+LARGEST = 178_956_970
+"""Pixels of the largest image that is read: twice Pillow's limit, where it speaks of a bomb."""
+TOO_LARGE = f"has more than {LARGEST // 1_000_000} million pixels: it {WHOLE_SLIDE}"
+"""What is said of an image with more."""
+
 _VOLUME = "is a volume in a format that nullcrop does not read: convert it to NIfTI (.nii.gz), NRRD or DICOM"
 _OTHER = "is an image in a format that nullcrop does not read: convert it to PNG, TIFF or JPEG"
 
 REFUSED: dict[str, str] = {
     **dict.fromkeys(
-        (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".vsi", ".isyntax", ".svslide"), _SLIDE
+        (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".vsi", ".isyntax", ".svslide"),
+        WHOLE_SLIDE,
     ),
     **dict.fromkeys((".czi", ".lif", ".nd2", ".oib", ".oif"), _OTHER),
     **dict.fromkeys((".mha", ".mhd", ".nhdr", ".mgz", ".mgh"), _VOLUME),

@@ -31,6 +31,7 @@ from nullcrop.basics.progress import say, tracked
 from nullcrop.basics.threads import LARGEST_BLOCK, Turns, mapped
 from nullcrop.config.views import view_of
 from nullcrop.decoding.rgb import read_rgb
+from nullcrop.decoding.values import AS_DECLARED, Reading
 from nullcrop.images.extracts import Extract, FullImage, kept_extracts, square
 from nullcrop.images.masks import mask_files, read_mask
 from nullcrop.images.views import view_function
@@ -78,6 +79,11 @@ class PackedView:
     def full(self) -> bool:
         """Whether the store holds the images themselves."""
         return not self._extracts
+
+    @property
+    def reading(self) -> Reading:
+        """How values of more than 8 bits became 8."""
+        return Reading.of_json(self.sidecar.get("reading", {}))
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         if not self.full:
@@ -141,7 +147,7 @@ def full_pixels(view: PackedView, row: int, path: str) -> NDArray[np.uint8]:
 
     if view.full:
         return view[row]
-    pixels = read_rgb(path)
+    pixels = read_rgb(path, view.reading)
     if HASHES.of(FullImage(pixels))["pixels_sha256"] != extracted(view, HASHES, row)["pixels_sha256"]:
         raise NullcropError(
             f"{path} holds other pixels than when {view.sidecar_path} was packed: delete samples.csv and run "
@@ -159,14 +165,16 @@ def write_store(
     threads: int,
     sides: Mapping[str, int] | None = None,
     masks: "Masks | None" = None,
+    reading: Reading = AS_DECLARED,
 ) -> None:
     """Decode every image of ``samples`` once and write ``views`` into ``folder``.
 
     ``samples`` needs the columns id, path, width and height. With ``sides`` (in pixels, by the words that ask
     for them), the input sides of the networks that will read the view `original`, that view is written as
-    extracts where the images are much larger. ``masks`` says where the masks of masked views are. Raises
-    NullcropError when an image is smaller than the crop or is no longer what samples.csv says, or when a view
-    asks for masks and one is missing or gives another size than it should.
+    extracts where the images are much larger. ``masks`` says where the masks of masked views are, ``reading``
+    how values of more than 8 bits become 8. Raises NullcropError when an image is smaller than the crop or is
+    no longer what samples.csv says, or when a view asks for masks and one is missing or gives another size
+    than it should.
     """
     _check_sizes(samples, crop_width, crop_height)
     own_sizes = samples[["height", "width"]].to_numpy(np.int64)
@@ -194,7 +202,7 @@ def write_store(
                 files[view] = writers.enter_context(_ViewFile(path, sizes[view]))
 
         def store(row: int) -> int:
-            image = read_rgb(paths[row])
+            image = read_rgb(paths[row], reading)
             if image.shape[:2] != listed_sizes[row]:
                 raise NullcropError(
                     f"{paths[row]} is {image.shape[1]}×{image.shape[0]} pixels, but samples.csv says "
@@ -235,6 +243,7 @@ def write_store(
                 "view": view,
                 "images": len(samples),
                 **layout,
+                **({"reading": reading.as_json()} if reading != AS_DECLARED else {}),
                 "ids_sha256": ids_sha256,
                 "pixels_sha256": files[view].sha256.hexdigest(),
                 "decoder": {"pillow": PIL.__version__, "libjpeg_turbo": features.version("libjpeg_turbo")},

@@ -7,11 +7,13 @@ from PIL import Image
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.progress import tracked
+from nullcrop.decoding.image import SCAN_FORMATS
 from nullcrop.decoding.rgb import LOCATOR
 
 TABLES = 2
 """JPEG quantisation tables that are looked at: luminance and chrominance."""
 TABLE_LENGTH = 64
+HEADER_LENGTH = 2 + TABLES * TABLE_LENGTH
 
 COUNTED = ("width", "height", "file_bytes", "orientation")
 NAMED = ("format", "mode")
@@ -23,14 +25,18 @@ def file_facts(samples: pd.DataFrame) -> pd.DataFrame:
     Columns: width, height, file_bytes and EXIF orientation; one of 0 and 1 for each format and
     mode that occurs; ``exif`` (1 where the header holds EXIF data); ``tables``, the number of JPEG
     quantisation tables, and the first two of them entry by entry (``table0_0`` … ``table1_63``, 0
-    where there is none). No pixel is decoded. An image inside an array file has no header of its own.
+    where there is none). No pixel is decoded. An image inside an array file has no header of its own,
+    and that of a scan (DICOM, NIfTI, NRRD) is not looked at.
 
     Raises NullcropError, which names the file, when a header cannot be read.
     """
     counted = samples[list(COUNTED)].apply(pd.to_numeric, errors="coerce").fillna(0).astype(np.float64)
     named = pd.get_dummies(samples[list(NAMED)], dtype=np.float64)
     paths = samples["path"].tolist()
-    headers = np.array([header_facts(path) for path in tracked(paths, len(paths), "reading file headers")])
+    headers = np.zeros((len(paths), HEADER_LENGTH))
+    pictures = np.flatnonzero(~samples["format"].isin(SCAN_FORMATS))
+    for row in tracked(pictures.tolist(), len(pictures), "reading file headers"):
+        headers[row] = header_facts(paths[row])
     columns = [
         "exif",
         "tables",
@@ -45,7 +51,7 @@ def file_facts(samples: pd.DataFrame) -> pd.DataFrame:
 def header_facts(path: str) -> NDArray[np.float64]:
     """EXIF presence, number of quantisation tables, and the entries of the first two, of one file's
     header."""
-    facts = np.zeros(2 + TABLES * TABLE_LENGTH)
+    facts = np.zeros(HEADER_LENGTH)
     if LOCATOR.fullmatch(path):
         return facts
     try:
