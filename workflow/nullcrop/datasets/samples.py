@@ -26,7 +26,7 @@ from nullcrop.datasets.value_range import (
 )
 from nullcrop.decoding.dicom import ATTRIBUTES
 from nullcrop.decoding.image import DecodedImage, MissingPackage
-from nullcrop.decoding.rgb import decoded_image, packed_image
+from nullcrop.decoding.rgb import LOCATOR, decoded_image, packed_image
 from nullcrop.decoding.values import AS_DECLARED, NoDeclaredRange, Reading
 
 SPLIT_PARTS = ("train", "val", "test")
@@ -218,7 +218,7 @@ def image_facts(path: str, reading: Reading = AS_DECLARED) -> dict[str, Any]:
     except MissingPackage:
         raise
     except NullcropError as error:
-        if not Path(path).exists():
+        if LOCATOR.fullmatch(path) is None and not Path(path).exists():
             nowhere = Path(path).is_symlink()
             return {"problem": "the link leads nowhere" if nowhere else "there is no such file"}
         needs_window = error.extremes if isinstance(error, NoDeclaredRange) else None
