@@ -1,12 +1,33 @@
-"""Where a relative path leads that a config or a dataset file names."""
+"""Where a path leads that a config or a dataset file names."""
 
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import AfterValidator
 
 WORKFLOW_FOLDER = Path(__file__).parents[3]
 """The folder of the Snakefile, of `config` and of the tables that come with the workflow."""
+
+
+def expanded(path: Any) -> Any:
+    """``path`` with `~`, `~user` and `$NAME` replaced, as a shell does; what is no text stays as it is.
+
+    A file or folder that is so called stays, too. Raises ValueError when there is no such user, or no
+    variable of that name: a folder called `~` or `$SCRATCH` would be made instead.
+    """
+    if not isinstance(path, str) or not re.match("~|.*[$]", path, re.DOTALL):
+        return path
+    full = os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111
+    for unknown in re.finditer(r"^~[^/]*|[$](\w+|\{\w+\})", full):
+        # As far as the name's own part of the path.
+        if os.path.lexists(full[: unknown.end()] + full[unknown.end() :].partition("/")[0]):
+            continue
+        user = unknown[0].startswith("~")
+        what = f"the home folder of '{unknown[0][1:]}' is not known" if user else f"{unknown[0]} is not set"
+        raise ValueError(f"'{path}': {what}; write the path in full")
+    return full
 
 
 def found(path: str) -> str:
