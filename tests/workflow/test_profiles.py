@@ -86,8 +86,8 @@ def test_the_literal_command_plans_the_study_without_a_slurm_at_hand(checkout: C
 def test_the_default_profile_sets_nothing_that_a_sites_profile_would_set() -> None:
     """It is read beside every other profile and wins over it, key by key."""
     default, slurm = (
-        set(yaml.safe_load((REPOSITORY / "profiles" / name / "config.yaml").read_text()))
-        for name in ("default", "slurm")
+        set(yaml.safe_load((REPOSITORY / "profiles" / name).read_text()))
+        for name in ("default/config.v9+.yaml", "slurm/config.yaml")
     )
     assert not default & slurm
     machine = {"executor", "jobs", "cores", "retries", "resources", "default-resources", "set-resources"}
