@@ -92,3 +92,10 @@ def test_the_default_profile_sets_nothing_that_a_sites_profile_would_set() -> No
     assert not default & slurm
     machine = {"executor", "jobs", "cores", "retries", "resources", "default-resources", "set-resources"}
     assert not default & machine
+
+
+def test_an_old_snakemake_reads_no_option_that_it_does_not_know() -> None:
+    """So it comes as far as the Snakefile, which says what to run in its place."""
+    assert set(yaml.safe_load((REPOSITORY / "profiles/default/config.yaml").read_text())) == {
+        "printshellcmds"
+    }
