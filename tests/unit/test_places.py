@@ -11,7 +11,7 @@ from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import read_definition
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Config, Project, read_project
-from nullcrop.config.places import WORKFLOW_FOLDER, expanded, found, no_folder
+from nullcrop.config.places import WORKFLOW_FOLDER, check_writable, expanded, found, no_folder
 from tests.conftest import definition_content
 
 REPOSITORY = Path(__file__).parents[2]
@@ -125,6 +125,24 @@ def test_every_path_of_a_config_and_a_dataset_file_is_replaced(
         read_definition(path)
     with pytest.raises(NullcropError, match=r"^config: paths: '\$NOT_SET': \$NOT_SET is not set; write"):
         Project({"paths": {"results": "$NOT_SET"}, **CALIBRATION})
+
+
+def test_a_folder_into_which_nothing_can_be_written_is_named_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "open").mkdir()
+    for folder in ("", "open", "open/not/yet", str(tmp_path), "~"):
+        check_writable(folder, "mend it")
+    for folder in ("file", "file/below"):
+        with pytest.raises(NullcropError, match=re.escape(f"{tmp_path}/file is no folder: mend it")):
+            check_writable(folder, "mend it")
+    # Root may write whatever the mode says, but not on what is mounted to be read alone.
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path / "open" or not mode & 2)
+    check_writable("", "mend it")
+    with pytest.raises(NullcropError, match=f"^nothing can be written into {tmp_path}/open: mend it$"):
+        check_writable("open/not/yet", "mend it")
 
 
 def test_a_target_whose_tilde_the_shell_left_is_named(

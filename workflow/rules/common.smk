@@ -30,7 +30,7 @@ from nullcrop.config.figures import FIGURE_FORMATS, FIGURES
 from nullcrop.config.grid import Grid, split_path
 from nullcrop.config.models import Project
 from nullcrop.config.names import ANY_SPLIT_PATTERN, PUBLISHED, PUBLISHED_TABLES
-from nullcrop.config.places import found
+from nullcrop.config.places import check_writable, found
 from nullcrop.config.readers import BASELINES, NETWORKS, is_network
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_environment
@@ -49,6 +49,9 @@ if not workflow.configfiles:
 AS_MODULE = not workflow.modifier.is_main_snakefile()
 CONFIG_NAMES = ", ".join(map(str, workflow.configfiles))
 try:
+    # Snakemake keeps its records there, also of a dry run.
+    own = shlex.quote(str(WORKFLOW.parent / "Snakefile"))
+    check_writable("", f"run it in a folder of your own, with `--snakefile {own}`")
     PROJECT = Project(config, f"`config:` of the module ({CONFIG_NAMES})" if AS_MODULE else CONFIG_NAMES)
     GRID = Grid(PROJECT)
     # Snakemake tells targets only after this file is read; by then a misspelt one is no more
@@ -356,6 +359,15 @@ if not AS_MODULE and any(
 ):
     atexit.register(tell_what_could_be_seen)
     atexit.register(tell_how_long_the_calibration_takes)
+
+
+def check_places():
+    """Stop before any job starts when its results cannot be written."""
+    try:
+        for key, folder in (("results", RESULTS), ("work", WORK)):
+            check_writable(folder, f"name another folder under `paths.{key}` in the config")
+    except NullcropError as error:
+        sys.exit(f"nullcrop: error: {error}")
 
 
 def check_downloads():

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import AfterValidator
 
+from nullcrop.basics.errors import NullcropError
+
 WORKFLOW_FOLDER = Path(__file__).parents[3]
 """The folder of the Snakefile, of `config` and of the tables that come with the workflow."""
 
@@ -47,6 +49,18 @@ def no_folder(path: Path | str) -> str:
         return f"there is no folder {path}"
     places = dict.fromkeys([Path.cwd(), WORKFLOW_FOLDER])
     return f"there is no folder {path} (seen from {' or from '.join(map(str, places))})"
+
+
+def check_writable(folder: Path | str, cure: str) -> None:
+    """Raise NullcropError, which says ``cure``, where nothing can be written into ``folder``, or into the
+    nearest folder above it that there is."""
+    nearest = Path(folder).absolute()
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise NullcropError(f"{nearest} is no folder: {cure}")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise NullcropError(f"nothing can be written into {nearest}: {cure}")
 
 
 FOUND = AfterValidator(found)
