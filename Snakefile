@@ -5,6 +5,10 @@
 
 from snakemake.utils import min_version
 
+
+include: "workflow/rules/environment.smk"
+
+
 min_version("9.27")
 
 

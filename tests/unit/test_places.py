@@ -1,5 +1,7 @@
 """Relative paths in configs and definitions: the working folder first, then the workflow's own."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,9 @@ import yaml
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import read_definition
+from nullcrop.config.grid import Grid
 from nullcrop.config.models import Config, Project, read_project
-from nullcrop.config.places import WORKFLOW_FOLDER, found, no_folder
+from nullcrop.config.places import WORKFLOW_FOLDER, check_writable, expanded, found, no_folder
 from tests.conftest import definition_content
 
 REPOSITORY = Path(__file__).parents[2]
@@ -47,6 +50,111 @@ def test_a_message_says_where_a_relative_folder_was_looked_for(
     assert no_folder("mine") == f"there is no folder mine (seen from {REPOSITORY})"
     with pytest.raises(NullcropError, match=r"^definitions: there is no folder mine \(seen from"):
         Project({"definitions": ["mine"], **CALIBRATION})
+
+
+HOMES = {"HOME": "/homes/me", "SCRATCH": "/scratch/my files", "EMPTY": ""}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "~",
+        "~/a b",
+        "~root/x",
+        "$SCRATCH/x",
+        "${SCRATCH}/x",
+        "a/$SCRATCH",
+        "/x~/y",
+        "a~",
+        "a$",
+        "$EMPTY/x",
+    ],
+)
+def test_a_path_is_replaced_as_a_shell_does(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in HOMES.items():
+        monkeypatch.setenv(name, value)
+    quoted = path.replace(" ", "\\ ")
+    shell = subprocess.run(
+        ["bash", "-c", f'x={quoted}; printf %s "$x"'], capture_output=True, text=True, check=True
+    )
+    assert expanded(path) == shell.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("~nosuchuser/x", "the home folder of 'nosuchuser' is not known"),
+        ("$NOT_SET/x", "$NOT_SET is not set"),
+        ("/data/${NOT_SET}x", "${NOT_SET} is not set"),
+    ],
+)
+def test_an_unknown_user_or_variable_is_named_unless_something_is_called_so(
+    path: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NOT_SET", raising=False)
+    with pytest.raises(ValueError, match=re.escape(f"'{path}': {words}; write the path in full")):
+        expanded(path)
+    if not path.startswith("/"):
+        (tmp_path / path).parent.mkdir()
+        assert expanded(path) == path
+
+
+def test_every_path_of_a_config_and_a_dataset_file_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own").mkdir()
+    project = Project({"definitions": ["~/own"], "paths": {"results": "~/results"}, **CALIBRATION})
+    assert project.config.definitions == [f"{tmp_path}/own"]
+    assert project.config.paths.model_dump() == {
+        "results": f"{tmp_path}/results",
+        "resources": "resources",
+        "store": f"{tmp_path}/results/datasets",
+        "work": f"{tmp_path}/results/.work",
+    }
+    source = {"kind": "folder", "path": "~/images", "table": "$HOME/table.csv"}
+    content = definition_content(source=source, group="patient", groups="~/g.csv", masks={"path": "~/masks"})
+    path = tmp_path / "own" / "mine.yaml"
+    path.write_text(yaml.safe_dump(content))
+    read = read_definition(path).model_dump()
+    found = [read["source"]["path"], read["source"]["table"], read["groups"], read["masks"]["path"]]
+    assert found == [f"{tmp_path}/{name}" for name in ("images", "table.csv", "g.csv", "masks")]
+    path.write_text(yaml.safe_dump(definition_content(source={**source, "path": "~nosuchuser/x"})))
+    with pytest.raises(NullcropError, match=r"source\.folder\.path: '~nosuchuser/x': the home folder of"):
+        read_definition(path)
+    with pytest.raises(NullcropError, match=r"^config: paths: '\$NOT_SET': \$NOT_SET is not set; write"):
+        Project({"paths": {"results": "$NOT_SET"}, **CALIBRATION})
+
+
+def test_a_folder_into_which_nothing_can_be_written_is_named_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "open").mkdir()
+    for folder in ("", "open", "open/not/yet", str(tmp_path), "~"):
+        check_writable(folder, "mend it")
+    for folder in ("file", "file/below"):
+        with pytest.raises(NullcropError, match=re.escape(f"{tmp_path}/file is no folder: mend it")):
+            check_writable(folder, "mend it")
+    # Root may write whatever the mode says, but not on what is mounted to be read alone.
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path / "open" or not mode & 2)
+    check_writable("", "mend it")
+    with pytest.raises(NullcropError, match=f"^nothing can be written into {tmp_path}/open: mend it$"):
+        check_writable("open/not/yet", "mend it")
+
+
+def test_a_target_whose_tilde_the_shell_left_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    grid = Grid(Project({"paths": {"results": "~/results"}, **CALIBRATION}))
+    grid.check_target("~/elsewhere/x.csv")
+    with pytest.raises(
+        NullcropError, match=f"the shell did not replace `~`; name the file as {tmp_path}/res"
+    ):
+        grid.check_target("~/results/calibration/table.csv")
 
 
 DEFINITIONS = sorted(

@@ -1,6 +1,7 @@
 """Mistakes in a config or a target end in one line a user understands, before anything runs."""
 
 import os
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -117,3 +118,18 @@ def test_a_download_that_lacks_credentials_is_named_before_any_job_starts(
     checkout.write_definition("one", source={**source, "data_dir": "nowhere"})
     output = checkout.snakemake("results/datasets/one/samples.csv", fails=True)
     assert "source.data_dir: there is no folder nowhere" in output
+
+
+def test_a_snakemake_that_lacks_a_package_is_told_in_one_line_what_to_run(
+    fresh: Callable[[], Checkout],
+) -> None:
+    checkout = fresh()
+    needed = '[project]\nrequires-python = ">=3.11"\ndependencies = ["nowhere-installed", "numpy"]\n'
+    (checkout.folder / "pyproject.toml").write_text(needed)
+    own = checkout.folder / ".venv" / "bin" / "snakemake"
+    lines = checkout.snakemake("--dry-run", fails=True).splitlines()
+    (told,) = [line for line in lines if "profile" not in line]
+    assert told == (
+        f"nullcrop: error: {sys.executable} lacks nowhere-installed; run {own} in its place, "
+        f"after `make env` in {checkout.folder}"
+    )

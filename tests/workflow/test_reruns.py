@@ -178,6 +178,42 @@ def test_what_is_stale_after_an_edit_is_named_until_the_next_run(done: Checkout)
     assert f"Stale: {cells[0]} ({why_of_one}), {cells[1]} ({why})\n" in said("status")[0]
 
 
+def test_what_does_not_fit_is_made_again_where_snakemakes_records_are_lost(done: Checkout) -> None:
+    """Results carry what they were made of: a copy on another machine has no records, either."""
+    shutil.rmtree(done.folder / ".snakemake")
+    assert done.plan() == {}
+    done.write_definition("one", labels={"printed": {"positive": ["benign"]}})
+    plan = done.plan()
+    assert (plan["list_samples"], plan["split_samples"], plan["train_cell"]) == (1, 1, 2)
+    assert done.planned_cells() == {("one", "original"), ("one", "upper_left")}
+    said = done.snakemake("--dry-run")
+    assert "seed0.csv is made again: split under another label rule than today's 'printed'" in said
+    # Who wants no other parameters to remake anything, as ever gets nothing made again for them.
+    assert done.plan("--rerun-triggers", "mtime") == {}
+
+    done.write_definition("one")
+    done.write_config(recipes={"toy": {"weights": "random", "epochs": 4, "learning_rate": 0.001}})
+    plan = done.plan()
+    assert (plan["list_samples"], plan["split_samples"], plan["train_cell"]) == (0, 0, 4)
+
+    done.write_config(verdict={"level": 0.2})
+    plan = done.plan()
+    assert (plan["judge_readers"], plan["judge_dataset"], plan["train_cell"]) == (2, 2, 0)
+
+
+def test_a_second_run_in_a_folder_is_refused_in_one_line(done: Checkout) -> None:
+    (done.folder / CELL / "cell.json").unlink()
+    locks = done.folder / ".snakemake" / "locks"
+    locks.mkdir(exist_ok=True)
+    (locks / "0.output.lock").write_text(f"{CELL}/cell.json\n")
+    lines = done.snakemake(fails=True).splitlines()
+    told = [line for line in lines if line.startswith("nullcrop: error: ")]
+    assert told == lines[-1:]
+    assert f"another run is at work in {done.folder}; wait for its end" in told[0]
+    done.snakemake("--unlock")
+    done.snakemake(str(CELL / "cell.json"))
+
+
 def test_how_originals_are_stored_concerns_no_full_store(done: Checkout) -> None:
     after = Counter(["resolve_config", "write_report", "all"])
     done.write_config(originals="full")

@@ -6,12 +6,12 @@ import re
 import shlex
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 # The folder `workflow`, also where another Snakefile takes this one in as a module.
 WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 IMAGE = WORKFLOW.parent / "envs" / "nullcrop.sif"
-sys.path.insert(0, str(WORKFLOW))
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config import dataset_files, dataset_params, figure_params, resources, training_params
@@ -30,7 +30,7 @@ from nullcrop.config.figures import FIGURE_FORMATS, FIGURES
 from nullcrop.config.grid import Grid, split_path
 from nullcrop.config.models import Project
 from nullcrop.config.names import ANY_SPLIT_PATTERN, PUBLISHED, PUBLISHED_TABLES
-from nullcrop.config.places import found
+from nullcrop.config.places import check_writable, found
 from nullcrop.config.readers import BASELINES, NETWORKS, is_network
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_environment
@@ -38,7 +38,7 @@ from nullcrop.config.views import view_pattern, views_made_always
 from nullcrop.images.packing import packed_sides
 from nullcrop.training.finished import damage
 from snakemake.persistence import PersistenceBase
-from snakemake.settings.types import DeploymentMethod
+from snakemake.settings.types import DeploymentMethod, RerunTrigger
 
 # One that a command line or another Snakefile has read stands in place of the study as published.
 if not workflow.configfiles:
@@ -49,6 +49,9 @@ if not workflow.configfiles:
 AS_MODULE = not workflow.modifier.is_main_snakefile()
 CONFIG_NAMES = ", ".join(map(str, workflow.configfiles))
 try:
+    # Snakemake keeps its records there, also of a dry run.
+    own = shlex.quote(str(WORKFLOW.parent / "Snakefile"))
+    check_writable("", f"run it in a folder of your own, with `--snakefile {own}`")
     PROJECT = Project(config, f"`config:` of the module ({CONFIG_NAMES})" if AS_MODULE else CONFIG_NAMES)
     GRID = Grid(PROJECT)
     # Snakemake tells targets only after this file is read; by then a misspelt one is no more
@@ -84,22 +87,65 @@ if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
     container: str(IMAGE)
 
 
-# Snakemake takes a file that is there for done, unless it knows that a job was killed while it wrote it. It
-# calls such files incomplete. Finished cells that a crash left empty or cut short are added to them, so that
-# --rerun-incomplete, which profiles/default sets, makes them again.
-def with_damaged_cells(incomplete):
+# Snakemake takes a file that is there for done, unless it knows that a job was killed while it wrote it, or
+# its records tell that it was made otherwise. Cells that a crash left empty or cut short are added to those
+# it calls incomplete, and so is what does not fit today's config by its own record, because Snakemake's may
+# be lost. --rerun-incomplete, which profiles/default sets, makes them again.
+def with_unfit_files(incomplete):
+    said = set()
+
     async def found(persistence, job):
         files = await incomplete(persistence, job)
         for path in job.output:
-            if Path(path).name == "cell.json" and (words := damage(Path(path).parent)):
-                print(f"nullcrop: {words}", file=sys.stderr)
+            words = Path(path).name == "cell.json" and damage(Path(path).parent)
+            if not words and (why := unfit(path)):
+                words = f"{path} is made again: {why}"
+            if words:
                 files.append(path)
+                # Many files have one reason, which is told of the first of them.
+                if (reason := words.rpartition(" is made again: ")[2]) not in said:
+                    print(f"nullcrop: {words}", file=sys.stderr)
+                said.add(reason)
         return files
 
     return found
 
 
-PersistenceBase.incomplete = with_damaged_cells(PersistenceBase.incomplete)
+def unfit(path):
+    """Why a file does not fit today's config; nothing where the user wants other parameters to remake none."""
+    settings = workflow.dag_settings
+    if not settings.force_incomplete or RerunTrigger.PARAMS not in settings.rerun_triggers:
+        return ""
+    if not Path(path).is_file():
+        return ""
+    from nullcrop.status.remade import why_remade
+
+    return why_remade(standing(), path)
+
+
+@cache
+def standing():
+    from nullcrop.status.standing import Standing
+
+    return Standing(PROJECT)
+
+
+def in_words(lock):
+    """Snakemake's lock of the working folder, whose refusal is one line."""
+
+    def locked(persistence):
+        if persistence.locked:
+            sys.exit(
+                f"nullcrop: error: another run is at work in {Path.cwd()}; wait for its end (or, after one "
+                "that was killed, run once with `--unlock`)"
+            )
+        return lock(persistence)
+
+    return locked
+
+
+PersistenceBase.incomplete = with_unfit_files(PersistenceBase.incomplete)
+PersistenceBase.lock = in_words(PersistenceBase.lock)
 
 
 # The package is found by path. With --sdm conda `python` is the environment's; without, the one
@@ -313,6 +359,15 @@ if not AS_MODULE and any(
 ):
     atexit.register(tell_what_could_be_seen)
     atexit.register(tell_how_long_the_calibration_takes)
+
+
+def check_places():
+    """Stop before any job starts when its results cannot be written."""
+    try:
+        for key, folder in (("results", RESULTS), ("work", WORK)):
+            check_writable(folder, f"name another folder under `paths.{key}` in the config")
+    except NullcropError as error:
+        sys.exit(f"nullcrop: error: {error}")
 
 
 def check_downloads():

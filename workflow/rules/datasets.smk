@@ -86,6 +86,7 @@ rule list_samples:
 
 # It runs once, before the first job, and in no dry run; jobs on other machines do not run it.
 onstart:
+    check_places()
     check_downloads()
     tell_what_could_be_seen()
     tell_how_long_the_calibration_takes()

@@ -6,9 +6,12 @@ default is left out, so that a key which a later version adds changes nothing by
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from nullcrop.config.definitions import Definition
 from nullcrop.config.models import Project
 from nullcrop.config.names import PUBLISHED
+from nullcrop.config.places import WORKFLOW_FOLDER
 from nullcrop.config.views import view_of
 
 LISTED = {
@@ -26,6 +29,18 @@ def source_param(project: Project, dataset: str) -> str:
 def listing_param(project: Project, dataset: str) -> str:
     """What decides how ``dataset`` is listed."""
     return project.definition(dataset).model_dump_json(include=LISTED, exclude_defaults=True)
+
+
+def listing_record(definition: Definition) -> dict[str, Any]:
+    """What of a definition decides which images are listed, in which classes and groups; dataset.json keeps
+    it. Paths in the workflow's folder are relative to it, wherever one looks from."""
+    keys = LISTED - {"labels", "group", "expected", "on_mismatch"}
+    record: dict[str, Any] = definition.model_dump(mode="json", include=keys, exclude_defaults=True)
+    for part in (record, record["source"]):
+        for key, value in part.items():
+            if isinstance(value, str):
+                part[key] = value.removeprefix(f"{WORKFLOW_FOLDER}/")
+    return record
 
 
 def targets_param(project: Project, dataset: str, labels: str) -> str:

@@ -158,7 +158,7 @@ class MedMNISTSource(SourceModel):
     an image and cannot be audited)."""
     size: Literal[28, 64, 128, 224] = 224
     """Side of the images in pixels (3-D sets: 28 or 64, of each volume the central slice)."""
-    data_dir: Annotated[str, FOUND] | None = None
+    data_dir: Annotated[PathText, FOUND] | None = None
     """Folder that holds the dataset's npz already, so that nothing is downloaded; relative to the working
     folder or else to the workflow's, or absolute."""
 
@@ -188,7 +188,7 @@ class KaggleSource(SourceModel):
     """How the folders and file names inside the archive are read."""
     magnification: Literal[40, 100, 200, 400] | None = None
     """BreakHis only: the magnification to keep."""
-    data_dir: Annotated[str, FOUND] | None = None
+    data_dir: Annotated[PathText, FOUND] | None = None
     """Folder that holds the dataset's zip or its unpacked folders already, so that nothing is downloaded;
     relative to the working folder or else to the workflow's, or absolute."""
 
@@ -212,7 +212,7 @@ class IsicSource(SourceModel):
     """Year of the challenge; it decides how the CSVs are read."""
     files: dict[str, str]
     """Role of each file (train_images, train_labels, test_images, …) and its address."""
-    data_dir: Annotated[str, FOUND] | None = None
+    data_dir: Annotated[PathText, FOUND] | None = None
     """Folder that holds these files already, as downloaded or unpacked, so that nothing is downloaded;
     relative to the working folder or else to the workflow's, or absolute."""
 

@@ -22,6 +22,7 @@ from nullcrop.config.names import (
     shuffled_split,
     split_name,
 )
+from nullcrop.config.places import expanded
 from nullcrop.config.readers import (
     BASELINES,
     NETWORKS,
@@ -373,6 +374,8 @@ class Grid:
         """
         results = PurePosixPath(self.project.config.paths.results)
         target = PurePosixPath(path)
+        if path.startswith("~/") and (full := PurePosixPath(expanded(path))).is_relative_to(results):
+            raise NullcropError(f"{path}: the shell did not replace `~`; name the file as {full}")
         if not target.is_relative_to(results):
             self._check_place(target, results)
             return

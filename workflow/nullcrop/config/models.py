@@ -13,7 +13,7 @@ from nullcrop.config.calibration import Batch, Calibration, batches
 from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
 from nullcrop.config.figures import figures_of
 from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS, untreated
-from nullcrop.config.places import FOUND, found
+from nullcrop.config.places import FOUND, expanded, found
 from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_network
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.registry import load_extensions
@@ -175,7 +175,7 @@ class Checkpoint(Model):
 
 
 class Paths(Model):
-    """Where things lie, relative to the working folder, or absolute."""
+    """Where things lie, relative to the working folder, or absolute; `~` is your home folder."""
 
     results: PathText = "results"
     """Everything that is made: stores, splits, cells, figures, logs."""
@@ -192,7 +192,7 @@ class Paths(Model):
     def _below_results(cls, content: Any) -> Any:
         if not isinstance(content, Mapping):
             return content
-        results = content.get("results", "results")
+        results = expanded(content.get("results", "results"))
         return {"store": f"{results}/datasets", "work": f"{results}/.work", **content}
 
 
@@ -220,7 +220,9 @@ class Config(Model):
     extensions: list[Annotated[PathText, FOUND]] = []
     """Python files that register views, networks, baselines, figures or sources of your own
     (docs/extending.md), relative to the working folder or else to the workflow's, or absolute."""
-    definitions: Annotated[list[Annotated[str, FOUND]], Field(validate_default=True)] = ["config/datasets"]
+    definitions: Annotated[list[Annotated[PathText, FOUND]], Field(validate_default=True)] = [
+        "config/datasets"
+    ]
     """Folders with one YAML file a dataset, relative to the working folder or else to the workflow's, or
     absolute."""
     recipes: dict[Name, Recipe] = {}

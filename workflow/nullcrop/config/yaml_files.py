@@ -10,10 +10,11 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema
 
 from nullcrop.basics.errors import NullcropError
+from nullcrop.config.places import expanded
 
 RULES: dict[str, str] = {}
 """What each pattern asks for, in words."""
@@ -33,8 +34,14 @@ Name = Annotated[
 ]
 """A name that stands in paths: lower-case letters, digits and underscores."""
 
-PathText = Annotated[str, StringConstraints(min_length=1), matching(r"^[^{}]*$", "must not contain braces")]
-"""A path in a config; braces would be taken for wildcards."""
+PathText = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    matching(r"^[^{}]*$", "must not contain braces"),
+    BeforeValidator(expanded),
+]
+"""A path in a config or a dataset file, with `~` and `$NAME` replaced; braces would be taken for
+wildcards."""
 
 
 class Model(BaseModel):

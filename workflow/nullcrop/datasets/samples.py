@@ -11,6 +11,7 @@ from nullcrop.basics.errors import NullcropError, listed, shown
 from nullcrop.basics.files import write_json, written_whole
 from nullcrop.basics.progress import say, tracked
 from nullcrop.basics.threads import mapped
+from nullcrop.config.dataset_params import listing_record
 from nullcrop.config.definitions import Definition, Expected
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
@@ -338,5 +339,6 @@ def _summary(
         "notes": definition.notes,
         "licence": definition.licence,
         "citation": definition.citation,
+        "listing": listing_record(definition),
         "versions": {"pillow": PIL.__version__},
     }

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import read_json
 from nullcrop.config.cell import Cell
-from nullcrop.config.grid import Grid
-from nullcrop.config.models import Config, Paths
+from nullcrop.config.grid import Grid, split_path
+from nullcrop.config.models import Config, Paths, Project
 from nullcrop.config.recipe import BaselineRecipe, Recipe, is_same_recipe
 from nullcrop.config.views import study_crops
+from nullcrop.status.origins import Version, outdated_listing, outdated_split, version
 from nullcrop.training.cells import PARTS, kept_folder, network_identity
 from nullcrop.training.finished import known_sha256, whole_record
 from nullcrop.training.heartbeat import HEARTBEAT, read_state
@@ -74,8 +75,9 @@ def made_otherwise(state: CellState, demanded: str | None) -> bool:
 def outdated(grid: Grid, cell: Cell, record: Mapping[str, Any]) -> str:
     """Why the finished cell with this cell.json is not what today's config asks for; empty where it is.
 
-    Looks at its recipe, at device and engine, at the size of its crops, and, for a network, at its pixels,
-    split and weights; what is not there to be compared with is no reason.
+    Looks at its recipe, at device and engine, at the list of images and the split that today's definition
+    asks for, at the size of its crops, at its split and, for a network, at its pixels and weights. What is
+    not there to be compared with is no reason.
     """
     project = grid.project
     recipe = project.config.recipe_of(cell.recipe)
@@ -83,18 +85,19 @@ def outdated(grid: Grid, cell: Cell, record: Mapping[str, Any]) -> str:
         return f"made with {_recipe_words(record['recipe'], recipe)}"
     if not cell.is_baseline and (words := _arithmetic_words(record["numerics"], project.config)):
         return words
-    inputs = grid.cell_inputs(cell) if not cell.is_baseline else {}
-    view = Path(project.config.paths.store, cell.dataset, "views", f"{cell.view}.json")
-    try:
-        packed = _packed(*_version(view))
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""  # not packed, or damaged: the step that reads it says so
-    crop = project.crop(cell.dataset)
-    if cell.view in study_crops() and packed.size not in (None, (crop.width, crop.height)):
-        width, height = packed.size or (0, 0)
-        return f"its crops are {width}×{height} pixels, now {crop.width}×{crop.height}"
-    split = Path(inputs["split"]) if inputs else None
-    if split is None or "identity" not in record or not split.is_file():
+    split = Path(split_path(project.config.paths.results, cell))
+    if words := outdated_listing(grid, cell.dataset) or outdated_split(
+        project, cell.dataset, cell.labels, cell.split, split
+    ):
+        return words
+    if words := outdated_crops(project, cell.dataset, cell.view):
+        return words
+    if cell.is_baseline:
+        known = "split_sha256" in record and split.is_file()
+        return "made of another split" if known and known_sha256(split) != record["split_sha256"] else ""
+    inputs = grid.cell_inputs(cell)
+    packed = _packed_view(project, cell.dataset, cell.view)
+    if packed is None or "identity" not in record or not split.is_file():
         return ""
     assert isinstance(recipe, Recipe)
     weights = Path(inputs["weights"]) if "weights" in inputs else None
@@ -102,6 +105,16 @@ def outdated(grid: Grid, cell: Cell, record: Mapping[str, Any]) -> str:
         cell, recipe, packed.pixels, known_sha256(split), weights, str(record["numerics"])
     )
     return "" if today == record["identity"] else "made of other pixels, another split or other weights"
+
+
+def outdated_crops(project: Project, dataset: str, view: str) -> str:
+    """Why a packed crop of ``dataset`` has not the size that is asked for today; empty where it has, and for
+    views that are no crops."""
+    packed, crop = _packed_view(project, dataset, view), project.crop(dataset)
+    if packed is None or view not in study_crops() or packed.size in (None, (crop.width, crop.height)):
+        return ""
+    width, height = packed.size or (0, 0)
+    return f"its crops are {width}×{height} pixels, now {crop.width}×{crop.height}"
 
 
 def _finished(grid: Grid, cell: Cell, folder: Path) -> CellState | None:
@@ -173,18 +186,20 @@ class _Packed:
     """Width and height of every image; None where they differ."""
 
 
+def _packed_view(project: Project, dataset: str, view: str) -> _Packed | None:
+    """None: not packed, or damaged; the step that reads it says so."""
+    try:
+        return _packed(version(Path(project.config.paths.store, dataset, "views", f"{view}.json")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 @cache
-def _packed(path: str, inode: int, size: int, changed: int) -> _Packed:
+def _packed(version: Version) -> _Packed:
     # Once a file, however many cells are made of it and however often one looks.
-    sidecar = read_json(path)
+    sidecar = read_json(version[0])
     shape = sidecar.get("shape")
     return _Packed(str(sidecar["pixels_sha256"]), (int(shape[2]), int(shape[1])) if shape else None)
-
-
-def _version(path: Path) -> tuple[str, int, int, int]:
-    """What tells one version of a file from the next."""
-    stat = path.stat()
-    return str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _unfinished(cell: Cell, work: Path, paths: Paths) -> CellState:

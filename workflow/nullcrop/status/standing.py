@@ -145,6 +145,34 @@ class Standing:
         why = self._why_stale(table, study, dataset)
         return Written("stale", words=f"{path} is stale, {why}") if why else Written("done", table)
 
+    def outdated_table(self, study: str, dataset: str, table: str) -> str:
+        """Why a table of a dataset in a study is not what today's config asks for; empty where it is, where
+        there is none, and where cells are still to be made."""
+        path, cells = self._path(study, dataset, table), self.cells(study, dataset)
+        if not path.is_file() or not all(one.state == "done" for one in cells):
+            return ""
+        definition, level = self.project.definition(dataset), self.project.config.verdict.level
+        answers = {one.cell: str(one.record["predictions_sha256"]) for one in cells}
+        made_of = answers_sha256(answers)
+        try:
+            rows = read_metrics(path)
+            todays = (
+                rows.empty
+                or {
+                    "metrics": lambda: _is_of(rows, answers, definition.field),
+                    "readers": lambda: _tells(rows, made_of, definition.field, level),
+                    # They do not tell of which field they are; the readers beside them do.
+                    "comparisons": lambda: (
+                        set(rows.get("cells_sha256", ())) == {made_of}
+                        and set(self._table(study, dataset, "readers").get("field", ())) <= {definition.field}
+                    ),
+                    "verdicts": lambda: not self._why_stale(rows, study, dataset),
+                }[table]()
+            )
+        except NullcropError:
+            return "it is damaged"
+        return "" if todays else "made of other cells, or under another config than today's"
+
     def remarks(self, study: str, dataset: str | None = None) -> list[str]:
         """What needs an eye in a study, or in one dataset of it: cells by state, and stale verdicts."""
         cells, lines = self.cells(study, dataset), []

@@ -113,12 +113,13 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
     out, work = job.out / cell.path, job.work / cell.path
     processor = _processor()
     numerics = f"cpu_sklearn_{processor}_fp64"
+    split_sha256 = sha256_of(job.split)
     identity = identity_of(
         {
             "architecture": cell.architecture,
             "recipe": asdict(RECIPE),
             "features": inputs.sha256(cell),
-            "split": sha256_of(job.split),
+            "split": split_sha256,
             "numerics": numerics,
         }
     )
@@ -140,6 +141,7 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
         "input_size": RECIPE.pixels_side if BASELINES[cell.architecture].reads == "square" else None,
         "numerics": numerics,
         "identity": identity,
+        "split_sha256": split_sha256,
         "parameters": (fit.features + 1) * (1 if n_targets == 2 else n_targets),
         "features": fit.features,
         "iterations": fit.iterations,
