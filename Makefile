@@ -36,7 +36,7 @@ $(ENV): pyproject.toml envs/constraints.txt
 
 .PHONY: demo
 demo: $(ENV)
-	$(BIN)/snakemake --cores $(CORES) --set-threads train_cell=1 train_batch=1 --quiet host reason --configfile config/demo.yaml
+	$(BIN)/snakemake --cores $(CORES) --quiet host reason --configfile config/demo.yaml
 	@$(BIN)/python -m nullcrop status --configfile config/demo.yaml
 	@$(BIN)/python -m nullcrop verdicts --configfile config/demo.yaml
 	@echo

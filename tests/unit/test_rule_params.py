@@ -58,6 +58,7 @@ from nullcrop.config.training_params import (
     demand_flags,
     device_param,
     job_memory_mb,
+    job_threads,
     plain_flags,
 )
 from nullcrop.config.views import VIEWS, View, views_made_always
@@ -310,6 +311,35 @@ def test_time_and_memory_are_those_of_the_cells_recipe_and_dataset(make_project:
     assert job_memory_mb(project, "second", "vgg16", "paper", 2) == (
         training_memory_mb("vgg16", recipe, definition, 2, in_flight=2)
     )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "input_size", "threads"),
+    [
+        ("lenet5", None, 1),
+        ("shufflenet_v2", 64, 1),
+        ("resnet50", 32, 1),
+        ("resnet50", None, 4),
+        ("vgg16", 224, 4),
+    ],
+)
+def test_short_steps_are_trained_on_one_thread_and_long_ones_on_several(
+    make_project: MakeProject, architecture: str, input_size: int | None, threads: int
+) -> None:
+    recipes = {"own": {"weights": "random", "input_size": input_size}}
+    study = {"datasets": ["first"], "architectures": [architecture], "recipes": ["own"]}
+    grid = Grid(make_project({"main": study}, recipes=recipes))
+    assert job_threads(grid, grid.all_cells) == threads
+
+
+def test_a_study_that_demands_a_number_of_threads_is_trained_on_as_many(make_project: MakeProject) -> None:
+    study = {"architectures": ["lenet5"], "recipes": ["scratch"]}
+    demanding = {**study, "datasets": ["first"], "numerics": "cpu_avx2_fp32_2threads"}
+    grid = Grid(make_project({"main": {**study, "datasets": ["second"]}, "strict": demanding}))
+    assert job_threads(grid, grid.cells("strict")) == 2
+    assert job_threads(grid, grid.cells("main")) == 1
+    other = Grid(make_project({"strict": {**demanding, "numerics": "cuda_fp32"}}))
+    assert job_threads(other, other.cells("strict")) == 1
 
 
 # Figures

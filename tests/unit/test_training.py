@@ -21,7 +21,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.basics.files import sha256_of
+from nullcrop.basics.files import read_json, sha256_of
 from nullcrop.cli import main
 from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.recipe import Recipe
@@ -85,6 +85,18 @@ def test_training_equals_a_plain_loop_of_torchs_own_parts(job: CellJob, inputs: 
     assert list(predictions["id"]) == list(split.loc[test, "id"])
     np.testing.assert_allclose(predictions[["logit_0", "logit_1"]], logits, atol=1e-3)
     assert list(predictions["predicted"]) == list(logits.argmax(1))
+
+
+def test_a_finished_cell_is_kept_whatever_its_number_of_threads(job: CellJob) -> None:
+    """Threads follow the workflow's version and a machine's cores, and no decision of a study."""
+    train_cell(replace(job, threads=2))
+    before = (job.out / "cell.json").read_bytes()
+    assert read_json(job.out / "cell.json")["numerics"].endswith("_fp32_2threads")
+    for threads in (1, 4):
+        train_cell(replace(job, threads=threads))
+        assert (job.out / "cell.json").read_bytes() == before
+    train_cell(replace(job, threads=1, recipe=replace(job.recipe, epochs=1)))
+    assert read_json(job.out / "cell.json")["numerics"].endswith("_fp32_1threads")
 
 
 @pytest.mark.parametrize("size", [20, 33, 224])

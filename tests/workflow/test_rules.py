@@ -41,7 +41,7 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
     rules = {
         rule.name: {
             "local": rule.name in workflow._localrules,
-            "threads": rule.resources["_cores"].value,
+            "threads": (asked(rule.resources["_cores"]) or [None])[0],
             **{name: asked(rule.resources[name]) for name in ("mem_mb", "runtime")},
         }
         for rule in workflow.rules

@@ -465,6 +465,25 @@ def verdicts(options: argparse.Namespace) -> None:
     print_verdicts(read_project(*options.configfile), options.study)
 
 
+def doctor(options: argparse.Namespace) -> None:
+    """Tell what this machine has and lacks for a run; status 1 where something is in the way."""
+    from nullcrop.care.checks import examine
+    from nullcrop.terminal.doctor_lines import print_findings
+
+    if not print_findings(examine(options.configfile), options.json):
+        sys.exit(1)
+
+
+def clean(options: argparse.Namespace) -> None:
+    """Tell what of nullcrop's own files may go, and remove it when asked to; never images or archives."""
+    from nullcrop.config.models import read_project
+    from nullcrop.terminal.clean_table import clean
+
+    if "cells" in options.kinds and options.configfile is None:
+        raise NullcropError("which cells no study asks for depends on the config: name yours (--configfile)")
+    clean(read_project(*options.configfile or ["config/config.yaml"]), options.kinds, options.yes)
+
+
 def write_schemas(options: argparse.Namespace) -> None:
     """Write the JSON schemas of the YAML files."""
     from nullcrop.config.schema import write_schemas
@@ -508,6 +527,14 @@ def _figure(text: str) -> str:
     return _registered("figure", text, FIGURES)
 
 
+def _leftover(text: str) -> str:
+    from nullcrop.care.leftovers import KINDS
+
+    if text not in KINDS:
+        raise argparse.ArgumentTypeError(f"unknown kind '{text}', known are {', '.join(KINDS)}")
+    return text
+
+
 def _registered(kind: str, name: str, registry: Container[str]) -> str:
     if name not in registry:
         raise argparse.ArgumentTypeError(f"unknown {kind} '{name}'")
@@ -535,12 +562,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=nullcrop.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: object, *flags: str, optional: tuple[str, ...] = ()) -> None:
+    def command(
+        name: str, run: object, *flags: str, optional: tuple[str, ...] = ()
+    ) -> argparse.ArgumentParser:
         summary = (run.__doc__ or "").strip()
         sub = commands.add_parser(name, help=summary, description=summary)
         for flag in flags:
             sub.add_argument(flag, **_FLAGS[flag] | (_LEFT_OUT[flag] if flag in optional else {}))
         sub.set_defaults(run=run)
+        return sub
 
     command("generate-images", generate_images, "--definition", "--out")
     command("fetch-archive", fetch_archive, "--definition", "--out")
@@ -663,6 +693,8 @@ def _parser() -> argparse.ArgumentParser:
     command("describe-records", describe_records, "--out")
     command("status", status, "--configfile", "--study", "--watch")
     command("verdicts", verdicts, "--configfile", "--study")
+    command("doctor", doctor, "--configfile", "--json").set_defaults(configfile=None)
+    command("clean", clean, "kinds", "--configfile", "--yes").set_defaults(configfile=None)
     command("write-schemas", write_schemas)
     return parser
 
@@ -804,6 +836,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "help": "GPUs that were granted to the job; above 0 it trains on no CPU unless --device is cpu (0)",
     },
     "--in-flight": {"default": 1, "type": _positive, "help": "cells that take turns on the device (1)"},
+    "--json": {"action": "store_true", "help": "as JSON, for programs"},
     "--labels": _needed("label rule"),
     "--level": _needed("nominal error rate of a family of cells", type=float),
     "--logs": _needed("folder of the cells' logs", type=Path),
@@ -862,6 +895,13 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "help": "ImageNet checkpoint, if the recipe starts from one",
     },
     "--work": _needed("folder of the checkpoint while a cell is unfinished, and of its copy", type=Path),
+    "--yes": {"action": "store_true", "help": "do not ask"},
+    "kinds": {
+        "nargs": "*",
+        "type": _leftover,
+        "metavar": "KIND",
+        "help": "what to remove: halves, work, checkpoints, batches, views, logs, cells (halves and work)",
+    },
 }
 
 

@@ -21,7 +21,7 @@ rule train_batch:
         f"{RESULTS}/benchmarks/train_batch/{BATCH_PATH}.tsv"
     conda:
         ENVIRONMENT
-    threads: 4
+    threads: threads_of(cells_of_batch)
     resources:
         mem_mb=memory_of,
         runtime=runtime_of(cells_of_batch),

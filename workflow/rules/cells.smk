@@ -13,7 +13,7 @@ rule train_cell:
         f"{RESULTS}/benchmarks/train_cell/{CELL_PATH}.tsv"
     conda:
         ENVIRONMENT
-    threads: 4
+    threads: threads_of(lambda wildcards: [cell_of(wildcards)])
     resources:
         mem_mb=memory_of,
         runtime=runtime_of(lambda wildcards: [cell_of(wildcards)]),

@@ -251,6 +251,12 @@ def runtime_of(cells_asked_for):
     )
 
 
+def threads_of(cells_asked_for):
+    """CPU threads to train ``cells_asked_for`` of the wildcards, of which the job takes no more than there
+    are cores."""
+    return lambda wildcards: training_params.job_threads(GRID, cells_asked_for(wildcards))
+
+
 def cells_of(wildcards):
     return cell_files(RESULTS, GRID.cells(wildcards.study, wildcards.dataset))
 

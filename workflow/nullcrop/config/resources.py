@@ -14,6 +14,12 @@ from nullcrop.config.views import view_of
 
 SLOWER_ON_A_CPU = 40
 
+THREADS_OF_LARGE_NETWORKS = 4
+
+SMALL_STEPS = 400
+"""Images a second, at the input size, above which a network's steps are short: between ShuffleNetV2 and
+ResNet50 at 224 pixels."""
+
 FASTER_IN_BFLOAT16 = 2
 """`captured_bf16` over the rates of the registry. On an H200 16 to 29 were measured (docs/performance.md),
 but the smallest GPUs with bfloat16 have a sixteenth of its memory's rate, and a request has to hold on
@@ -64,6 +70,17 @@ def training_seconds(
     if engine == "captured_bf16" and device != "cpu":
         network /= FASTER_IN_BFLOAT16
     return images * (network + 1 / view_of(cell.view).resized_a_second)
+
+
+def training_threads(architecture: str, recipe: Recipe) -> int:
+    """CPU threads for a cell: one where steps are short, because threads then wait for one another (the more
+    the busier the machine: benchmarks/threads.py), and cells side by side use the cores as well.
+
+    A large network gets several: few of its cells fit into memory side by side.
+    """
+    own_side = input_side_of(architecture)
+    area = ((recipe.input_size or own_side) / own_side) ** 2
+    return 1 if trained_a_second(architecture) / area > SMALL_STEPS else THREADS_OF_LARGE_NETWORKS
 
 
 def minutes(seconds: Iterable[float], attempt: int) -> int:

@@ -1,11 +1,12 @@
 """What the rules that train ask: flags of the arithmetic, and time and memory of a cell and of a batch."""
 
+import re
 from collections.abc import Iterable
 
 from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Config, Project
-from nullcrop.config.resources import training_memory_mb, training_seconds
+from nullcrop.config.resources import training_memory_mb, training_seconds, training_threads
 
 
 def device_param(config: Config) -> str:
@@ -23,6 +24,19 @@ def demand_flags(grid: Grid, cells: Iterable[Cell]) -> list[str]:
     """The flag for the numerics that a study demands of these cells."""
     demanded = {grid.demanded_numerics(cell) for cell in cells} - {None}
     return ["--numerics", *(name for name in demanded if name)] if demanded else []
+
+
+def job_threads(grid: Grid, cells: Iterable[Cell]) -> int:
+    """CPU threads for a job that trains ``cells`` of one network and recipe: as many as a study demands by
+    its numerics, else as :func:`~nullcrop.config.resources.training_threads` says.
+
+    On a GPU that is no more than the images need on their way there.
+    """
+    cells = list(cells)
+    for cell in cells:
+        if demanded := re.fullmatch(r"cpu_\w+_([1-9][0-9]*)threads", grid.demanded_numerics(cell) or ""):
+            return int(demanded[1])
+    return training_threads(cells[0].architecture, grid.project.config.all_recipes[cells[0].recipe])
 
 
 def batch_inputs(grid: Grid, cells: Iterable[Cell]) -> dict[str, list[str] | str]:

@@ -25,6 +25,10 @@ ENGINE_OF_NAME: dict[str, Engine] = {
 """The arithmetics of a GPU by name, and the engine that each is of; a name says all that changes bits."""
 
 
+MOST_THREADS = 64
+"""CPU threads up to which a cell that was finished with another number of them is known and kept."""
+
+
 class NoGpuError(NullcropError):
     """A GPU was granted or asked for, and torch sees none."""
 
@@ -66,7 +70,8 @@ def set_arithmetic(device: str, threads: int, engine: Engine = "plain", granted_
     """Make torch deterministic on ``device`` (auto, cpu or cuda) and name its arithmetic.
 
     On a CPU the instruction set and the number of threads change the order of additions and thus
-    the bits; both are part of the name. Of several GPUs one is taken for this process (gpus.py). An
+    the bits; both are part of the name, and cells that were finished with other numbers of threads are kept.
+    Of several GPUs one is taken for this process (gpus.py). An
     ``engine`` that cannot run there gives way to the plain loop, which is said and named; `auto` is the
     fastest that can, and takes cells that another one finished on a GPU.
 
@@ -93,7 +98,10 @@ def set_arithmetic(device: str, threads: int, engine: Engine = "plain", granted_
     if device == "cpu":
         engine_that_runs(engine, None)
         instructions = torch.backends.cpu.get_cpu_capability().lower().replace(" ", "")
-        return Arithmetic(torch.device("cpu"), f"cpu_{instructions}_fp32_{threads}threads")
+        # How many threads a cell is given is no decision of its study: what is finished stays.
+        numbers = (threads, *(number for number in range(1, MOST_THREADS + 1) if number != threads))
+        name, *taken = (f"cpu_{instructions}_fp32_{number}threads" for number in numbers)
+        return Arithmetic(torch.device("cpu"), name, taken_too=tuple(taken))
     check_gpu(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
     # cuBLAS is deterministic only with a fixed workspace; read when its first handle is made.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

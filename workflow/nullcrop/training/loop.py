@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.basics.files import sha256_of
 from nullcrop.basics.progress import duration, say, tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
@@ -54,6 +53,7 @@ from nullcrop.training.data import InputImages, batches
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.energy import EnergyMeter
 from nullcrop.training.engine import CapturedTraining, Slot, Stepper
+from nullcrop.training.finished import known_sha256
 from nullcrop.training.measured_cost import begin_measuring, measured_cost
 from nullcrop.training.optimizer import EagerAdam
 from nullcrop.training.out_of_memory import free_memory, is_out_of_memory, smaller_batch
@@ -430,7 +430,7 @@ def _identity(job: CellJob, view: PackedView, numerics: str) -> str:
         job.cell,
         job.recipe,
         view.sidecar["pixels_sha256"],
-        sha256_of(job.split),
+        known_sha256(job.split),
         job.weights,
         numerics,
     )
