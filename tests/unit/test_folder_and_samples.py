@@ -80,7 +80,10 @@ def test_folders_within_class_folders_are_read_and_other_files_ignored(
         "benign/deeper/UPPER.PNG",
         "malignant/malignant_0.png",
     }
-    assert "1 files have no ending of an image and were ignored: benign/notes.txt" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines() == [
+        "1 files are no images of a class and were ignored: benign/notes.txt",
+        "ignored: 1 .txt files (benign 1)",
+    ]
 
 
 def test_file_facts_are_those_pillow_sees(make_folder: MakeFolder, tmp_path: Path) -> None:
@@ -100,12 +103,12 @@ def test_file_facts_are_those_pillow_sees(make_folder: MakeFolder, tmp_path: Pat
 def test_a_table_gives_ids_groups_and_the_official_split(make_folder: MakeFolder, tmp_path: Path) -> None:
     table = rows(
         id=["007", "NA", "c", "b", "a"],
-        group=["01", "01", "", "2", "null"],
+        group=["01", "01", "", "2", "1e5"],
         split=["train", "train", "", "test", "val"],
     )
     samples = listing(with_table(make_folder, tmp_path, table, group="patient"), tmp_path).set_index("id")
-    # As text: 007 keeps its zeros, and what pandas takes for missing is a name like any other.
-    assert samples["group"].to_dict() == {"007": "01", "NA": "01", "c": "", "b": "2", "a": "null"}
+    # As text: 007 keeps its zeros, and an id that pandas takes for missing is a name like any other.
+    assert samples["group"].to_dict() == {"007": "01", "NA": "01", "c": "", "b": "2", "a": "1e5"}
     assert samples["official_split"].tolist() == ["train", "train", "val", "test", ""]
     assert samples.index.tolist() == ["007", "NA", "a", "b", "c"]
 
@@ -208,7 +211,7 @@ def test_a_table_that_names_missing_files(make_folder: MakeFolder, tmp_path: Pat
     table.loc[[1, 4], "path"] = ["benign/gone.png", "lost.png"]
     message = refusal(with_table(make_folder, tmp_path, table), tmp_path)
     assert f"{tmp_path / 'table.csv'} names 2 files that are not in {tmp_path / 'images'}" in message
-    assert "benign/gone.png, lost.png" in message
+    assert "'benign/gone.png' (line 3), 'lost.png' (line 6); mend these rows" in message
 
 
 @pytest.mark.parametrize(
@@ -230,8 +233,8 @@ def test_a_table_that_lacks_a_column(
 def test_a_table_that_names_an_unknown_class(make_folder: MakeFolder, tmp_path: Path) -> None:
     table = rows(**{"class": ["benign", "benign", "Benign", "malignant", "malignant"]})
     message = refusal(with_table(make_folder, tmp_path, table), tmp_path)
-    assert "images of the class Benign, which the definition does not name" in message
-    assert "its classes are benign, malignant" in message
+    assert "'Benign' (did you mean 'benign'?) in line 4" in message
+    assert "the definition's are benign, malignant" in message
 
 
 def test_a_table_of_one_class_only(make_folder: MakeFolder, tmp_path: Path) -> None:
@@ -241,17 +244,25 @@ def test_a_table_of_one_class_only(make_folder: MakeFolder, tmp_path: Path) -> N
 
 def test_duplicate_ids_are_named(make_folder: MakeFolder, tmp_path: Path) -> None:
     definition = with_table(make_folder, tmp_path, rows(id=["x", "y", "x", "z", "z"]))
-    assert refusal(definition, tmp_path) == "dataset 'small': 2 ids occur more than once: x, z"
+    images = tmp_path / "images"
+    assert (
+        "dataset 'small': 2 ids occur more than once: "
+        f"'x' ({images}/benign/benign_0.png, {images}/benign/benign_2.png), "
+        f"'z' ({images}/malignant/malignant_0.png, {images}/malignant/malignant_1.png); each image"
+    ) in refusal(definition, tmp_path)
 
 
 def test_an_image_listed_twice_is_a_duplicate(make_folder: MakeFolder, tmp_path: Path) -> None:
-    definition = with_table(make_folder, tmp_path, pd.concat([rows(), rows().iloc[[0]]]))
-    assert "1 ids occur more than once: benign/benign_0.png" in refusal(definition, tmp_path)
+    again = pd.concat([rows(), rows().iloc[[0]].assign(path="benign/../benign/benign_0.png")])
+    message = refusal(with_table(make_folder, tmp_path, again), tmp_path)
+    assert "names 1 files more than once: lines 2, 7 (benign/benign_0.png)" in message
 
 
 def test_an_unknown_part_of_the_official_split_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
     definition = with_table(make_folder, tmp_path, rows(split=["train", "train", "Test", "test", "val"]))
-    assert "official split Test; it must be train, val, test or empty" in refusal(definition, tmp_path)
+    assert "official split 'Test' (did you mean 'test'?); it must be train, val, test or empty" in refusal(
+        definition, tmp_path
+    )
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00path", b'path,class\n"x,y\n'])
@@ -450,9 +461,11 @@ def test_a_pattern_found_nowhere_is_named(make_folder: MakeFolder, tmp_path: Pat
 
 def test_a_class_in_a_name_must_be_one_of_the_definition(make_folder: MakeFolder, tmp_path: Path) -> None:
     definition = make_folder({"benign": 1, "malignant": 1}, source={"name_pattern": "/(?P<class>[a-z]+_)"})
-    assert "images of the class benign_, malignant_, which the definition does not name" in refusal(
-        definition, tmp_path
+    message = refusal(definition, tmp_path)
+    assert (
+        "images of a class that the definition does not name: 'benign_' (did you mean 'benign'?)" in message
     )
+    assert f"as {tmp_path}/images/benign/benign_0.png has it" in message
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 commands."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -144,7 +145,8 @@ def test_what_is_watched_of_the_users_own_folder(edited: Callable[..., Project],
     for folder in ("images/benign/deep", "images/malignant", "images/other"):
         (tmp_path / folder).mkdir(parents=True)
     own = {"source": {"kind": "folder", "path": str(tmp_path / "images")}}
-    folders = [str(tmp_path / "images" / name) for name in ("benign", "benign/deep", "malignant")]
+    # The folder itself, too: a class may be added.
+    folders = [str(tmp_path / "images" / name) for name in ("", "benign", "benign/deep", "malignant")]
     assert listed_from(edited(**own), "second") == folders
     assert fetched_from(edited(**own), "second") == []
     groups = tmp_path / "groups.csv"
@@ -153,6 +155,22 @@ def test_what_is_watched_of_the_users_own_folder(edited: Callable[..., Project],
     assert listed_from(edited(**own, group="patient", groups=str(groups)), "second") == [
         str(groups),
         *folders,
+    ]
+
+
+def test_folders_are_watched_behind_links_and_under_names_that_can_be_recorded(
+    edited: Callable[..., Project], tmp_path: Path
+) -> None:
+    root = tmp_path / "images"
+    for name in ("a b'c", "{3F2504E0-4F89-11D3}", "line\nbreak", "{P01}", os.fsdecode(b"M\xe4rz")):
+        (root / "benign" / name).mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (root / "malignant").symlink_to(tmp_path / "elsewhere")
+    (root / "benign" / "@eaDir").mkdir()
+    own = {"source": {"kind": "folder", "path": str(root)}}
+    below = ["benign", "benign/a b'c", "benign/line\nbreak", "benign/{3F2504E0-4F89-11D3}", "malignant"]
+    assert listed_from(edited(**own), "second") == [
+        str(root / name) for name in ("", *below, "malignant/deep")
     ]
 
 

@@ -89,10 +89,96 @@ def test_an_interrupted_unpacking_goes_on(
     assert unpacked(tmp_path / "x") == FILES
 
 
-def test_a_folder_of_another_zip_is_emptied_first(tmp_path: Path) -> None:
+def test_a_folder_of_another_zip_is_exchanged(tmp_path: Path) -> None:
     unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one")
     unpack(zip_of(tmp_path / "x.zip", {"images/c.jpg": b"c"}), tmp_path / "x", "two")
     assert unpacked(tmp_path / "x") == {"images/c.jpg": b"c"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "x.zip"]
+
+
+def test_a_folder_stays_until_the_other_zip_is_unpacked(tmp_path: Path) -> None:
+    unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one")
+    damaged = zip_of(tmp_path / "x.zip", {"images/a.jpg": b"new" * 50, "images/z.jpg": b"z" * 5000})
+    whole = damaged.read_bytes()
+    data = bytearray(whole)
+    data[120:126] = b"\xff" * 6
+    damaged.write_bytes(data)
+    with pytest.raises(NullcropError, match="is damaged"):
+        unpack(damaged, tmp_path / "x", "two")
+    assert unpacked(tmp_path / "x") == FILES
+    damaged.write_bytes(whole)
+    unpack(damaged, tmp_path / "x", "two")
+    assert set(unpacked(tmp_path / "x")) == {"images/a.jpg", "images/z.jpg"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "x.zip"]
+
+
+def test_images_that_nullcrop_did_not_unpack_are_left_alone_and_named(tmp_path: Path) -> None:
+    (tmp_path / "x" / "images").mkdir(parents=True)
+    (tmp_path / "x" / "images" / "mine.jpg").write_bytes(b"mine")
+    archive = zip_of(tmp_path / "x.zip", FILES)
+    with pytest.raises(NullcropError, match=r"holds 1 files that nullcrop did not unpack: images/mine\.jpg"):
+        unpack(archive, tmp_path / "x", "one")
+    assert unpacked(tmp_path / "x") == {"images/mine.jpg": b"mine"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "x.zip"]
+
+
+@pytest.mark.parametrize("marked_before", [False, True], ids=["with a record", "from an older version"])
+def test_files_added_to_an_unpacked_folder_are_kept(
+    tmp_path: Path, marked_before: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one")
+    (tmp_path / "x" / "images" / "mine.jpg").write_bytes(b"mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.jpg").write_bytes(b"mine")
+    (tmp_path / "x" / "images" / "deeper" / "b.jpg").unlink()
+    (tmp_path / "x" / "images" / "deeper").rmdir()
+    (tmp_path / "x" / "images" / "deeper").symlink_to(tmp_path / "elsewhere")
+    if marked_before:
+        (tmp_path / "x" / module.ORIGIN).write_text("one\n")
+    unpack(zip_of(tmp_path / "x.zip", {"images/c.jpg": b"c"}), tmp_path / "x", "two")
+    assert unpacked(tmp_path / "x") == {"images/c.jpg": b"c"}
+    assert f"lies in {tmp_path / '.x.kept'} now" in capsys.readouterr().err
+    kept = {"images/mine.jpg": b"mine"}
+    if marked_before:  # it did not record what it had unpacked
+        kept |= {name: FILES[name] for name in ("images/a.jpg", "LICENSE.txt")}
+    assert unpacked(tmp_path / ".x.kept") == kept
+    assert (tmp_path / ".x.kept" / "images" / "deeper" / "b.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_an_interrupted_exchange_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    archive = zip_of(tmp_path / "x.zip", FILES)
+    unpack(archive, tmp_path / "x", "one")
+    rename, done = Path.rename, list[Path]()
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(path)
+        return rename(path, target)
+
+    archive = zip_of(tmp_path / "x.zip", {"images/c.jpg": b"c"})
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", interrupted)
+        patched.setattr(module, "_remove_unpacked", lambda *_: interrupted(tmp_path, tmp_path))
+        with pytest.raises(KeyboardInterrupt):
+            unpack(archive, tmp_path / "x", "two")
+    unpack(archive, tmp_path / "x", "two")
+    assert unpacked(tmp_path / "x") == {"images/c.jpg": b"c"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "x.zip"]
+
+
+def test_backslashes_part_the_folders_of_a_zip_that_has_no_slashes(tmp_path: Path) -> None:
+    archive = zip_of(tmp_path / "x.zip", {"set\\benign\\1.jpg": b"1", "set\\2.jpg": b"2"})
+    assert [info.filename for info in member_files(archive)] == ["set/benign/1.jpg", "set/2.jpg"]
+    unpack(archive, tmp_path / "x", "one", ["set/benign/1.jpg"])
+    assert unpacked(tmp_path / "x") == {"set/benign/1.jpg": b"1"}
+    unpack(archive, tmp_path / "x", "one")
+    assert unpacked(tmp_path / "x") == {"set/benign/1.jpg": b"1", "set/2.jpg": b"2"}
+    with pytest.raises(NullcropError, match="leads out of its folder"):
+        unpack(zip_of(tmp_path / "y.zip", {"..\\outside.jpg": b""}), tmp_path / "y", "one")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nullcrop
-from nullcrop.basics.errors import NullcropError, explained
+from nullcrop.basics.errors import NullcropError, explained, listed
 from nullcrop.basics.imports import uncollected
 from nullcrop.basics.progress import say
 from nullcrop.basics.threads import usable_cores
@@ -140,8 +140,14 @@ def split_samples(options: argparse.Namespace) -> None:
     samples = read_samples(options.samples)
     for path in options.duplicates:
         samples = group_duplicates(samples, read_duplicates(path))
-    targets = samples["class"].map(read_definition(options.definition).targets(options.labels))
-    split = write_split(samples, targets, options.protocol, options.seed, options.out)
+    definition = read_definition(options.definition)
+    targets = samples["class"].map(definition.targets(options.labels))
+    try:
+        split = write_split(samples, targets, options.protocol, options.seed, options.out)
+    except NullcropError as error:
+        names = listed(f"{code} {name}" for code, name in enumerate(definition.target_names(options.labels)))
+        where = f"dataset '{options.definition.stem}', split '{options.protocol}', seed {options.seed}"
+        raise NullcropError(f"{where}: {error} (targets: {names})") from None
     say(", ".join(f"{part} {count}" for part, count in split["part"].value_counts().items()))
 
 
@@ -682,7 +688,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command for people who have a folder and nothing else: every flag says what was guessed otherwise."""
+    """The command for people who have a folder: each flag says otherwise what was guessed."""
     summary = (audit.__doc__ or "").strip()
     sub = commands.add_parser("audit", help=summary, description=summary)
     sub.add_argument("folder", type=Path, metavar="PATH", help="folder with the images")
@@ -727,6 +733,7 @@ def _add_said(sub: argparse.ArgumentParser) -> None:
         "--group-pattern", default="", metavar="REGEX", help="its bracketed part is the patient"
     )
     told.add_argument("--no-groups", action="store_true", help="names that repeat are no patients")
+    told.add_argument("--keep-companions", action="store_true", help="what looks like masks are images")
     told.add_argument("--name-pattern", default="", metavar="REGEX", help="with (?P<class>…), (?P<group>…)")
     told.add_argument("--table", default="", metavar="CSV", help="a row for each image: path, class, group")
     told.add_argument(

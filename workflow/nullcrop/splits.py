@@ -122,7 +122,8 @@ def _check_counts(target: NDArray[np.int64]) -> None:
     if counts.min() < FOLDS:
         raise NullcropError(
             f"target {counts.argmin()} has {counts.min()} images: at least {FOLDS} are needed to split them "
-            "80/10/10"
+            "80/10/10; add images of it, name a label rule that joins it with another, or take `crossfit5`, "
+            "which needs fewer"
         )
 
 
@@ -130,7 +131,8 @@ def _tenths(target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed:
     _check_counts(target)
     if groups is not None and len(set(groups)) < FOLDS:
         raise NullcropError(
-            f"there are {len(set(groups))} groups: at least {FOLDS} are needed to split them 80/10/10"
+            f"there are {len(set(groups))} groups: at least {FOLDS} are needed to split them 80/10/10; look "
+            "whether they are read rightly, or take `crossfit5` (from 5 groups) or `leave_one_group_out`"
         )
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     folds = list(kind(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(target)), target, groups))
@@ -151,7 +153,10 @@ def _fold(
     units = len(target) if groups is None else len(set(groups))
     if units < folds:
         kind = "images" if groups is None else "groups"
-        raise NullcropError(f"there are {units} {kind}: at least {folds} are needed for {folds} folds")
+        raise NullcropError(
+            f"there are {units} {kind}: at least {folds} are needed for {folds} folds; look whether they are "
+            "read rightly, or take a split that needs fewer"
+        )
     partition, tested = divmod(seed, folds)
     kind_of_folds = StratifiedKFold if groups is None else StratifiedGroupKFold
     splitter = kind_of_folds(folds, shuffle=True, random_state=partition)
@@ -182,6 +187,13 @@ def _without_one(
         )
     part = np.where(groups == names[seed], "test", "train").astype(object)
     rows = np.flatnonzero(part == "train")
+    lacking = sorted(set(target) - set(target[rows]))
+    if lacking:
+        raise NullcropError(
+            f"without the group '{names[seed]}' no image of target {listed(lacking)} is left to train on: "
+            "groups that hold a whole class cannot be left out; look whether the groups are read rightly, or "
+            "take another split"
+        )
     part[rows[_tenths(target[rows], None, seed) == "val"]] = "val"
     return part
 
@@ -226,8 +238,12 @@ def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.in
         lacking = sorted(set(target) - set(target[part == name]))
         if lacking:
             raise NullcropError(
-                f"split '{protocol}': the {name} part has no image of target {listed(lacking)}; there are "
-                "too few images or groups of it for this protocol"
+                f"split '{protocol}': the {name} part has no image of target {listed(lacking)}; "
+                + (
+                    "the release has none there, so take another split, such as `crossfit5`"
+                    if split_name(protocol).protocol == "official"
+                    else "there are too few images or groups of it for this protocol"
+                )
             )
     for name, words in (("test", "test"), ("val", "validation")):
         if not (part == name).any():

@@ -11,10 +11,17 @@ class NullcropError(Exception):
 
 
 def listed(names: Iterable[object], limit: int = 10) -> str:
-    """Join ``names`` for a message; after ``limit`` of them say how many more there are."""
-    shown = [str(name) for name in names]
-    rest = len(shown) - limit
-    return ", ".join(shown[:limit]) + (f" and {rest} more" if rest > 0 else "")
+    """Join ``names`` for a message, as :func:`shown`; after ``limit`` of them say how many more there are."""
+    every = list(names)
+    rest = len(every) - limit
+    return ", ".join(map(shown, every[:limit])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def shown(name: object) -> str:
+    """``name`` in one line and visible: line breaks, outer blanks and bytes that are no text as Python writes
+    them, in quotes."""
+    text = str(name)
+    return text if text.isprintable() and text == text.strip() else repr(text)
 
 
 def explained(error: Exception) -> str | None:

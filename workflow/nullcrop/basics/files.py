@@ -65,22 +65,15 @@ def _flush(path: Path) -> None:
 
 def write_json(path: Path | str, content: Any) -> None:
     """Write ``content`` as indented JSON, whole or not at all."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     with written_whole(path) as aside:
-        aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        # Bytes of a file's name that are no text, which Python keeps as surrogates, become \udc…: JSON, too.
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path | str) -> Any:
     """Read a JSON file written by :func:`write_json`."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def files_below(folder: Path) -> list[Path]:
-    """Every file below ``folder`` in order, without hidden ones and what macOS adds to a zip."""
-    found: list[Path] = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        found.extend(Path(here, name) for name in names if not name.startswith("."))
-    return sorted(found)
 
 
 def sha256_of(path: Path | str) -> str:
@@ -93,5 +86,5 @@ def sha256_of_lines(lines: Iterator[str] | list[str]) -> str:
     """SHA-256 of strings, one a line: the identity of an ordered list of names."""
     digest = hashlib.sha256()
     for line in lines:
-        digest.update(line.encode() + b"\n")
+        digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()

@@ -115,6 +115,11 @@ def litter_of(name: str, is_folder: bool = False) -> str | None:
     return next((words for words, pattern in _KINDS.items() if pattern.fullmatch(shown)), None)
 
 
+def as_text(name: str) -> str:
+    """``name`` as it can be written anywhere: a byte that is no UTF-8 becomes `\\xe4`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def in_order(paths: Iterable[str]) -> list[str]:
     """Relative ``paths`` in the order of their parts, so that a folder's files stay together."""
     return sorted(paths, key=lambda path: path.split("/"))

@@ -1,11 +1,16 @@
 """Files and folders of datasets that rules read: when they change, what is made of them is made again."""
 
-import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from nullcrop.basics.walk import as_text, walk
 from nullcrop.config.models import Project
 from nullcrop.config.sources import SOURCES, Source
 from nullcrop.config.views import view_of
+
+LIKE_A_WILDCARD = re.compile(r"\{\s*\w+\s*[,}]")
+"""What Snakemake takes for a wildcard in an input, wherever the input comes from."""
 
 
 def source_record(project: Project, dataset: str) -> Source:
@@ -26,7 +31,7 @@ def listed_from(project: Project, dataset: str) -> list[str]:
     groups = [path for path in [definition.groups] if path and Path(path).is_file()]
     if source_record(project, dataset).way != "local":
         return [f"{project.config.paths.resources}/archives/{dataset}/archive.json", *groups]
-    return groups + definition.source.watched(definition.classes)
+    return groups + _as_inputs(definition.source.watched(definition.classes))
 
 
 def kept_together(project: Project, dataset: str) -> list[str]:
@@ -45,4 +50,9 @@ def mask_folders(project: Project, dataset: str, view: str) -> list[str]:
     archives = Path(project.config.paths.resources, "archives")
     if Path(masks.path).resolve().is_relative_to(archives.resolve()):
         return []
-    return [folder for folder, _, _ in os.walk(masks.path)]
+    return _as_inputs(str(Path(masks.path, folder)) for folder in walk(masks.path).folders)
+
+
+def _as_inputs(paths: Iterable[str]) -> list[str]:
+    """``paths`` that Snakemake can watch: it takes `{P01}` in one for a wildcard, and records text alone."""
+    return [path for path in paths if not LIKE_A_WILDCARD.search(path) and as_text(path) == path]

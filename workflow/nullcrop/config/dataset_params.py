@@ -13,7 +13,7 @@ from nullcrop.config.views import view_of
 
 LISTED = {
     *("source", "classes", "labels", "group", "groups", "expected", "on_mismatch", "unreadable"),
-    "smallest_side",
+    *("smallest_side", "companions"),
 }
 """Keys of a definition that decide samples.csv and dataset.json."""
 

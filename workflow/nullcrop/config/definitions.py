@@ -1,6 +1,5 @@
 """A dataset's definition: one YAML file a dataset."""
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ import pydantic
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.walk import walk
 from nullcrop.config.names import PUBLISHED
 from nullcrop.config.names import Field as FieldKind
 from nullcrop.config.places import FOUND, no_folder
@@ -101,8 +101,9 @@ class FolderSource(SourceModel):
     split. Files whose path does not match are ignored."""
     group_pattern: str | None = None
     """Regular expression with one bracketed part, searched in an image's path: that part is its group."""
-    suffixes: list[str] = [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"]
-    """File name endings that are images when class folders are read (any case)."""
+    suffixes: list[str] | None = None
+    """File name endings that are images when class folders are read (any case). Empty: those of every format
+    that is read, and files without a telling ending whose first bytes are an image's."""
 
     @model_validator(mode="after")
     def _one_way_to_list(self) -> "FolderSource":
@@ -117,12 +118,15 @@ class FolderSource(SourceModel):
         return self.path
 
     def watched(self, classes: Iterable[str]) -> list[str]:
-        """The table; without one every folder that may hold images."""
+        """The table; without one the folder, which may get a class more, and all that may hold images."""
         if self.table is not None:
             # A missing table is for the listing to name; as an input it would stop every other dataset.
             return [self.table] if Path(self.table).is_file() else []
-        tops = [Path(self.path)] if self.name_pattern else [Path(self.path, name) for name in classes]
-        return [str(folder) for top in tops for folder, _, _ in os.walk(top)]
+        found = walk(self.path).folders
+        if self.name_pattern is None:
+            own = {".", *classes}
+            found = [folder for folder in found if folder.partition("/")[0] in own]
+        return [str(Path(self.path, folder)) for folder in found]
 
 
 class MedMNISTSource(SourceModel):
@@ -397,6 +401,10 @@ class Definition(Model):
     """`report`: write differing counts into dataset.json and go on."""
     unreadable: Literal["error", "leave_out"] = "error"
     """`leave_out`: list unreadable images in dataset.json and go on without them."""
+    companions: Literal["error", "leave_out", "keep"] = "error"
+    """Masks, overlays and annotations in the folder of images, as their names tell (`x_mask.png` beside
+    `x.png`, `masks/x.png` beside `images/x.png`). `leave_out`: go on without them. `keep`: they are images in
+    their own right."""
     smallest_side: Annotated[int, Field(ge=1)] | None = None
     """Images with a side of fewer pixels are left out and listed in dataset.json, after the counts were
     compared. Empty: all images stay."""
@@ -421,8 +429,8 @@ class Definition(Model):
         ]
         if lacking and SOURCES[self.source.kind].way != "local":
             raise ValueError(
-                f"{listed(lacking)} is missing; only of a folder of your own (`source: {{kind: folder}}`) may it "
-                "be left out"
+                f"{listed(lacking)} is missing; only of a folder of your own (`source: {{kind: folder}}`) "
+                "may it be left out"
             )
         return self
 

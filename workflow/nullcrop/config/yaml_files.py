@@ -89,9 +89,17 @@ def explain(error: pydantic.ValidationError, where: Path | str, model: type[Mode
                 near = _nearest(str(problem["input"]), re.findall("'([^']*)'", problem["ctx"]["expected"]))
                 hint = f", did you mean '{near}'?" if near else ""
                 lines.append(f"{key}: {problem['msg']}, found {problem['input']!r}{hint}")
+            case "string_type" if isinstance(problem["input"], bool | int | float):
+                lines.append(f"{key}: {_unquoted(problem['input'])}")
             case _:
                 lines.append(f"{key}: {problem['msg']}, found {problem['input']!r}")
     return f"{where}: " + "; ".join(lines)
+
+
+def _unquoted(value: bool | int | float) -> str:
+    if isinstance(value, bool):
+        return f"YAML takes yes, no, on, off, true and false for {value}; put the word in quotes"
+    return f'{value} is a number, and a text is asked for; put it in quotes: "{value}"'
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -8,6 +8,9 @@ from itertools import takewhile
 
 from nullcrop.basics.walk import in_order
 
+COMPANIONS = "masks and other companions"
+"""What they are called where files that are ignored are counted."""
+
 MARKS = (
     r"masks?|segmentations?|segmented|seg|ground[\W_]?truths?|gt|labels?|lesions?|overlays?|annotations?|"
     r"annotated|anno|contours?|outlines?|rois?|trimaps?|superpixels?|heat[\W_]?maps?"

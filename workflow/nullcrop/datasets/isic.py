@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.basics.files import files_below, sha256_of_lines
+from nullcrop.basics.files import sha256_of_lines
+from nullcrop.basics.walk import walk
 from nullcrop.config.definitions import Definition, IsicSource
 from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import download, verify
@@ -93,7 +94,7 @@ def _present(role: str, address: str, folder: Path, lock: Path) -> dict[str, Any
     name = file_name(address)
     unpacked = folder / Path(name).stem
     if unpacked.is_dir():
-        found = files_below(unpacked)
+        found = walk(unpacked).paths
         sizes = [path.stat().st_size for path in found]
         lines = [
             f"{path.relative_to(unpacked).as_posix()} {size}" for path, size in zip(found, sizes, strict=True)
@@ -155,7 +156,7 @@ def _table(address: str, places: list[Path]) -> Path:
     for place in places:
         if (place / name).is_file():
             return place / name
-        found = [path for path in files_below(place / Path(name).stem) if path.name == name]
+        found = [path for path in walk(place / Path(name).stem).paths if path.name == name]
         if found:
             return found[0]
     raise NullcropError(f"there is no {name} in {listed(places)}: fetch the dataset's archive first")
@@ -163,7 +164,7 @@ def _table(address: str, places: list[Path]) -> Path:
 
 def _images_by_name(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
-    for path in files_below(folder):
+    for path in walk(folder).paths:
         if path.suffix.lower() not in ENDINGS or path.name.endswith(SUPERPIXELS):
             continue
         if path.stem in found:

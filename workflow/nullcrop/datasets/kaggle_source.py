@@ -6,7 +6,6 @@ because its mere import looks for credentials, asks the network and prints.
 
 import contextlib
 import io
-import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ import requests
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import sha256_of_lines
 from nullcrop.basics.progress import say
+from nullcrop.basics.walk import litter_of, walk
 from nullcrop.config.definitions import Definition, KaggleSource
 from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import alone, verify
@@ -153,7 +153,7 @@ def _data_dir(source: KaggleSource) -> Path:
 
 
 def _is_tree(folder: Path) -> bool:
-    return any(child.is_dir() and not child.name.startswith(".") for child in folder.iterdir())
+    return any(child.is_dir() and not litter_of(child.name, is_folder=True) for child in folder.iterdir())
 
 
 def _facts_of_tree(source: KaggleSource, folder: Path) -> dict[str, Any]:
@@ -257,19 +257,14 @@ READERS: dict[str, Callable[[str, KaggleSource], Named | None]] = {"breakhis": _
 
 
 def _is_png(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return name.lower().endswith(".png") and not name.startswith(".") and "__MACOSX" not in path.split("/")
+    *folders, name = path.split("/")
+    litter = litter_of(name) or any(litter_of(folder, is_folder=True) for folder in folders)
+    return name.lower().endswith(".png") and not litter
 
 
 def _pngs_below(folder: Path) -> list[str]:
     """Paths of the PNGs below ``folder``, relative to it."""
-    found: list[str] = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        relative = Path(here).relative_to(folder).as_posix()
-        prefix = "" if relative == "." else f"{relative}/"
-        found.extend(f"{prefix}{name}" for name in names if _is_png(f"{prefix}{name}"))
-    return found
+    return [path for path in walk(folder).files if path.lower().endswith(".png")]
 
 
 def describe_kaggle(definition: Definition) -> tuple[str, str]:

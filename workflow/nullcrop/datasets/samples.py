@@ -8,14 +8,15 @@ import pandas as pd
 import PIL
 from PIL import ExifTags, Image
 
-from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.basics.errors import NullcropError, listed, shown
 from nullcrop.basics.files import write_json, written_whole
 from nullcrop.basics.progress import say, tracked
 from nullcrop.basics.threads import mapped
 from nullcrop.config.definitions import Definition, Expected
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
-from nullcrop.datasets.groups import with_groups
+from nullcrop.datasets.groups import near_equal_groups, with_groups, with_known_groups
+from nullcrop.datasets.tables import near_misses
 from nullcrop.decoding.rgb import packed_image
 
 SPLIT_PARTS = ("train", "val", "test")
@@ -54,7 +55,8 @@ def list_samples(
     listing = list_images(definition, archive)
     if listing.empty:
         raise NullcropError(f"dataset '{name}': no image was found in {definition.source.place(archive)}")
-    listing = with_groups(definition, listing)
+    ignored = listing.attrs.get("ignored", [])
+    listing = with_known_groups(with_groups(definition, listing))
     _check_ids_and_classes(name, definition, listing)
     facts = _file_facts(list(listing["path"]), threads, name)
     # As objects, because a column with a gap would become float and so would 96 pixels.
@@ -68,7 +70,7 @@ def list_samples(
             "without them"
         )
     for row in unreadable.itertuples():
-        say(f"left out: {row.path} ({row.problem})")
+        say(f"left out: {shown(row.path)} ({row.problem})")
     samples = samples[samples["problem"].isna()].drop(columns="problem").sort_values("id", ignore_index=True)
     samples = samples.infer_objects()
     counted = _counted(definition, samples)
@@ -80,16 +82,24 @@ def list_samples(
         )
     small = _too_small(definition, samples)
     for row in small.itertuples():
-        say(f"left out: {row.path} ({row.problem})")
+        say(f"left out: {shown(row.path)} ({row.problem})")
     samples = samples.drop(index=small.index).reset_index(drop=True)
     _check_no_class_is_empty(name, definition, samples)
+    near = near_equal_groups(samples["group"])
+    if near:
+        say(
+            f"names of groups that are nearly equal, and may be one {definition.group_word or 'group'}: "
+            f"{listed(' and '.join(map(repr, names)) for names in near)}; they are kept apart as written"
+        )
     targets = {rule: samples["class"].map(definition.targets(rule)) for rule in definition.labels}
     samples["target"] = targets.pop(definition.default_rule)
     samples = samples[COLUMNS].assign(**{f"target_{rule}": column for rule, column in targets.items()})
     with written_whole(folder / "samples.csv") as aside:
-        samples.to_csv(aside, index=False)
+        # Paths keep the bytes that they have on the disk, text or not.
+        samples.to_csv(aside, index=False, errors="surrogateescape")
     left_out = pd.concat([unreadable, small])
-    write_json(folder / "dataset.json", _summary(name, definition, samples, left_out, counted, mismatches))
+    summary = _summary(name, definition, samples, left_out, ignored, counted, mismatches)
+    write_json(folder / "dataset.json", summary)
     return samples
 
 
@@ -97,39 +107,49 @@ def read_samples(path: Path | str) -> pd.DataFrame:
     """Read samples.csv with ids, groups and splits as text; an empty group or split is ''."""
     text = dict.fromkeys(("id", "class", "group", "official_split", "mode", "format", "path"), str)
     try:
-        return pd.read_csv(path, dtype=text, keep_default_na=False)
+        return pd.read_csv(path, dtype=text, keep_default_na=False, encoding_errors="surrogateescape")
     except (OSError, ValueError) as error:
         raise NullcropError(f"cannot read {path}: {error}") from None
 
 
 def list_images(definition: Definition, archive: Path) -> pd.DataFrame:
-    """Images of a dataset as its source names them: id, path, class, group and official_split as text."""
+    """Images of a dataset as its source names them: id, path, class, group and official_split as text.
+
+    A source that looks through a folder counts what it passes over in ``attrs['ignored']``.
+    """
     source = definition.source
     listing: pd.DataFrame = implementation(SOURCES[source.kind].list)(source, archive, definition)
     return listing
 
 
 def _check_ids_and_classes(name: str, definition: Definition, listing: pd.DataFrame) -> None:
-    doubled = listing.loc[listing["id"].duplicated(), "id"].unique()
+    doubled = listing[listing["id"].duplicated(keep=False)]
     if len(doubled):
-        raise NullcropError(f"dataset '{name}': {len(doubled)} ids occur more than once: {listed(doubled)}")
-    files = listing.loc[listing["path"].duplicated(), "path"].unique()
-    if len(files):
+        files = [f"{id_!r} ({listed(own['path'], 3)})" for id_, own in doubled.groupby("id")]
         raise NullcropError(
-            f"dataset '{name}': {len(files)} files are listed more than once under different ids: "
-            f"{listed(files)}"
+            f"dataset '{name}': {len(files)} ids occur more than once: {listed(files)}; each image needs "
+            "an id of its own"
         )
-    unknown = sorted(set(listing["class"]) - set(definition.classes))
-    if unknown:
+    repeated = listing.loc[listing["path"].duplicated(), "path"].unique()
+    if len(repeated):
         raise NullcropError(
-            f"dataset '{name}': images of the class {listed(unknown)}, which the definition does not name; "
-            f"its classes are {listed(definition.classes)}"
+            f"dataset '{name}': {len(repeated)} files are listed more than once under different ids: "
+            f"{listed(repeated)}"
+        )
+    unknown = listing.loc[~listing["class"].isin(definition.classes)].groupby("class")["path"].first()
+    if len(unknown):
+        words = near_misses(unknown.index, definition.classes)
+        found = [f"{word}, as {path} has it" for word, path in zip(words, unknown, strict=True)]
+        raise NullcropError(
+            f"dataset '{name}': images of a class that the definition does not name: {listed(found)}; its "
+            f"classes are {listed(definition.classes)}"
         )
     _check_no_class_is_empty(name, definition, listing)
     strange = sorted(set(listing["official_split"]) - {*SPLIT_PARTS, ""})
     if strange:
         raise NullcropError(
-            f"dataset '{name}': official split {listed(strange)}; it must be train, val, test or empty"
+            f"dataset '{name}': official split {listed(near_misses(strange, SPLIT_PARTS))}; it must be "
+            "train, val, test or empty"
         )
 
 
@@ -173,6 +193,8 @@ def image_facts(path: str) -> dict[str, Any]:
                 "orientation": orientation,
                 "problem": None,
             }
+    except FileNotFoundError:
+        return {"problem": "the link leads nowhere" if Path(path).is_symlink() else "there is no such file"}
     # Decoders of broken files raise nearly everything (OSError, SyntaxError, struct.error, …);
     # whatever it is, the file is unreadable and the reason is reported.
     except Exception as error:
@@ -236,6 +258,7 @@ def _summary(
     definition: Definition,
     samples: pd.DataFrame,
     left_out: pd.DataFrame,
+    ignored: list[dict[str, Any]],
     counted: dict[str, Any],
     mismatches: list[str],
 ) -> dict[str, Any]:
@@ -258,6 +281,8 @@ def _summary(
         },
         "official_split": counts("official_split"),
         "groups": int(samples.loc[samples["group"] != "", "group"].nunique()),
+        "without_group": int((samples["group"] == "").sum()),
+        "near_equal_groups": near_equal_groups(samples["group"]),
         "group_key": definition.group,
         "modes": counts("mode"),
         "formats": counts("format"),
@@ -266,6 +291,7 @@ def _summary(
             "height": [int(samples["height"].min()), int(samples["height"].max())],
         },
         "left_out": [{"path": row.path, "problem": row.problem} for row in left_out.itertuples()],
+        "ignored": ignored,
         "counted": counted,
         "discrepancies": mismatches,
         "notes": definition.notes,

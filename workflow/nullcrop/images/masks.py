@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.basics.files import files_below
+from nullcrop.basics.walk import walk
 
 if TYPE_CHECKING:  # training, which reads stores, needs no pydantic
     from nullcrop.config.definitions import Masks
@@ -31,7 +31,7 @@ def mask_files(masks: "Masks | None", images: Sequence[str]) -> list[list[str]]:
     if not folder.is_dir():
         raise NullcropError(f"masks.path: there is no folder {folder} (seen from {Path.cwd()})")
     found: dict[str, list[str]] = defaultdict(list)
-    for path in files_below(folder):
+    for path in walk(folder).paths:
         if match := re.search(masks.name_pattern, path.relative_to(folder).as_posix()):
             found[match["image"]].append(str(path))
     names = [Path(image).stem for image in images]

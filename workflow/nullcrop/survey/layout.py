@@ -1,35 +1,35 @@
 """What a folder of images is: its classes, groups, masks and field, told from names, and what a user says."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from PIL import Image
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.basics.files import files_below
+from nullcrop.basics.walk import walk
 from nullcrop.config.definitions import Definition, FolderSource
-from nullcrop.datasets.companions import companions
+from nullcrop.datasets.companions import COMPANIONS, companions
 from nullcrop.datasets.folder import list_folder
+from nullcrop.datasets.ignored import in_words, is_image
+from nullcrop.decoding.formats import ending
 from nullcrop.survey.names import (
-    Division,
-    Grouping,
     Sure,
     classes_of,
     group_pattern,
     groups_of,
     name_pattern,
     parts_level,
-    without,
 )
+from nullcrop.survey.tables import columns_of, tables_beside
 
 POSITIVE = re.compile(
-    r"(?<!non)(?<!non[-_ ])(?<!no[-_ ])(malignan|cancer|carcinoma|melanoma|tumou?r|positive|disease|pneumonia|covid"
-    r"|abnormal)|^(1|yes|pos)$",
+    r"(?<!non)(?<!non[-_ ])(?<!no[-_ ])(malignan|cancer|carcinoma|melanoma|tumou?r|positive|disease"
+    r"|pneumonia|covid|abnormal)|^(1|yes|pos)$",
     re.IGNORECASE,
 )
 """What a class is called that shows what is looked for."""
@@ -67,13 +67,25 @@ class Said:
     table: str = ""
     """A CSV of the images."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """As `source.columns`."""
+    """As `source.columns`, as far as names of columns do not tell it."""
+    keep_companions: bool = False
+    """What looks like masks beside images are images."""
     classes_at: int | None = None
     """The level of folders that are the classes, from 1."""
     positive: Sequence[str] = ()
     """Classes that show what is looked for."""
     field: str = ""
     """`whole` or `tile`."""
+
+    @property
+    def companions(self) -> Literal["leave_out", "keep"]:
+        """As `companions` of a dataset's file."""
+        return "keep" if self.keep_companions else "leave_out"
+
+    @property
+    def level(self) -> int | None:
+        """:attr:`classes_at`, from 0."""
+        return None if self.classes_at is None else self.classes_at - 1
 
 
 @dataclass(frozen=True)
@@ -97,8 +109,10 @@ class Layout:
     """In pixels, of the images whose size was read."""
     masks: Mapping[str, str]
     """Files that are left out because they show where the lesion of an image is, and that image."""
-    ignored: Mapping[str, Mapping[str, int]]
-    """Files that are no images, by the folder at the top (empty: none) and by their ending."""
+    companions: Literal["leave_out", "keep"]
+    """As `companions` of its dataset file."""
+    ignored: Sequence[Mapping[str, Any]]
+    """What is no image of the dataset, by kind and class (:mod:`nullcrop.datasets.ignored`)."""
     findings: Sequence[Finding]
 
     @property
@@ -121,23 +135,39 @@ def look(root: Path, said: Said | None = None) -> Layout:
     images, others = _apart(root)
     if not images:
         raise NullcropError(f"{root} holds no image; {listed(_endings(others)) or 'it is empty'}")
-    masks = companions(images)
+    masks = {} if said.keep_companions else companions(images)
     images = [path for path in images if path not in masks]
     findings: list[Finding] = []
     if masks:
-        words = f"{len(masks)} files left out, because they belong to images beside them, such as {min(masks)}"
-        findings.append(Finding("masks", words, "likely", "--name-pattern"))
-    source = {"kind": "folder", "path": str(root), **_reading(root, images, masks, said, findings)}
-    model = FolderSource.model_validate(source)
-    listing = list_folder(model, _to_list(images))
+        words = f"{len(masks)} files left out: masks or other companions of images, such as {min(masks)}"
+        findings.append(Finding("masks", words, "likely", "--keep-companions"))
+    table = None
+    if said.table:
+        table = columns_of(Path(said.table).expanduser().absolute(), images, said.columns)
+    elif not said.name_pattern and classes_of(images, said.level) is None:
+        table = tables_beside(root, others, images)
+    if table:
+        sure: Sure = "sure" if said.table else "likely"
+        findings.append(Finding("classes", f"{listed(table.classes)}; {table.words}", sure, "--columns"))
+        keys: dict[str, Any] = {"table": str(table.table), "columns": dict(table.columns)}
+    else:
+        keys = _reading(root, images, said, findings)
+    source = {"kind": "folder", "path": str(root), **keys}
+    tops = sorted({PurePosixPath(path).parts[0] for path in images})
+    to_list = _to_list(table.classes if table else tops, said.companions)
+    listing = list_folder(FolderSource.model_validate(source), to_list)
     if listing.empty:
         raise NullcropError(
-            f"{said.name_pattern or said.table} lists none of the {len(images)} images below {root}"
+            f"{source.get('name_pattern') or source.get('table')} lists none of the {len(images)} images "
+            f"below {root}"
         )
+    ignored = [one for one in listing.attrs["ignored"] if one["what"] != COMPANIONS]
+    if ignored:
+        findings.append(Finding("no images", f"ignored: {in_words(ignored)}", "likely"))
     classes = sorted(set(listing["class"]))
     if len(classes) < 2:
         raise NullcropError(
-            f"all {len(listing)} images are of one class, '{classes[0]}': a class can only be told from another"
+            f"all {len(listing)} images are of one class, '{classes[0]}'; one can only be told from another"
         )
     grouped = int((listing["group"] != "").sum())
     sizes = _sizes(list(listing["path"]))
@@ -151,38 +181,41 @@ def look(root: Path, said: Said | None = None) -> Layout:
         group=_group_word(images, source, said) if grouped else None,
         smallest_side=min((min(size) for size in sizes), default=0),
         masks=masks,
-        ignored=_by_folder(others),
+        companions=said.companions,
+        ignored=ignored,
         findings=findings,
     )
 
 
-def _reading(
-    root: Path, images: list[str], masks: Mapping[str, str], said: Said, findings: list[Finding]
-) -> dict[str, Any]:
+def _reading(root: Path, images: list[str], said: Said, findings: list[Finding]) -> dict[str, Any]:
     """The keys under `source` that read class, group and part of the images; what they were told from joins
     ``findings``."""
-    if said.table:
-        findings.append(Finding("classes", f"a column of {said.table}", "sure"))
-        return {"table": str(Path(said.table).expanduser().absolute()), "columns": dict(said.columns)}
     if said.name_pattern:
         findings.append(Finding("classes", "(?P<class>…) of --name-pattern", "sure"))
         return {"name_pattern": said.name_pattern}
-    division = classes_of(images, None if said.classes_at is None else said.classes_at - 1)
+    division = classes_of(images, said.level)
     if division is None:
         raise NullcropError(
-            f"neither a level of folders nor the beginning of names divides the {len(images)} images below {root} "
-            f"into classes (such as {images[0]}); say it with --name-pattern '(?P<class>…)', --classes-at LEVEL "
-            "or --table FILE.csv"
+            f"neither a level of folders nor the beginning of names divides the {len(images)} images below "
+            f"{root} into classes (such as {images[0]}); say it with --name-pattern '(?P<class>…)', "
+            "--classes-at LEVEL or --table FILE.csv"
         )
     findings.append(
         Finding(
-            "classes", f"{listed(division.names)}: {division.words}", division.sure, "--classes-at, --name-pattern"
+            "classes",
+            f"{listed(division.names)}: {division.words}",
+            division.sure,
+            "--classes-at, --name-pattern",
         )
     )
     parts = parts_level(images)
     if parts is not None:
         findings.append(
-            Finding("official split", f"the folders of level {parts + 1}; all parts are audited together", "likely")
+            Finding(
+                "official split",
+                f"the folders of level {parts + 1}; all parts are audited together",
+                "likely",
+            )
         )
     grouping = None if said.no_groups or said.group_pattern else groups_of(images, division)
     if grouping:
@@ -192,17 +225,16 @@ def _reading(
         words = "none seen; copies of an image are found and kept together, other images of a patient are not"
         findings.append(Finding("groups", words, "sure" if said.no_groups else "guess", "--group-pattern"))
     tops = {PurePosixPath(path).parts[0] for path in images}
-    if division.level == 0 and tops == set(division.names) and not masks:
+    if division.level == 0 and tops == set(division.names):
         pattern = group_pattern(grouping) if grouping else said.group_pattern
         return {"group_pattern": pattern} if pattern else {}
     if said.group_pattern:
         raise NullcropError(
-            "--group-pattern goes with classes that are the folders of the first level; here name class and group "
-            "in one expression: --name-pattern '(?P<group>…)…(?P<class>…)'"
+            "--group-pattern goes with classes that are the folders of the first level; here name class and "
+            "group in one expression: --name-pattern '(?P<group>…)…(?P<class>…)'"
         )
-    left_out = without(masks) if masks else ""
     named = parts if parts is not None and _parts_are_named_ours(images, parts) else None
-    return {"name_pattern": name_pattern(division, grouping, named, left_out, _endings(images))}
+    return {"name_pattern": name_pattern(division, grouping, named, _endings(images))}
 
 
 def _parts_are_named_ours(images: Sequence[str], level: int) -> bool:
@@ -244,49 +276,44 @@ def _field(sizes: Sequence[tuple[int, int]], said: Said, findings: list[Finding]
 
 
 def _sizes(paths: Sequence[str]) -> list[tuple[int, int]]:
-    """Width and height of some of the images, spread evenly; those whose header cannot be read are left to the
-    listing, which names them."""
+    """Width and height of some of the images, spread evenly; those whose header cannot be read are left
+    to the listing, which names them."""
     sizes = []
     for path in paths[:: max(1, len(paths) // HEADERS_READ)]:
         try:
             with Image.open(path) as image:
                 sizes.append(image.size)
-        except Exception:  # noqa: S112 - decoders of broken files raise nearly everything
+        except Exception:
             continue
     return sizes
 
 
 def _group_word(images: Sequence[str], source: Mapping[str, Any], said: Said) -> str:
     """What the groups are called where names tell it."""
-    if said.table:
-        return str(said.columns.get("group", "group")).removesuffix("_id")
-    guessed = None if said.name_pattern or said.group_pattern else groups_of(images, classes_of(images))
+    if "table" in source:
+        return re.split("[_ ]", source["columns"].get("group", "group"))[0].lower()
+    guessed = (
+        None if said.name_pattern or said.group_pattern else groups_of(images, classes_of(images, said.level))
+    )
     return guessed.word if guessed else "group"
 
 
-def _to_list(images: Sequence[str]) -> Definition:
-    """As much of a dataset file as listing a folder asks for: class folders, and groups that may be there."""
-    tops = sorted({PurePosixPath(path).parts[0] for path in images})
-    return Definition.model_construct(classes=tops, group=None, groups=None, how_to_get=None)
+def _to_list(classes: Sequence[str], companions: str) -> Definition:
+    """As much of a dataset file as listing a folder asks for; groups may be there or not."""
+    return Definition.model_construct(
+        classes=list(classes), group=None, groups=None, how_to_get=None, companions=companions
+    )
 
 
 def _apart(root: Path) -> tuple[list[str], list[str]]:
-    """Images and other files below ``root``, by their names."""
-    endings = FolderSource.model_fields["suffixes"].default
-    images, others = [], []
-    for path in files_below(root):
-        (images if path.suffix.lower() in endings else others).append(path.relative_to(root).as_posix())
+    """Images and other files below ``root``, without litter."""
+    images: list[str] = []
+    others: list[str] = []
+    for path in walk(root).files:
+        (images if is_image(root, path, None) else others).append(path)
     return images, others
 
 
 def _endings(paths: Sequence[str]) -> list[str]:
     """Endings of files in lower case, the most frequent first."""
-    return [ending for ending, _ in Counter(PurePosixPath(path).suffix.lower() for path in paths).most_common()]
-
-
-def _by_folder(paths: Sequence[str]) -> dict[str, dict[str, int]]:
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for path in paths:
-        pure = PurePosixPath(path)
-        counts[pure.parts[0] if len(pure.parts) > 1 else ""][pure.suffix.lower()] += 1
-    return {folder: dict(endings) for folder, endings in counts.items()}
+    return [one for one, _ in Counter(map(ending, paths)).most_common()]

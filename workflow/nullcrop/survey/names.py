@@ -1,12 +1,12 @@
-"""What the names of images tell: which level of folders, or which part of a file's name, is the class, the part
-of an official split, the group.
+"""What the names of images tell: which level of folders, or which part of a file's name, is the class,
+the part of an official split, the group.
 
 Paths are texts relative to the folder, with `/` between names. No file is opened.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -94,11 +94,11 @@ class Grouping:
 
 
 def classes_of(paths: Sequence[str], level: int | None = None) -> Division | None:
-    """What divides images into classes: a ``level`` of folders that a user names (from 0), else the level or the
-    beginning of the files' names that looks most like it; None where nothing does.
+    """What divides images into classes: a ``level`` of folders that a user names (from 0), else the level
+    or the beginning of the files' names that looks most like it; None where nothing does.
 
-    A level that holds words for diagnoses comes first, then the one with the fewest names; patients and series
-    are numbered and many, and parts of a split have their own names.
+    A level that holds words for diagnoses comes first, then the one with the fewest names; patients and
+    series are numbered and many, and parts of a split have their own names.
     """
     levels = _levels(paths)
     if level is not None:
@@ -110,7 +110,9 @@ def classes_of(paths: Sequence[str], level: int | None = None) -> Division | Non
         if sum(names.values()) >= NEARLY_ALL * len(paths) and _could_be_classes(names)
     ]
     if fitting:
-        best = min(fitting, key=lambda depth: (not _has_class_words(levels[depth]), len(levels[depth]), depth))
+        best = min(
+            fitting, key=lambda depth: (not _has_class_words(levels[depth]), len(levels[depth]), depth)
+        )
         only = len(fitting) == 1 or _has_class_words(levels[best])
         return Division(best, sorted(levels[best]), sure="likely" if only else "guess")
     return _in_file_names(paths)
@@ -125,11 +127,11 @@ def parts_level(paths: Sequence[str]) -> int | None:
 
 
 def groups_of(paths: Sequence[str], division: Division | None) -> Grouping | None:
-    """What keeps images together that are not independent: a level of folders with many names that repeat, else
-    the shortest beginning of files' names that does; None where nothing does.
+    """What keeps images together that are not independent: a level of folders with many names that
+    repeat, else the shortest beginning of files' names that does; None where nothing does.
 
-    Coarse groups are on the safe side: an audit that takes dependent images for independent ones finds what is
-    not there.
+    Coarse groups are on the safe side: an audit that takes dependent images for independent ones finds
+    what is not there.
     """
     of_class = {division.level} if division else set()
     for depth, names in enumerate(_levels(paths)):
@@ -146,15 +148,16 @@ def groups_of(paths: Sequence[str], division: Division | None) -> Grouping | Non
 
 
 def name_pattern(
-    division: Division, grouping: Grouping | None, parts: int | None, left_out: str, endings: Iterable[str]
+    division: Division, grouping: Grouping | None, parts: int | None, endings: Iterable[str]
 ) -> str:
     """The regular expression for `source.name_pattern` that reads class, group and part as told.
 
-    ``parts`` is the level of the parts of an official split, ``left_out`` an expression of paths that are none of
-    the images (empty: none), ``endings`` those of the images, in lower case with their dot; where one has no
-    ending, any will do.
+    ``parts`` is the level of the parts of an official split, ``endings`` those of the images, in lower case
+    with their dot; where one has no ending, any will do.
     """
-    known = [level for level in (division.level, grouping.level if grouping else None, parts) if level is not None]
+    known = [
+        level for level in (division.level, grouping.level if grouping else None, parts) if level is not None
+    ]
     folders = []
     for level in range(max(known, default=-1) + 1):
         if level == division.level:
@@ -173,25 +176,7 @@ def name_pattern(
         own = f"(?=(?P<group>{begin}){SEPARATOR}){own}"
     endings = sorted(endings)
     ending = "" if "" in endings else rf"\.(?i:{'|'.join(re.escape(one[1:]) for one in endings)})"
-    without = f"(?!{left_out})" if left_out else ""
-    return f"^{without}{''.join(folders)}(?:.*/)?{own}{ending}$"
-
-
-def without(masks: Mapping[str, str]) -> str:
-    """An expression of all paths of ``masks`` (each with the image it belongs to), by what their names have that
-    the images' names do not."""
-    marks = set()
-    for mask, image in masks.items():
-        (*folders, name), (*beside, own) = PurePosixPath(mask).parts, PurePosixPath(image).parts
-        stem, of_image = PurePosixPath(name).stem, PurePosixPath(own).stem
-        if folders != beside:
-            marks |= {f"(?:.*/)?{re.escape(folder)}/" for folder in folders if folder not in beside}
-        elif stem.startswith(of_image):
-            mark = re.sub(r"[\W_]*\d+$", "", stem.removeprefix(of_image))
-            marks.add(rf".*{re.escape(mark)}(?:[\W_]*\d+)?\.[^./]*$")
-        else:
-            marks.add(rf"(?:.*/)?{re.escape(stem.removesuffix(of_image))}[^/]*$")
-    return "|".join(sorted(marks))
+    return f"^{''.join(folders)}(?:.*/)?{own}{ending}$"
 
 
 def group_pattern(grouping: Grouping) -> str:
@@ -243,7 +228,9 @@ def _tokens(path: str) -> list[str]:
 
 def _beginning(path: str, tokens: int) -> str:
     """The first ``tokens`` parts of a file's name as they stand there; empty where it has no more."""
-    found = re.match(TOKEN + f"(?:{SEPARATOR}{TOKEN})" * (tokens - 1) + f"(?={SEPARATOR}[^/]*$)", PurePosixPath(path).name)
+    found = re.match(
+        TOKEN + f"(?:{SEPARATOR}{TOKEN})" * (tokens - 1) + f"(?={SEPARATOR}[^/]*$)", PurePosixPath(path).name
+    )
     return found[0] if found and len(_tokens(path)) > tokens else ""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from nullcrop.config.definitions import Definition
 from nullcrop.config.detectable import enough_arrangements, inflation_of_folds, minimal_detectable
@@ -65,8 +66,8 @@ class Plan:
 
 
 def plan(layout: Layout, thorough: bool = False, epochs: int | None = None) -> Plan:
-    """The audit of ``layout``: LeNet-5 and the baselines that see pixels, cross-fitted, on the crops on which a
-    verdict rests.
+    """The audit of ``layout``: LeNet-5 and the baselines that see pixels, cross-fitted, on the crops on
+    which a verdict rests.
 
     Five folds, because their factor c is smaller than that of ten; ``thorough`` takes ten, whose networks are
     trained on more images, two partitions into folds, all views and all baselines.
@@ -92,11 +93,11 @@ def plan(layout: Layout, thorough: bool = False, epochs: int | None = None) -> P
     )
 
 
-def _targets(layout: Layout) -> "np.ndarray[Any, np.dtype[np.int64]]":
+def _targets(layout: Layout) -> NDArray[np.int64]:
+    names = layout.listing["class"]
     if layout.positive:
-        return layout.listing["class"].isin(list(layout.positive)).to_numpy(np.int64)
-    code = {name: number for number, name in enumerate(layout.classes)}
-    return layout.listing["class"].map(code).to_numpy(np.int64)
+        return np.array(names.isin(list(layout.positive)), np.int64)
+    return np.array(names.map({name: code for code, name in enumerate(layout.classes)}), np.int64)
 
 
 def dataset_file(layout: Layout, crop: int) -> str:
@@ -110,12 +111,15 @@ def dataset_file(layout: Layout, crop: int) -> str:
         "duplicates": "group",
         "expected": {"images": len(layout.listing), "classes": layout.counts},
         "on_mismatch": "report",
+        "companions": layout.companions,
         "unreadable": "leave_out",
         "smallest_side": crop,
         **({"crop": {"width": crop, "height": crop}} if crop != CROP else {}),
     }
     Definition.model_validate(definition)
-    return _commented(definition, DATASET_COMMENTS, f"The images below {layout.root}, as `nullcrop audit` took them.")
+    return _commented(
+        definition, DATASET_COMMENTS, f"The images below {layout.root}, as `nullcrop audit` took them."
+    )
 
 
 def config_file(plan: Plan, dataset: str, out: Path, title: str, device: str) -> str:
@@ -150,6 +154,7 @@ DATASET_COMMENTS = {
     "labels": "positive: classes that show what is looked for; none: each class is told from the others",
     "duplicates": "copies of an image are kept together",
     "expected": "counted when this file was written; a change is reported",
+    "companions": "masks and the like beside images",
     "unreadable": "damaged images are listed in dataset.json, and left out",
     "smallest_side": "smaller images are left out, too",
 }

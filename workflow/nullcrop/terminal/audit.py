@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -23,9 +23,8 @@ from nullcrop.config.definitions import FolderSource
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.places import WORKFLOW_FOLDER
-from nullcrop.status.standing import Standing
 from nullcrop.survey.layout import Layout, Said, look
-from nullcrop.survey.plan import STUDY, config_file, dataset_file, plan
+from nullcrop.survey.plan import config_file, dataset_file, plan
 from nullcrop.terminal.verdict_table import print_verdicts
 from nullcrop.training.cells import kept_folder
 
@@ -74,7 +73,9 @@ def audit(asked: Audit, console: Console | None = None) -> None:
     else:
         project = _begin(asked, out, config, console)
     if asked.dry_run:
-        console.print(f"Nothing was run. To run it: nullcrop audit {asked.folder}", highlight=False, soft_wrap=True)
+        console.print(
+            f"Nothing was run. To run it: nullcrop audit {asked.folder}", highlight=False, soft_wrap=True
+        )
         return
     with _alone(out):
         _run(project, config, out, asked.cores, console)
@@ -115,8 +116,8 @@ def _goes_on(asked: Audit, config: Path) -> Project:
         )
     if asked.said != Said() or asked.thorough or asked.epochs:
         raise NullcropError(
-            f"{config} is there already, and says what flags would say: edit it (and its dataset's file beside it), "
-            "or begin another audit with --out"
+            f"{config} is there already, and says what flags would say: edit it (and its dataset's file "
+            "beside it), or begin another audit with --out"
         )
     return project
 
@@ -140,20 +141,24 @@ def _findings(layout: Layout) -> Table:
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """No other audit runs in the folder ``out`` in the meantime; then a lock that Snakemake left there is of one
-    that was killed."""
+    """No other audit runs in the folder ``out`` in the meantime; then a lock that Snakemake left there is
+    of one that was killed."""
     with open(out / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NullcropError(f"an audit runs in {out} already; wait for it, or take another --out") from None
+            raise NullcropError(
+                f"an audit runs in {out} already; wait for it, or take another --out"
+            ) from None
         yield
 
 
 def _snakemake(config: Path, out: Path, *arguments: str) -> list[str]:
     snakefile = WORKFLOW_FOLDER / "Snakefile"
     if not snakefile.is_file():
-        raise NullcropError(f"the workflow is not where the package is: {snakefile} is missing; run from a clone")
+        raise NullcropError(
+            f"the workflow is not where the package is: {snakefile} is missing; run from a clone"
+        )
     where = ["--snakefile", str(snakefile), "--directory", str(out)]
     return [sys.executable, "-m", "snakemake", *where, *arguments, "--configfile", str(config)]
 
@@ -201,7 +206,11 @@ def _follow(process: "subprocess.Popen[bytes]", project: Project, log: Path, con
 
 @contextmanager
 def _bar(console: Console) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[left]}  [dim]{task.fields[step]}"))
+    columns = (
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}  [dim]{task.fields[step]}"),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield bar, bar.add_task("", step="planning", left="")
 
@@ -209,7 +218,8 @@ def _bar(console: Console) -> Iterator[tuple[Progress, TaskID]]:
 def _done(grid: Grid, cells: Sequence[Cell]) -> int:
     paths = grid.project.config.paths
     places = [
-        (Path(paths.results, "cells", cell.path), kept_folder(Path(paths.work, "cells", cell.path))) for cell in cells
+        (Path(paths.results, "cells", cell.path), kept_folder(Path(paths.work, "cells", cell.path)))
+        for cell in cells
     ]
     return sum(any((place / "cell.json").is_file() for place in both) for both in places)
 

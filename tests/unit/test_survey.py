@@ -1,0 +1,220 @@
+"""What a folder holds is told from names: against trees whose classes, groups and masks are known."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from nullcrop.basics.errors import NullcropError
+from nullcrop.config.definitions import read_definition
+from nullcrop.config.models import read_project
+from nullcrop.datasets.samples import list_images
+from nullcrop.survey.layout import Said, look
+from nullcrop.survey.names import classes_of, group_pattern, groups_of, name_pattern, parts_level
+from nullcrop.survey.plan import config_file, dataset_file, plan
+
+IDC = [
+    f"{patient}/{label}/{patient}_idx5_x{x}_y1_class{label}.png"
+    for patient in range(8863, 8863 + 40)
+    for label in "01"
+    for x in range(3)
+]
+BREAKHIS = [
+    f"histology/{label}/SOB/{kind}/SOB_{label[0].upper()}_A-14-{slide}/{zoom}X/SOB_B_A-14-{slide}-{zoom}-{n:03}.png"
+    for label, kind, first in (("benign", "adenosis", 22549), ("malignant", "ductal", 4364))
+    for slide in range(first, first + 8)
+    for zoom in (40, 100)
+    for n in range(3)
+]
+BUSI = [f"{label}/{label} ({n}).png" for label in ("benign", "malignant", "normal") for n in range(1, 30)]
+
+
+def tree(root: Path, names: list[str], size: tuple[int, int] = (48, 40)) -> Path:
+    """Small images under these names."""
+    for number, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", size, number % 256).save(path)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("paths", "level", "classes", "groups"),
+    [
+        (IDC, 1, ["0", "1"], (0, 40)),
+        (BREAKHIS, 1, ["benign", "malignant"], (4, 16)),
+        (BUSI, 0, ["benign", "malignant", "normal"], None),
+        ([f"train/{c}/{n}.png" for c in "ab" for n in range(9)] + ["test/a/x.png"] * 2, 1, ["a", "b"], None),
+        ([f"{c}.{n}.jpg" for c in ("cat", "dog") for n in range(9)], None, ["cat", "dog"], None),
+        ([f"x_class{n % 2}_{n}.png" for n in range(9)], None, ["0", "1"], None),
+        (
+            [f"{c}/P{p}_{n}.png" for c in ("no", "yes") for p in range(9) for n in range(4)],
+            0,
+            ["no", "yes"],
+            (None, 9),
+        ),
+    ],
+)
+def test_classes_and_groups_of_known_trees(
+    paths: list[str], level: int | None, classes: list[str], groups: tuple[int | None, int] | None
+) -> None:
+    division = classes_of(paths)
+    assert division is not None
+    assert (division.level, division.names) == (level, classes)
+    grouping = groups_of(paths, division)
+    if groups is None or groups[1] < 10:
+        assert grouping is None
+    else:
+        assert grouping is not None
+        assert (grouping.level, grouping.groups) == groups
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        [f"ISIC_{n:07}.jpg" for n in range(50)],
+        [f"patient_{n:03}/scan.png" for n in range(50)],
+        [f"p{n // 4}/{n}.png" for n in range(80)],
+        [f"{word}/{n}.png" for word in ("train", "test") for n in range(9)],
+    ],
+    ids=["names", "one a patient", "patients", "parts"],
+)
+def test_what_is_no_class_is_taken_for_none(paths: list[str]) -> None:
+    assert classes_of(paths) is None
+
+
+def test_parts_of_a_split_are_seen_whatever_they_are_called() -> None:
+    paths = [
+        f"{part}/{label}/{n}.png" for part in ("Training", "Testing") for label in "ab" for n in range(5)
+    ]
+    assert parts_level(paths) == 0
+    assert parts_level(BUSI) is None
+
+
+NAMES = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_characters="/\0\n", exclude_categories=("Cs", "Cc"))).filter(
+        lambda name: name.strip() and name not in (".", "..") and name.lower() not in ("train", "val", "test")
+    ),
+    min_size=2,
+    max_size=5,
+    unique=True,
+)
+
+
+@given(NAMES, st.integers(0, 2), st.integers(0, 2))
+def test_a_pattern_reads_the_class_of_every_image(classes: list[str], above: int, below: int) -> None:
+    images = {
+        "/".join([*["top"] * above, label, *["deep"] * below, f"scan {n}.PNG"]): label
+        for label in classes
+        for n in range(3)
+    }
+    division = classes_of(list(images), above)
+    assert division is not None
+    pattern = re.compile(name_pattern(division, None, None, [".png"]))
+    assert {path: found["class"] for path in images if (found := pattern.search(path))} == images
+    assert not pattern.search(next(iter(images)).replace(".PNG", ".txt"))
+
+
+@given(st.integers(10, 30), st.integers(2, 4), st.sampled_from("_-. "))
+def test_the_beginning_of_names_that_repeats_is_the_group(patients: int, images: int, separator: str) -> None:
+    names = {f"a/P{p:02}{separator}{n}.png": f"P{p:02}" for p in range(patients) for n in range(images)}
+    grouping = groups_of(list(names), None)
+    assert grouping is not None
+    assert (grouping.groups, grouping.word) == (patients, "patient")
+    pattern = re.compile(group_pattern(grouping))
+    assert {path: found[1] for path in names if (found := pattern.search(path))} == names
+
+
+def test_masks_beside_images_are_left_out_and_said(tmp_path: Path) -> None:
+    masks = [path.replace(".png", "_mask.png") for path in BUSI] + ["benign/benign (1)_mask_1.png"]
+    layout = look(tree(tmp_path / "BUSI with GT", [*BUSI, *masks]))
+    assert sorted(Path(path).name for path in layout.listing["path"]) == sorted(
+        Path(path).name for path in BUSI
+    )
+    assert layout.counts == {"benign": 29, "malignant": 29, "normal": 29}
+    assert set(layout.masks) == set(masks)
+    assert any(one.what == "masks" and f"{len(masks)} files" in one.words for one in layout.findings)
+
+
+def test_what_a_user_says_comes_before_what_names_tell(tmp_path: Path) -> None:
+    paths = [
+        f"{site}/{label}/{n}.png"
+        for site in ("north", "south")
+        for label in ("x", "y", "z")
+        for n in range(4)
+    ]
+    root = tree(tmp_path, paths)
+    assert look(root).classes == ["north", "south"]
+    layout = look(root, Said(classes_at=2, positive=("z",), field="tile"))
+    assert (layout.classes, layout.positive, layout.field) == (["x", "y", "z"], ("z",), "tile")
+    named = look(root, Said(name_pattern=r"(?P<group>north|south)/(?P<class>[xyz])"))
+    assert set(named.listing["group"]) == {"north", "south"}
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "words"),
+    [
+        ([], Said(), "holds no image"),
+        (["a/1.png", "a/2.png"], Said(), "--name-pattern"),
+        (BUSI, Said(positive=("benig",)), "--positive must name some"),
+        (BUSI, Said(classes_at=7), "--classes-at"),
+        (BUSI, Said(name_pattern="(?P<class>benign)"), "of one class, 'benign'"),
+    ],
+)
+def test_what_cannot_be_told_names_the_flag(tmp_path: Path, names: list[str], said: Said, words: str) -> None:
+    with pytest.raises(NullcropError, match=re.escape(words)):
+        look(tree(tmp_path, names), said)
+
+
+def test_a_table_beside_the_images_tells_what_names_do_not(tmp_path: Path) -> None:
+    root = tree(tmp_path, [f"ISIC_{n:03}.png" for n in range(12)])
+    rows = [f"ISIC_{n:03},{'mel' if n % 3 else 'nv'},L{n // 2},{50 + n}" for n in range(12)]
+    (root / "meta.csv").write_text("image_id,dx,lesion_id,age\n" + "\n".join(rows))
+    layout = look(root)
+    assert layout.counts == {"mel": 8, "nv": 4}
+    assert (layout.listing["group"].nunique(), layout.group) == (6, "lesion")
+    (root / "again.csv").write_text((root / "meta.csv").read_text())
+    with pytest.raises(NullcropError, match="2 tables list the images"):
+        look(root)
+    assert look(root, Said(table=str(root / "again.csv"))).counts == layout.counts
+
+
+def test_columns_that_are_marked_with_1_are_the_classes(tmp_path: Path) -> None:
+    root = tree(tmp_path, [f"{n}.png" for n in range(6)])
+    (root / "truth.csv").write_text(
+        "image,MEL,NV\n" + "\n".join(f"{n},{n % 2}.0,{1 - n % 2}.0" for n in range(6))
+    )
+    assert look(root).counts == {"MEL": 3, "NV": 3}
+
+
+def test_both_files_are_read_back_as_they_were_planned(tmp_path: Path) -> None:
+    layout = look(tree(tmp_path / "My: scans #1", [*BUSI, *(p.replace(".png", "_mask.png") for p in BUSI)]))
+    planned = plan(layout)
+    out = tmp_path / "a folder"
+    (out / "datasets").mkdir(parents=True)
+    (out / "datasets/scans.yaml").write_text(dataset_file(layout, planned.crop))
+    (out / "audit.yaml").write_text(config_file(planned, "scans", out, "A title: with a colon", "cpu"))
+    listed = list_images(read_definition(out / "datasets/scans.yaml"), tmp_path)
+    assert listed["path"].tolist() == layout.listing["path"].tolist()
+    project = read_project(out / "audit.yaml")
+    (study,) = project.config.studies.values()
+    assert (study.splits, study.architectures) == (["crossfit5"], ["lenet5"])
+    assert yaml.safe_load((out / "audit.yaml").read_text())["paths"]["results"] == str(out / "results")
+
+
+def test_more_images_are_seen_fewer_times_and_small_ones_get_small_crops(tmp_path: Path) -> None:
+    few = plan(look(tree(tmp_path / "few", BUSI, (30, 30))))
+    many = plan(look(tree(tmp_path / "many", [f"{c}/{n}.png" for c in "ab" for n in range(1000)], (4, 4))))
+    assert few.epochs > many.epochs
+    assert few.crop == 10
+    assert plan(look(tmp_path / "few"), thorough=True).epochs == few.epochs
+
+
+def test_a_folder_that_is_too_small_to_tell_is_known_beforehand(tmp_path: Path) -> None:
+    planned = plan(look(tree(tmp_path, ["a/1.png", "a/2.png", "b/3.png", "b/4.png"])))
+    assert not planned.can_tell
+    assert "too few" in planned.words
