@@ -263,7 +263,7 @@ def test_a_folder_is_told_as_it_is(planted_folder: Path) -> None:
         "benign": (40, 1),
         "malignant": (41, 0),
     }
-    assert found.classes[0].ignored == {".txt": 1}
+    assert found.classes[0].ignored == {".txt files": 1}
     assert [Path(one["path"]).name for one in found.unreadable] == ["zbroken.png"]
     assert found.duplicates.exact_images == 2
     assert found.duplicates.exact_across_classes == 1

@@ -139,7 +139,7 @@ def _classes_table(triage: Triage) -> Table:
                 "modes": _counted(one.modes),
                 "file_bytes": one.file_bytes,
                 "unreadable": one.unreadable,
-                "ignored": _counted({ending or "without an ending": n for ending, n in one.ignored.items()}),
+                "ignored": ", ".join(f"{n:,} {what}" for what, n in one.ignored.items()),
             }
         )
     columns = {

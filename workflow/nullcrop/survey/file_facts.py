@@ -66,13 +66,13 @@ def jpeg_quality(table: Sequence[int]) -> int:
     return int(np.abs(_SUMS - sum(table)).argmin()) + 1
 
 
-def facts_of_header(image: Image.Image, path: str, file_bytes: int) -> dict[str, Any]:
-    """The facts (NUMBERS and NAMES) of a file of ``file_bytes`` that Pillow has opened and not decoded."""
+def facts_of_header(image: Image.Image, path: str) -> dict[str, Any]:
+    """The facts (NUMBERS and NAMES, but those of :func:`facts_of_size`) of a file that Pillow has opened, not
+    decoded."""
     tables: dict[int, list[int]] = getattr(image, "quantization", None) or {}
     first = tables[min(tables)] if tables else None
     dpi = image.info.get("dpi")
     return {
-        **_of_size(image.width, image.height, file_bytes),
         "jpeg_quality": jpeg_quality(first) if first else 0,
         "dpi": _first_number(dpi),
         "ending": PurePath(path).suffix or NONE,
@@ -90,19 +90,13 @@ def facts_of_header(image: Image.Image, path: str, file_bytes: int) -> dict[str,
     }
 
 
-def facts_of_array(width: int, height: int, mode: str, array_bytes: int) -> dict[str, Any]:
-    """The same facts of an image in an array, which has no header."""
-    return {
-        **_of_size(width, height, array_bytes),
-        "jpeg_quality": 0,
-        "dpi": 0.0,
-        **dict.fromkeys(NAMES, NONE),
-        "format": "NPY",
-        "mode": mode,
-    }
+def without_header(format_: str, mode: str) -> dict[str, Any]:
+    """The same facts of an image that has no header Pillow reads."""
+    return {"jpeg_quality": 0, "dpi": 0.0, **dict.fromkeys(NAMES, NONE), "format": format_, "mode": mode}
 
 
-def _of_size(width: int, height: int, file_bytes: int) -> dict[str, float]:
+def facts_of_size(width: int, height: int, file_bytes: int) -> dict[str, float]:
+    """Facts of an image's sides in pixels and of the size of its file."""
     return {
         "width": width,
         "height": height,

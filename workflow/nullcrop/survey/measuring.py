@@ -5,19 +5,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from nullcrop.basics.progress import tracked
-from nullcrop.decoding.rgb import packed_image, to_rgb
+from nullcrop.decoding.rgb import packed_image, read_rgb
 from nullcrop.duplicates.search import FLAT
 from nullcrop.images.hashes import SQUARE, perceptual_hashes, thumbnail_contrast
-from nullcrop.survey.file_facts import facts_of_array, facts_of_header
+from nullcrop.survey.file_facts import NONE, facts_of_header, facts_of_size, without_header
 from nullcrop.survey.properties import (
     CORNER,
     CORNERS,
@@ -27,18 +27,21 @@ from nullcrop.survey.properties import (
     properties_of_corners,
 )
 
-LARGEST_CHUNK = 128
+LARGEST_CHUNK = 256
 """Images that are handed to a process together: one by one would cost more than a small image itself."""
 
 CHUNK_BYTES = 4_000_000
 """Bytes of files above which no further one is handed over with them."""
 
-PIXELS_AT_ONCE = 1_000_000
+PIXELS_AT_ONCE = 300_000
 """Pixels of a stack of images of one size that are measured together: what NumPy needs for each call is then
 shared by many small images, and memory stays small."""
 
 WORTH_A_PROCESS = 64
 """Images below which further processes would take longer to start than they save."""
+
+PLAIN_MODES = ("RGB", "L")
+"""Modes whose pixels need no rule, so that Pillow gives gray levels and colours of one opened file."""
 
 PROBLEM = "problem"
 
@@ -60,8 +63,8 @@ class Measured:
 
 @dataclass
 class _Chunk:
-    rows: list[dict[str, Any]]
-    """In the order of the chunk's images."""
+    table: pd.DataFrame
+    """One row an image of the chunk, in their order: columns take a process less to hand over than rows."""
     colours: NDArray[np.float64]
     sums: dict[int, NDArray[np.int64]] = field(default_factory=dict)
     """Sum of the corners by number of the class, 4 × CORNER × CORNER × 3."""
@@ -79,7 +82,8 @@ def measure(paths: Sequence[str], classes: Sequence[int], processes: int) -> Mea
     ``classes`` holds the number of each image's class, from 0. An image that cannot be read is no error: its
     row says why.
     """
-    rows: list[dict[str, Any]] = []
+    tables: list[pd.DataFrame] = []
+    done = 0
     colours = np.full((len(paths), len(CORNERS), 3), np.nan)
     n_classes = max(classes, default=0) + 1
     sums = np.zeros((n_classes, len(CORNERS), CORNER, CORNER, 3))
@@ -87,18 +91,20 @@ def measure(paths: Sequence[str], classes: Sequence[int], processes: int) -> Mea
 
     def images() -> Iterator[int]:
         for chunk in _chunks(paths, classes, processes):
-            colours[len(rows) : len(rows) + len(chunk.rows)] = chunk.colours
-            rows.extend(chunk.rows)
+            nonlocal done
+            done += len(chunk.colours)
+            colours[done - len(chunk.colours) : done] = chunk.colours
+            tables.append(chunk.table)
             for number, total in chunk.sums.items():
                 sums[number] += total
                 counts[number] += chunk.counts[number]
-            yield from range(len(chunk.rows))
+            yield from range(len(chunk.colours))
 
     for _ in tracked(images(), len(paths), "images looked at"):
         pass
     with np.errstate(invalid="ignore"):
         mean = sums / counts[:, None, None, None, None]
-    return Measured(pd.DataFrame(rows), colours, mean)
+    return Measured(pd.concat(tables, ignore_index=True), colours, mean)
 
 
 def _chunks(paths: Sequence[str], classes: Sequence[int], processes: int) -> Iterator[_Chunk]:
@@ -131,42 +137,52 @@ def _bytes(path: str) -> int:
 
 def measure_chunk(paths: Sequence[str], classes: Sequence[int]) -> _Chunk:
     """Facts, properties, corners and hashes of some images; see :func:`measure`."""
-    found = _Chunk([{} for _ in paths], np.full((len(paths), len(CORNERS), 3), np.nan))
+    rows: list[dict[str, Any]] = [{} for _ in paths]
+    found = _Chunk(pd.DataFrame(), np.full((len(paths), len(CORNERS), 3), np.nan))
     # Images of one size that wait to be measured together, gray and coloured ones apart.
     waiting: dict[tuple[tuple[int, ...], bool], list[_Waiting]] = defaultdict(list)
     for place, path in enumerate(paths):
         try:
-            found.rows[place], pixels, gray = _read(path)
+            rows[place], pixels, gray = _read(path)
         # Decoders of broken files raise nearly everything; whatever it is, the image cannot be read.
         except Exception as error:
-            found.rows[place] = {PROBLEM: f"{type(error).__name__}: {error}".replace(path, "the file")}
+            rows[place] = {PROBLEM: f"{type(error).__name__}: {error}".replace(path, "the file")}
             continue
         coloured = not _is_gray(pixels)
         same = waiting[pixels.shape, coloured]
         same.append((place, pixels, gray))
         if len(same) * pixels.shape[0] * pixels.shape[1] >= PIXELS_AT_ONCE:
-            _measure_together(waiting.pop((pixels.shape, coloured)), coloured, classes, found)
+            _measure_together(waiting.pop((pixels.shape, coloured)), coloured, classes, rows, found)
     for (_, coloured), same in waiting.items():
-        _measure_together(same, coloured, classes, found)
+        _measure_together(same, coloured, classes, rows, found)
+    found.table = pd.DataFrame(rows)
     return found
 
 
 def _read(path: str) -> tuple[dict[str, Any], NDArray[np.uint8], Image.Image]:
     """Facts of the file, its RGB pixels and its gray levels."""
     packed = packed_image(path)
+    facts: dict[str, Any] | None = None
     if packed is not None:
-        height, width = packed.shape[:2]
-        pixels = packed if packed.ndim == 3 else np.repeat(packed[:, :, None], 3, axis=2)
-        pixels = np.ascontiguousarray(pixels)
-        mode = "RGB" if packed.ndim == 3 else "L"
-        facts = facts_of_array(width, height, mode, packed.nbytes)
-        return facts, pixels, Image.fromarray(pixels).convert("L")
-    with Image.open(path) as image:
-        facts = facts_of_header(image, path, _bytes(path))
-        pixels = to_rgb(image, path)
-        # What Pillow holds already need not be made again of the array.
-        held = image if image.mode in ("RGB", "L") else Image.fromarray(pixels)
-        return facts, pixels, held.convert("L")
+        facts = without_header("NPY", "RGB" if packed.ndim == 3 else "L")
+        file_bytes = packed.nbytes
+    else:
+        file_bytes = _bytes(path)
+        try:
+            with Image.open(path) as image:
+                facts = facts_of_header(image, path)
+                if image.mode in PLAIN_MODES:
+                    gray = image.convert("L")
+                    pixels = np.asarray(image.convert("RGB"))
+                    return facts | facts_of_size(*gray.size, file_bytes), pixels, gray
+        except UnidentifiedImageError:
+            pass  # of a kind that Pillow does not know, or none
+    pixels = np.ascontiguousarray(read_rgb(path))
+    gray = Image.fromarray(pixels).convert("L")
+    if facts is None:
+        kind = PurePath(path).suffix
+        facts = without_header(kind.removeprefix(".").upper(), NONE) | {"ending": kind}
+    return facts | facts_of_size(*gray.size, file_bytes), pixels, gray
 
 
 def _is_gray(pixels: NDArray[np.uint8]) -> bool:
@@ -178,9 +194,13 @@ def _is_gray(pixels: NDArray[np.uint8]) -> bool:
 
 
 def _measure_together(
-    same: Sequence[_Waiting], coloured: bool, classes: Sequence[int], found: _Chunk
+    same: Sequence[_Waiting],
+    coloured: bool,
+    classes: Sequence[int],
+    rows: list[dict[str, Any]],
+    found: _Chunk,
 ) -> None:
-    """Add to ``found`` what is measured of images of one size."""
+    """Add to ``rows`` and ``found`` what is measured of images of one size."""
     places = [place for place, _, _ in same]
     pixels = np.stack([one for _, one, _ in same])
     grays = [gray for _, _, gray in same]
@@ -201,7 +221,7 @@ def _measure_together(
         ],
     }
     for number, place in enumerate(places):
-        found.rows[place] |= {name: values[number] for name, values in columns.items()}
+        rows[place] |= {name: values[number] for name, values in columns.items()}
     if min(pixels.shape[1:3]) < CORNER:
         return
     codes = np.array([classes[place] for place in places])

@@ -66,7 +66,7 @@ class ClassCounts:
     file_bytes: int
     """Median."""
     ignored: dict[str, int]
-    """Files that are no images, by ending."""
+    """What is no image of the dataset, by kind."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Triage:
     masks: int
     """Files left out because they show where the lesion of an image is."""
     ignored: dict[str, int]
-    """Files outside the classes that are no images, by ending."""
+    """The same, of what lies in no class."""
     findings: list[dict[str, str]]
     """What was taken for what."""
     unreadable: list[dict[str, str]]
@@ -200,14 +200,14 @@ def triage(layout: Layout, said: Said, processes: int) -> Triage:
         classes=counts,
         group=layout.group,
         masks=len(layout.masks),
-        ignored=_outside(layout),
+        ignored=_ignored_of(layout, ""),
         findings=[_plain(asdict(finding)) for finding in layout.findings],
         unreadable=unreadable,
         telling=telling,
         values=[words_of_values(told, table, of_class) for told in telling.told],
         duplicates=_duplicates(listing, table, processes),
         seen=seen,
-        missing=_missing(layout, counts, listing, table, seen),
+        missing=_missing(layout, counts, unreadable, listing, table),
         next_command=_audit_of(layout, said),
         corners=measured.mean_corners[[code for code in order if code < len(measured.mean_corners)]],
     )
@@ -274,7 +274,7 @@ def duplicate_words(triage: Triage) -> list[str]:
         )
     if found.groups_across_parts:
         said.append(
-            f"{found.groups_across_parts} groups ({triage.group}) lie in several parts of the release's split."
+            f"{found.groups_across_parts} groups ({triage.group}) lie in several parts of the release."
         )
     return said
 
@@ -343,7 +343,7 @@ def _counts_of(
         formats=_shares(rows, "format"),
         modes=_shares(rows, "mode"),
         file_bytes=int(rows["file_bytes"].median()) if len(rows) else 0,
-        ignored=dict(layout.ignored.get(name, {})),
+        ignored=_ignored_of(layout, name),
     )
 
 
@@ -359,14 +359,8 @@ def _shares(rows: pd.DataFrame, column: str) -> dict[str, int]:
     )
 
 
-def _outside(layout: Layout) -> dict[str, int]:
-    """Files that are no images and lie in no class, by ending."""
-    total: dict[str, int] = {}
-    for name, endings in layout.ignored.items():
-        if name not in layout.classes:
-            for ending, count in endings.items():
-                total[ending] = total.get(ending, 0) + count
-    return total
+def _ignored_of(layout: Layout, name: str) -> dict[str, int]:
+    return {str(one["what"]): int(one["count"]) for one in layout.ignored if one["class"] == name}
 
 
 def _duplicates(listing: pd.DataFrame, table: pd.DataFrame, threads: int) -> Duplicates:
@@ -423,7 +417,11 @@ def _seen(listing: pd.DataFrame, classes: Sequence[str], field: str) -> Seen:
 
 
 def _missing(
-    layout: Layout, counts: Sequence[ClassCounts], listing: pd.DataFrame, table: pd.DataFrame, seen: Seen
+    layout: Layout,
+    counts: Sequence[ClassCounts],
+    unreadable: Sequence[Mapping[str, str]],
+    listing: pd.DataFrame,
+    table: pd.DataFrame,
 ) -> list[str]:
     said = []
     if layout.group is None:
@@ -443,9 +441,12 @@ def _missing(
     empty = [one.name for one in counts if not one.images]
     if empty:
         said.append(f"Images: none of {listed(empty)} can be read.")
-    unreadable = sum(one.unreadable for one in counts)
     if unreadable:
-        said.append(f"Images: {unreadable} cannot be read and are left out.")
+        first = unreadable[0]
+        said.append(
+            f"Images: {len(unreadable)} cannot be read and are left out, such as {first['path']} "
+            f"({first['problem']})."
+        )
     small = int((table[["width", "height"]].min(axis=1) < CORNER).sum())
     if small:
         said.append(

@@ -99,7 +99,7 @@ def _classes_table(triage: Triage) -> Table:
 
 
 def _left_out(one: ClassCounts) -> str:
-    words = [f"{count} {ending or 'without an ending'}" for ending, count in one.ignored.items()]
+    words = [f"{count} {what}" for what, count in one.ignored.items()]
     if one.unreadable:
         words.insert(0, f"{one.unreadable} unreadable")
     return ", ".join(words)
