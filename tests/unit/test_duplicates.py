@@ -24,11 +24,12 @@ from nullcrop.duplicates.search import (
     list_duplicates,
     pairs_between,
     read_duplicates,
+    suspected_pairs,
     write_duplicates,
     write_pairs_between,
 )
 from nullcrop.images.extracts import FullImage
-from nullcrop.images.hashes import hash_numbers, hash_pixels
+from nullcrop.images.hashes import SQUARE, hash_numbers, hash_pixels, perceptual_hashes
 from nullcrop.images.likeness import THUMBNAIL, Detail, detail_of, likeness
 from nullcrop.images.store import PackedView, write_store
 
@@ -401,3 +402,27 @@ def test_a_store_of_other_images_is_refused(datasets: list[Path], tmp_path: Path
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(NullcropError, match=r"cannot read .*duplicates\.csv"):
         read_duplicates(tmp_path / "duplicates.csv")
+
+
+def test_hashes_of_many_images_are_imagehash_s() -> None:
+    rng = np.random.default_rng(8)
+    images = [scene(seed).convert("L") for seed in range(6)]
+    images += [Image.fromarray(rng.integers(0, 256, (50, 50), dtype=np.uint8)) for _ in range(6)]
+    images += [Image.new("L", (50, 50), 7)]
+    squares = [np.asarray(image.resize(SQUARE, Image.Resampling.LANCZOS)) for image in images]
+    assert perceptual_hashes(np.stack(squares)) == [str(imagehash.phash(image)) for image in images]
+
+
+def test_pairs_that_are_suspected_beforehand_are_compared_and_no_other() -> None:
+    images = [scene(1), scene(1).resize((150, 110)), scene(2)]
+    pixels = [np.asarray(image.convert("RGB")) for image in images]
+    hashes = pd.DataFrame([hash_pixels(one) for one in pixels])
+
+    def thumbnail_of(row: int) -> Pixels:
+        return THUMBNAIL.of(FullImage(pixels[row]))
+
+    suspected = suspected_pairs(hashes)
+    assert suspected.tolist() == [[0, 1]]
+    known = find_alike(hashes, thumbnail_of, 1, suspected=suspected)
+    assert known.pairs.tolist() == find_alike(hashes, thumbnail_of, 1).pairs.tolist() == [[0, 1]]
+    assert find_alike(hashes, thumbnail_of, 1, suspected=suspected[:0]).pairs.tolist() == []

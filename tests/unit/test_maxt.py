@@ -381,3 +381,19 @@ def test_error_rates_are_held_where_the_naive_test_does_not():
         assert rates["bound"] <= most
         assert rates["power"] > 0.4
     assert rates["DeLong"] > most, "a bound that the naive test keeps has no power"
+
+
+@pytest.mark.parametrize("name", TESTS)
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=10, deadline=None)
+def test_a_two_sided_member_is_the_clearer_of_its_score_and_the_opposite(name, seed):
+    """On the same draws |t| is the larger of t of the score and t of the same score turned round."""
+    test, rng = TESTS[name], np.random.default_rng(seed)
+    score = rng.normal(size=test.n) + rng.normal() * test.target
+    both = maxt([(test, score)], 0.05, 199, two_sided=[True])
+    turned = maxt([(test, score), (test, -score)], 0.05, 199)
+    assert both.p[0] == turned.p.min()
+    assert both.critical == pytest.approx(turned.critical)
+    assert both.low[0] == pytest.approx(turned.low[0])
+    assert both.high[0] == pytest.approx(1 - turned.low[1])
+    assert (both.p[0] <= 0.05) == (both.low[0] > 0.5 or both.high[0] < 0.5)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Container, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nullcrop
 from nullcrop.basics.errors import NullcropError, explained, listed
@@ -25,6 +25,9 @@ from nullcrop.config.readers import BASELINES, NETWORKS
 from nullcrop.config.recipe import Recipe
 from nullcrop.config.registry import extensions_of_environment, implementation, load_extensions
 from nullcrop.config.views import view_of
+
+if TYPE_CHECKING:
+    from nullcrop.survey.layout import Said
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -433,12 +436,35 @@ def describe_records(options: argparse.Namespace) -> None:
 
 def audit(options: argparse.Namespace) -> None:
     """Audit a folder of images: look at it, train on its crops, and tell the verdict."""
-    from nullcrop.survey.layout import Said
     from nullcrop.terminal.audit import Audit, audit
 
-    said = Said(**{one.name: value for one in fields(Said) if (value := getattr(options, one.name))})
+    said = _said(options)
     asked = {one.name: getattr(options, one.name) for one in fields(Audit) if one.name != "said"}
     audit(Audit(said=said, **asked))
+
+
+def _said(options: argparse.Namespace) -> "Said":
+    """What the flags of :func:`_add_said` say of a folder."""
+    from nullcrop.survey.layout import Said
+
+    return Said(**{one.name: value for one in fields(Said) if (value := getattr(options, one.name))})
+
+
+def triage(options: argparse.Namespace) -> None:
+    """Tell in seconds what lies in a folder of images and what differs between its classes; train nothing."""
+    from nullcrop.basics.files import write_json
+    from nullcrop.report.triage_page import write_page
+    from nullcrop.survey.layout import look
+    from nullcrop.survey.triage import triage
+    from nullcrop.terminal.triage_table import print_triage
+
+    said = _said(options)
+    found = triage(look(options.folder, said), said, options.cores)
+    print_triage(found)
+    if options.json is not None:
+        write_json(options.json, found.as_json())
+        say(f"{options.json}: all numbers")
+    write_page(found, options.out)
 
 
 def report(options: argparse.Namespace) -> None:
@@ -684,6 +710,7 @@ def _parser() -> argparse.ArgumentParser:
         optional=tuple(_LEFT_OUT),
     )
     _add_audit(commands)
+    _add_triage(commands)
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
     command("judge-phantoms", judge_phantoms, "--table", "--level", "--out")
     command("count-alarms", count_alarms, "--tables", "--out")
@@ -714,6 +741,25 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to train (auto)"
     )
     sub.add_argument("--cores", type=_positive, default=usable_cores(), help="CPU cores to use (all)")
+    _add_said(sub)
+    sub.set_defaults(run=audit)
+
+
+def _add_triage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command that comes before an audit."""
+    summary = (triage.__doc__ or "").strip()
+    sub = commands.add_parser("triage", help=summary, description=summary)
+    sub.add_argument("folder", type=Path, metavar="PATH", help="folder with the images")
+    page = Path("nullcrop-triage.html")
+    sub.add_argument("--out", type=Path, default=page, metavar="FILE", help=f"the page ({page})")
+    sub.add_argument("--json", type=Path, metavar="FILE", help="all numbers as JSON (not written)")
+    sub.add_argument("--cores", type=_positive, default=usable_cores(), help="CPU cores to use (all)")
+    _add_said(sub)
+    sub.set_defaults(run=triage)
+
+
+def _add_said(sub: argparse.ArgumentParser) -> None:
+    """What a user may say of a folder."""
     told = sub.add_argument_group("what the folder holds, where it is not what was guessed")
     told.add_argument(
         "--classes-at", type=_positive, metavar="LEVEL", help="level of folders that are the classes"
@@ -738,7 +784,6 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="KEY=NAME",
         help="names of the table's columns",
     )
-    sub.set_defaults(run=audit)
 
 
 class _Pairs(argparse.Action):

@@ -74,17 +74,21 @@ class Alike:
 
 
 def find_alike(
-    hashes: pd.DataFrame, thumbnail_of: ThumbnailOf, threads: int, dataset: Indices | None = None
+    hashes: pd.DataFrame,
+    thumbnail_of: ThumbnailOf,
+    threads: int,
+    dataset: Indices | None = None,
+    suspected: Indices | None = None,
 ) -> Alike:
     """Exact and near duplicates among images, whose ``hashes`` are as hashes.csv has them.
 
     With ``dataset``, the number of each image's dataset, pictures that occur in one and the same
-    dataset alone are not compared.
+    dataset alone are not compared. ``suspected`` are the pairs to compare
+    (:func:`suspected_pairs`, which finds them where they are left out).
     """
     picture, _ = pd.factorize(hashes["pixels_sha256"])
     rows = np.flatnonzero(~hashes["pixels_sha256"].duplicated())
-    textured = np.flatnonzero(hashes["contrast"].to_numpy(np.float64)[rows] >= FLAT)
-    pairs = textured[close_pairs(hash_numbers(hashes["phash"].iloc[rows[textured]]), HASH_BITS)]
+    pairs = suspected_pairs(hashes) if suspected is None else suspected
     if dataset is not None:
         ends = pd.Series(dataset).groupby(picture).agg(["min", "max"]).to_numpy()
         pairs = pairs[ends[pairs, 0].min(axis=1) != ends[pairs, 1].max(axis=1)]
@@ -97,6 +101,15 @@ def find_alike(
         measured = pool.map(lambda pair: likeness(detail(pair[0]), detail(pair[1])), pairs.tolist())
         found = np.array(list(tracked(measured, len(pairs), "comparing")), dtype=np.float64)
     return Alike(picture.astype(np.int64), pairs[found >= LIKENESS], found[found >= LIKENESS])
+
+
+def suspected_pairs(hashes: pd.DataFrame) -> Indices:
+    """Pictures that may look alike, shape (pairs, 2): their perceptual hashes are close, their detail is not
+    compared yet. Pictures are numbered in the order of their first images."""
+    rows = np.flatnonzero(~hashes["pixels_sha256"].duplicated())
+    textured = np.flatnonzero(hashes["contrast"].to_numpy(np.float64)[rows] >= FLAT)
+    pairs: Indices = textured[close_pairs(hash_numbers(hashes["phash"].iloc[rows[textured]]), HASH_BITS)]
+    return pairs
 
 
 def close_pairs(hashes: NDArray[np.uint64], bits: int) -> Indices:
@@ -138,14 +151,19 @@ def _connected(first: Indices, second: Indices, nodes: int) -> Indices:
 
 
 def list_duplicates(
-    samples: pd.DataFrame, hashes: pd.DataFrame, thumbnail_of: ThumbnailOf, threads: int
+    samples: pd.DataFrame,
+    hashes: pd.DataFrame,
+    thumbnail_of: ThumbnailOf,
+    threads: int,
+    suspected: Indices | None = None,
 ) -> pd.DataFrame:
     """Images that have a duplicate, one row each (columns: COLUMNS), by cluster.
 
     ``kind`` is `exact` where another image has the same pixels, else `near`; ``nearest`` is the most
-    similar other image and ``likeness`` how alike the two are (1: the same pixels).
+    similar other image and ``likeness`` how alike the two are (1: the same pixels). ``suspected`` as in
+    :func:`find_alike`.
     """
-    alike = find_alike(hashes, thumbnail_of, threads)
+    alike = find_alike(hashes, thumbnail_of, threads, suspected=suspected)
     nearest = _nearest(alike)
     rows = nearest["row"].to_numpy()
     table = samples.iloc[rows][["id", "class", "group", "official_split"]].assign(

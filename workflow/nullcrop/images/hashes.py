@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.fftpack import dct
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of_lines
@@ -37,12 +38,32 @@ def _hashes(full: FullImage) -> dict[str, Any]:
     height, width, _ = full.pixels.shape
     digest = hashlib.sha256(f"{height}x{width}".encode())
     digest.update(np.ascontiguousarray(full.pixels).data)
-    thumbnail = np.asarray(full.gray.resize(THUMBNAIL, Image.Resampling.LANCZOS), dtype=np.float64)
     return {
         "pixels_sha256": digest.hexdigest(),
         "phash": str(imagehash.phash(full.gray)),
-        "contrast": round(float(thumbnail.std()), 2),
+        "contrast": thumbnail_contrast(full.gray),
     }
+
+
+SQUARE = (32, 32)
+"""Sides of the gray square that a perceptual hash is made of."""
+
+
+def perceptual_hashes(squares: NDArray[np.uint8]) -> list[str]:
+    """imagehash's ``phash`` of n images at once, from their gray levels resized to SQUARE by Pillow's Lanczos
+    filter: n × 32 × 32.
+
+    Small images one by one take three times as long.
+    """
+    low = dct(dct(squares, axis=1), axis=2)[:, :8, :8].reshape(len(squares), 64)
+    bits = low > np.median(low, axis=1, keepdims=True)
+    return [packed.tobytes().hex() for packed in np.packbits(bits, axis=1)]
+
+
+def thumbnail_contrast(gray: Image.Image) -> float:
+    """Standard deviation of a 64×64 thumbnail of gray levels."""
+    thumbnail = np.asarray(gray.resize(THUMBNAIL, Image.Resampling.LANCZOS), dtype=np.float64)
+    return round(float(thumbnail.std()), 2)
 
 
 _RECORD = [("pixels_sha256", "S64"), ("phash", "S16"), ("contrast", "<f8")]

@@ -437,6 +437,40 @@ def confusion_chart(counts: pd.DataFrame, looks: Sequence[SeriesLook], targets: 
     return _finished(chart.add_params(_panel_choice(counts)))
 
 
+FACT_COLOURS = ("var(--tissue)", "var(--undecided)", "var(--readable)")
+FACT_SHAPES = ("square", "circle", "triangle-up")
+
+
+def facts_chart(told: pd.DataFrame, kinds: Sequence[str]) -> Spec:
+    """AUROC of each fact with its bounds, the clearest on top.
+
+    ``told`` columns: name, of_what (one of the three ``kinds``), auroc, at_least, at_most, shown.
+    """
+    low = min(0.5, float(np.nanmin(told["at_least"]))) if told["at_least"].notna().any() else 0.5
+    scale = alt.Scale(domain=[max(0.0, np.floor(low * 20) / 20), 1], nice=False)
+    bounded = told.assign(at_least=told["at_least"].clip(0, 1), at_most=told["at_most"].clip(0, 1))
+    base = alt.Chart(_data(bounded)).encode(
+        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=230, domain=False, ticks=False))
+    )
+    x = alt.X("auroc:Q", title="AUROC of the fact alone", scale=scale)
+    kind = alt.Legend(title=None, orient="top", columnPadding=36)
+    colour = alt.Color(
+        "of_what:N", sort=kinds, scale=alt.Scale(domain=kinds, range=FACT_COLOURS), legend=kind
+    )
+    shape = alt.Shape("of_what:N", sort=kinds, scale=alt.Scale(domain=kinds, range=FACT_SHAPES))
+    marks = base.encode(x=x, color=colour, shape=shape)
+    chance = alt.Chart(alt.InlineData([{"chance": 0.5}])).mark_rule(stroke=_INK, strokeDash=[5, 3])
+    chart = alt.layer(
+        chance.encode(x=alt.X("chance:Q", scale=scale)),
+        base.mark_rule(strokeWidth=1.2, stroke=_MUTED).encode(
+            x=alt.X("at_least:Q", title="AUROC of the fact alone", scale=scale), x2="at_most:Q"
+        ),
+        marks.transform_filter("datum.shown").mark_point(filled=True, size=70, opacity=1),
+        marks.transform_filter("!datum.shown").mark_point(filled=False, size=60, opacity=1),
+    ).properties(width=520, height=alt.Step(20))
+    return _finished(chart)
+
+
 def _rim(lines: alt.Chart) -> alt.Chart:
     """What is drawn beneath ``lines``, one a series and seed, so that light ones stand out from the paper."""
     rim: alt.Chart = lines.mark_line(strokeWidth=2.4, stroke=_MUTED, clip=True).encode(

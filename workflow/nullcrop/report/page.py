@@ -31,31 +31,39 @@ def write_report(project: Project, out: Path, dataset: str | None = None) -> Non
 
 def page_of(contents: Contents) -> str:
     """The whole page as HTML."""
-    environment = jinja2.Environment(
+    templates = resources.files("nullcrop.report") / "templates"
+    scripts = [charts.library(), (templates / "report.js").read_text(encoding="utf-8")]
+    found = tracked(contents.datasets, len(contents.datasets), "report: drawing datasets")
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            title=sections.title(contents),
+            progress=sections.progress(contents.cells),
+            missing=sections.missing(contents.cells),
+            datasets=[sections.dataset_section(dataset, contents) for dataset in found],
+            grid=sections.grid(contents),
+            closing=sections.closing(contents),
+            style=Markup((templates / "report.css").read_text(encoding="utf-8") + charts.series_style()),
+            scripts=[Markup(script) for script in scripts],
+            script_hashes=[hash_of(script) for script in scripts],
+            made=datetime.now(UTC),
+            version=nullcrop.__version__,
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """The templates, in which every text is escaped and a name that is missing is an error."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("nullcrop.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates = resources.files("nullcrop.report") / "templates"
-    scripts = [charts.library(), (templates / "report.js").read_text(encoding="utf-8")]
-    found = tracked(contents.datasets, len(contents.datasets), "report: drawing datasets")
-    return environment.get_template("report.html").render(
-        title=sections.title(contents),
-        progress=sections.progress(contents.cells),
-        missing=sections.missing(contents.cells),
-        datasets=[sections.dataset_section(dataset, contents) for dataset in found],
-        grid=sections.grid(contents),
-        closing=sections.closing(contents),
-        style=Markup((templates / "report.css").read_text(encoding="utf-8") + charts.series_style()),
-        scripts=[Markup(script) for script in scripts],
-        script_hashes=[_hash_of(script) for script in scripts],
-        made=datetime.now(UTC),
-        version=nullcrop.__version__,
-    )
 
 
-def _hash_of(script: str) -> str:
+def hash_of(script: str) -> str:
     """The script's hash for the page's own content security policy: no other script may run in it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

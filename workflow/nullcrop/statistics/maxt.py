@@ -72,7 +72,11 @@ Member = tuple[TestSet, Floats]
 
 
 def maxt(
-    members: Sequence[Member], level: float, draws: int = DRAWS, inflation: Sequence[float] | None = None
+    members: Sequence[Member],
+    level: float,
+    draws: int = DRAWS,
+    inflation: Sequence[float] | None = None,
+    two_sided: Sequence[bool] | None = None,
 ) -> Family:
     """Test which of ``members`` have an AUROC above 0.5, with an error rate of ``level`` for all of them.
 
@@ -82,6 +86,10 @@ def maxt(
     than trained ones. The statistic t = (AUROC - 0.5) / (c · error) is held against draws that are not
     inflated. Draws on different test sets are independent of each other, although they may share images: the
     maximum over independent ones is the larger, so that the correction errs on the safe side.
+
+    Of a member that is ``two_sided`` (none where left out) |t| counts: its scores are measured, not
+    trained, so that nobody knows which target has the larger ones. It rejects exactly where its lower
+    bound exceeds 0.5 or its upper one is below.
 
     Defined for poor input: constant scores have t = 0 and cannot reject; neither can a member whose
     AUROC or error is NaN (one target alone, or a target in a single unit). p is at least
@@ -97,6 +105,8 @@ def maxt(
             statistics[places] = np.where(values == 0.5, 0, (values - 0.5) / errors)
         statistics[places] = np.where(np.isnan(errors), np.nan, statistics[places])
         value[places], error[places] = values[:, 0], errors[:, 0]
+    if two_sided is not None:
+        statistics = np.where(np.asarray(two_sided, bool)[:, None], np.abs(statistics), statistics)
     observed = statistics[:, 0] / factor
     drawn = np.where(np.isnan(statistics[:, 1:]), -np.inf, statistics[:, 1:])
     largest = drawn.max(axis=0, initial=-np.inf)

@@ -1,0 +1,105 @@
+"""What can be told of a folder of images before anything is trained, in the terminal: the clearest first."""
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from nullcrop.statistics.sentences import bound_words
+from nullcrop.survey.triage import CAVEAT, ClassCounts, Triage, duplicate_words, not_shown, range_words
+
+MOST_ROWS = 12
+"""Facts in the table; the page has all."""
+
+SENTENCES = 3
+"""Facts that are said in words."""
+
+
+def print_triage(triage: Triage, console: Console | None = None) -> None:
+    """Print what stands out, what is there, what an audit could see and lacks, and what to run next."""
+    console = console or Console()
+
+    def line(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, highlight=False, markup=False)
+
+    console.print(_classes_table(triage))
+    for finding in triage.findings:
+        sure = "" if finding["sure"] == "sure" else f" ({finding['sure']})"
+        line(f"{finding['what']}: {finding['words']}{sure}", "dim")
+    shown = [
+        (told, values) for told, values in zip(triage.telling.told, triage.values, strict=True) if told.shown
+    ]
+    line("")
+    if shown:
+        line("What tells the classes, each fact alone:", "bold")
+        for words in triage.headline[:SENTENCES]:
+            line(words)
+        table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+        table.add_column("fact")
+        table.add_column("of")
+        table.add_column("tells")
+        for heading in ("AUROC", "at least"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for told, _ in shown[:MOST_ROWS]:
+            table.add_row(
+                told.label if told.value is None else f"{told.label}: {told.value}",
+                told.kind,
+                told.of,
+                f"{told.auroc:.2f}",
+                bound_words(told.at_least),
+            )
+        console.print(table)
+        if len(shown) > MOST_ROWS:
+            line(f"The page has {len(shown) - MOST_ROWS} more.")
+    else:
+        line("No fact of the files, the images or their corners is shown to tell the classes.", "bold")
+    if rest := not_shown(triage.telling):
+        line(rest, "dim")
+    line(CAVEAT, "dim")
+    line("")
+    for words in (*duplicate_words(triage), triage.seen.words):
+        line(words)
+    if triage.missing:
+        line("")
+        line("What an audit would lack:", "bold")
+        for words in triage.missing:
+            line(f"- {words}")
+    line("")
+    line(f"Next: {triage.next_command}", "bold")
+
+
+def _classes_table(triage: Triage) -> Table:
+    table = Table(
+        title=f"{triage.root}: {triage.images:,} images, {len(triage.classes)} classes",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("class")
+    table.add_column("images", justify="right", no_wrap=True)
+    if triage.group:
+        table.add_column(f"{triage.group}s", justify="right", no_wrap=True)
+    parts = [part for part in triage.classes[0].parts if any(one.parts[part] for one in triage.classes)]
+    for part in parts:
+        table.add_column(part, justify="right", no_wrap=True)
+    for heading in ("width", "height", "format", "mode", "left out"):
+        table.add_column(heading)
+    for one in triage.classes:
+        table.add_row(
+            one.name,
+            f"{one.images:,}",
+            *([f"{one.groups:,}"] if triage.group else []),
+            *(f"{one.parts[part]:,}" for part in parts),
+            range_words(one.width),
+            range_words(one.height),
+            ", ".join(one.formats),
+            ", ".join(one.modes),
+            _left_out(one),
+        )
+    return table
+
+
+def _left_out(one: ClassCounts) -> str:
+    words = [f"{count} {what}" for what, count in one.ignored.items()]
+    if one.unreadable:
+        words.insert(0, f"{one.unreadable} unreadable")
+    return ", ".join(words)
