@@ -231,7 +231,7 @@ def test_a_target_after_the_config_is_named_before_snakemake_opens_it(
     for name in ("my.yaml", "other.yml", "unnamed", "made.png"):
         (tmp_path / name).touch()
     monkeypatch.setattr(sys, "argv", ["snakemake", *words])
-    profile = REPOSITORY / "profiles" / "default" / "config.yaml"
+    profile = REPOSITORY / "profiles" / "default" / "config.v9+.yaml"
     if said is None:
         content = yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)
         assert content["rerun-triggers"] == ["mtime", "params", "input"]

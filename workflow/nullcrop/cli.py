@@ -773,6 +773,7 @@ def _add_said(sub: argparse.ArgumentParser) -> None:
     )
     told.add_argument("--no-groups", action="store_true", help="names that repeat are no patients")
     told.add_argument("--keep-companions", action="store_true", help="what looks like masks are images")
+    told.add_argument("--bits", type=_positive, help="depth of gray values in files of 16 bits, such as 12")
     told.add_argument("--name-pattern", default="", metavar="REGEX", help="with (?P<class>…), (?P<group>…)")
     told.add_argument("--table", default="", metavar="CSV", help="a row for each image: path, class, group")
     told.add_argument(

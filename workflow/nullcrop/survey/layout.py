@@ -16,7 +16,7 @@ from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.datasets.companions import COMPANIONS, companions
 from nullcrop.datasets.folder import list_folder
 from nullcrop.datasets.ignored import in_words, is_image
-from nullcrop.decoding.formats import ending
+from nullcrop.decoding.formats import ending, kind_by_name
 from nullcrop.survey.names import (
     Sure,
     classes_of,
@@ -76,6 +76,8 @@ class Said:
     """Classes that show what is looked for."""
     field: str = ""
     """`whole` or `tile`."""
+    bits: int | None = None
+    """As `bits` of a dataset's file."""
 
     @property
     def companions(self) -> Literal["leave_out", "keep"]:
@@ -109,6 +111,10 @@ class Layout:
     """In pixels, of the images whose size was read."""
     masks: Mapping[str, str]
     """Files that are left out because they show where the lesion of an image is, and that image."""
+    group_from: str | None
+    """As `group_from` of its dataset file: what DICOM files tell of groups that no name tells."""
+    bits: int | None
+    """As `bits` of its dataset file."""
     companions: Literal["leave_out", "keep"]
     """As `companions` of its dataset file."""
     ignored: Sequence[Mapping[str, Any]]
@@ -169,7 +175,7 @@ def look(root: Path, said: Said | None = None) -> Layout:
         raise NullcropError(
             f"all {len(listing)} images are of one class, '{classes[0]}'; one can only be told from another"
         )
-    grouped = int((listing["group"] != "").sum())
+    from_dicom = _from_dicom(images, listing, said, findings)
     sizes = _sizes(list(listing["path"]))
     return Layout(
         root=root,
@@ -178,7 +184,9 @@ def look(root: Path, said: Said | None = None) -> Layout:
         classes=classes,
         positive=_positive(classes, said, findings),
         field=_field(sizes, said, findings),
-        group=_group_word(images, source, said) if grouped else None,
+        group=from_dicom or (_group_word(images, source, said) if (listing["group"] != "").any() else None),
+        group_from=from_dicom,
+        bits=said.bits,
         smallest_side=min((min(size) for size in sizes), default=0),
         masks=masks,
         companions=said.companions,
@@ -296,6 +304,18 @@ def _group_word(images: Sequence[str], source: Mapping[str, Any], said: Said) ->
         None if said.name_pattern or said.group_pattern else groups_of(images, classes_of(images, said.level))
     )
     return guessed.word if guessed else "group"
+
+
+def _from_dicom(
+    images: Sequence[str], listing: pd.DataFrame, said: Said, findings: list[Finding]
+) -> str | None:
+    """`patient` where images are DICOM files, which tell it, and neither a name nor a user does."""
+    dicom = all(kind_by_name(path) == "dicom" for path in images)
+    if not dicom or said.no_groups or (listing["group"] != "").any():
+        return None
+    findings[:] = [one for one in findings if one.what != "groups"]
+    findings.append(Finding("groups", "patients, by PatientID in the DICOM files", "likely", "--no-groups"))
+    return "patient"
 
 
 def _to_list(classes: Sequence[str], companions: str) -> Definition:

@@ -106,6 +106,8 @@ def dataset_file(layout: Layout, crop: int) -> str:
         "field": layout.field,
         "source": dict(layout.source),
         **({"group": layout.group} if layout.group else {}),
+        **({"group_from": layout.group_from} if layout.group_from else {}),
+        **({"bits": layout.bits} if layout.bits else {}),
         "classes": list(layout.classes),
         "labels": {"classes": {"positive": list(layout.positive)} if layout.positive else {}},
         "duplicates": "group",
