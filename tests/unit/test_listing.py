@@ -246,8 +246,16 @@ def test_a_folder_too_high_is_told(own: MakeFolder, benign: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("folder", "written", "words"),
     [
-        ("benign ", "benign", "found 'benign ', malignant: 'benign' (did you mean 'benign '?)"),
-        ("Benign", "benign", "found Benign, malignant: 'benign' (did you mean 'Benign'?)"),
+        (
+            "benign ",
+            "benign",
+            "found 'benign ', malignant. Written differently: 'benign' (did you mean 'benign '?)",
+        ),
+        (
+            "Benign",
+            "benign",
+            "found Benign, malignant. Written differently: 'benign' (did you mean 'Benign'?)",
+        ),
         (
             unicodedata.normalize("NFD", "gutartiges Ödem"),
             unicodedata.normalize("NFC", "gutartiges Ödem"),

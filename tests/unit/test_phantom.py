@@ -154,6 +154,15 @@ def test_diagnoses_and_sessions_are_as_many_as_asked_for(patients, share, seed, 
             phantom.diagnoses(made)
 
 
+def test_a_table_of_somebody_else_is_left_alone(tmp_path):
+    table = tmp_path / "samples.csv"
+    table.write_text("path,class\nmine.png,benign\n")
+    with pytest.raises(NullcropError, match=r"samples\.csv is no table of generated images"):
+        generate_phantom(source(patients=4), tmp_path)
+    assert table.read_text() == "path,class\nmine.png,benign\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["samples.csv"]
+
+
 def test_negative_seed_is_refused(tmp_path):
     with pytest.raises(NullcropError, match=r"source\.seed must be 0 or more, not -1"):
         generate_phantom(source(seed=-1), tmp_path)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from nullcrop.basics.walk import as_text, walk
+from nullcrop.basics.walk import walk
 from nullcrop.config.models import Project
 from nullcrop.config.sources import SOURCES, Source
 from nullcrop.config.views import view_of
@@ -54,5 +54,7 @@ def mask_folders(project: Project, dataset: str, view: str) -> list[str]:
 
 
 def _as_inputs(paths: Iterable[str]) -> list[str]:
-    """``paths`` that Snakemake can watch: it takes `{P01}` in one for a wildcard, and records text alone."""
-    return [path for path in paths if not LIKE_A_WILDCARD.search(path) and as_text(path) == path]
+    """``paths`` that Snakemake can watch: it takes `{P01}` in one for a wildcard, warns of line breaks and
+    outer blanks, and cannot record bytes that are no text."""
+    plain = (path for path in paths if path.isprintable() and path == path.strip())
+    return [path for path in plain if not LIKE_A_WILDCARD.search(path)]

@@ -108,7 +108,7 @@ def _check_class_folders(found: Walk, classes: list[str]) -> None:
     if missing:
         near = [words for words in near_misses(missing, unknown) if "did you mean" in words]
         cure = "rename the folder, or write its name under `classes:` as it is"
-        hint = f": {listed(near)}; {cure}" if near else ""
+        hint = f". Written differently: {listed(near)}; {cure}" if near else ""
         raise NullcropError(
             f"class folder missing in {found.root}: {listed(missing)}; found "
             f"{listed(folders) or 'no folder at all'}{hint or _deeper(found, classes)}"

@@ -24,6 +24,9 @@ from nullcrop.datasets.folder import list_folder
 Scan = NDArray[np.float64]
 """Height × width × 3 grey levels, not yet rounded."""
 
+COLUMNS = ["path", "class", "id", "group", "session"]
+"""Columns of the table of the generated images."""
+
 CORNER = 20
 """Side in pixels of the corner squares that the body never reaches: the study's crop."""
 
@@ -91,9 +94,11 @@ def generate_phantom(source: PhantomSource, folder: Path) -> pd.DataFrame:
 
     Returns the table: path (relative to ``folder``/images), class, id, group (the patient) and
     session, one row an image. It is written last, so that it never names an image not yet there.
-    Raises NullcropError when the seed is negative or a class would have no patient.
+    Raises NullcropError when the seed is negative, a class would have no patient, or ``folder``/samples.csv
+    is somebody else's.
     """
     diagnoses(source)  # refused before anything is written
+    _check_own_table(folder / "samples.csv")
     for name in ("benign", "malignant"):
         (folder / "images" / name).mkdir(parents=True, exist_ok=True)
     (folder / "samples.csv").unlink(missing_ok=True)
@@ -102,10 +107,21 @@ def generate_phantom(source: PhantomSource, folder: Path) -> pd.DataFrame:
         path = f"{image.diagnosis}/{image.id}.{image.suffix}"
         (folder / "images" / path).write_bytes(image.file)
         rows.append((path, image.diagnosis, image.id, image.patient, image.session))
-    table = pd.DataFrame(rows, columns=["path", "class", "id", "group", "session"])
+    table = pd.DataFrame(rows, columns=COLUMNS)
     with written_whole(folder / "samples.csv") as aside:
         table.to_csv(aside, index=False)
     return table
+
+
+def _check_own_table(path: Path) -> None:
+    if path.is_file():
+        with open(path, "rb") as stream:
+            header = stream.readline().strip()
+        if header != ",".join(COLUMNS).encode():
+            raise NullcropError(
+                f"{path} is no table of generated images, and would be replaced: move it away, or generate "
+                "the images into another folder"
+            )
 
 
 @dataclass(frozen=True)
