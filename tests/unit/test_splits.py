@@ -337,6 +337,25 @@ def test_without_an_official_split_none_can_be_followed(marked: str, lacking: st
         make_split(*table, "official", 0)
 
 
+def test_groups_that_hold_a_whole_class_cannot_be_left_out() -> None:
+    """A pattern that takes the class's folder for the patient makes such groups."""
+    table = samples([0, 1] * 30, ["benign", "malignant"] * 30)
+    words = "without the group 'benign' no image of target 0 is left to train on: .*look whether the groups"
+    with pytest.raises(NullcropError, match=words):
+        make_split(*table, "leave_one_group_out", 0)
+
+
+def test_too_few_images_groups_and_a_release_without_a_class_have_a_cure() -> None:
+    with pytest.raises(NullcropError, match="or take `crossfit5`, which needs fewer"):
+        make_split(*samples([0] * 60 + [1] * 6), "random", 0)
+    with pytest.raises(NullcropError, match=r"or take `crossfit5` \(from 5 groups\)"):
+        make_split(*samples([0, 1] * 30, ["a", "b"] * 30), "grouped", 0)
+    table, targets = release()
+    targets[table["official_split"] == "test"] = 0
+    with pytest.raises(NullcropError, match="the release has none there, so take another split"):
+        make_split(table, targets, "official", 0)
+
+
 def test_an_unknown_protocol_is_named() -> None:
     with pytest.raises(NullcropError, match="unknown split protocol 'halves'"):
         make_split(*release(), "halves", 0)

@@ -27,7 +27,7 @@ class Foreseen:
     """The minimal detectable AUROC on the split whose verdict will be quoted."""
 
     minimal: float
-    """Found with a chance of 80 %; above 1 where nothing would be found; NaN before anything is counted."""
+    """Found with a chance of 80 %; 1 where nothing would be found; NaN before anything is counted."""
     split: str
     units: int
     """Independent images, or groups, that are tested."""
@@ -80,7 +80,7 @@ def foresee(grid: Grid, study: str, dataset: str) -> Foreseen | None:
     units = counted or definition.expected_targets(labels, "test" if official else None)
     share, factor = _tested(split, seeds)
     tested = [count * share for count in units]
-    minimal = minimal_detectable(tested, _members(own), level, factor) if units else np.nan
+    minimal = min(1.0, minimal_detectable(tested, _members(own), level, factor)) if units else np.nan
     at_best = definition.has_groups and not counted
     can_tell = enough_arrangements(tested, level)
     return Foreseen(minimal, split, round(sum(tested)), _members(own), can_tell, at_best)
