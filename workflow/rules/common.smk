@@ -112,7 +112,7 @@ def with_unfit_files(incomplete):
 
 
 def unfit(path):
-    """Why a file does not fit today's config; nothing where the user wants other parameters to remake none."""
+    """Why a file does not fit today's config; nothing where the user wants no parameter to remake any."""
     settings = workflow.dag_settings
     if not settings.force_incomplete or RerunTrigger.PARAMS not in settings.rerun_triggers:
         return ""
