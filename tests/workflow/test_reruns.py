@@ -187,7 +187,7 @@ def test_what_does_not_fit_is_made_again_where_snakemakes_records_are_lost(done:
     assert (plan["list_samples"], plan["split_samples"], plan["train_cell"]) == (1, 1, 2)
     assert done.planned_cells() == {("one", "original"), ("one", "upper_left")}
     said = done.snakemake("--dry-run")
-    assert "seed0.csv is made again: split under another label rule than today's 'printed'" in said
+    assert "is made again: split under another label rule than today's 'printed'" in said
     # Who wants no other parameters to remake anything, as ever gets nothing made again for them.
     assert done.plan("--rerun-triggers", "mtime") == {}
 
