@@ -24,6 +24,7 @@ from PIL import Image
 CORES = len(os.sched_getaffinity(0))
 SIDE = 20
 BATCH = 32
+"""Fewer where an epoch has fewer, because all processes of a network are in memory at the same time."""
 
 IMAGES = {
     "lenet5@20": 2048,
@@ -31,9 +32,8 @@ IMAGES = {
     "shufflenet_v2@64": 128,
     "shufflenet_v2@224": 32,
     "resnet50@32": 64,
-    "resnet50@224": 32,
-    "densenet121@224": 32,
-    "vgg16@224": 32,
+    "resnet50@224": 8,
+    "densenet121@224": 8,
 }
 QUICK = {"lenet5@20": 64, "resnet50@32": 4}
 
@@ -131,7 +131,7 @@ def _ask(cell: "subprocess.Popen[str]") -> None:
 def _answer(cell: "subprocess.Popen[str]") -> None:
     assert cell.stdout is not None
     if not cell.stdout.readline():
-        sys.exit("a cell could not be trained")
+        sys.exit("a cell could not be trained (killed for want of memory?)")
 
 
 def _train(folder: Path, name: str, side: str, threads: int, images: int) -> None:
@@ -145,7 +145,7 @@ def _train(folder: Path, name: str, side: str, threads: int, images: int) -> Non
     from nullcrop.training.loop import new_network, train_epoch
 
     device, size = set_arithmetic("cpu", threads).device, int(side)
-    recipe = Recipe(weights="random", input_size=size, batch_size=BATCH)
+    recipe = Recipe(weights="random", input_size=size, batch_size=min(BATCH, images))
     cell = Cell("generated", "printed", "random", "original", name, "scratch", 0)
     network, optimizer = new_network(cell, recipe, 2, size, device)
     pixels = InputImages(PackedView(folder / "original.json"), size, device, name)

@@ -668,6 +668,51 @@ def test_long_cells_share_no_job_with_many(make_project: MakeProject) -> None:
     )
 
 
+def test_short_cells_share_jobs_unless_a_config_says_how_many(
+    make_project: MakeProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = {"datasets": ["first"], "architectures": ["lenet5"], "recipes": ["quick"]}
+    long = {"datasets": ["first"], "architectures": ["resnet50"], "recipes": ["quick"]}
+    recipes = {"quick": {"weights": "random", "epochs": 1}}
+
+    def grid(**studies: object) -> Grid:
+        return Grid(make_project(studies, recipes=recipes))
+
+    both = grid(short=short, long=long)
+    assert [len(cells) for cells in both.batches.values()] == [3, 3] + [1] * 6
+    assert both.in_batches
+    assert not grid(long=long).in_batches
+    for number, in_batches in ((1, False), (6, True)):
+        named = Grid(make_project({"short": short}, recipes=recipes, cells_per_job=number))
+        assert [len(cells) for cells in named.batches.values()] == [number] * (6 // number)
+        assert named.in_batches == in_batches
+
+
+@pytest.mark.parametrize(
+    ("begun", "in_batches"),
+    [("results/.work/batches", True), ("results/benchmarks/train_cell", False), ("results/cells", None)],
+)
+def test_results_go_on_as_they_were_begun(
+    make_project: MakeProject,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    begun: str,
+    in_batches: bool | None,
+) -> None:
+    """The other rules would plan every finished cell again."""
+    monkeypatch.chdir(tmp_path)
+    grids = []
+    for architecture in ("lenet5", "resnet50"):
+        study = {"datasets": ["first"], "architectures": [architecture], "recipes": ["quick"]}
+        grids.append(
+            Grid(make_project({"main": study}, recipes={"quick": {"weights": "random", "epochs": 1}}))
+        )
+    Path(begun).mkdir(parents=True)
+    expected = [True, False] if in_batches is None else [in_batches] * 2
+    assert [grid.in_batches for grid in grids] == expected
+
+
 # Demands
 
 

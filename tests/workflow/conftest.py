@@ -40,6 +40,7 @@ TOY_STUDY = {
 TOY_CONFIG = {
     "definitions": ["definitions"],
     "device": "cpu",
+    "cells_per_job": 1,
     "recipes": {"toy": {"weights": "random", "epochs": 3, "learning_rate": 0.001}},
     "studies": {"toy": TOY_STUDY},
 }

@@ -45,6 +45,8 @@ def old(fresh: Callable[[], Checkout], request: pytest.FixtureRequest) -> Checko
     shutil.copytree(FIRST_BUILD / "definitions", checkout.folder / "definitions", dirs_exist_ok=True)
     config = (FIRST_BUILD / "toy.yaml").read_text(encoding="utf-8")
     restore(checkout, "cell_by_cell")
+    # Snakemake had noted there what each cell took, which tells that results were begun cell by cell.
+    (checkout.folder / "results/benchmarks/train_cell").mkdir(parents=True)
     if request.param == "in_batches":
         config += "cells_per_job: 2\n"
         restore(checkout, "in_batches")

@@ -78,6 +78,18 @@ def test_a_batch_whose_copies_are_damaged_is_trained_again(fresh: Callable[[], C
     assert checkout.predictions() == before
 
 
+def test_short_cells_share_jobs_where_no_config_says_how_many(fresh: Callable[[], Checkout]) -> None:
+    """Of results that were begun otherwise nothing is planned again."""
+    checkout = fresh()
+    text = (checkout.folder / "toy.yaml").read_text()
+    (checkout.folder / "toy.yaml").write_text(text.replace("cells_per_job: 1\n", ""))
+    plan = checkout.plan()
+    assert (plan["train_batch"], plan["collect_cell"], plan["train_cell"]) == (2, 4, 0)
+    (checkout.folder / "results/benchmarks/train_cell").mkdir(parents=True)
+    plan = checkout.plan()
+    assert (plan["train_batch"], plan["collect_cell"], plan["train_cell"]) == (0, 0, 4)
+
+
 def test_baselines_are_fitted_on_a_further_view_that_a_study_names(fresh: Callable[[], Checkout]) -> None:
     """Beside the network there; nothing that was planned without the view is planned otherwise with it."""
     checkout = fresh()

@@ -1,4 +1,4 @@
-# With `cells_per_job` above 1 these two rules take the place of train_cell. The first trains cells that
+# Where cells share jobs these two rules take the place of train_cell. The first trains cells that
 # differ only in seed and view in one job, in which a cell that fails stops no other. The second brings
 # each cell to its place, or says why it failed.
 

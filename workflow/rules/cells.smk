@@ -1,4 +1,4 @@
-# One job a cell; with `cells_per_job` above 1 batches.smk takes its place.
+# One job a cell; where cells share jobs batches.smk takes its place.
 
 
 # Where the job runs again and its inputs hold what they held before, it brings back the finished cell.

@@ -52,7 +52,8 @@ rule fetch_checkpoint:
         "--revision {params.revision:q} --file {params.file:q} --out {output:q} > {log:q} 2>&1"
 
 
-if CONFIG.cells_per_job > 1:
+# A failed cell of a shared job is forgotten by a handler, which a module's user has to call.
+if GRID.in_batches and (CONFIG.cells_per_job or not AS_MODULE):
 
     include: "batches.smk"
 

@@ -31,7 +31,12 @@ from nullcrop.config.readers import (
     reads_full_images,
     sees_pixels,
 )
-from nullcrop.config.resources import LONGEST_BATCH_SECONDS, training_seconds
+from nullcrop.config.resources import (
+    LONGEST_BATCH_SECONDS,
+    SHORT_CELLS_A_JOB,
+    is_short,
+    training_seconds,
+)
 from nullcrop.config.views import judging_views, view_names, view_of, views_in_order, views_made_always
 from nullcrop.config.yaml_files import meant
 
@@ -258,18 +263,36 @@ class Grid:
         )
 
     def batch_path(self, cell: Cell) -> str:
-        """The batch in which ``cell`` is trained: `cells_per_job` cells, fewer where they are long ones."""
+        """The batch in which ``cell`` is trained: `cells_per_job` cells, fewer where they are long ones; if
+        that is not named, some short cells or one long cell."""
         kind = (cell.dataset, cell.architecture, cell.recipe)
         if kind not in self._batch_sizes:
-            recipe = self.project.config.all_recipes[cell.recipe]
-            definition = self.project.definition(cell.dataset)
+            config, definition = self.project.config, self.project.definition(cell.dataset)
+            recipe = config.all_recipes[cell.recipe]
             longest = max(
-                training_seconds(replace(cell, view=view), recipe, definition, self.project.config.device)
+                training_seconds(replace(cell, view=view), recipe, definition, config.device)
                 for view in views_made_always()
             )
             at_most = max(1, int(LONGEST_BATCH_SECONDS / longest))
-            self._batch_sizes[kind] = min(self.project.config.cells_per_job, at_most)
+            usual = SHORT_CELLS_A_JOB if is_short(cell.architecture, recipe, definition) else 1
+            self._batch_sizes[kind] = min(config.cells_per_job or usual, at_most)
         return batch_path(cell, self._batch_sizes[kind])
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether the rules of shared jobs train the networks, those of long cells alone.
+
+        Where the config does not say so, results go on as they were begun, because the other rules would plan
+        every finished cell again; new results begin so where cells of the config are short.
+        """
+        config = self.project.config
+        if config.cells_per_job is not None:
+            return config.cells_per_job > 1
+        if Path(config.paths.results, "benchmarks", "train_cell").is_dir():
+            return False
+        return Path(config.paths.work, "batches").is_dir() or any(
+            size > 1 for size in self._batch_sizes.values()
+        )
 
     def demanded_numerics(self, cell: Cell) -> str | None:
         """The one arithmetic that the studies of ``cell`` demand of it; None: any, as for baselines."""

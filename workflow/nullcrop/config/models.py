@@ -246,9 +246,10 @@ class Config(Model):
     one recorded step; without a GPU that can do so the plain loop trains. `auto`: `captured_bf16` on a
     GPU of compute capability 8.0 or above, `plain` elsewhere, and cells that any engine finished on a
     GPU are kept. Part of the numerics' name, so another engine that is named trains anew."""
-    cells_per_job: Annotated[int, Field(ge=1)] = 1
-    """How many cells of one dataset and network share a job of a cluster; fewer where they take hours. 1:
-    each cell has a job of its own."""
+    cells_per_job: Annotated[int, Field(ge=1)] | None = None
+    """How many cells of one dataset and network share a job; fewer where they take hours. 1: each cell has a
+    job of its own. Unless named: a few where they train for seconds, each alone where they take longer;
+    results that were begun with a job for each cell go on so."""
     in_flight: Annotated[int, Field(ge=1)] = 1
     """How many cells of a shared job take turns on the GPU, a step each; their results are the same.
     Networks with dropout are trained one at a time."""

@@ -34,6 +34,13 @@ MARGIN = 3
 LONGEST_BATCH_SECONDS = 4 * 3600
 """Estimated time of cells that share a job: with the margin half a day, which most partitions allow."""
 
+SHORT_SECONDS = 60
+"""Estimated time on a CPU up to which cells share a job where nobody says how many. The estimate has to hold
+anywhere; LeNet-5 took an eighth of it and less, no longer than starting Python and torch."""
+
+SHORT_CELLS_A_JOB = 3
+"""How many then do: with them most is gained, and the six views of a seed keep two cores at work."""
+
 USUAL_IMAGES = 10_000
 """Images of a dataset whose definition expects no number."""
 
@@ -81,6 +88,16 @@ def training_threads(architecture: str, recipe: Recipe) -> int:
     own_side = input_side_of(architecture)
     area = ((recipe.input_size or own_side) / own_side) ** 2
     return 1 if trained_a_second(architecture) / area > SMALL_STEPS else THREADS_OF_LARGE_NETWORKS
+
+
+def is_short(architecture: str, recipe: Recipe, definition: Definition) -> bool:
+    """Whether a cell of these trains no longer on a CPU than it takes to start its process."""
+    if training_threads(architecture, recipe) > 1:
+        return False
+    own_side = input_side_of(architecture)
+    area = ((recipe.input_size or own_side) / own_side) ** 2
+    images = (definition.expected.images or USUAL_IMAGES) * recipe.epochs
+    return images * area * SLOWER_ON_A_CPU / trained_a_second(architecture) <= SHORT_SECONDS
 
 
 def minutes(seconds: Iterable[float], attempt: int) -> int:

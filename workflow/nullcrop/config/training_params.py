@@ -59,6 +59,6 @@ def cell_seconds(project: Project, cell: Cell) -> float:
 
 def job_memory_mb(project: Project, dataset: str, architecture: str, recipe: str, attempt: int) -> int:
     """Host memory to ask for to train cells of one kind, of which several may take turns in one job."""
-    in_flight = min(project.config.in_flight, project.config.cells_per_job)
+    in_flight = min(project.config.in_flight, project.config.cells_per_job or project.config.in_flight)
     how, definition = project.config.all_recipes[recipe], project.definition(dataset)
     return training_memory_mb(architecture, how, definition, attempt, in_flight)

@@ -51,7 +51,7 @@ def cell_state(grid: Grid, cell: Cell) -> CellState:
     config = grid.project.config
     work = Path(config.paths.work, "cells", cell.path)
     folders = [Path(config.paths.results, "cells", cell.path)]
-    if config.cells_per_job > 1 and not cell.is_baseline:
+    if config.cells_per_job != 1 and not cell.is_baseline:
         folders.append(kept_folder(work))
     of_no_use = None
     for folder in folders:
