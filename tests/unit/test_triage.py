@@ -279,7 +279,7 @@ def test_no_sentence_says_more_than_its_bound(planted_folder: Path) -> None:
     assert len(found.headline) == len(shown) > 0
     for told, words in zip(shown, found.headline, strict=True):
         stated = float(re.search(r"at least ([\d.]+) ", words)[1])  # type: ignore[index]
-        assert 0.5 < stated <= told.at_least
+        assert 0.5 <= stated <= told.at_least
         assert "leak" not in words
         assert "bias" not in words
 
@@ -300,6 +300,25 @@ def test_the_page_needs_nothing_else_and_escapes_names(planted_folder: Path) -> 
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "tells malignant from benign" in page
     assert page.count("data:image/png;base64,") == 2
+
+
+def test_a_class_in_one_group_has_a_page_that_claims_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    images = {name: [noise(rng, width) for _ in range(12)] for name, width in (("a", 40), ("b", 60))}
+    root = folder_of(tmp_path / "scans", images)
+    found = triage_of(root, Said(group_pattern=r"([ab])\d"))
+    assert found.headline == []
+    assert found.telling.why_no_reader
+    assert not found.seen.can_tell
+    assert "2 independent groups" in found.seen.words
+    page = page_of(found)
+    assert "No fact of the files, the images or their corners is shown to tell the classes." in page
+    json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_of_tiles_it_is_said_that_corners_hold_tissue(planted_folder: Path) -> None:
+    assert "hold tissue" in triage_of(planted_folder, Said(no_groups=True, field="tile")).caveat
+    assert "hold no lesion" in triage_of(planted_folder).caveat
 
 
 def test_the_command_runs_without_torch(planted_folder: Path, tmp_path: Path) -> None:

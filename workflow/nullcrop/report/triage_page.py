@@ -25,7 +25,7 @@ from nullcrop.report.tables import Column, Table, count, p_value, share, table_o
 from nullcrop.statistics.sentences import bound_words
 from nullcrop.survey.file_facts import NAMES, NUMBERS
 from nullcrop.survey.properties import CORNER, OF_CORNERS, WHOLE
-from nullcrop.survey.triage import CAVEAT, Triage, duplicate_words, not_shown, range_words
+from nullcrop.survey.triage import Triage, duplicate_words, not_shown, range_words
 
 ENLARGED = 5
 """Screen pixels to a side of one pixel of a corner."""
@@ -65,7 +65,6 @@ def page_of(triage: Triage) -> str:
             sentences=triage.headline[:SENTENCES],
             further=max(0, len(triage.headline) - SENTENCES),
             not_shown=not_shown(triage.telling),
-            caveat=CAVEAT,
             chart=Markup(static_svg(facts_chart(told.head(CHARTED), list(KINDS.values())), "facts"))
             if len(told)
             else "",

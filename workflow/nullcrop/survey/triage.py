@@ -41,8 +41,13 @@ FEW_UNITS = 20
 
 CAVEAT = (
     "A fact that differs between the classes is no leak by itself: the disease may change it, and so may the "
-    "way images were chosen. Whether a reader tells the class from pixels that hold no lesion is what an "
-    "audit answers."
+    "way images were chosen."
+)
+CORNERS_WITHOUT = (
+    "Whether a reader tells the class from corners that hold no lesion is what an audit answers."
+)
+CORNERS_OF_TISSUE = (
+    "These are tiles: their corners hold tissue, too, so that what they tell may be the disease."
 )
 
 
@@ -106,13 +111,15 @@ class Seen:
     can_tell: bool
     """Whether any result could count."""
     units: int
+    unit: str
+    """What the independent units are: `images`, or `groups` with what they are."""
     members: int
     """Readers × views."""
 
     @property
     def words(self) -> str:
         """What it could see, as a sentence."""
-        where = f"{self.units} independent images, each tested once; {self.members} readers × views"
+        where = f"{self.units} independent {self.unit}, each tested once; {self.members} readers × views"
         if not self.can_tell:
             return f"An audit could tell nothing: too few images for any result to count ({where})."
         if self.minimal >= 1:
@@ -129,6 +136,8 @@ class Triage:
     root: str
     images: int
     """Readable images."""
+    field: str
+    """`whole` or `tile`."""
     classes: list[ClassCounts]
     group: str | None
     """What the groups are; None where none are known."""
@@ -149,6 +158,11 @@ class Triage:
     next_command: str
     corners: NDArray[np.float64]
     """Mean corner by class, classes × 4 × CORNER × CORNER × 3; not part of the JSON."""
+
+    @property
+    def caveat(self) -> str:
+        """What must be known of every fact that tells a class."""
+        return f"{CAVEAT} {CORNERS_OF_TISSUE if self.field == 'tile' else CORNERS_WITHOUT}"
 
     @property
     def headline(self) -> list[str]:
@@ -192,11 +206,12 @@ def triage(layout: Layout, said: Said, processes: int) -> Triage:
     present = [name for name in classes if (listing["class"] == name).any()]
     telling = tell(listing, table, colours, present)
     of_class = {name: listing.index[listing["class"] == name] for name in layout.classes}
-    seen = _seen(listing, present, layout.field)
+    seen = _seen(layout, listing, present)
     order = [classes.index(name) for name in layout.classes]
     return Triage(
         root=str(layout.root),
         images=len(listing),
+        field=layout.field,
         classes=counts,
         group=layout.group,
         masks=len(layout.masks),
@@ -398,13 +413,13 @@ def _duplicates(listing: pd.DataFrame, table: pd.DataFrame, threads: int) -> Dup
     )
 
 
-def _seen(listing: pd.DataFrame, classes: Sequence[str], field: str) -> Seen:
+def _seen(layout: Layout, listing: pd.DataFrame, classes: Sequence[str]) -> Seen:
     """What an audit of the views that judge could see: five folds, a small network, the pixel baselines and
     their average."""
     target = pd.Categorical(listing["class"], categories=list(classes)).codes.astype(np.int64)
     test = TestSet(target, listing["group"].to_numpy(str))
     readers = 2 + sum(one.judges and one.always for one in BASELINES.values())
-    members = len(judging_views("tile" if field == "tile" else "whole")) * readers
+    members = len(judging_views("tile" if layout.field == "tile" else "whole")) * readers
     folds = FOLDS_OF[PROTOCOL]
     factor = inflation_of_folds(folds, range(folds))
     units = test.units_of_targets
@@ -412,6 +427,7 @@ def _seen(listing: pd.DataFrame, classes: Sequence[str], field: str) -> Seen:
         minimal_detectable(units, members, LEVEL, factor),
         enough_arrangements(units, LEVEL) and test.rarest_units > 1,
         test.n_units,
+        f"groups ({layout.group})" if test.grouped else "images",
         members,
     )
 

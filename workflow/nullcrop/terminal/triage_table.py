@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nullcrop.statistics.sentences import bound_words
-from nullcrop.survey.triage import CAVEAT, ClassCounts, Triage, duplicate_words, not_shown, range_words
+from nullcrop.survey.triage import ClassCounts, Triage, duplicate_words, not_shown, range_words
 
 MOST_ROWS = 12
 """Facts in the table; the page has all."""
@@ -54,7 +54,9 @@ def print_triage(triage: Triage, console: Console | None = None) -> None:
         line("No fact of the files, the images or their corners is shown to tell the classes.", "bold")
     if rest := not_shown(triage.telling):
         line(rest, "dim")
-    line(CAVEAT, "dim")
+    if triage.telling.why_no_reader:
+        line(f"No linear reader of the corners' colours was fitted: {triage.telling.why_no_reader}.", "dim")
+    line(triage.caveat, "dim")
     line("")
     for words in (*duplicate_words(triage), triage.seen.words):
         line(words)
