@@ -1,7 +1,6 @@
 """Decoding: every image mode against Pillow's own conversion, and files that are no images."""
 
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from nullcrop.basics.errors import NullcropError
 from nullcrop.datasets.samples import image_facts
 from nullcrop.decoding.rgb import decoded_image, locator, read_rgb
 from nullcrop.decoding.values import Reading
-from tests.unit.image_kinds import KINDS, TURNED, pillow_pixels, write_image
+from tests.unit.image_kinds import KINDS, TURNED, pillow_pixels, write_image, write_png16
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -145,22 +144,6 @@ def test_what_is_no_image_is_called_what_it_is(content: bytes, words: str, tmp_p
 
 
 # Values of more than 8 bits
-
-
-def write_png16(path: Path, values: np.ndarray[tuple[int, ...], np.dtype[np.uint16]]) -> None:
-    """A PNG of 16 bits a channel, which Pillow does not write in colour."""
-    colour_types = {1: 0, 3: 2, 4: 6}
-    height, width, channels = values.shape
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_types[channels], 0, 0, 0)
-    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])

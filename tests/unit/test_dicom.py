@@ -299,7 +299,9 @@ def test_sixteen_declared_bits_that_hold_twelve_stop_the_listing(
 def test_scans_are_packed_and_read_again(make_folder: MakeFolder, tmp_path: Path) -> None:
     definition = scans(make_folder, tmp_path, window={"center": 1024, "width": 2048})
     samples = list_scans(definition, tmp_path)
-    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["values"] == {
+    counted = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert counted["versions"]["pydicom"] == pydicom.__version__
+    assert counted["values"] == {
         "images": 12,
         "lowest": min(pydicom.dcmread(path).pixel_array.min() for path in samples["path"]),
         "highest": max(pydicom.dcmread(path).pixel_array.max() for path in samples["path"]),

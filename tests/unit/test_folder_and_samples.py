@@ -15,7 +15,7 @@ from nullcrop.config.definitions import Definition
 from nullcrop.datasets.samples import COLUMNS, list_samples, read_samples
 from nullcrop.decoding.rgb import read_rgb
 from nullcrop.images.store import write_store
-from tests.unit.image_kinds import KINDS, TURNED, write_image
+from tests.unit.image_kinds import KINDS, TURNED, write_image, write_png16
 
 MakeFolder = Callable[..., Definition]
 
@@ -598,6 +598,19 @@ def test_images_of_eight_bits_have_no_record_of_values(make_folder: MakeFolder, 
 def floats(folder: Path, *names: str) -> None:
     for name in names:
         Image.fromarray(np.array([[-0.5, 1.5]] * 2, dtype=np.float32)).save(folder / "images" / name)
+
+
+def test_colours_of_few_of_sixteen_bits_stop_the_listing(make_folder: MakeFolder, tmp_path: Path) -> None:
+    for keys in ({}, {"bits": 16}):
+        definition = make_folder({"benign": 1, "malignant": 1}, **keys)
+        values = np.random.default_rng(0).integers(0, 3000, (10, 12, 3)).astype(np.uint16)
+        write_png16(tmp_path / "images/benign/deep.png", values)
+        if keys:
+            assert len(listing(definition, tmp_path)) == 3
+        else:
+            message = refusal(definition, tmp_path)
+            assert "1 images have colours of 16 bits a channel" in message
+            assert "save them with 8 bits a channel, or set `bits: 16`" in message
 
 
 def test_a_floating_point_image_is_left_out_where_unreadable_ones_are(

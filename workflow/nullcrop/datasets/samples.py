@@ -1,6 +1,7 @@
 """samples.csv: one row an image, and dataset.json: what was counted beside what was expected."""
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from nullcrop.datasets.value_range import (
     values_summary,
 )
 from nullcrop.decoding.dicom import ATTRIBUTES
-from nullcrop.decoding.image import DecodedImage, MissingPackage
+from nullcrop.decoding.image import SCAN_FORMATS, DecodedImage, MissingPackage
 from nullcrop.decoding.rgb import LOCATOR, decoded_image, packed_image
 from nullcrop.decoding.values import AS_DECLARED, NoDeclaredRange, Reading
 
@@ -305,9 +306,11 @@ def _summary(
     def counts(column: str) -> dict[str, int]:
         return {str(key): int(count) for key, count in samples[column].value_counts(sort=False).items()}
 
+    formats = counts("format")
     rules: dict[str, Callable[[str], Any]] = {
         rule: definition.targets(rule).__getitem__ for rule in definition.labels
     }
+    readers = {SCAN_FORMATS[kind]: version(SCAN_FORMATS[kind]) for kind in SCAN_FORMATS if kind in formats}
     return {
         "dataset": name,
         "title": definition.title,
@@ -325,7 +328,7 @@ def _summary(
         "near_equal_groups": near_equal_groups(samples["group"]),
         "group_key": definition.group,
         "modes": counts("mode"),
-        "formats": counts("format"),
+        "formats": formats,
         "sizes": {
             "width": [int(samples["width"].min()), int(samples["width"].max())],
             "height": [int(samples["height"].min()), int(samples["height"].max())],
@@ -340,5 +343,5 @@ def _summary(
         "licence": definition.licence,
         "citation": definition.citation,
         "listing": listing_record(definition),
-        "versions": {"pillow": PIL.__version__},
+        "versions": {"pillow": PIL.__version__, **readers},
     }

@@ -61,6 +61,13 @@ def check_depth(name: str, samples: pd.DataFrame) -> None:
         return
     needed, (low, high) = int(undeclared["bits_used"].max()), _extremes(undeclared)
     if needed < UNDECLARED_BITS:
+        colours = undeclared.loc[~undeclared["mode"].str.startswith(("I", "MONOCHROME")), "path"]
+        if len(colours):
+            raise NullcropError(
+                f"dataset '{name}': {len(colours)} images have colours of 16 bits a channel, of which the "
+                f"highest 8 are kept, but use {needed} bits or fewer: {listed(colours)}; save them with 8 "
+                "bits a channel, or set `bits: 16` in the definition to keep the highest 8 of 16"
+            )
         raise NullcropError(
             f"dataset '{name}': {len(undeclared)} images have values of 16 bits, of which the highest 8 are "
             f"kept, but theirs are {low:g} to {high:g}, which takes {needed} bits. Say in the definition how "

@@ -32,8 +32,8 @@ class DecodedImage:
     """What a DICOM file tells of patient and device, as it stands there: not to be written anywhere."""
 
 
-SCAN_FORMATS = ("DICOM", "NIFTI", "NRRD")
-"""Formats that Pillow does not read. Of several frames or slices the central one is taken."""
+SCAN_FORMATS = {"DICOM": "pydicom", "NIFTI": "nibabel", "NRRD": "pynrrd"}
+"""Formats that Pillow does not read, and what does. Of several frames or slices the central one is taken."""
 
 
 class MissingPackage(NullcropError):

@@ -34,7 +34,7 @@ def file_facts(samples: pd.DataFrame) -> pd.DataFrame:
     named = pd.get_dummies(samples[list(NAMED)], dtype=np.float64)
     paths = samples["path"].tolist()
     headers = np.zeros((len(paths), HEADER_LENGTH))
-    pictures = np.flatnonzero(~samples["format"].isin(SCAN_FORMATS))
+    pictures = np.flatnonzero(~samples["format"].isin(list(SCAN_FORMATS)))
     for row in tracked(pictures.tolist(), len(pictures), "reading file headers"):
         headers[row] = header_facts(paths[row])
     columns = [
