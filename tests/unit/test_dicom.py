@@ -264,11 +264,13 @@ def test_nothing_of_a_patient_leaves_the_files(
         assert not [text for text in told if secret in text], secret
 
 
-def test_groups_that_files_do_not_tell_are_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("nobody", ["", " Unknown", "N/A"])
+def test_groups_that_files_do_not_tell_are_refused(
+    make_folder: MakeFolder, tmp_path: Path, nobody: str
+) -> None:
     definition = scans(make_folder, tmp_path)
-    write_dicom(
-        tmp_path / "images/benign/none.dcm", np.zeros((24, 30), np.uint16), BitsStored=12, PatientID=""
-    )
+    blank = np.zeros((24, 30), np.uint16)
+    write_dicom(tmp_path / "images/benign/none.dcm", blank, BitsStored=12, PatientID=nobody)
     with pytest.raises(NullcropError, match=r"1 of 13 images tell no patient .*PatientID\): .*none\.dcm"):
         list_scans(definition, tmp_path)
 

@@ -9,19 +9,21 @@ import pandas as pd
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.definitions import Definition
+from nullcrop.datasets.groups import is_not_known
 from nullcrop.decoding.dicom import ATTRIBUTES
 
 
 def with_attributes(name: str, definition: Definition, samples: pd.DataFrame) -> pd.DataFrame:
-    """``samples`` with a column `dicom_{attribute}` for each attribute that a file tells, and with the groups
-    that the definition's `group_from` asks for; without the column `attributes`.
+    """``samples`` with a column `dicom_{attribute}` for each attribute that a file tells, and with the
+    groups that the definition's `group_from` asks for; without the column `attributes`. A word that none
+    is known, such as `unknown`, tells nothing.
 
     Rows are in order of the ids. Raises NullcropError when an image does not tell its group.
     """
     told = samples["attributes"]
     samples = samples.drop(columns="attributes")
     for attribute in ATTRIBUTES:
-        said = [facts.get(attribute, "") for facts in told]
+        said = ["" if is_not_known(text) else text for text in (facts.get(attribute, "") for facts in told)]
         numbers = {text: number for number, text in enumerate(dict.fromkeys(filter(None, said)), start=1)}
         if numbers:
             codes = [f"{attribute}-{numbers[text]}" if text else "" for text in said]
@@ -35,6 +37,6 @@ def with_attributes(name: str, definition: Definition, samples: pd.DataFrame) ->
         raise NullcropError(
             f"dataset '{name}': group_from: {len(without)} of {len(samples)} images tell no "
             f"{definition.group_from} (the DICOM element {element}): {listed(without)}; name another "
-            "`group_from`, or a table under `groups`"
+            "`group_from` or a table under `groups`, or leave out `group_from` and `group`"
         )
     return samples.assign(group=samples[column])

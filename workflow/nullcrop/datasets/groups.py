@@ -59,6 +59,11 @@ def with_groups(definition: Definition, listing: pd.DataFrame) -> pd.DataFrame:
     return listing.assign(group=of_images["group"].to_numpy())
 
 
+def is_not_known(group: str) -> bool:
+    """Whether ``group`` says that none is known."""
+    return group.strip().casefold() in NOT_KNOWN
+
+
 def with_known_groups(listing: pd.DataFrame) -> pd.DataFrame:
     """``listing`` with groups without blanks around them, empty where a word says that none is known.
 
@@ -66,7 +71,7 @@ def with_known_groups(listing: pd.DataFrame) -> pd.DataFrame:
     when such words are all there is.
     """
     plain = listing["group"].str.strip()
-    unknown = plain.str.casefold().isin(NOT_KNOWN)
+    unknown = plain.map(is_not_known).astype(bool)
     words = plain[unknown & (plain != "")].value_counts()
     if len(words):
         said = listed(f"'{word}' ({count} images)" for word, count in words.items())
