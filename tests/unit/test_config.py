@@ -465,7 +465,7 @@ def test_a_wrong_dataset_file_is_refused_in_the_users_words(
     assert words in message
 
 
-@pytest.mark.parametrize("key", ["title", "source", "classes", "labels", "licence", "citation", "field"])
+@pytest.mark.parametrize("key", ["source", "classes", "field"])
 def test_a_dataset_file_without_a_needed_key_is_refused(key: str, tmp_path: Path) -> None:
     content = definition_content()
     del content[key]

@@ -211,7 +211,7 @@ def test_more_images_are_seen_fewer_times_and_small_ones_get_small_crops(tmp_pat
     many = plan(look(tree(tmp_path / "many", [f"{c}/{n}.png" for c in "ab" for n in range(1000)], (4, 4))))
     assert few.epochs > many.epochs
     assert few.crop == 10
-    assert plan(look(tmp_path / "few"), thorough=True).epochs == few.epochs
+    assert plan(look(tmp_path / "few"), thorough=True).epochs > few.epochs
 
 
 def test_a_folder_that_is_too_small_to_tell_is_known_beforehand(tmp_path: Path) -> None:

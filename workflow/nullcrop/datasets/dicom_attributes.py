@@ -23,7 +23,9 @@ def with_attributes(name: str, definition: Definition, samples: pd.DataFrame) ->
     told = samples["attributes"]
     samples = samples.drop(columns="attributes")
     for attribute in ATTRIBUTES:
-        said = ["" if is_not_known(text) else text for text in (facts.get(attribute, "") for facts in told)]
+        said = [facts.get(attribute, "") for facts in told]
+        # The last element tells it; the others tell whose number it is.
+        said = ["" if is_not_known(text.rpartition("\0")[2]) else text for text in said]
         numbers = {text: number for number, text in enumerate(dict.fromkeys(filter(None, said)), start=1)}
         if numbers:
             codes = [f"{attribute}-{numbers[text]}" if text else "" for text in said]

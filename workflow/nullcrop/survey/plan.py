@@ -25,13 +25,13 @@ STUDY = "audit"
 RECIPE = "lenet"
 """How its network is trained."""
 
-FULL_EPOCHS = 120
+IMAGES_SEEN = 16_000
+"""Epochs × images of an audit in minutes; over four views and five folds they take less than a minute."""
+
+MOST_EPOCHS, FEWEST_EPOCHS = 20, 10
+
+THOROUGH_EPOCHS = 120
 """Epochs after which LeNet-5's answer on some hundred images no longer depends on their number."""
-
-FULL_IMAGES = 800
-"""Images up to which there is time for all of them; of more, each is seen fewer times."""
-
-FEWEST_EPOCHS = 10
 
 PIXEL_BASELINES = ("mean_rgb", "color_histogram", "raw_pixels")
 
@@ -48,6 +48,7 @@ class Plan:
     views: Sequence[str]
     architectures: Sequence[str]
     baselines: Sequence[str]
+    figures: Sequence[str]
     epochs: int
     crop: int
     minimal: float
@@ -74,8 +75,7 @@ def plan(layout: Layout, thorough: bool = False, epochs: int | None = None) -> P
     """
     split = "crossfit" if thorough else "crossfit5"
     judging = judging_views(layout.field)  # type: ignore[arg-type]
-    images = len(layout.listing)
-    least = FULL_EPOCHS if images <= FULL_IMAGES or thorough else FULL_EPOCHS * FULL_IMAGES // images
+    in_time = max(FEWEST_EPOCHS, min(MOST_EPOCHS, IMAGES_SEEN // len(layout.listing)))
     targets = _targets(layout)
     units = TestSet(targets, layout.listing["group"].to_numpy(str)).units_of_targets
     members = len(judging) * (len(PIXEL_BASELINES) + 2)
@@ -86,7 +86,8 @@ def plan(layout: Layout, thorough: bool = False, epochs: int | None = None) -> P
         views=views_made_always() if thorough else judging,
         architectures=["lenet5"],
         baselines=list(BASELINES) if thorough else ["majority", *PIXEL_BASELINES, "file_facts"],
-        epochs=epochs or max(FEWEST_EPOCHS, least),
+        figures=["accuracy", "samples"] if thorough else ["samples"],
+        epochs=epochs or (THOROUGH_EPOCHS if thorough else in_time),
         crop=min(CROP, max(4, layout.smallest_side // 3)) if layout.smallest_side else CROP,
         minimal=minimal_detectable(units, members, level, inflation_of_folds(folds, range(folds))),
         can_tell=enough_arrangements(units, level),
@@ -142,6 +143,7 @@ def config_file(plan: Plan, dataset: str, out: Path, title: str, device: str) ->
                 "architectures": list(plan.architectures),
                 "recipes": [RECIPE],
                 "baselines": list(plan.baselines),
+                "figures": list(plan.figures),
             }
         },
     }

@@ -169,7 +169,8 @@ def _run(project: Project, config: Path, out: Path, cores: int, console: Console
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if (out / ".snakemake" / "locks").is_dir():
         subprocess.run(_snakemake(config, out, "--unlock"), **quiet, check=False)  # type: ignore[call-overload]
-    command = _snakemake(config, out, "--cores", str(cores), "--quiet", "host", "reason")
+    # A step begins with imports and ends with a flush, so one more than there are cores keeps them busy.
+    command = _snakemake(config, out, "--cores", str(cores + 1), "--quiet", "host", "reason")
     with open(log, "wb") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     try:
