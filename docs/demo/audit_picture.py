@@ -30,8 +30,8 @@ def main() -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(Path("made/images", scan["path"]), place)
         console = Console(record=True, width=100, force_terminal=True)
-        console.print("$ nullcrop audit my_scans", highlight=False)
-        audit(Audit(Path("my_scans"), Path("nullcrop-audit"), Said(), cores=2), console)
+        console.print("$ nullcrop audit my_scans --field whole", highlight=False)
+        audit(Audit(Path("my_scans"), Path("nullcrop-audit"), Said(field="whole"), cores=2), console)
         text = console.export_svg(title="nullcrop", clear=False)
         picture.write_text(text.replace(f"{Path.cwd()}/", ""), encoding="utf-8")
 

@@ -114,7 +114,7 @@ def _goes_on(asked: Audit, config: Path) -> Project:
         raise NullcropError(
             f"{config} is an audit of {listed(folders)}; name another place for this one with --out"
         )
-    if asked.said != Said() or asked.thorough or asked.epochs:
+    if asked.said != Said() or asked.thorough or asked.epochs or asked.device != "auto":
         raise NullcropError(
             f"{config} is there already, and says what flags would say: edit it (and its dataset's file "
             "beside it), or begin another audit with --out"
