@@ -58,6 +58,7 @@ calibration: $(ENV)
 .PHONY: pictures
 pictures: demo
 	$(BIN)/python docs/demo/take_pictures.py results/report/index.html docs/demo
+	$(BIN)/python docs/demo/audit_picture.py docs/audit.svg
 	cp results/studies/demo/phantom_session/figures/accuracy.png docs/demo/accuracy.png
 	cp results/studies/demo/phantom_clean/figures/accuracy.png docs/demo/accuracy_clean.png
 

@@ -5,6 +5,7 @@ terminal shows is kept as a drawing.
 """
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -29,11 +30,13 @@ def main() -> None:
             place = Path("my_scans", scan["class"], f"{scan['group']}_{Path(scan['path']).name}")
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(Path("made/images", scan["path"]), place)
-        console = Console(record=True, width=100, force_terminal=True)
+        # No terminal, so that no bar is drawn while it runs.
+        console = Console(record=True, width=112, force_terminal=False)
         console.print("$ nullcrop audit my_scans --field whole", highlight=False)
         audit(Audit(Path("my_scans"), Path("nullcrop-audit"), Said(field="whole"), cores=2), console)
-        text = console.export_svg(title="nullcrop", clear=False)
-        picture.write_text(text.replace(f"{Path.cwd()}/", ""), encoding="utf-8")
+        text = console.export_svg(title="nullcrop").replace(f"{Path.cwd()}/", "")
+        # Lengths were computed with the folder in them.
+        picture.write_text(re.sub(' textLength="[^"]*"', "", text), encoding="utf-8")
 
 
 if __name__ == "__main__":
