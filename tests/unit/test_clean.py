@@ -327,6 +327,11 @@ def test_the_command_needs_a_config_to_know_which_cells_are_asked_for(
     assert "unknown kind 'everything'" in capsys.readouterr().err
 
 
+def test_a_kind_behind_the_config_is_taken_for_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["clean", "--configfile", "mine.yaml", "logs"]) == 1
+    assert "name logs before it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("size", "words"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (3_400_000, "3.4 MB"), (5e12, "5.0 TB")]
 )

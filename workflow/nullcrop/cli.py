@@ -502,9 +502,12 @@ def doctor(options: argparse.Namespace) -> None:
 
 def clean(options: argparse.Namespace) -> None:
     """Tell what of nullcrop's own files may go, and remove it when asked to; never images or archives."""
+    from nullcrop.care.leftovers import KINDS
     from nullcrop.config.models import read_project
     from nullcrop.terminal.clean_table import clean
 
+    if behind := [str(path) for path in options.configfile or [] if str(path) in KINDS]:
+        raise NullcropError(f"--configfile takes every word after it; name {', '.join(behind)} before it")
     if "cells" in options.kinds and options.configfile is None:
         raise NullcropError("which cells no study asks for depends on the config: name yours (--configfile)")
     clean(read_project(*options.configfile or ["config/config.yaml"]), options.kinds, options.yes)
