@@ -183,6 +183,22 @@ def test_a_table_beside_the_images_tells_what_names_do_not(tmp_path: Path) -> No
     assert look(root, Said(table=str(root / "again.csv"))).counts == layout.counts
 
 
+def test_a_folder_of_something_else_beside_the_classes_is_passed_over(tmp_path: Path) -> None:
+    root = tree(tmp_path, [*BUSI, "benign.png"])
+    (root / "docs").mkdir()
+    (root / "docs/readme.txt").write_text("as released")
+    layout = look(root)
+    assert layout.counts == {"benign": 29, "malignant": 29, "normal": 29}
+    assert any(one.what == "no images" and ".txt" in one.words for one in layout.findings)
+
+
+def test_a_beginning_that_some_names_lack_is_no_group(tmp_path: Path) -> None:
+    names = [f"{c}/P{p:02}_{n}.png" for c in ("no", "yes") for p in range(12) for n in range(4)]
+    assert look(tree(tmp_path / "all", names)).group == "patient"
+    layout = look(tree(tmp_path / "some", [*names, "no/extra.png"]))
+    assert (layout.group, len(layout.listing)) == (None, len(names) + 1)
+
+
 def test_columns_that_are_marked_with_1_are_the_classes(tmp_path: Path) -> None:
     root = tree(tmp_path, [f"{n}.png" for n in range(6)])
     (root / "truth.csv").write_text(

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.basics.walk import walk
+from nullcrop.basics.walk import Walk, walk
 from nullcrop.config.definitions import Definition, FolderSource
 from nullcrop.datasets.companions import COMPANIONS, companions
 from nullcrop.datasets.folder import list_folder
@@ -138,7 +138,8 @@ def look(root: Path, said: Said | None = None) -> Layout:
     root = root.expanduser().absolute()
     if not root.is_dir():
         raise NullcropError(f"there is no folder {root}")
-    images, others = _apart(root)
+    found = walk(root)
+    images, others = _apart(found)
     if not images:
         raise NullcropError(f"{root} holds no image; {listed(_endings(others)) or 'it is empty'}")
     masks = {} if said.keep_companions else companions(images)
@@ -157,10 +158,9 @@ def look(root: Path, said: Said | None = None) -> Layout:
         findings.append(Finding("classes", f"{listed(table.classes)}; {table.words}", sure, "--columns"))
         keys: dict[str, Any] = {"table": str(table.table), "columns": dict(table.columns)}
     else:
-        keys = _reading(root, images, said, findings)
+        keys = _reading(found, images, said, findings)
     source = {"kind": "folder", "path": str(root), **keys}
-    tops = sorted({PurePosixPath(path).parts[0] for path in images})
-    to_list = _to_list(table.classes if table else tops, said.companions)
+    to_list = _to_list(table.classes if table else sorted(_top_folders(found)), said.companions)
     listing = list_folder(FolderSource.model_validate(source), to_list)
     if listing.empty:
         raise NullcropError(
@@ -195,7 +195,7 @@ def look(root: Path, said: Said | None = None) -> Layout:
     )
 
 
-def _reading(root: Path, images: list[str], said: Said, findings: list[Finding]) -> dict[str, Any]:
+def _reading(found: Walk, images: list[str], said: Said, findings: list[Finding]) -> dict[str, Any]:
     """The keys under `source` that read class, group and part of the images; what they were told from joins
     ``findings``."""
     if said.name_pattern:
@@ -205,7 +205,7 @@ def _reading(root: Path, images: list[str], said: Said, findings: list[Finding])
     if division is None:
         raise NullcropError(
             f"neither a level of folders nor the beginning of names divides the {len(images)} images below "
-            f"{root} into classes (such as {images[0]}); say it with --name-pattern '(?P<class>…)', "
+            f"{found.root} into classes (such as {images[0]}); say it with --name-pattern '(?P<class>…)', "
             "--classes-at LEVEL or --table FILE.csv"
         )
     findings.append(
@@ -232,8 +232,8 @@ def _reading(root: Path, images: list[str], said: Said, findings: list[Finding])
     elif not said.group_pattern:
         words = "none seen; copies of an image are found and kept together, other images of a patient are not"
         findings.append(Finding("groups", words, "sure" if said.no_groups else "guess", "--group-pattern"))
-    tops = {PurePosixPath(path).parts[0] for path in images}
-    if division.level == 0 and tops == set(division.names):
+    # A definition by class folders takes no folder beside them.
+    if division.level == 0 and _top_folders(found) == set(division.names):
         pattern = group_pattern(grouping) if grouping else said.group_pattern
         return {"group_pattern": pattern} if pattern else {}
     if said.group_pattern:
@@ -325,13 +325,17 @@ def _to_list(classes: Sequence[str], companions: str) -> Definition:
     )
 
 
-def _apart(root: Path) -> tuple[list[str], list[str]]:
-    """Images and other files below ``root``, without litter."""
+def _apart(found: Walk) -> tuple[list[str], list[str]]:
+    """Images and other files of a walk."""
     images: list[str] = []
     others: list[str] = []
-    for path in walk(root).files:
-        (images if is_image(root, path, None) else others).append(path)
+    for path in found.files:
+        (images if is_image(found.root, path, None) else others).append(path)
     return images, others
+
+
+def _top_folders(found: Walk) -> set[str]:
+    return {folder for folder in found.folders if folder != "." and "/" not in folder}
 
 
 def _endings(paths: Sequence[str]) -> list[str]:

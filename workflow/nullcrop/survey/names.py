@@ -41,7 +41,7 @@ IMAGES_A_GROUP = 1.5
 """Images of a group on average, from which a part of a name that repeats is taken for one."""
 
 NEARLY_ALL = 0.95
-"""Share of the images that a level of folders, or a beginning of names, must divide."""
+"""Share of the images that a level of folders, or a beginning of names, must divide into classes."""
 
 TOKEN, SEPARATOR = r"[^/_\-. ]+", r"[_\-. ]+"
 """Parts of a file's name, and what stands between them."""
@@ -212,8 +212,8 @@ def _has_class_words(names: Iterable[str]) -> bool:
 
 
 def _could_be_groups(names: Counter[str], images: int) -> bool:
-    covered = sum(names.values()) >= NEARLY_ALL * images
-    return covered and FEWEST_GROUPS <= len(names) <= images / IMAGES_A_GROUP
+    # Of all images: one without a group would stop the listing, or be left out of it.
+    return sum(names.values()) == images and FEWEST_GROUPS <= len(names) <= images / IMAGES_A_GROUP
 
 
 def _numbered(names: Iterable[str]) -> float:
