@@ -374,8 +374,11 @@ def _names(machine: Machine) -> Iterator[Finding]:
         words = f"the workflow's folder has braces in its path ({place}), which Snakemake takes for wildcards"
         yield Finding("names", "problem", words, "move it")
     elif re.search(r"\s", place):
-        words = f"the workflow's folder has a blank in its path ({place}): no container image is taken there"
-        yield Finding("names", "warning", words, "move it if you need `--sdm apptainer`; all else runs")
+        words = (
+            f"the workflow's folder has a blank in its path ({place}): Slurm jobs do not find their Python, and "
+            "no container image is taken"
+        )
+        yield Finding("names", "warning", words, "move it if you need either; all else runs")
     else:
         writable = os.access(WORKFLOW_FOLDER, os.W_OK)
         words = f"{place}" + ("" if writable else ", which may not be written to, nor need it be")
