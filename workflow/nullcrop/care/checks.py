@@ -375,8 +375,8 @@ def _names(machine: Machine) -> Iterator[Finding]:
         yield Finding("names", "problem", words, "move it")
     elif re.search(r"\s", place):
         words = (
-            f"the workflow's folder has a blank in its path ({place}): Slurm jobs do not find their Python, and "
-            "no container image is taken"
+            f"the workflow's folder has a blank in its path ({place}): Slurm jobs do not find their Python, "
+            "and no container image is taken"
         )
         yield Finding("names", "warning", words, "move it if you need either; all else runs")
     else:
