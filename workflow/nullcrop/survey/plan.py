@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
@@ -32,8 +33,6 @@ MOST_EPOCHS, FEWEST_EPOCHS = 20, 10
 
 THOROUGH_EPOCHS = 120
 """Epochs after which LeNet-5's answer on some hundred images no longer depends on their number."""
-
-PIXEL_BASELINES = ("mean_rgb", "color_histogram", "raw_pixels")
 
 CROP = 20
 """Side of the study's crops in pixels."""
@@ -76,26 +75,50 @@ def plan(layout: Layout, thorough: bool = False, epochs: int | None = None) -> P
     split = "crossfit" if thorough else "crossfit5"
     judging = judging_views(layout.field)  # type: ignore[arg-type]
     in_time = max(FEWEST_EPOCHS, min(MOST_EPOCHS, IMAGES_SEEN // len(layout.listing)))
-    targets = _targets(layout)
-    units = TestSet(targets, layout.listing["group"].to_numpy(str)).units_of_targets
-    members = len(judging) * (len(PIXEL_BASELINES) + 2)
-    folds, level = CROSSFIT[split], Thresholds().level
+    seen = sight(layout, layout.listing, split)
     return Plan(
         split=split,
         seeds=[0, 1] if thorough else [0],
         views=views_made_always() if thorough else judging,
         architectures=["lenet5"],
-        baselines=list(BASELINES) if thorough else ["majority", *PIXEL_BASELINES, "file_facts"],
+        baselines=list(BASELINES) if thorough else ["majority", *_pixel_baselines(), "file_facts"],
         figures=["accuracy", "samples"] if thorough else ["samples"],
         epochs=epochs or (THOROUGH_EPOCHS if thorough else in_time),
         crop=min(CROP, max(4, layout.smallest_side // 3)) if layout.smallest_side else CROP,
-        minimal=minimal_detectable(units, members, level, inflation_of_folds(folds, range(folds))),
-        can_tell=enough_arrangements(units, level),
+        minimal=seen.minimal,
+        can_tell=seen.can_tell,
     )
 
 
-def _targets(layout: Layout) -> NDArray[np.int64]:
-    names = layout.listing["class"]
+@dataclass(frozen=True)
+class Sight:
+    """What an audit could see: LeNet-5, the baselines that judge, and their average, on the views that judge."""
+
+    minimal: float
+    """AUROC that would be found with a chance of 80 %; above 1: none."""
+    can_tell: bool
+    """Whether any result could count."""
+    test: TestSet
+    """Its images, each tested once."""
+    members: int
+    """Readers × views."""
+
+
+def sight(layout: Layout, listing: pd.DataFrame, split: str) -> Sight:
+    """What an audit of the images in ``listing`` (columns class and group) could see, cross-fitted as
+    ``split`` says."""
+    test = TestSet(_targets(layout, listing["class"]), listing["group"].to_numpy(str))
+    members = len(judging_views(layout.field)) * (len(_pixel_baselines()) + 2)  # type: ignore[arg-type]
+    folds, level, units = CROSSFIT[split], Thresholds().level, test.units_of_targets
+    minimal = minimal_detectable(units, members, level, inflation_of_folds(folds, range(folds)))
+    return Sight(minimal, enough_arrangements(units, level) and test.rarest_units > 1, test, members)
+
+
+def _pixel_baselines() -> list[str]:
+    return [name for name, one in BASELINES.items() if one.judges and one.always]
+
+
+def _targets(layout: Layout, names: "pd.Series[str]") -> NDArray[np.int64]:
     if layout.positive:
         return np.array(names.isin(list(layout.positive)), np.int64)
     return np.array(names.map({name: code for code, name in enumerate(layout.classes)}), np.int64)

@@ -11,22 +11,18 @@ from numpy.typing import NDArray
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.progress import say
-from nullcrop.config.detectable import enough_arrangements, inflation_of_folds, minimal_detectable
-from nullcrop.config.names import FOLDS_OF
-from nullcrop.config.readers import BASELINES
-from nullcrop.config.views import judging_views
 from nullcrop.datasets.samples import SPLIT_PARTS
 from nullcrop.decoding.rgb import read_rgb
 from nullcrop.duplicates.leaks import count_leaks
 from nullcrop.duplicates.search import list_duplicates, suspected_pairs
 from nullcrop.images.extracts import FullImage
 from nullcrop.images.likeness import THUMBNAIL
-from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.sentences import bound_words, upper_words
 from nullcrop.survey.layout import Layout, Said
 from nullcrop.survey.measuring import PROBLEM, Measured, measure
+from nullcrop.survey.plan import sight
 from nullcrop.survey.properties import CORNER
-from nullcrop.survey.telling import LEVEL, PROTOCOL, READER, Telling, Told, tell, words_of_values
+from nullcrop.survey.telling import PROTOCOL, READER, Telling, Told, tell, words_of_values
 
 MOST_SUSPECTED = 10_000
 """Pairs that may look alike above which none is compared: frames of films make millions."""
@@ -206,7 +202,7 @@ def triage(layout: Layout, said: Said, processes: int) -> Triage:
     present = [name for name in classes if (listing["class"] == name).any()]
     telling = tell(listing, table, colours, present)
     of_class = {name: listing.index[listing["class"] == name] for name in layout.classes}
-    seen = _seen(layout, listing, present)
+    seen = _seen(layout, listing)
     order = [classes.index(name) for name in layout.classes]
     return Triage(
         root=str(layout.root),
@@ -413,23 +409,11 @@ def _duplicates(listing: pd.DataFrame, table: pd.DataFrame, threads: int) -> Dup
     )
 
 
-def _seen(layout: Layout, listing: pd.DataFrame, classes: Sequence[str]) -> Seen:
-    """What an audit of the views that judge could see: five folds, a small network, the pixel baselines and
-    their average."""
-    target = pd.Categorical(listing["class"], categories=list(classes)).codes.astype(np.int64)
-    test = TestSet(target, listing["group"].to_numpy(str))
-    readers = 2 + sum(one.judges and one.always for one in BASELINES.values())
-    members = len(judging_views("tile" if layout.field == "tile" else "whole")) * readers
-    folds = FOLDS_OF[PROTOCOL]
-    factor = inflation_of_folds(folds, range(folds))
-    units = test.units_of_targets
-    return Seen(
-        minimal_detectable(units, members, LEVEL, factor),
-        enough_arrangements(units, LEVEL) and test.rarest_units > 1,
-        test.n_units,
-        f"groups ({layout.group})" if test.grouped else "images",
-        members,
-    )
+def _seen(layout: Layout, listing: pd.DataFrame) -> Seen:
+    """What the audit of a folder could see of the images that can be read."""
+    seen = sight(layout, listing, PROTOCOL)
+    unit = f"groups ({layout.group})" if seen.test.grouped else "images"
+    return Seen(seen.minimal, seen.can_tell, seen.test.n_units, unit, seen.members)
 
 
 def _missing(
