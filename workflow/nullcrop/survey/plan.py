@@ -92,7 +92,7 @@ def plan(layout: Layout, thorough: bool = False, epochs: int | None = None) -> P
 
 @dataclass(frozen=True)
 class Sight:
-    """What an audit could see: LeNet-5, the baselines that judge, and their average, on the views that judge."""
+    """What an audit could see: by LeNet-5, the baselines that judge, and their average."""
 
     minimal: float
     """AUROC that would be found with a chance of 80 %; above 1: none."""
