@@ -23,7 +23,7 @@ from nullcrop.config.cell import CELL_COLUMNS, READER_COLUMNS, Cell, ReaderOnVie
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.readers import architectures, label_of, look_of
-from nullcrop.report import frames, sections
+from nullcrop.report import cards, frames, sections
 from nullcrop.report.charts import series_style
 from nullcrop.report.contents import CURVE_POINTS, Contents, collect, roc_points
 from nullcrop.report.page import page_of
@@ -64,7 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def facts(project: Project) -> Contents:
-    return collect(project)
+    return collect(project, "first")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def folder_of(project: Project, cell: Cell) -> Path:
 def test_states_are_those_of_the_files(facts: Contents) -> None:
     states = {dataset.name: Counter(one.state for one in dataset.cells) for dataset in facts.datasets}
     assert states == {
-        "complete": {"done": 18},
+        "complete": {"done": 12},
         "hostile": {"done": 8, "missing": 4},
         "waiting": {"missing": 12},
     }
@@ -101,11 +101,11 @@ def test_a_damaged_cell_is_told_and_the_others_are_reported(copy: Project) -> No
     predictions.write_bytes(predictions.read_bytes()[:200])
     (folder_of(copy, cells[1]) / "history.csv").unlink()
     (folder_of(copy, cells[2]) / "cell.json").write_text('{"recipe": ')
-    complete = collect(copy, "complete").datasets[0]
+    complete = collect(copy, "first", "complete").datasets[0]
     states = {one.cell: one for one in complete.cells}
     assert [states[cell].state for cell in cells[:4]] == ["damaged", "damaged", "damaged", "done"]
     assert str(predictions) in states[cells[0]].words
-    assert len(complete.metrics) == 15
+    assert len(complete.tables.metrics) == 9
     assert not {cells[0], cells[1], cells[2]} & set(complete.curves)
 
 
@@ -116,18 +116,18 @@ def test_cells_made_under_another_arithmetic_than_demanded_are_named(copy: Proje
     cells = Grid(demanding).cells("second")
     path = folder_of(copy, cells[0]) / "cell.json"
     path.write_text(path.read_text().replace("cuda_fp32", "cpu_avx2_fp32_4threads"))
-    page = page_of(collect(demanding))
+    page = page_of(collect(demanding, "second"))
     [named] = [text for kind, text in Parsed(page).texts if kind == "p" and "the study demands" in text]
     assert f"{cells[1].path} (cuda_fp32, not cpu_avx2_fp32_4threads)" in named
     assert cells[0].path not in named
-    assert "the study demands" not in page_of(collect(copy))
+    assert "the study demands" not in page_of(collect(copy, "first"))
 
 
 def test_what_was_ignored_in_a_folder_is_told(copy: Project) -> None:
     path = Path(copy.config.paths.results, "datasets", "complete", "dataset.json")
     ignored = [{"what": "<b>.txt files", "class": "b", "count": 3}]
     path.write_text(json.dumps({**json.loads(path.read_text()), "ignored": ignored}))
-    texts = [text for _, text in Parsed(page_of(collect(copy))).texts]
+    texts = [text for _, text in Parsed(page_of(collect(copy, "first"))).texts]
     assert "3 <b>.txt files (b 3)" in texts
     assert texts.count("Ignored in its folder") == 1
 
@@ -136,22 +136,22 @@ def test_a_cell_of_another_recipe_is_not_done(copy: Project) -> None:
     path = folder_of(copy, Grid(copy).cells("first", "complete")[0]) / "cell.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "recipe": {**record["recipe"], "epochs": 99}}))
-    assert [one.state for one in collect(copy, "complete").datasets[0].cells].count("stale") == 1
+    assert [one.state for one in collect(copy, "first", "complete").datasets[0].cells].count("stale") == 1
 
 
 def test_the_studys_own_tables_are_taken_while_they_are_of_its_cells(copy: Project) -> None:
     cells = Grid(copy).cells("first", "complete")
-    study = collect(copy, "complete").datasets[0].studies["first"]
+    tables = collect(copy, "first", "complete").datasets[0].tables
     written = write_tables(copy, "first", "complete")
     table = pd.read_csv(written)
     table.assign(sentence="as written").to_csv(written, index=False)
     os.utime(written, (0, 0))  # of what cells it is, its content says
-    read = collect(copy, "complete").datasets[0].studies["first"]
+    read = collect(copy, "first", "complete").datasets[0].tables
     assert set(read.verdicts["sentence"]) == {"as written"}
-    pd.testing.assert_frame_equal(read.metrics, study.metrics, check_dtype=False)
+    pd.testing.assert_frame_equal(read.metrics, tables.metrics, check_dtype=False)
 
     write_cell(copy, cells[0], 60, 0.7)
-    assert set(collect(copy, "complete").datasets[0].studies["first"].verdicts["sentence"]) != {"as written"}
+    assert set(collect(copy, "first", "complete").datasets[0].tables.verdicts["sentence"]) != {"as written"}
 
 
 @given(
@@ -184,28 +184,30 @@ def test_a_class_without_images_has_no_roc_curve() -> None:
     assert roc_points([(np.ones(3, bool), np.arange(3.0))]) == ([], [])
 
 
-def test_the_grid_has_a_row_for_every_planned_network_of_every_study(facts: Contents) -> None:
+def test_the_grid_has_a_row_for_every_planned_network(project: Project, facts: Contents) -> None:
     rows = frames.grid_rows(facts)
-    assert len(rows) == 36 + 12
-    assert rows["done"].sum() == 12 + 8 + 12
-    assert set(rows.loc[rows["row"].str.startswith("Complete"), "row"]) == {
-        "Complete · random",
-        "Complete · grouped",
-    }
+    assert len(rows) == 36
+    assert rows["done"].sum() == 12 + 8
     missing = rows[rows["done"] == 0]
     assert missing[["auroc", "accuracy", "n"]].isna().all(axis=None)
-    means = rows[rows["row"] == "Complete · random"].groupby("study")["auroc"].count()
-    assert means.to_dict() == {"first": 12, "second": 6}
+    # Of a study with two splits each dataset has a row of either.
+    second = frames.grid_rows(collect(project, "second"))
+    assert second.groupby("row")["auroc"].count().to_dict() == {
+        "Complete · random": 6,
+        "Complete · grouped": 6,
+    }
 
 
-def test_comparisons_are_of_readers_and_name_how_many_cells_stand_behind_them(facts: Contents) -> None:
+def test_comparisons_are_of_readers_and_name_how_many_cells_stand_behind_them(
+    project: Project, facts: Contents
+) -> None:
     table = frames.compared(facts.datasets[0], ORIGINAL)
-    # Two networks on two crops; the same reader is shown once, from the study with the most of its cells.
-    random = table[table["split"] == "random"]
-    assert len(random) == 4
-    assert set(random["seeds"]) == {2}
-    assert set(table.loc[table["split"] == "grouped", "seeds"]) == {1}
+    assert len(table) == 4  # two networks on two crops
+    assert set(table["seeds"]) == {2}
     assert set(table["images"]) == {60}
+    second = frames.compared(collect(project, "second").datasets[0], ORIGINAL)
+    assert set(second["seeds"]) == {1}
+    assert set(second["split"]) == {"random", "grouped"}
 
 
 def test_marks_are_the_pooled_aurocs_and_never_means_of_seeds(project: Project, facts: Contents) -> None:
@@ -213,9 +215,8 @@ def test_marks_are_the_pooled_aurocs_and_never_means_of_seeds(project: Project, 
     cells, pooled = frames.planned(dataset), frames.readers(dataset)
     marks = frames.marks(cells, "auroc", pooled)
     assert (marks["mark"] == "mean").sum() == len(cells.drop_duplicates(READER_COLUMNS))
-    mean = marks[(marks["mark"] == "mean") & marks["panel"].str.contains("random")].iloc[0]
+    mean = marks[marks["mark"] == "mean"].iloc[0]
     seeds = cells[(cells["place"] == mean["view"]) & (cells["series"] == mean["series"])]
-    seeds = seeds[seeds["split"] == "random"]
     own = pooled.merge(seeds[READER_COLUMNS].drop_duplicates())
     assert (
         mean[["value", "low", "high"]].tolist() == own[["auroc", "auroc_low", "auroc_high"]].iloc[0].tolist()
@@ -229,19 +230,15 @@ def test_marks_are_the_pooled_aurocs_and_never_means_of_seeds(project: Project, 
     assert mean["value"] == pytest.approx(roc_auc_score(answers[0]["target"], sum(ranks)))
 
 
-def test_the_grid_knows_each_readers_pooled_auroc(facts: Contents) -> None:
+def test_the_grid_knows_each_readers_pooled_auroc(project: Project, facts: Contents) -> None:
     rows = frames.grid_rows(facts)
     done = rows[rows["done"] == 1]
-    of = done.groupby(["study", "row", "column", "view"])["pooled"]
+    of = done.groupby(["row", "column", "view"])["pooled"]
     assert (of.nunique() == 1).all()
-    assert (of.count() == done.groupby(["study", "row", "column", "view"]).size()).all()
+    assert (of.count() == 2).all()
+    assert (done["pooled"] != done["auroc"]).any()
     # Of one cell the pooled AUROC is its own.
-    single = done[done["row"] == "Complete · grouped"]
-    assert single["pooled"].tolist() == single["auroc"].tolist()
-    several = done[done["row"] == "Complete · random"]
-    assert (several["pooled"] != several["auroc"])[several["study"] == "first"].any()
-    # The second study has one seed of two, and its grid shows that alone.
-    second = several[several["study"] == "second"]
+    second = frames.grid_rows(collect(project, "second"))
     assert second["pooled"].tolist() == second["auroc"].tolist()
 
 
@@ -273,9 +270,10 @@ def test_every_reader_of_a_dataset_is_in_its_table(facts: Contents, page: str) -
 def test_a_verdicts_colour_is_that_of_its_evidence(
     facts: Contents, monkeypatch: pytest.MonkeyPatch, field: str, evidence: str, kind: str
 ) -> None:
-    said = {"field": field, "evidence": evidence, "verdict": "v", "sentence": "s", "details": "d"}
-    monkeypatch.setattr(sections.frames, "verdicts", lambda dataset: pd.DataFrame([said]))
-    found = sections.verdict_of(facts.datasets[0])
+    written = frames.verdicts(facts.datasets[0])
+    said = written.assign(field=field, evidence=evidence, verdict="v", sentence="s", details="d")
+    monkeypatch.setattr(cards, "verdicts", lambda dataset: said)
+    found = cards.card_of(facts.datasets[0], facts)
     assert (found.word, found.sentence, found.kind, found.details) == ("v", "s", kind, "d")
 
 
@@ -283,9 +281,9 @@ def test_confusion_matrices_count_every_test_image(facts: Contents) -> None:
     complete = facts.datasets[0]
     cells = frames.planned(complete)
     counts = frames.confusion_counts(complete, cells)
-    assert counts["images"].sum() == 18 * 60
+    assert counts["images"].sum() == 12 * 60
     right = counts[counts["true"] == counts["predicted"]]["images"].sum()
-    assert right == round((complete.metrics["accuracy"] * complete.metrics["n"]).sum())
+    assert right == round((complete.tables.metrics["accuracy"] * complete.tables.metrics["n"]).sum())
 
 
 def test_the_page_needs_nothing_but_itself(page: str) -> None:
@@ -361,13 +359,13 @@ def test_groups_that_are_not_known_or_nearly_equal_are_told(copy: Project) -> No
     path = Path(copy.config.paths.results, "datasets", "complete", "dataset.json")
     counts = {"without_group": 1200, "near_equal_groups": [["P1", "p01"]]}
     path.write_text(json.dumps({**json.loads(path.read_text()), **counts}))
-    page = html.unescape(page_of(collect(copy, "complete")))
+    page = html.unescape(page_of(collect(copy, "first", "complete")))
     assert "; 1,200 images have none, and each of them counts as independent; nearly equal" in page
     assert "and perhaps one: 'P1' and 'p01'" in page
 
 
 def test_one_dataset_alone(project: Project) -> None:
-    page = page_of(collect(project, "complete"))
+    page = page_of(collect(project, "first", "complete"))
     assert "dataset-complete" in page
     assert "waiting" not in page.lower()
     assert "<title>Complete" in page
@@ -382,7 +380,7 @@ def test_an_unknown_dataset_is_named(
     assert read_project(config).config == project.config
     out = tmp_path / "report.html"
     assert main(["report", "--configfile", str(config), "--only", "compete", "--out", str(out)]) == 1
-    assert "no study names the dataset 'compete', did you mean 'complete'?" in capsys.readouterr().err
+    assert "the study 'first' does not name the dataset 'compete', did you mean 'complete'?" in capsys.readouterr().err
     assert not out.exists()
 
 
@@ -399,10 +397,10 @@ def test_published_values_stand_beside_reproduced_ones(
     }
     project = Project({"studies": {"main": study}, "paths": {"results": str(tmp_path)}})
     write_cell(project, Grid(project).all_cells[0], 156, 0.5)
-    breast = collect(project).datasets[0]
+    breast = collect(project, "main").datasets[0]
     table = breast.published.set_index(["architecture", "view", "metric", "statistic"])
     run = table.loc["vgg16", "upper_left", "accuracy", "value"].iloc[0]
-    assert run["reproduced"] == pytest.approx(breast.metrics["accuracy"].item())
+    assert run["reproduced"] == pytest.approx(breast.tables.metrics["accuracy"].item())
     assert np.isnan(table.loc[("resnet50", "upper_left", "accuracy", "value"), "reproduced"])
     assert "breastmnist" in set(breast.discrepancies["dataset"])
 
@@ -421,14 +419,14 @@ def test_the_earlier_studys_values_stand_beside_reproduced_ones_too(
     }
     content = {"definitions": ["config/companions"], "studies": {"main": study}}
     project = Project({**content, "paths": {"results": str(tmp_path)}})
-    assert any(path.endswith("discrepancies.csv") for path in Grid(project).report_inputs("yale_a"))
+    assert any(path.endswith("discrepancies.csv") for path in Grid(project).report_inputs("main", "yale_a"))
     (cell,) = [one for one in Grid(project).all_cells if (one.dataset, one.view) == ("yale_a", "forehead")]
     write_cell(project, cell, 33, 0.5)
-    facts = collect(project)
+    facts = collect(project, "main")
     yale = next(one for one in facts.datasets if one.name == "yale_a")
     table = yale.published.set_index("view")
     assert table.loc["forehead", "printed"] == 0.546
-    assert table.loc["forehead", "reproduced"] == pytest.approx(yale.metrics["accuracy"].item())
+    assert table.loc["forehead", "reproduced"] == pytest.approx(yale.tables.metrics["accuracy"].item())
     assert np.isnan(table.loc["original", "reproduced"])
     assert set(yale.discrepancies["dataset"]) == {"yale_a"}
     page = page_of(facts)
@@ -450,7 +448,7 @@ def test_missing_values_are_dashes_that_sort_as_nothing() -> None:
 
 
 def test_the_cost_tells_speed_and_memory_old_cells_included(copy: Project) -> None:
-    done = [one.cell for one in collect(copy, "complete").cells if one.state == "done"]
+    done = [one.cell for one in collect(copy, "first", "complete").cells if one.state == "done"]
     cells = [cell for cell in done if not cell.is_baseline]
     # The first is faster and larger in memory, the second of a version that recorded neither.
     alike = [cell for cell in cells if cell.architecture == cells[0].architecture]
@@ -474,7 +472,7 @@ def test_the_cost_tells_speed_and_memory_old_cells_included(copy: Project) -> No
             for key in ("images_a_second", "peak_device_mb", "peak_host_mb"):
                 del record[key]
         path.write_text(json.dumps(record))
-    block = next(block for block in sections.closing(collect(copy, "complete")) if block.name == "cost")
+    block = next(block for block in sections.closing(collect(copy, "first", "complete")) if block.name == "cost")
     (table,) = block.tables
     headings = [column.heading for column in table.columns]
     row = next(row for row in table.rows if row[1].text == label_of(alike[0].architecture))
@@ -487,10 +485,8 @@ def test_the_cost_tells_speed_and_memory_old_cells_included(copy: Project) -> No
     assert shown["kWh"] == "–"
 
 
-def test_every_cell_of_every_study_is_in_its_table(facts: Contents) -> None:
+def test_every_cell_is_in_its_table(facts: Contents) -> None:
     for dataset in facts.datasets:
-        table = frames.every_cell(dataset)
-        planned = {(name, cell) for name, study in dataset.studies.items() for cell in study.cells}
-        assert len(table) == len(planned)
+        table = frames.planned(dataset)
         cells = [Cell(*row) for row in table[CELL_COLUMNS].itertuples(index=False)]
-        assert set(zip(table["study"], cells, strict=True)) == planned
+        assert sorted(cells) == sorted(one.cell for one in dataset.cells)

@@ -472,7 +472,15 @@ def report(options: argparse.Namespace) -> None:
     from nullcrop.config.models import read_project
     from nullcrop.report.page import write_report
 
-    write_report(read_project(*options.configfile), options.out, options.only)
+    project = read_project(*options.configfile)
+    write_report(project, options.study or next(iter(project.config.studies)), options.out, options.only)
+
+
+def report_index(options: argparse.Namespace) -> None:
+    """Write the page that leads to the reports of all studies in a results folder."""
+    from nullcrop.report.index_page import write_index
+
+    write_index(options.results, options.out)
 
 
 def status(options: argparse.Namespace) -> None:
@@ -719,7 +727,8 @@ def _parser() -> argparse.ArgumentParser:
     command("count-alarms", count_alarms, "--tables", "--out")
     command("plot-calibration", plot_calibration, "--table", "--out")
     command("resolve-config", resolve_config, "--config", "--out")
-    command("report", report, "--configfile", "--only", "--out")
+    command("report", report, "--configfile", "--study", "--only", "--out")
+    command("report-index", report_index, "--results", "--out")
     command("describe-records", describe_records, "--out")
     command("status", status, "--configfile", "--study", "--watch")
     command("verdicts", verdicts, "--configfile", "--study")

@@ -77,6 +77,20 @@ FIGURES.register(
 )
 FIGURES.register(
     Figure(
+        name="crops",
+        title="Crops to look at",
+        caption=(
+            "The mean crop of each class, and the crops of which the readers together are surest. What can "
+            "be seen here (a logo, a rim, a tint) is what a network may read; what cannot be seen may be "
+            "read all the same."
+        ),
+        plot="nullcrop.figures.crops:draw_crops",
+        reads=("verdicts", "cells", "samples", "views"),
+        in_page=True,
+    )
+)
+FIGURES.register(
+    Figure(
         name="scores",
         title="Accuracy, precision, recall and F-1",
         caption=(

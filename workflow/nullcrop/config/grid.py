@@ -330,26 +330,28 @@ class Grid:
             for suffix in FIGURE_FORMATS
         ]
 
-    def report_inputs(self, dataset: str | None = None) -> list[str]:
-        """Tables and figures that the report (of one ``dataset``) is made of."""
+    def report_inputs(self, study: str, dataset: str | None = None) -> list[str]:
+        """Tables and figures that the report of a study (of one ``dataset`` in it) is made of."""
         results = self.project.config.paths.results
+        shown = [f"/{figure}.png" for figure in figures_of("dataset") if FIGURES[figure].in_page]
         inputs = []
-        for study in self.studies:
-            for name in self.datasets(study):
-                if dataset in (None, name):
-                    folder = f"{results}/studies/{study}/{name}"
-                    inputs += [f"{folder}/{table}.csv" for table in STUDY_TABLES]
-                    figures = self.figure_paths(study, name)
-                    shown = [f"/{figure}.png" for figure in figures_of("dataset") if FIGURES[figure].in_page]
-                    inputs += [path for path in figures if path.endswith(tuple(shown))]
-                    inputs.append(f"{results}/datasets/{name}/dataset.json")
-        if {*PUBLISHED, *EARLIER} & set(self.values("dataset") if dataset is None else [dataset]):
-            inputs.append(f"{results}/discrepancies.csv")
+        for name in self.datasets(study) if dataset is None else [dataset]:
+            folder, counted = f"{results}/studies/{study}/{name}", f"{results}/datasets/{name}"
+            inputs += [f"{folder}/{table}.csv" for table in STUDY_TABLES]
+            figures = self.figure_paths(study, name)
+            inputs += [path for path in figures if path.endswith(tuple(shown))]
+            inputs += [f"{counted}/dataset.json", f"{counted}/leaks.csv"]
+            if name in PUBLISHED:
+                inputs.append(f"{counted}/discrepancies.csv")
+            if name in (*PUBLISHED, *EARLIER):
+                inputs.append(f"{results}/discrepancies.csv")
+        if dataset is None and len(self.datasets(study)) > 1:
+            inputs.append(f"{results}/duplicates.csv")
         if dataset is None:
-            inputs += self._calibration_results()
+            inputs += self.calibration_results()
         return list(dict.fromkeys(inputs))
 
-    def _calibration_results(self) -> list[str]:
+    def calibration_results(self) -> list[str]:
         """Table and figure of the calibration, where there is one."""
         if self.project.config.calibration is None:
             return []
@@ -378,7 +380,7 @@ class Grid:
                 made += self.figure_paths(study, dataset)
             if {*PUBLISHED, *EARLIER} & set(self.datasets(study)):
                 made.append(f"{results}/studies/{study}/published.csv")
-        made += self._calibration_results()
+        made += self.calibration_results()
         datasets = self.values("dataset")
         made += [f"{results}/datasets/{dataset}/leaks.csv" for dataset in datasets]
         if len(datasets) > 1:
@@ -387,7 +389,12 @@ class Grid:
         made += [f"{results}/datasets/{dataset}/discrepancies.csv" for dataset in published]
         if {*PUBLISHED, *EARLIER} & set(datasets):
             made.append(f"{results}/discrepancies.csv")
+        made += [self.report_path(study) for study in self.studies]
         return [*made, f"{results}/report/index.html"]
+
+    def report_path(self, study: str) -> str:
+        """The report of ``study``."""
+        return f"{self.project.config.paths.results}/report/{study}/index.html"
 
     def check_target(self, path: str) -> None:
         """Raise NullcropError when a path asked for names something the grid does not hold.
@@ -425,7 +432,10 @@ class Grid:
                 ("split", splits),
             ],
         }
-        axes["report"] = [("report", ["index.html", *(f"{name}.html" for name in self.values("dataset"))])]
+        axes["report"] = [("study", ["index.html", *self.studies])]
+        if kind == "report" and len(rest) > 1 and rest[0] in self.studies:
+            pages = [f"{name}.html" for name in ("index", *self.datasets(rest[0]))]
+            axes["report"].append(("report", [*pages, "config.json"]))
         if kind == "studies" and len(rest) > 2 and rest[0] in self.studies and rest[1] == "figures":
             names = [f"{figure}.{suffix}" for figure in figures_of("study") for suffix in FIGURE_FORMATS]
             axes["studies"] += [("folder", ["figures"]), ("figure", names)]

@@ -130,10 +130,10 @@ class Study(Model):
     shuffles: Shuffles = 0
     """How many times every network and baseline is trained again on shuffled training targets and tested on
     the true ones, as a negative control. With K of them the smallest possible p is 1/(K + 1)."""
-    figures: list[FigureName] = ["accuracy", "samples"]
-    """Figures of each dataset that a run ends in: accuracy by view, sample images, panels of accuracy,
-    precision, recall and F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices
-    (`confusion`)."""
+    figures: list[FigureName] = ["accuracy", "samples", "crops"]
+    """Figures of each dataset that a run ends in: accuracy by view, sample images, crops to look at (the
+    mean of each class, and those that the readers are surest of), panels of accuracy, precision, recall and
+    F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices (`confusion`)."""
     numerics: str | None = None
     """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
     trained under another, and those that were are named by `status`."""
@@ -325,6 +325,13 @@ class Config(Model):
     def recipe_of(self, name: str) -> Recipe | BaselineRecipe:
         """The recipe of a cell whose path says ``name``."""
         return BaselineRecipe() if name == BASELINE_RECIPE else self.all_recipes[name]
+
+    def of_study(self, name: str) -> "Config":
+        """The config without its other studies and the calibration, whose keys say nothing of this one."""
+        study = self.studies[name]
+        networks = {network for part in study.cross_products() for network in part.architectures or []}
+        weights = {network: pin for network, pin in self.weights.items() if network in networks}
+        return self.model_copy(update={"studies": {name: study}, "weights": weights, "calibration": None})
 
 
 class _Extensions(pydantic.BaseModel):

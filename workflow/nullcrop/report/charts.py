@@ -161,12 +161,11 @@ def library() -> str:
 def grid_chart(cells: pd.DataFrame) -> Spec:
     """Every planned cell: a row a dataset (and label rule and split), columns of views within networks.
 
-    ``cells`` has a row for each study and planned cell, with the columns row, order, study, split, labels,
+    ``cells`` has a row for each planned cell, with the columns row, order, split, labels,
     seed, column, view, href, state, and, where the cell is done, n, auroc, accuracy, no_information_rate
     with intervals (…_low, …_high), constant, and pooled: the AUROC of all its reader's seeds together.
     """
     selected = [
-        _choice("study", list(cells["study"].unique()), "study"),
         _choice("split", [ALL, *cells["split"].unique()], "split"),
         _choice("labels", [ALL, *cells["labels"].unique()], "label rule"),
         _choice("seed", [ALL, *map(str, sorted(cells["seed"].unique()))], "seed"),
@@ -182,7 +181,7 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
     base = (
         alt.Chart(_data(cells))
         .transform_filter(
-            "datum.study == study && (split == 'all' || datum.split == split) && (labels == 'all' || "
+            "(split == 'all' || datum.split == split) && (labels == 'all' || "
             "datum.labels == labels) && (seed == 'all' || toString(datum.seed) == seed)"
         )
         .transform_aggregate(

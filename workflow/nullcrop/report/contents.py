@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import read_json
-from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition, read_published_definitions
 from nullcrop.config.figures import FIGURES, figures_of
 from nullcrop.config.grid import Grid
@@ -25,7 +25,7 @@ from nullcrop.published.printed import read_published
 from nullcrop.published.reproduction import compare_published, printed_values
 from nullcrop.statistics.metrics import Answers
 from nullcrop.status.cells import CellState, State
-from nullcrop.status.foresight import foresee
+from nullcrop.status.foresight import Foreseen, foresee
 from nullcrop.status.standing import NO_HISTORY, Standing, Tables
 
 CURVE_POINTS = 60
@@ -42,29 +42,22 @@ class Curve:
     """Images by true (rows) and predicted target."""
 
 
-@dataclass(frozen=True)
-class StudyContents(Tables):
-    """One dataset in one study: its cells and what they amount to together."""
-
-    cells: list[Cell] = field(default_factory=list)
-    """Planned."""
-    remarks: list[str] = field(default_factory=list)
-    """A sentence where the verdict that the workflow wrote is not today's."""
-    foreseen: str = ""
-    """What effect could be found at all; empty where no view judges."""
-
-
 @dataclass
 class DatasetContents:
-    """Everything known of one dataset."""
+    """Everything known of one dataset in one study."""
 
     name: str
     definition: Definition
     counts: dict[str, Any] | None
     """dataset.json; None before the images are listed."""
     cells: list[CellState]
-    """Planned cells of all studies, each once."""
-    studies: dict[str, StudyContents] = field(default_factory=dict)
+    """Planned in the study."""
+    tables: Tables = field(default_factory=Tables)
+    """What the finished cells amount to together."""
+    remarks: list[str] = field(default_factory=list)
+    """A sentence where the verdict that the workflow wrote is not today's."""
+    foreseen: Foreseen | None = None
+    """What effect could be found at all; None where no view judges."""
     curves: dict[Cell, Curve] = field(default_factory=dict)
     histories: pd.DataFrame = field(default_factory=NO_HISTORY.copy)
     """As :func:`~nullcrop.statistics.tables.read_histories` gives them."""
@@ -79,11 +72,8 @@ class DatasetContents:
     """Published values beside counts and arithmetic."""
     hashes: list[dict[str, Any]] = field(default_factory=list)
     """Files behind the numbers: dataset, file, bytes (where known) and sha256."""
-
-    @property
-    def metrics(self) -> pd.DataFrame:
-        """One row a finished cell of any study, with what does not depend on the study."""
-        return pd.concat([study.metrics for study in self.studies.values()]).drop_duplicates(CELL_COLUMNS)
+    absent: list[str] = field(default_factory=list)
+    """What a finished run would have counted or drawn here and is not there, in words."""
 
     def in_state(self, *states: State) -> list[CellState]:
         """Cells in any of ``states``."""
@@ -96,12 +86,11 @@ class Contents:
 
     project: Project
     grid: Grid
+    study: str
     datasets: list[DatasetContents]
     shared: pd.DataFrame | None
-    """duplicates.csv as text: images that two datasets share; None where nothing was compared."""
-    calibration: pd.DataFrame | None
-    """The audit's alarms on generated datasets, as text; None where it was not calibrated."""
-    calibration_figure: Path | None
+    """duplicates.csv as text: images that two datasets of the study share; None where nothing was
+    compared."""
 
     @property
     def cells(self) -> list[CellState]:
@@ -109,33 +98,30 @@ class Contents:
         return [one for dataset in self.datasets for one in dataset.cells]
 
 
-def collect(project: Project, dataset: str | None = None) -> Contents:
-    """Gather what the results say of all studies, or of one ``dataset`` alone.
+def collect(project: Project, study: str, dataset: str | None = None) -> Contents:
+    """Gather what the results say of a study, or of one ``dataset`` in it alone.
 
-    Works on half-finished results: what is not there is missing. Raises NullcropError
-    when no study names ``dataset``.
+    Works on half-finished results: what is not there is missing. Raises NullcropError where there is no
+    such study, or where it does not name ``dataset``.
     """
     standing = Standing(project)
     grid = standing.grid
-    names = list(dict.fromkeys(cell.dataset for cell in grid.all_cells))
-    if dataset is not None:
-        if dataset not in names:
-            raise NullcropError(f"no study names the dataset '{dataset}', {meant(dataset, names)}")
-        names = [dataset]
-    datasets = [_dataset(standing, name) for name in names]
+    standing.studies(study)
+    of_study = grid.datasets(study)
+    if dataset is not None and dataset not in of_study:
+        raise NullcropError(
+            f"the study '{study}' does not name the dataset '{dataset}', {meant(dataset, of_study)}"
+        )
+    names = of_study if dataset is None else [dataset]
+    datasets = [_dataset(standing, study, name) for name in names]
     _add_published(project, datasets)
     results = Path(project.config.paths.results)
-    shared = read_table(results / "duplicates.csv")
-    if shared is not None and dataset is not None:
-        shared = shared[(shared["dataset_a"] == dataset) | (shared["dataset_b"] == dataset)]
-    figure = results / "calibration" / "calibration.png"
     return Contents(
         project,
         grid,
+        study,
         datasets,
-        shared,
-        read_table(results / "calibration" / "table.csv"),
-        figure if figure.is_file() else None,
+        _shared(results / "duplicates.csv", of_study, dataset) if len(of_study) > 1 else None,
     )
 
 
@@ -153,7 +139,7 @@ def _add_published(project: Project, datasets: list[DatasetContents]) -> None:
     computed = list_discrepancies(published, definitions)
     for contents in printed:
         own = [value for value in values if value.dataset == contents.name]
-        contents.published = compare_published(own, contents.metrics, project.config.tolerance)
+        contents.published = compare_published(own, contents.tables.metrics, project.config.tolerance)
         counted = read_table(
             Path(project.config.paths.results, "datasets", contents.name, "discrepancies.csv")
         )
@@ -173,26 +159,44 @@ def read_table(path: Path) -> pd.DataFrame | None:
     return table
 
 
-def _dataset(standing: Standing, name: str) -> DatasetContents:
+def _shared(path: Path, of_study: list[str], dataset: str | None) -> pd.DataFrame | None:
+    """What datasets of the study share with one another (or with ``dataset``), as text."""
+    table = read_table(path)
+    if table is None:
+        return None
+    both = table["dataset_a"].isin(of_study) & table["dataset_b"].isin(of_study)
+    if dataset is not None:
+        both &= (table["dataset_a"] == dataset) | (table["dataset_b"] == dataset)
+    return table[both]
+
+
+def _dataset(standing: Standing, study: str, name: str) -> DatasetContents:
     grid = standing.grid
     results = Path(grid.project.config.paths.results)
-    studies = {study: cells for study in grid.studies if (cells := grid.cells(study, name))}
     finished, histories = standing.finished(name)
+    planned = set(grid.cells(study, name))
     contents = DatasetContents(
         name,
         grid.project.definition(name),
         _json(results / "datasets" / name / "dataset.json"),
-        standing.cells(dataset=name),
-        {study: _study(standing, study, name, cells) for study, cells in studies.items()},
-        {one.cell: _curve(one.answers) for one in finished},
+        standing.cells(study, name),
+        standing.tables(study, name),
+        standing.verdict_remarks(study, name),
+        foresee(grid, study, name),
+        {one.cell: _curve(one.answers) for one in finished if one.cell in planned},
         histories,
     )
+    figures = results / "studies" / study / name / "figures"
+    asked_for = grid.project.config.studies[study].figures
     for figure in [figure for figure in figures_of("dataset") if FIGURES[figure].in_page]:
-        drawn = [results / "studies" / study / name / "figures" / f"{figure}.png" for study in studies]
-        found = [path for path in drawn if path.is_file()]
-        if found:
-            contents.figures[figure] = found[0]
+        path = figures / f"{figure}.png"
+        if path.is_file():
+            contents.figures[figure] = path
+        elif figure in asked_for:
+            contents.absent.append(f"the figure “{FIGURES[figure].title}”")
     contents.leaks = read_table(results / "datasets" / name / "leaks.csv")
+    if contents.leaks is None:
+        contents.absent.append("leaks and duplicates (leaks.csv)")
     contents.hashes = _hashes(grid, name)
     return contents
 
@@ -211,13 +215,6 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
         for view, store in stores.items()
         if store
     ]
-
-
-def _study(standing: Standing, study: str, dataset: str, planned: list[Cell]) -> StudyContents:
-    now = standing.tables(study, dataset)
-    remarks = standing.verdict_remarks(study, dataset)
-    seen = foresee(standing.grid, study, dataset)
-    return StudyContents(**vars(now), cells=planned, remarks=remarks, foreseen=seen.words if seen else "")
 
 
 def _curve(answers: Answers) -> Curve:

@@ -38,7 +38,7 @@ def planned(dataset: DatasetContents) -> pd.DataFrame:
     place (the view, or that no pixel is seen).
     """
     cells = pd.DataFrame([{**asdict(one.cell), "state": one.state} for one in dataset.cells])
-    table = cells.merge(dataset.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left")
+    table = cells.merge(dataset.tables.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left")
     return described(table.reindex(columns=list(dict.fromkeys([*table, *RESULT_COLUMNS]))))
 
 
@@ -57,65 +57,37 @@ def described(cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def every_cell(dataset: DatasetContents) -> pd.DataFrame:
-    """One row for each study and planned cell, with the metrics that belong to that study."""
-    states = {one.cell: one.state for one in dataset.cells}
-    tables = []
-    for name, study in dataset.studies.items():
-        cells = pd.DataFrame([{"study": name, **asdict(cell), "state": states[cell]} for cell in study.cells])
-        tables.append(cells.merge(study.metrics.astype({"seed": int}), on=CELL_COLUMNS, how="left"))
-    return described(pd.concat(tables, ignore_index=True))
-
-
 def readers(dataset: DatasetContents) -> pd.DataFrame:
-    """One row for each reader on a view, of all studies: that of the study with the most cells."""
-    every = _readers_of_studies(dataset).drop(columns="study")
-    return every.sort_values("seeds", ascending=False, kind="stable").drop_duplicates(READER_COLUMNS)
-
-
-def _readers_of_studies(dataset: DatasetContents) -> pd.DataFrame:
-    tables = [
-        study.readers.assign(study=name) for name, study in dataset.studies.items() if len(study.readers)
-    ]
-    if not tables:
-        return pd.DataFrame(columns=["study", *READER_COLUMNS, "seeds", "auroc", "auroc_low", "auroc_high"])
-    return pd.concat(tables, ignore_index=True)
+    """One row for each reader on a view, over all its seeds or folds."""
+    if len(dataset.tables.readers):
+        return dataset.tables.readers
+    return pd.DataFrame(columns=[*READER_COLUMNS, "auroc", "auroc_low", "auroc_high"])
 
 
 def compared(dataset: DatasetContents, comparison: str) -> pd.DataFrame:
-    """Rows of one kind of comparison, of all studies."""
-    tables = [
-        study.comparisons[study.comparisons["comparison"] == comparison]
-        for study in dataset.studies.values()
-        if len(study.comparisons)
-    ]
-    if not tables:
-        return pd.DataFrame()
-    every = pd.concat(tables).sort_values("seeds", ascending=False, kind="stable").sort_index(kind="stable")
-    table = every.drop_duplicates([*READER_COLUMNS, "other"])
+    """Rows of one kind of comparison."""
+    table = dataset.tables.comparisons
+    if table.empty:
+        return table
+    table = table[table["comparison"] == comparison]
     if table.empty:
         return table
     return described(table).assign(other=table["other"].map(label_of))
 
 
 def verdicts(dataset: DatasetContents) -> pd.DataFrame:
-    """Verdicts of all studies, the ones to quote first."""
-    tables = [
-        study.verdicts.assign(study=name) for name, study in dataset.studies.items() if len(study.verdicts)
-    ]
-    if not tables:
-        return pd.DataFrame()
-    return pd.concat(tables, ignore_index=True).sort_values("headline", ascending=False, kind="stable")
+    """Verdicts on each split, the ones to quote first."""
+    table = dataset.tables.verdicts
+    return table if table.empty else table.sort_values("headline", ascending=False, kind="stable")
 
 
 def grid_rows(contents: Contents) -> pd.DataFrame:
-    """One row for each study and planned network, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
+    """One row for each planned network, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
     tables = []
     for dataset in contents.datasets:
-        of_studies = ["study", *READER_COLUMNS]
-        pooled = _readers_of_studies(dataset)[[*of_studies, "auroc", "auroc_low", "auroc_high"]]
+        pooled = readers(dataset)[[*READER_COLUMNS, "auroc", "auroc_low", "auroc_high"]]
         names = {"auroc": "pooled", "auroc_low": "pooled_low", "auroc_high": "pooled_high"}
-        cells = every_cell(dataset).merge(pooled.rename(columns=names), on=of_studies, how="left")
+        cells = planned(dataset).merge(pooled.rename(columns=names), on=READER_COLUMNS, how="left")
         cells = cells[cells["kind"] == "network"]
         several = [name for name in ("split", "labels") if cells[name].nunique() > 1]
         suffix = cells[several].agg(" · ".join, axis=1).radd(" · ") if several else ""
@@ -143,7 +115,7 @@ def grid_rows(contents: Contents) -> pd.DataFrame:
     }
     return pd.DataFrame(
         {
-            **{name: table[name] for name in ("row", "study", "split", "labels", "seed", "href")},
+            **{name: table[name] for name in ("row", "split", "labels", "seed", "href")},
             "order": table.groupby(["dataset", "row"], sort=False).ngroup(),
             "view": table["place"],
             "column": [looks[place].label for place in columns],

@@ -17,12 +17,13 @@ from nullcrop.report import charts, sections
 from nullcrop.report.contents import Contents, collect
 
 
-def write_report(project: Project, out: Path, dataset: str | None = None) -> None:
-    """Write the report of what there is now, of all studies or of one ``dataset``, as one HTML file.
+def write_report(project: Project, study: str, out: Path, dataset: str | None = None) -> None:
+    """Write the report of what there is now of a study, or of one ``dataset`` in it, as one HTML file.
 
-    It needs no network and no other file. Raises NullcropError when no study names ``dataset``.
+    It needs no network and no other file. Raises NullcropError where there is no such study, or where it
+    does not name ``dataset``.
     """
-    contents = collect(project, dataset)
+    contents = collect(project, study, dataset)
     page = page_of(contents)
     with written_whole(out) as aside:
         aside.write_text(page, encoding="utf-8")

@@ -22,13 +22,14 @@ from nullcrop.config.readers import label_of
 from nullcrop.datasets.ignored import in_words
 from nullcrop.figures.accuracy import FIELD_SENTENCES
 from nullcrop.report import charts, frames, tables
+from nullcrop.report.cards import Card, card_of
 from nullcrop.report.charts import Spec
-from nullcrop.report.contents import Contents, DatasetContents
+from nullcrop.report.contents import Contents, DatasetContents, read_table
 from nullcrop.report.tables import Table, table_of
 from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
+from nullcrop.statistics.maxt import DRAWS
 from nullcrop.statistics.metrics import CONSTANT_ABOVE
-from nullcrop.statistics.verdicts import BOTH, BOUNDED, READABLE, UNDECIDED, UNJUDGED
 from nullcrop.status.cells import BEGUN, CellState, made_otherwise
 from nullcrop.status.cost import cost_rows, summed_cost
 
@@ -37,15 +38,6 @@ SAMPLES = "samples"
 
 PICTURE_WIDTH = 1100
 """Pixels in width to which a figure is reduced."""
-
-VERDICT_KINDS = {
-    READABLE: "readable",
-    BOTH: "readable",
-    BOUNDED: "bounded",
-    UNDECIDED: "undecided",
-    UNJUDGED: "undecided",
-}
-"""Class of a verdict's colour; `tissue` of tiles, whatever is found. Undecided is no good news."""
 
 Pairs = list[tuple[str, str | Markup]]
 
@@ -95,17 +87,6 @@ class Block:
 
 
 @dataclass(frozen=True)
-class QuotedVerdict:
-    """What a reader may quote: a word, the sentence, and the class of its colour."""
-
-    word: str
-    sentence: str
-    kind: str
-    details: str
-    """What else a reader should know, in short sentences."""
-
-
-@dataclass(frozen=True)
 class Section:
     """What is said of one dataset."""
 
@@ -113,7 +94,7 @@ class Section:
     title: str
     progress: str
     missing: str
-    verdict: QuotedVerdict
+    card: Card
     blocks: list[Block]
 
 
@@ -140,13 +121,13 @@ def dataset_section(dataset: DatasetContents, contents: Contents) -> Section:
     """Everything about one dataset."""
     cells = frames.planned(dataset)
     measures, *others = _results(dataset, cells)
-    blocks = [measures, _identity(dataset), _leaks(dataset), *_figures(dataset), *others]
+    blocks = [measures, *_figures(dataset), _identity(dataset), _leaks(dataset), *others]
     return Section(
         name=f"dataset-{dataset.name}",
         title=dataset.definition.title,
         progress=progress(dataset.cells),
-        missing=" ".join([missing(dataset.cells), *stale_verdicts(dataset)]).strip(),
-        verdict=verdict_of(dataset),
+        missing=" ".join([missing(dataset.cells), *stale_verdicts(dataset), *_absent(dataset)]).strip(),
+        card=card_of(dataset, contents),
         blocks=[block for block in blocks if not block.empty],
     )
 
@@ -191,28 +172,14 @@ def missing(cells: Iterable[CellState]) -> str:
 
 
 def stale_verdicts(dataset: DatasetContents) -> list[str]:
-    """A sentence on each study in which the verdict that the workflow wrote is not the one that stands
-    here."""
+    """A sentence where the verdict that the workflow wrote is not the one that stands here."""
     judged = "; what stands here is judged by the cells that are done now"
-    return [
-        f"{remark}{'' if study.verdicts.empty else judged}."
-        for study in dataset.studies.values()
-        for remark in study.remarks
-    ]
+    return [f"{remark}{'' if dataset.tables.verdicts.empty else judged}." for remark in dataset.remarks]
 
 
-def verdict_of(dataset: DatasetContents) -> QuotedVerdict:
-    """The dataset's verdict: of its studies the first one's, of the splits the one that counts."""
-    verdicts = frames.verdicts(dataset)
-    if verdicts.empty:
-        seen = [study.foreseen for study in dataset.studies.values() if study.foreseen]
-        details = f"{seen[0][0].upper()}{seen[0][1:]}." if seen else ""
-        return QuotedVerdict(
-            "no verdict yet", "No reader of a crop without a lesion is done yet.", "open", details
-        )
-    first = verdicts.iloc[0]
-    kind = "tissue" if first["field"] == "tile" else VERDICT_KINDS[first["evidence"]]
-    return QuotedVerdict(first["verdict"], first["sentence"], kind, first["details"])
+def _absent(dataset: DatasetContents) -> list[str]:
+    """A sentence that names what a finished run would have counted or drawn, and has not."""
+    return [f"Not made yet: {listed(dataset.absent)}."] if dataset.absent else []
 
 
 def _groups_words(group: str, counts: dict[str, Any]) -> str:
@@ -283,7 +250,7 @@ def _figures(dataset: DatasetContents) -> list[Block]:
 
 def _results(dataset: DatasetContents, cells: pd.DataFrame) -> list[Block]:
     """Everything that the cells say."""
-    cells = cells[cells["kind"] != "shuffled"]
+    every, cells = cells, cells[cells["kind"] != "shuffled"]
     networks = cells[cells["kind"] == "network"]
     return [
         _measures(dataset, cells),
@@ -294,7 +261,7 @@ def _results(dataset: DatasetContents, cells: pd.DataFrame) -> list[Block]:
         _confusions(dataset, networks),
         _learning_curves(dataset, networks),
         _every_reader(dataset),
-        _every_cell(dataset),
+        _every_cell(dataset, every),
     ]
 
 
@@ -337,7 +304,7 @@ def _verdicts(dataset: DatasetContents) -> Block:
     table = table_of(
         frames.verdicts(dataset),
         f"{dataset.name}-verdict-table",
-        f"Verdicts on {dataset.definition.title}: one for each study, label rule and split.",
+        f"Verdicts on {dataset.definition.title}: one for each label rule and split.",
         tables.VERDICT_TABLE,
     )
     return Block(
@@ -480,11 +447,9 @@ def _every_reader(dataset: DatasetContents) -> Block:
     )
 
 
-def _every_cell(dataset: DatasetContents) -> Block:
+def _every_cell(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
     title = dataset.definition.title
-    table = table_of(
-        frames.every_cell(dataset), f"{dataset.name}-cells", f"Every cell of {title}.", tables.CELL_TABLE
-    )
+    table = table_of(cells, f"{dataset.name}-cells", f"Every cell of {title}.", tables.CELL_TABLE)
     return Block(f"{dataset.name}-every", "Every cell", tables=[table], unfolded=False)
 
 
@@ -518,17 +483,13 @@ def _link(address: str) -> str | Markup:
 
 def title(contents: Contents) -> str:
     """The page's title."""
-    if not contents.datasets:
-        return "Calibration"
     if len(contents.datasets) == 1:
         return contents.datasets[0].definition.title
-    return listed(contents.project.config.studies[study].title for study in contents.grid.studies)
+    return contents.project.config.studies[contents.study].title
 
 
-def grid(contents: Contents) -> Drawing | None:
-    """Every planned cell as one picture; None for a calibration alone, which plans no cells."""
-    if not contents.datasets:
-        return None
+def grid(contents: Contents) -> Drawing:
+    """Every planned cell as one picture."""
     return drawing(
         "grid-chart",
         "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each "
@@ -567,54 +528,89 @@ def _crop_sizes(contents: Contents) -> str:
 
 
 def _methods(contents: Contents) -> Block:
-    """Methods as run, from the resolved config."""
+    """Methods as run, from the resolved config and what was found; what is off is left out."""
     config = contents.project.config
-    pairs: Pairs = [
-        ("Crops", _crop_sizes(contents)),
-        (
-            "Device and engine",
-            f"{config.device}, {config.engine}; what each cell was really computed with stands under "
-            "Provenance",
-        ),
-        (
-            "Accuracy",
-            "beside the no-information rate, the share of the largest class among the test images; exact "
-            f"one-sided binomial test against it; {LEVEL:.0%} Wilson intervals. 50 % is nowhere taken for "
-            "chance.",
-        ),
-        ("AUROC", f"against 0.5; {LEVEL:.0%} interval and one-sided p in the table “Every cell”."),
-        ("Constant predictors", f"cells of which over {CONSTANT_ABOVE:.0%} of the answers are one class"),
-    ]
-    recipes = {
-        cell.recipe for dataset in contents.datasets for state in dataset.cells for cell in [state.cell]
-    }
-    for name in sorted(recipes):
+    cells = [state.cell for dataset in contents.datasets for state in dataset.cells]
+    pairs: Pairs = [("Crops", _crop_sizes(contents)), *_tests(contents)]
+    if (config.device, config.engine) != ("auto", "auto"):
+        pairs.append(("Device and engine", f"{config.device}, {config.engine}"))
+    for name in sorted({cell.recipe for cell in cells}):
         values = asdict(config.recipe_of(name))
-        pairs.append(
-            (
-                f"Recipe {name}",
-                "; ".join(
-                    f"{key.replace('_', ' ')} {value}" for key, value in values.items() if value is not None
-                ),
-            )
-        )
+        # None, False and "none" say that something is off.
+        named = [
+            f"{key.replace('_', ' ')} {value}"
+            for key, value in values.items()
+            if value not in (None, False, "none", [], {})
+        ]
+        pairs.append((f"Recipe {name}", "; ".join(named)))
+    axes = ("labels", "split", "view", "architecture", "recipe", "seed")
     rows = [
         {
-            "study": study,
-            "title": config.studies[study].title,
             "dataset": dataset.definition.title,
             **{
-                axis: listed(dict.fromkeys(getattr(cell, axis) for cell in cells), 20)
-                for axis in ("labels", "split", "view", "architecture", "recipe", "seed")
-                for cells in [of_study.cells]
+                axis: listed(dict.fromkeys(getattr(one.cell, axis) for one in dataset.cells), 20)
+                for axis in axes
             },
-            "cells": len(of_study.cells),
+            "cells": len(dataset.cells),
         }
         for dataset in contents.datasets
-        for study, of_study in dataset.studies.items()
     ]
-    table = table_of(pd.DataFrame(rows), "methods-studies", "What each study trains.", tables.STUDY_TABLE)
+    table = table_of(pd.DataFrame(rows), "methods-studies", "What was planned.", tables.STUDY_TABLE)
     return Block("methods", "Methods as run", pairs=pairs, tables=[table])
+
+
+def _tests(contents: Contents) -> Pairs:
+    """The tests behind the verdicts, the intervals and the comparisons that this page shows."""
+    thresholds = contents.project.config.verdict
+    found = [dataset.tables for dataset in contents.datasets]
+    readers = pd.concat([pd.DataFrame(), *(tables.readers for tables in found)])
+    comparisons = pd.concat([pd.DataFrame(), *(tables.comparisons for tables in found)])
+    metrics = pd.concat([pd.DataFrame(), *(tables.metrics for tables in found)])
+    pairs: Pairs = []
+    if any(len(tables.verdicts) for tables in found):
+        verdict = (
+            "All readers on all views without a lesion, and their average on each, are tested at once: "
+            "one-sided maxT (Westfall and Young 1993) of studentised AUROCs against 0.5, with "
+            f"{DRAWS:,} draws in which classes move between images, or between groups where there are any. "
+            f"Error rate {100 * thresholds.level:g}%. “At least” is the lower bound of this test, for all of "
+            f"them at once; “at most” the largest of their own one-sided {LEVEL:.0%} bounds."
+        )
+        if (readers["seeds"] > 1).any():
+            verdict += " Scores of several seeds or folds are put together by ranks within each test part."
+        if (readers["inflation"] > 1).any():
+            verdict += (
+                f" Standard errors are multiplied by up to {readers['inflation'].max():.2f}, because labels "
+                "that are tested are trained on in other folds or seeds."
+            )
+        pairs.append(("Verdict", verdict))
+    if len(metrics):
+        pairs.append(("AUROC", f"{LEVEL:.0%} intervals by groups where there are any, else by images."))
+        pairs.append(
+            (
+                "Accuracy",
+                "beside the no-information rate, the share of the largest class among the test images; "
+                f"{LEVEL:.0%} Wilson intervals and an exact one-sided binomial test, which take images for "
+                "independent; the interval by groups stands beside.",
+            )
+        )
+        if metrics["constant"].eq(True).any():
+            words = f"cells of which over {CONSTANT_ABOVE:.0%} of the answers are one class"
+            pairs.append(("Constant predictors", words))
+    if len(comparisons):
+        pairs.append(
+            (
+                "Differences",
+                "of pooled AUROCs, paired by image (DeLong), by groups where there are any; of accuracies "
+                "McNemar’s exact test.",
+            )
+        )
+        if (comparisons["comparison"] == BASELINE).any():
+            words = (
+                f"of a network by a baseline: the upper end of the {LEVEL:.0%} interval of what the network "
+                f"adds lies below {thresholds.equivalence:g}"
+            )
+            pairs.append(("Explained", words))
+    return pairs
 
 
 def _discrepancies(contents: Contents) -> Block:
@@ -634,9 +630,13 @@ def _shared(contents: Contents) -> Block:
     """Images that two datasets share."""
     block = Block("shared", "Images shared by datasets")
     if contents.shared is None:
+        if len(contents.datasets) > 1:
+            words = "Duplicates between the datasets were not looked for yet (duplicates.csv)."
+            block.paragraphs.append(words)
         return block
     if contents.shared.empty:
-        block.paragraphs.append("No image, nor a near duplicate of one, was found in two datasets.")
+        where = "two datasets" if len(contents.datasets) > 1 else "another dataset"
+        block.paragraphs.append(f"No image, nor a near duplicate of one, was found in {where} of this study.")
     else:
         caption = (
             "Images with a duplicate in another dataset, by official parts. Near duplicates include exact "
@@ -647,34 +647,45 @@ def _shared(contents: Contents) -> Block:
 
 
 def _calibration(contents: Contents) -> Block:
-    """How often the audit itself is wrong."""
-    block = Block("calibration", "Calibration")
-    if contents.calibration is None:
-        block.paragraphs.append(
+    """How often the audit itself is wrong, or that it was not measured here."""
+    return calibration(Path(contents.project.config.paths.results)) or Block(
+        "calibration",
+        "Calibration",
+        [
             "The audit's own false alarms and power were not measured in these results; “make calibration” "
             "does."
-        )
-        return block
-    block.paragraphs.append(
-        "The same audit on generated datasets whose truth is known: without a cue an alarm is a false one; "
-        "with a cue of known size the share of alarms is the audit's power. Beside it “one split”: networks "
-        "alone on a single split, as datasets were judged before; and “naive”: each cell and each image by "
-        "itself."
+        ],
     )
-    if contents.calibration_figure:
+
+
+def calibration(results: Path) -> Block | None:
+    """How often the audit itself is wrong, if that was measured in ``results``."""
+    table = read_table(results / "calibration" / "table.csv")
+    if table is None:
+        return None
+    block = Block(
+        "calibration",
+        "Calibration",
+        [
+            "The same audit on generated datasets whose truth is known: without a cue an alarm is a false "
+            "one; with a cue of known size the share of alarms is the audit's power. Beside it “one split”: "
+            "networks alone on a single split, as datasets were judged before; and “naive”: each cell and "
+            "each image by itself."
+        ],
+    )
+    figure = results / "calibration" / "calibration.png"
+    if figure.is_file():
         alt = (
             "Share of generated datasets with an alarm, by cue and strength. The table below holds the same "
             "numbers."
         )
-        block.pictures.append(picture(contents.calibration_figure, alt, ""))
+        block.pictures.append(picture(figure, alt, ""))
     caption = (
         "Alarms on generated datasets, with exact 95 % intervals, and how often bounds held: without a cue "
         "around 0.5, with one around the mean AUROC of the same reader and view, which stands in for the "
         "unknown truth."
     )
-    block.tables.append(
-        table_of(contents.calibration, "calibration-table", caption, tables.CALIBRATION_TABLE)
-    )
+    block.tables.append(table_of(table, "calibration-table", caption, tables.CALIBRATION_TABLE))
     return block
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from nullcrop.config.definitions import CLUSTER
 from nullcrop.config.names import FOLDS_OF, protocol_of
-from nullcrop.config.readers import label_of, without_pixels
+from nullcrop.config.readers import BASELINES, label_of, without_pixels
 from nullcrop.config.views import view_label
 
 Said = Mapping[str, Any]
@@ -115,7 +115,7 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
     if "bounded" in said["evidence"]:
         words.append(f"The upper bound is of these readers, trained on {said['trained']:.0f} images each.")
     if said["evidence"] in ("undecided", "bounded"):
-        words.append(_power_words(said))
+        words.append(power_words(said))
     if not np.isnan(said["null_ratio"]):
         words.append(_ratio_words(said))
     if not np.isnan(said["leak"]):
@@ -130,6 +130,25 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
             f"{said['shuffled']} controls are found at {100 * said['level']:g}%, each tested alone."
         )
     return " ".join(words)
+
+
+def explained_words(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
+    """Which readers reach as much as the networks do, in sentences, the conclusion first; ``beside`` and
+    ``others`` as of :func:`details`."""
+    if "readable" not in said["evidence"]:
+        found = ["Nothing is shown in these crops that would have to be explained."]
+    elif said["network"]:
+        found = _beside_words(said, beside)[::-1] or [
+            "No baseline stands beside the networks, so what explains it cannot be told."
+        ]
+    else:
+        who = [label_of(name) for name in _names(said["readers_shown"])]
+        found = [
+            f"It is read without a network, by {_listing(who)}."
+            if who
+            else "No reader by itself is shown to read it, only their average."
+        ]
+    return " ".join(found + _others_words(others))
 
 
 def _constant_words(said: Said) -> list[str]:
@@ -211,11 +230,12 @@ def _others_words(others: pd.DataFrame) -> list[str]:
         ]
         if named:
             words.append(said.format(_listing(named)))
+    if any(BASELINES[name].sees == "file" for name in clearest["architecture"]):
+        words.append("The size of a compressed file follows what it shows, a lesion too.")
     return words
 
 
 def _seen_where(row: Mapping[Any, Any]) -> str:
-    # The bytes of a compressed file depend on the lesion, too.
     if row["architecture"] in without_pixels():
         return "of the whole image"
     return f"on the {view_label(row['view'])}"
@@ -258,7 +278,8 @@ def _groups_mixed(group: str) -> str:
     )
 
 
-def _power_words(said: Said) -> str:
+def power_words(said: Said) -> str:
+    """What effect the verdict would have found, by the counts alone."""
     minimal = said["minimal"]
     if not minimal < 1:
         return "With so few independent images only an AUROC close to 1 would have been found."

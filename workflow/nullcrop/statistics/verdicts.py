@@ -1,6 +1,6 @@
 """What may be said of a dataset: one verdict for each label rule and split, on all its readers together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
@@ -14,7 +14,7 @@ from nullcrop.config.readers import AVERAGE, BASELINES, in_order, without_pixels
 from nullcrop.config.views import TOGETHER, judging_views, views_in_order
 from nullcrop.statistics.comparisons import BASELINE, LEAK
 from nullcrop.statistics.families import role_of
-from nullcrop.statistics.sentences import details, sentence, verdict_words
+from nullcrop.statistics.sentences import details, explained_words, sentence, verdict_words
 
 READABLE, BOUNDED, BOTH, UNDECIDED, UNJUDGED = (
     "readable",
@@ -172,6 +172,17 @@ def judge(
             )
         )
     return pd.DataFrame([astuple(row) for row in rows], columns=VERDICT_COLUMNS)
+
+
+def explained(verdict: Mapping[str, Any], readers: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """Which readers reach as much as the best network, in sentences, for a row of :func:`judge`'s table;
+    ``readers`` and ``comparisons`` are those that it was judged by."""
+    labels, split, level = verdict["labels"], verdict["split"], verdict["level"]
+    here = readers[(readers["labels"] == labels) & (readers["split"] == split)]
+    members = here[(here["role"] == "crop") & (here["view"] != TOGETHER)]
+    network = _best_network(members[members["p_stepdown"] <= level])
+    beside = _beside(network, comparisons) if len(comparisons) else comparisons
+    return explained_words(verdict, beside, _others(here, verdict["field"], level))
 
 
 def trust(split: str) -> tuple[int, int]:

@@ -56,11 +56,12 @@ class Foreseen:
         )
 
 
-def foresee(grid: Grid, study: str, dataset: str) -> Foreseen | None:
+def foresee(grid: Grid, study: str, dataset: str, protocol: str | None = None) -> Foreseen | None:
     """What a study could see of a dataset; None where it has no reader on a view that judges.
 
     From the listed images and their groups where samples.csv is there; else from the images that the
-    dataset's file states, as if each stood alone.
+    dataset's file states, as if each stood alone. ``protocol``: what the same readers would see under all
+    folds of that one in place of the study's splits.
     """
     definition, level = grid.project.definition(dataset), grid.project.config.verdict.level
     crops = [
@@ -74,6 +75,8 @@ def foresee(grid: Grid, study: str, dataset: str) -> Foreseen | None:
     split = min({cell.split for cell in crops if cell.labels == labels}, key=trust)
     own = [cell for cell in crops if (cell.labels, cell.split) == (labels, split)]
     seeds = sorted({cell.seed for cell in own})
+    if protocol is not None:
+        split, seeds = protocol, list(range(FOLDS_OF[protocol]))
     listed = Path(grid.project.config.paths.results, "datasets", dataset, "samples.csv")
     official = protocol_of(split) == "official"
     counted = _listed_units(listed, definition, labels, protocol_of(split))

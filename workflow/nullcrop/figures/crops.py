@@ -1,0 +1,210 @@
+"""Crops to look at: the mean crop of each class, and the crops that the readers are surest of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.views import study_crops, view_label
+from nullcrop.datasets.samples import read_samples
+from nullcrop.figures.job import FigureJob
+from nullcrop.figures.samples import PLACES
+from nullcrop.figures.style import (
+    INK,
+    MUTED,
+    SMALL_SIZE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    figure_style,
+    save_figure,
+    wrapped,
+)
+from nullcrop.images.store import PackedView
+from nullcrop.images.views import Pixels
+from nullcrop.statistics.crossfit import mean_of, readings
+from nullcrop.statistics.families import role_of
+from nullcrop.statistics.tables import read_cells
+
+SHOWN = 8
+"""Crops of which the readers are surest, for each class."""
+
+MOST_CLASSES = 6
+"""Most classes that are shown."""
+
+CHUNK = 4096
+"""Crops that are summed at a time."""
+
+# Sizes in inches.
+_CROP, _GAP, _MARGIN, _LINE = 0.62, 0.1, 0.15, 0.15
+_BLOCK = 2 * _CROP + 4 * _GAP
+"""Width of the mean crops of one class."""
+
+
+MeanCrops = tuple[str, Mapping[str, NDArray[np.float64]]]
+"""The name of a class and its mean crop by view."""
+
+
+@dataclass(frozen=True)
+class Surest:
+    """The crops on one view of which the readers are surest that they are of one class."""
+
+    name: str
+    """The class."""
+    crops: Sequence[Pixels]
+    """The surest first, uint8 h×w×3."""
+    right: Sequence[bool]
+    """Whether each is of that class."""
+
+
+def plot_crops(
+    means: Sequence[MeanCrops],
+    surest: Sequence[Surest],
+    heading: str,
+    title: str,
+    caption: str,
+    stem: Path,
+) -> Figure:
+    """Draw mean crops and the surest crops; write ``stem``.pdf, .svg and .png.
+
+    ``means``: the name of each class with its mean crop (h×w×3, values of 0 … 255) by view. They are
+    stretched together, so that the darkest value of all of them is black and the brightest white.
+    ``surest``: a row each, under ``heading``; none where ``heading`` says why.
+    """
+    low, high = _limits(means)
+    blocks = max(4, min(len(means), int((SHOWN * (_CROP + _GAP) + 2.2) / _BLOCK)))
+    width = max(2 * _MARGIN + SHOWN * (_CROP + _GAP) + 1.5, 2 * _MARGIN + blocks * _BLOCK)
+    text_width = width - 2 * _MARGIN
+    with figure_style():
+        title = wrapped(title, text_width, TITLE_SIZE * 1.1)
+        heading = wrapped(heading, text_width, TEXT_SIZE)
+        caption = wrapped(caption, text_width, SMALL_SIZE)
+        names = [wrapped(name, _BLOCK - _GAP, TEXT_SIZE) for name, _ in means]
+        name_lines = max((name.count("\n") + 1 for name in names), default=1)
+        of_means = _LINE * name_lines + 0.05 + 3 * _CROP + 2 * _GAP
+        rows_of_means = -(-len(means) // blocks)
+        top = 2 * _MARGIN + 0.18 * (title.count("\n") + 1)
+        middle = top + rows_of_means * of_means
+        after = middle + _LINE * (heading.count("\n") + 1) + _GAP
+        height = after + len(surest) * (_CROP + _GAP) + 0.14 * (caption.count("\n") + 1) + 2 * _MARGIN
+        figure = Figure(figsize=(width, height))
+
+        def write(left: float, y: float, text: str, size: float, colour: str = INK, **look: Any) -> None:
+            figure.text(left / width, 1 - y / height, text, va="top", fontsize=size, color=colour, **look)
+
+        def draw(left: float, y: float, pixels: Pixels, right: bool = True) -> None:
+            frame = (left / width, 1 - (y + _CROP) / height, _CROP / width, _CROP / height)
+            ax = figure.add_axes(frame)
+            ax.imshow(pixels, interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color=MUTED if right else INK, linewidth=0.6 if right else 1.2)
+            if not right:
+                ax.spines[:].set_linestyle((0, (2, 2)))
+
+        write(_MARGIN, _MARGIN, title, TITLE_SIZE, weight="bold")
+        for place, (name, (_, crops)) in enumerate(zip(names, means, strict=True)):
+            left, y = _MARGIN + place % blocks * _BLOCK, top + place // blocks * of_means
+            write(left, y, name, TEXT_SIZE)
+            for view, (column, line) in PLACES.items():
+                pixels = ((crops[view] - low) * (255 / (high - low))).round().astype(np.uint8)
+                lower = y + _LINE * name_lines + 0.05 + line * (_CROP + 0.03)
+                draw(left + column * (_CROP + 0.03), lower, pixels)
+        write(_MARGIN, middle, heading, TEXT_SIZE)
+        for line, one in enumerate(surest):
+            y = after + line * (_CROP + _GAP)
+            for place, (crop, right) in enumerate(zip(one.crops, one.right, strict=True)):
+                draw(_MARGIN + place * (_CROP + _GAP), y, crop, bool(right))
+            words = f"{one.name}\n{sum(one.right)} of {len(one.right)} are"
+            left = _MARGIN + SHOWN * (_CROP + _GAP) + _GAP
+            write(left, y + _GAP, wrapped(words, width - left - _MARGIN, TEXT_SIZE), TEXT_SIZE)
+        write(_MARGIN, height - 0.14 * (caption.count("\n") + 1) - _MARGIN, caption, SMALL_SIZE, MUTED)
+        save_figure(figure, stem)
+    return figure
+
+
+def draw_crops(job: FigureJob) -> None:
+    """Draw the figure `crops`."""
+    definition, labels = job.definition, job.labels
+    samples = read_samples(job.samples)
+    targets = samples["class"].map(definition.targets(labels)).to_numpy()
+    names = definition.target_names(labels)
+    shown = list(range(len(names)))[:MOST_CLASSES]
+    packed = {view: PackedView(job.views / f"{view}.json") for view in study_crops()}
+    means = [
+        (
+            f"{names[target]} ({(targets == target).sum():,})",
+            {view: mean_crop(store, np.flatnonzero(targets == target)) for view, store in packed.items()},
+        )
+        for target in shown
+        if (targets == target).any()
+    ]
+    words, surest = _surest(job, samples, targets, [names[target] for target in shown])
+    plot_crops(
+        means,
+        surest,
+        words,
+        f"{definition.title}: crops to look at",
+        f"Above: the mean of each crop over all images of a class, as the crops lie in the image; contrast "
+        f"stretched alike for all. Crops of {job.crop[0]}×{job.crop[1]} pixels; label rule: {labels}."
+        + (" Dashed frame: an image of another class." if surest else "")
+        + (f" The first {len(shown)} of {len(names)} classes." if len(shown) < len(names) else ""),
+        job.stem,
+    )
+
+
+def mean_crop(store: PackedView, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean (h×w×3) of the images ``rows`` of a packed view, which are read CHUNK at a time."""
+    total = np.zeros(store[0].shape)
+    for start in range(0, len(rows), CHUNK):
+        total += np.asarray(store.pixels[rows[start : start + CHUNK]]).sum(0, dtype=np.int64)
+    return total / len(rows)
+
+
+def _surest(
+    job: FigureJob, samples: pd.DataFrame, targets: NDArray[Any], names: Sequence[str]
+) -> tuple[str, list[Surest]]:
+    """What the crops are, in words, and a row for each class; no row where no order could be told."""
+    verdicts = job.table("verdicts")
+    verdicts = verdicts[(verdicts["labels"] == job.labels) & verdicts["headline"].eq(True)]
+    if verdicts.empty:
+        return "No reader of a crop without a lesion is there, so none is the surest of any.", []
+    verdict = verdicts.iloc[0]
+    view = str(verdict["view"])
+    cells = {folder: Cell.from_path("/".join(folder.parts[-len(CELL_COLUMNS) :])) for folder in job.cells}
+    judging = [
+        folder
+        for folder, cell in cells.items()
+        if (cell.labels, cell.split, cell.view) == (job.labels, verdict["split"], view)
+        and role_of(cell, job.definition.field) == "crop"
+    ]
+    own = readings(read_cells(judging))
+    test = max((one.test for one in own), key=lambda test: test.n)
+    together = [one for one in own if one.test is test]
+    score = mean_of(together).score
+    place = f"the {view_label(view)} of the {test.n:,} images tested"
+    if np.ptp(score, axis=0).max() == 0:
+        return f"On {place} every reader gives all images the same score, so none is the surest.", []
+    of_target = score if score.ndim == 2 else np.stack([-score, score], axis=1)
+    rows = pd.Series(np.arange(len(samples)), samples["id"])[np.asarray(test.image)].to_numpy()
+    store = PackedView(job.views / f"{view}.json")
+    surest = []
+    for target, name in enumerate(names):
+        first = np.argsort(-of_target[:, target], kind="stable")[: min(SHOWN, test.n // 2)]
+        surest.append(
+            Surest(name, [store[row] for row in rows[first]], [targets[row] == target for row in rows[first]])
+        )
+    who = "the readers together are" if len(together) > 1 else "the one reader is"
+    return f"On {place}, those that {who} surest of to be", surest
+
+
+def _limits(means: Sequence[MeanCrops]) -> tuple[float, float]:
+    """Darkest and brightest value of all mean crops; at least one grey level apart."""
+    values = [crop for _, crops in means for crop in crops.values()]
+    low = min((float(crop.min()) for crop in values), default=0.0)
+    high = max((float(crop.max()) for crop in values), default=255.0)
+    return low, max(high, low + 1)

@@ -1,0 +1,143 @@
+"""The first screen: for each dataset what was found, what explains it, and what to do next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nullcrop.config.names import CROSSFIT, protocol_of
+from nullcrop.config.readers import BASELINES
+from nullcrop.report.contents import Contents, DatasetContents
+from nullcrop.report.frames import verdicts
+from nullcrop.statistics.sentences import power_words, upper_words
+from nullcrop.statistics.verdicts import BOTH, BOUNDED, READABLE, UNDECIDED, UNJUDGED, explained
+from nullcrop.status.foresight import foresee
+
+_KINDS = {
+    READABLE: "readable",
+    BOTH: "readable",
+    BOUNDED: "bounded",
+    UNDECIDED: "undecided",
+    UNJUDGED: "undecided",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader may quote of one dataset, and three lines that say the rest."""
+
+    word: str
+    kind: str
+    """The class of its colour."""
+    sentence: str
+    details: str
+    """What else a reader should know, in short sentences."""
+    found: str
+    """The sentence, and what could have been found at all."""
+    explained: str
+    """Readers that reach as much, with their numbers."""
+    next_step: str
+
+
+def kind_of_verdict(field: str, evidence: str) -> str:
+    """Class of a verdict's colour; `tissue` of tiles, whatever is found. Undecided is no good news."""
+    return "tissue" if field == "tile" else _KINDS[evidence]
+
+
+def card_of(dataset: DatasetContents, contents: Contents) -> Card:
+    """The card of a dataset: its verdict is that of the split that counts."""
+    table = verdicts(dataset)
+    if table.empty:
+        seen = "" if dataset.foreseen is None else f"{_capital(dataset.foreseen.words)}."
+        nothing = "No reader of a crop without a lesion is done yet."
+        return Card("no verdict yet", "open", nothing, seen, f"{nothing} {seen}".strip(), "", _begin(dataset))
+    first = {str(key): value for key, value in table.iloc[0].items()}
+    return Card(
+        word=first["verdict"],
+        kind=kind_of_verdict(first["field"], first["evidence"]),
+        sentence=first["sentence"],
+        details=first["details"],
+        found=f"{first['sentence']} {power_words(first)}",
+        explained=explained(first, dataset.tables.readers, dataset.tables.comparisons),
+        next_step=_next_step(first, dataset, contents),
+    )
+
+
+def _begin(dataset: DatasetContents) -> str:
+    waiting = len(dataset.cells) - len(dataset.in_state("done"))
+    if dataset.foreseen is None:
+        return "No reader of this study sees a crop without a lesion: add corners to its `views`."
+    if not dataset.foreseen.can_tell:
+        return "Find more independent images before training anything: no result could count."
+    return f"Run the {waiting} cells that are not done."
+
+
+def _next_step(said: Mapping[str, Any], dataset: DatasetContents, contents: Contents) -> str:
+    """What to try, by what was found."""
+    if said["cells"] < said["planned"]:
+        return f"Run the {said['planned'] - said['cells']} cells of crops that are not done; then read again."
+    crossfit = protocol_of(said["split"]) in CROSSFIT
+    match said["evidence"]:
+        case "readable" | "readable and bounded":
+            step = _cure(said)
+        case "bounded":
+            step = "Nothing needs to be removed from these crops; of the rest of the image this says nothing."
+        case "undecided" if not crossfit:
+            step = _test_all(said, dataset, contents)
+        case "undecided":
+            step = "Every image is tested already: add independent images, or a reader that reads better."
+        case _ if said["silent_cells"] == said["cells"]:
+            step = (
+                "Look at the crops below: they are alike. Larger ones (`crop` in the config) may show "
+                "what these do not."
+            )
+        case _ if not crossfit:
+            step = _test_all(said, dataset, contents)
+        case _:
+            step = "Every image is tested already: find more independent ones."
+    if not said["group"] and "readable" in said["evidence"]:
+        step += (
+            " Name the patients too (`group` in the definition), if images have any: until then a network "
+            "may know a patient again."
+        )
+    return step
+
+
+def _cure(said: Mapping[str, Any]) -> str:
+    """Where to look for what is read."""
+    others, explains = set(said["others"].split(", ")), set(said["explained_by"].split(", "))
+    if said["field"] == "tile":
+        return (
+            "Tiles show what is diagnosed, so keep slides, scanners and centres apart (`group`) and audit "
+            "again before blaming the acquisition."
+        )
+    if any(name in BASELINES and BASELINES[name].sees == "file" for name in others):
+        return (
+            "Compare how the files of each class were made (`nullcrop triage` names the facts that differ), "
+            "save all of them alike, and audit again."
+        )
+    if explains & {"mean_rgb", "color_histogram"}:
+        return (
+            "Compare brightness and colour of the classes (the mean crops below), balance them, and audit "
+            "again."
+        )
+    if explains - {""}:
+        return (
+            "Look at the mean crops below for a rim, a logo or a marker at a fixed place, cut it away or "
+            "mask it, and audit again."
+        )
+    return "Look at the crops below for what tells the classes apart, take it away, and audit again."
+
+
+def _test_all(said: Mapping[str, Any], dataset: DatasetContents, contents: Contents) -> str:
+    seen = foresee(contents.grid, contents.study, dataset.name, "crossfit")
+    if seen is None or not seen.can_tell or not seen.minimal < said["minimal"]:
+        return "Add independent images, or a reader that reads better."
+    now = "only one close to 1" if said["minimal"] >= 1 else f"one from {upper_words(said['minimal'])}"
+    return (
+        f"Test every image (`splits: [crossfit]`): an AUROC from {upper_words(seen.minimal)} would then be "
+        f"found with a chance of 80%, now {now}."
+    )
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
