@@ -14,9 +14,9 @@ from .conftest import Checkout
 
 # What follows from other predictions of a dataset, in a study of one dataset.
 TABLES_AND_FIGURES = [
-    *("compute_metrics", "judge_readers", "compare_cells", "judge_dataset", "plot_accuracy"),
+    *("compute_metrics", "judge_readers", "compare_cells", "judge_dataset", "plot_accuracy", "plot_crops"),
     *(f"join_{table}" for table in STUDY_TABLES),
-    *("plot_verdicts", "write_report", "all"),
+    *("plot_verdicts", "write_report", "write_report_index", "all"),
 ]
 
 TRUE, SHUFFLED = (f"results/cells/one/printed/{split}" for split in ("grouped", "grouped_shuffle1"))
@@ -81,7 +81,7 @@ def test_a_calibration_is_a_config_like_any_other(fresh: Callable[[], Checkout])
             }
         )
     )
-    after = ["count_alarms", "plot_calibration", "resolve_config", "write_report", "all"]
+    after = ["count_alarms", "plot_calibration", "write_report_index", "all"]
     planned = Counter(["audit_phantoms", "judge_phantoms"] * 3 + after)
     assert checkout.plan() == planned
     said = checkout.snakemake()
@@ -103,7 +103,10 @@ def test_a_calibration_is_a_config_like_any_other(fresh: Callable[[], Checkout])
     for name in ("predictions/none_0_from2.csv", "judged/none_0_from2.csv", "table.csv"):
         (checkout.folder / "results/calibration" / name).unlink()
     assert checkout.plan() == Counter(
-        [*("audit_phantoms", "judge_phantoms", "count_alarms", "plot_calibration", "write_report", "all")]
+        [
+            *("audit_phantoms", "judge_phantoms", "count_alarms", "plot_calibration"),
+            *("write_report_index", "all"),
+        ]
     )
     checkout.snakemake()
     content = yaml.safe_load((checkout.folder / "toy.yaml").read_text())

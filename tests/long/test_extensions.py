@@ -117,7 +117,7 @@ def test_a_cell_records_the_file_that_brought_its_network(extended: Checkout) ->
 
 
 def test_the_report_shows_the_figure_and_names_what_was_added(extended: Checkout) -> None:
-    page = (extended.folder / "results/report/index.html").read_text()
+    page = (extended.folder / "results/report/own/index.html").read_text()
     for words in ("AUROC by view", "One mark a cell", "inverted, upper left", "lesion hidden", "small CNN"):
         assert words in page
     assert "steps between pixels" in page

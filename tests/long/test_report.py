@@ -11,14 +11,14 @@ from .conftest import REPOSITORY, Checkout
 
 
 def test_the_report_tells_of_every_dataset_and_is_written_again_when_its_words_change(done: Checkout) -> None:
-    page = (done.folder / "results/report/index.html").read_text()
+    page = (done.folder / "results/report/toy/index.html").read_text()
     assert "4 of 4 networks done" in page
     assert len(re.findall('<section class="dataset" id="dataset-(one|two)"', page)) == 2
     assert "Not finished" not in page
     done.write_definition("one", notes="Another note.")
-    assert done.plan() == Counter(["write_report", "all"])
+    assert done.plan() == Counter(["write_report", "write_report_index", "all"])
     done.snakemake()
-    assert "Another note." in (done.folder / "results/report/index.html").read_text()
+    assert "Another note." in (done.folder / "results/report/toy/index.html").read_text()
 
 
 def test_the_report_of_what_is_there_needs_no_workflow(fresh: Callable[[], Checkout]) -> None:
@@ -32,10 +32,10 @@ def test_the_report_of_what_is_there_needs_no_workflow(fresh: Callable[[], Check
 
 def test_one_datasets_report_touches_no_other(fresh: Callable[[], Checkout]) -> None:
     checkout = fresh()
-    target = "results/report/one.html"
+    target = "results/report/toy/one.html"
     assert {dataset for dataset, _ in checkout.planned_cells(target)} == {"one"}
     assert checkout.plan(target)["write_dataset_report"] == 1
-    refused = checkout.snakemake("--dry-run", "results/report/oen.html", fails=True)
+    refused = checkout.snakemake("--dry-run", "results/report/toy/oen.html", fails=True)
     assert "unknown report 'oen.html', did you mean 'one.html'?" in refused
 
 

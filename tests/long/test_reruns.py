@@ -31,7 +31,7 @@ def test_a_cell_that_failed_under_a_new_recipe_is_planned_again(done: Checkout) 
 
 def test_another_engine_trains_anew_and_the_plain_one_is_what_it_was(done: Checkout) -> None:
     done.write_config(engine="plain", in_flight=2)
-    assert done.plan() == Counter(["resolve_config", "write_report", "all"])
+    assert done.plan() == Counter(["resolve_config", "write_report", "write_report_index", "all"])
     done.write_config(engine="captured_bf16")
     assert done.plan()["train_cell"] == 4
     # Without a GPU the plain loop trains, and what it has made is kept.

@@ -57,7 +57,7 @@ def test_cells_that_took_turns_are_the_same_cells(batched: Checkout) -> None:
     config.write_text(text.replace("in_flight: 2", "in_flight: 1"))
     plan = batched.plan()
     config.write_text(text)
-    assert plan.keys() == {"resolve_config", "write_report", "all"}
+    assert plan.keys() == {"resolve_config", "write_report", "write_report_index", "all"}
 
 
 def test_a_missing_cell_is_brought_back_and_its_neighbour_is_not_touched(batched: Checkout) -> None:

@@ -88,7 +88,7 @@ def fill(results: Path, cells: list[Cell]) -> dict[str, list[Path]]:
         "views": [write(views / f"original.{suffix}") for suffix in ("npy", "json")],
         "logs": [
             write(results / f"logs/train_cell/{first.path}.log"),
-            write(results / "logs/resolve_config.log"),
+            write(results / "logs/resolve_config/small.log"),
         ],
         "cells": finish(results / "cells" / other.path, other) + finish(work / f"{other.path}.kept", other),
         "stays": [

@@ -205,10 +205,11 @@ def test_targets_are_the_cells_metrics_and_figures_of_every_study(make_project: 
         *(f"out/studies/main/figures/verdicts.{suffix}" for suffix in ("pdf", "svg", "png")),
         *(
             f"out/studies/main/first/figures/{figure}.{suffix}"
-            for figure in ("accuracy", "samples")
+            for figure in ("accuracy", "samples", "crops")
             for suffix in ("pdf", "svg", "png")
         ),
         "out/datasets/first/leaks.csv",
+        "out/report/main/index.html",
         "out/report/index.html",
     }
 

@@ -380,7 +380,10 @@ def test_an_unknown_dataset_is_named(
     assert read_project(config).config == project.config
     out = tmp_path / "report.html"
     assert main(["report", "--configfile", str(config), "--only", "compete", "--out", str(out)]) == 1
-    assert "the study 'first' does not name the dataset 'compete', did you mean 'complete'?" in capsys.readouterr().err
+    assert (
+        "the study 'first' does not name the dataset 'compete', did you mean 'complete'?"
+        in capsys.readouterr().err
+    )
     assert not out.exists()
 
 
@@ -472,7 +475,9 @@ def test_the_cost_tells_speed_and_memory_old_cells_included(copy: Project) -> No
             for key in ("images_a_second", "peak_device_mb", "peak_host_mb"):
                 del record[key]
         path.write_text(json.dumps(record))
-    block = next(block for block in sections.closing(collect(copy, "first", "complete")) if block.name == "cost")
+    block = next(
+        block for block in sections.closing(collect(copy, "first", "complete")) if block.name == "cost"
+    )
     (table,) = block.tables
     headings = [column.heading for column in table.columns]
     row = next(row for row in table.rows if row[1].text == label_of(alike[0].architecture))

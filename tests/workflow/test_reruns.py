@@ -18,11 +18,17 @@ from .conftest import TOY_CONFIG, TOY_PHANTOM, TOY_STUDY, Checkout
 CELL = Path("results/cells/one/printed/grouped/upper_left/lenet5/toy/seed0")
 
 
+REPORT = ["write_report", "write_report_index", "all"]
+"""The rules that end every run."""
+
+
 def test_a_finished_study_has_nothing_to_do(done: Checkout) -> None:
     assert done.plan() == {}
     figures = done.folder / "results/studies/toy/one/figures"
     assert {path.name for path in figures.iterdir()} == {
-        f"{figure}.{suffix}" for figure in ("accuracy", "samples") for suffix in ("pdf", "svg", "png")
+        f"{figure}.{suffix}"
+        for figure in ("accuracy", "samples", "crops")
+        for suffix in ("pdf", "svg", "png")
     }
     assert not list((done.folder / "results/.work").rglob("*.pt"))
 
@@ -30,9 +36,10 @@ def test_a_finished_study_has_nothing_to_do(done: Checkout) -> None:
 def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkout) -> None:
     before = done.predictions()
     (done.folder / CELL / "predictions.csv").unlink()
-    of_dataset = ["compute_metrics", "judge_readers", "compare_cells", "judge_dataset", "plot_accuracy"]
-    of_study = [f"join_{table}" for table in STUDY_TABLES] + ["plot_verdicts", "write_report", "all"]
-    assert done.plan() == Counter(["train_cell", *of_dataset, *of_study])
+    of_dataset = ["compute_metrics", "judge_readers", "compare_cells", "judge_dataset"]
+    of_study = [f"join_{table}" for table in STUDY_TABLES]
+    drawn = [*("plot_accuracy", "plot_crops", "plot_verdicts"), *REPORT]
+    assert done.plan() == Counter(["train_cell", *of_dataset, *of_study, *drawn])
     assert done.planned_cells() == {("one", "upper_left")}
     done.snakemake()
     assert done.predictions() == before
@@ -150,7 +157,7 @@ def test_another_view_of_a_study_trains_only_that_view(done: Checkout) -> None:
 
 def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout) -> None:
     done.write_study(title="Another title")
-    assert done.plan() == Counter(["resolve_config", "plot_verdicts", "write_report", "all"])
+    assert done.plan() == Counter(["resolve_config", "plot_verdicts", *REPORT])
     recipe = {**TOY_CONFIG["recipes"]["toy"], "epochs": 2}  # type: ignore[index]
     done.write_config(recipes={"toy": recipe})
     assert done.plan()["train_cell"] == 4
@@ -158,8 +165,8 @@ def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout
 
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
     done.write_config(verdict={"small": 0.6})
-    after = ["join_verdicts", "plot_verdicts", "resolve_config", "write_report", "all"]
-    assert done.plan() == Counter(["judge_dataset"] * 2 + after)
+    after = ["join_verdicts", "plot_verdicts", "resolve_config", *REPORT]
+    assert done.plan() == Counter(["judge_dataset", "plot_crops"] * 2 + after)
     done.write_config(verdict={"level": 0.01})
     plan = done.plan()
     assert plan["judge_readers"] == plan["judge_dataset"] == 2
@@ -227,7 +234,7 @@ def test_a_second_run_in_a_folder_is_refused_in_one_line(done: Checkout) -> None
 
 
 def test_how_originals_are_stored_concerns_no_full_store(done: Checkout) -> None:
-    after = Counter(["resolve_config", "write_report", "all"])
+    after = Counter(["resolve_config", *REPORT])
     done.write_config(originals="full")
     assert done.plan() == after
     recipes = {**TOY_CONFIG["recipes"], "larger": {"weights": "random", "input_size": 40}}  # type: ignore[dict-item]

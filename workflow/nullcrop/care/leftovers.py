@@ -28,16 +28,19 @@ from nullcrop.training.finished import is_whole
 from nullcrop.training.heartbeat import HEARTBEAT, SILENT_SECONDS, read_state
 
 LOGGED: dict[int, tuple[str, ...]] = {
-    0: ("compare_datasets", "count_alarms", "list_discrepancies", "plot_calibration", "resolve_config"),
+    0: (
+        *("compare_datasets", "count_alarms", "list_discrepancies", "plot_calibration"),
+        "write_report_index",
+    ),
     1: (
         *("audit_phantoms", "judge_phantoms", "generate_images", "fetch_archive", "list_samples"),
-        *("find_duplicates", "count_leaks", "compare_counts", "crop_views", "write_report"),
+        *("find_duplicates", "count_leaks", "compare_counts", "crop_views", "resolve_config"),
         *("join_metrics", "join_readers", "join_comparisons", "join_verdicts", "compare_published"),
         *("fetch_weights", "fetch_checkpoint"),
     ),
     2: (
         *("compute_metrics", "judge_readers", "compare_cells", "check_inflation", "judge_dataset"),
-        "crop_further_view",
+        *("crop_further_view", "write_report"),
     ),
     4: ("split_samples", "fit_baselines"),
     5: ("fit_further_baselines",),
