@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from nullcrop.basics.files import write_json
 from nullcrop.cli import main
 from nullcrop.config.cell import CELL_COLUMNS, READER_COLUMNS, Cell, ReaderOnView
 from nullcrop.config.grid import Grid
@@ -26,9 +27,11 @@ from nullcrop.config.readers import architectures, label_of, look_of
 from nullcrop.report import cards, frames, sections
 from nullcrop.report.charts import series_style
 from nullcrop.report.contents import CURVE_POINTS, Contents, collect, roc_points
+from nullcrop.report.index_page import write_index
 from nullcrop.report.page import page_of
 from nullcrop.report.tables import Column, table_of
 from nullcrop.statistics.comparisons import ORIGINAL
+from nullcrop.status.studies_found import studies_found
 
 from ..generated_results import half_finished, write_cell, write_tables
 from ..hostile import CLASSES, HOSTILE, TITLE
@@ -495,3 +498,127 @@ def test_every_cell_is_in_its_table(facts: Contents) -> None:
         table = frames.planned(dataset)
         cells = [Cell(*row) for row in table[CELL_COLUMNS].itertuples(index=False)]
         assert sorted(cells) == sorted(one.cell for one in dataset.cells)
+
+
+def test_what_a_finished_run_would_have_counted_or_drawn_is_named(copy: Project) -> None:
+    complete = collect(copy, "first", "complete").datasets[0]
+    assert complete.absent == ["the figure “Crops to look at”", "leaks and duplicates (leaks.csv)"]
+    assert f"Not made yet: {', '.join(complete.absent)}." in " ".join(
+        sections.dataset_section(complete, collect(copy, "first", "complete")).missing.split()
+    )
+    results = Path(copy.config.paths.results)
+    shutil.copy(
+        results / "studies/first/complete/figures/samples.png",
+        results / "studies/first/complete/figures/crops.png",
+    )
+    (results / "datasets/complete/leaks.csv").write_text("labels,split,seed\n")
+    complete = collect(copy, "first", "complete").datasets[0]
+    assert complete.absent == []
+    assert list(complete.figures) == ["samples", "crops"]
+
+
+def test_shared_images_are_those_of_the_studys_own_datasets(copy: Project) -> None:
+    pairs = [("complete", "hostile"), ("hostile", "waiting"), ("complete", "elsewhere")]
+    table = pd.DataFrame(pairs, columns=["dataset_a", "dataset_b"])
+    table.to_csv(Path(copy.config.paths.results, "duplicates.csv"), index=False)
+
+    def shared(study: str, dataset: str | None = None) -> list[tuple[str, str]]:
+        found = collect(copy, study, dataset).shared
+        return [] if found is None else list(found.itertuples(index=False, name=None))
+
+    assert shared("first") == pairs[:2]
+    assert shared("first", "complete") == pairs[:1]
+    assert collect(copy, "second").shared is None  # a study of one dataset shares nothing
+
+
+def test_methods_name_the_test_behind_the_verdict_and_leave_out_what_is_off(
+    project: Project, facts: Contents
+) -> None:
+    def methods(study: str) -> dict[str, str]:
+        [block] = [one for one in sections.closing(collect(project, study)) if one.name == "methods"]
+        return {name: str(words) for name, words in block.pairs}
+
+    first = methods("first")
+    assert "maxT (Westfall and Young 1993)" in first["Verdict"]
+    largest = max(dataset.tables.readers["inflation"].max() for dataset in facts.datasets[:2])
+    assert f"multiplied by up to {largest:.2f}" in first["Verdict"]
+    assert "put together by ranks" in first["Verdict"]
+    assert "weights random" in first["Recipe scratch"]
+    assert not re.search("none|None|False", first["Recipe scratch"])
+    assert not {"Device and engine", "Explained"} & set(first)  # as by default; no baselines
+    second = methods("second")["Verdict"]
+    assert "multiplied" not in second
+    assert "put together" not in second
+
+
+def test_the_config_of_one_study_is_free_of_the_others(project: Project) -> None:
+    pins = {
+        "timm:resnet10t": {"repository": "timm/resnet10t.c3_in1k", "revision": "a" * 40, "sha256": "0" * 64}
+    }
+    content = json.loads(project.config.model_dump_json(exclude_defaults=True))
+    content["studies"]["second"]["architectures"] = ["timm:resnet10t"]
+    whole = Project({**content, "weights": pins}).config
+    for study, weights in (("first", []), ("second", ["timm:resnet10t"])):
+        own = json.loads(whole.of_study(study).model_dump_json(exclude_defaults=True))
+        alone = Project(own)
+        assert list(alone.config.studies) == [study]
+        assert list(alone.config.weights) == weights
+        assert Grid(alone).cells(study) == Grid(Project({**content, "weights": pins})).cells(study)
+
+
+def write_study(project: Project, study: str, seconds: int) -> Path:
+    """The report of a study in the results, its config.json as old as ``seconds`` say; its folder."""
+    folder = Path(project.config.paths.results, "report", study)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", json.loads(project.config.of_study(study).model_dump_json()))
+    os.utime(folder / "config.json", (seconds, seconds))
+    (folder / "index.html").write_text("the report")
+    return folder
+
+
+def test_the_index_leads_to_every_study_the_latest_first(copy: Project, tmp_path: Path) -> None:
+    results = Path(copy.config.paths.results)
+    write_study(copy, "first", 1000)
+    write_study(copy, "second", 2000)
+    assert [one.name for one in studies_found(results)] == ["second", "first"]
+    write_tables(copy, "first", "complete")
+    out = tmp_path / "index.html"
+    assert main(["report-index", "--results", str(results), "--out", str(out)]) == 0
+    parsed = Parsed(out.read_text())
+    links = [link for link in parsed.attributes("href") if link.endswith("index.html")]
+    assert links == ["second/index.html", "first/index.html"]
+    texts = " ".join(text for _, text in parsed.texts)
+    verdict = pd.read_csv(results / "studies/first/complete/verdicts.csv")["verdict"].iloc[0]
+    assert texts.count(verdict) == 1
+    assert "20 of 36 networks done" in texts
+    assert TITLE in texts
+    assert "refresh" not in parsed.attributes("http-equiv")
+
+
+def test_the_index_of_one_study_goes_on_there_and_a_lost_definition_is_told(
+    copy: Project, tmp_path: Path
+) -> None:
+    results = Path(copy.config.paths.results)
+    folder = write_study(copy, "first", 1000)
+    write_index(results, tmp_path / "index.html")
+    parsed = Parsed((tmp_path / "index.html").read_text())
+    assert "0; url=first/index.html" in parsed.attributes("content")
+    write_study(copy, "second", 2000)
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder / "config.json", {**config, "definitions": [str(tmp_path / "gone")]})
+    write_index(results, tmp_path / "index.html")
+    texts = " ".join(text for _, text in Parsed((tmp_path / "index.html").read_text()).texts)
+    assert "its results cannot be told: " in texts
+    assert "gone" in texts
+
+
+def test_the_index_shows_a_calibration_and_says_where_no_study_is(tmp_path: Path) -> None:
+    write_index(tmp_path, tmp_path / "index.html")
+    assert "No study has a report here yet" in (tmp_path / "index.html").read_text()
+    (tmp_path / "calibration").mkdir()
+    pd.DataFrame({"cue": ["session"], "datasets": [20], "alarms": [19]}).to_csv(
+        tmp_path / "calibration/table.csv", index=False
+    )
+    write_index(tmp_path, tmp_path / "index.html")
+    texts = [text for _, text in Parsed((tmp_path / "index.html").read_text()).texts]
+    assert {"session", "20", "19"} <= set(texts)

@@ -10,7 +10,7 @@ from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.report.frames import verdicts
 from nullcrop.statistics.sentences import power_words, upper_words
 from nullcrop.statistics.verdicts import BOTH, BOUNDED, READABLE, UNDECIDED, UNJUDGED, explained
-from nullcrop.status.foresight import foresee
+from nullcrop.status.foresight import Foreseen, foresee
 
 _KINDS = {
     READABLE: "readable",
@@ -58,7 +58,7 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
         details=first["details"],
         found=f"{first['sentence']} {power_words(first)}",
         explained=explained(first, dataset.tables.readers, dataset.tables.comparisons),
-        next_step=_next_step(first, dataset, contents),
+        next_step=next_step(first, foresee(contents.grid, contents.study, dataset.name, "crossfit")),
     )
 
 
@@ -68,13 +68,18 @@ def _begin(dataset: DatasetContents) -> str:
         return "No reader of this study sees a crop without a lesion: add corners to its `views`."
     if not dataset.foreseen.can_tell:
         return "Find more independent images before training anything: no result could count."
-    return f"Run the {waiting} cells that are not done."
+    return f"Run the workflow: {_not_done(waiting, len(dataset.cells))}."
 
 
-def _next_step(said: Mapping[str, Any], dataset: DatasetContents, contents: Contents) -> str:
-    """What to try, by what was found."""
+def _not_done(waiting: int, planned: int) -> str:
+    return f"{waiting} of {planned} cells {'is' if waiting == 1 else 'are'} not done"
+
+
+def next_step(said: Mapping[str, Any], every_image: Foreseen | None) -> str:
+    """What to try, by what a verdict says; ``every_image``: what its readers would see if each image were
+    tested once."""
     if said["cells"] < said["planned"]:
-        return f"Run the {said['planned'] - said['cells']} cells of crops that are not done; then read again."
+        return f"Finish the crops first: {_not_done(said['planned'] - said['cells'], said['planned'])}."
     crossfit = protocol_of(said["split"]) in CROSSFIT
     match said["evidence"]:
         case "readable" | "readable and bounded":
@@ -82,7 +87,7 @@ def _next_step(said: Mapping[str, Any], dataset: DatasetContents, contents: Cont
         case "bounded":
             step = "Nothing needs to be removed from these crops; of the rest of the image this says nothing."
         case "undecided" if not crossfit:
-            step = _test_all(said, dataset, contents)
+            step = _test_all(said, every_image)
         case "undecided":
             step = "Every image is tested already: add independent images, or a reader that reads better."
         case _ if said["silent_cells"] == said["cells"]:
@@ -91,7 +96,7 @@ def _next_step(said: Mapping[str, Any], dataset: DatasetContents, contents: Cont
                 "what these do not."
             )
         case _ if not crossfit:
-            step = _test_all(said, dataset, contents)
+            step = _test_all(said, every_image)
         case _:
             step = "Every image is tested already: find more independent ones."
     if not said["group"] and "readable" in said["evidence"]:
@@ -128,8 +133,7 @@ def _cure(said: Mapping[str, Any]) -> str:
     return "Look at the crops below for what tells the classes apart, take it away, and audit again."
 
 
-def _test_all(said: Mapping[str, Any], dataset: DatasetContents, contents: Contents) -> str:
-    seen = foresee(contents.grid, contents.study, dataset.name, "crossfit")
+def _test_all(said: Mapping[str, Any], seen: Foreseen | None) -> str:
     if seen is None or not seen.can_tell or not seen.minimal < said["minimal"]:
         return "Add independent images, or a reader that reads better."
     now = "only one close to 1" if said["minimal"] >= 1 else f"one from {upper_words(said['minimal'])}"
