@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from nullcrop.config.views import TOGETHER, judging_views, views_in_order
 from nullcrop.statistics.comparisons import BASELINE, LEAK
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.sentences import details, explained_words, sentence, verdict_words
+from nullcrop.statistics.tables import read_metrics
 
 READABLE, BOUNDED, BOTH, UNDECIDED, UNJUDGED = (
     "readable",
@@ -128,6 +130,16 @@ class Verdict:
 
 
 VERDICT_COLUMNS = [field.name for field in fields(Verdict)]
+_TEXTS = [field.name for field in fields(Verdict) if field.type is str]
+
+
+def read_verdicts(path: Path) -> pd.DataFrame:
+    """Verdicts as :func:`judge` gave them, from the file that they were written to; an earlier version's may
+    lack columns. Raises NullcropError when it cannot be read."""
+    table = read_metrics(path)
+    texts = [name for name in _TEXTS if name in table]
+    # A file tells no empty text from a missing number.
+    return table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
 
 
 def judge(

@@ -25,7 +25,7 @@ from nullcrop.statistics.tables import (
     read_histories,
     read_metrics,
 )
-from nullcrop.statistics.verdicts import judge
+from nullcrop.statistics.verdicts import judge, read_verdicts
 from nullcrop.status.cells import CellState, State, cell_state, made_otherwise
 
 NAMED: tuple[State, ...] = ("running", "failed", "stopped", "damaged", "stale")
@@ -139,7 +139,7 @@ class Standing:
         if not path.is_file():
             return Written("missing")
         try:
-            table = read_metrics(path)
+            table = read_verdicts(path)
         except NullcropError as error:
             return Written("damaged", words=str(error))
         why = self._why_stale(table, study, dataset)
