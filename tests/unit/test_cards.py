@@ -107,7 +107,8 @@ def test_where_every_image_is_tested_no_other_split_is_advised():
 @pytest.mark.parametrize(
     ("strengths", "words"),
     [
-        ({"mean_rgb": 1.0, "file_facts": 1.5}, "how the files of each class were made"),
+        ({"mean_rgb": 0.2, "file_facts": 1.5}, "how the files of each class were made"),
+        ({"mean_rgb": 1.0, "file_facts": 1.5}, "brightness and colour"),
         ({"mean_rgb": 1.0}, "brightness and colour"),
         ({"raw_pixels": 1.0}, "at a fixed place"),
         ({"mean_rgb": 0.2, "raw_pixels": 0.2}, "Look at the crops below for what tells"),

@@ -37,6 +37,9 @@ SHOWN = 8
 MOST_CLASSES = 6
 """Most classes that are shown."""
 
+FEWEST_LEVELS = 8.0
+"""Grey levels to which the contrast of mean crops is stretched at most: less is hardly more than noise."""
+
 CHUNK = 4096
 """Crops that are summed at a time."""
 
@@ -72,11 +75,12 @@ def plot_crops(
 ) -> Figure:
     """Draw mean crops and the surest crops; write ``stem``.pdf, .svg and .png.
 
-    ``means``: the name of each class with its mean crop (h×w×3, values of 0 … 255) by view. They are
-    stretched together, so that the darkest value of all of them is black and the brightest white.
+    ``means``: the name of each class with its mean crop (h×w×3, values of 0 … 255) by view. The crops of a
+    view are stretched together, so that the darkest value of all classes is black and the brightest white,
+    but no fewer than FEWEST_LEVELS levels.
     ``surest``: a row each, under ``heading``; none where ``heading`` says why.
     """
-    low, high = _limits(means)
+    limits = {view: _limits([crops[view] for _, crops in means]) for view in PLACES}
     blocks = max(4, min(len(means), int((SHOWN * (_CROP + _GAP) + 2.2) / _BLOCK)))
     width = max(2 * _MARGIN + SHOWN * (_CROP + _GAP) + 1.5, 2 * _MARGIN + blocks * _BLOCK)
     text_width = width - 2 * _MARGIN
@@ -111,6 +115,7 @@ def plot_crops(
             left, y = _MARGIN + place % blocks * _BLOCK, top + place // blocks * of_means
             write(left, y, name, TEXT_SIZE)
             for view, (column, line) in PLACES.items():
+                low, high = limits[view]
                 pixels = ((crops[view] - low) * (255 / (high - low))).round().astype(np.uint8)
                 lower = y + _LINE * name_lines + 0.05 + line * (_CROP + 0.03)
                 draw(left + column * (_CROP + 0.03), lower, pixels)
@@ -119,7 +124,7 @@ def plot_crops(
             y = after + line * (_CROP + _GAP)
             for place, (crop, right) in enumerate(zip(one.crops, one.right, strict=True)):
                 draw(_MARGIN + place * (_CROP + _GAP), y, crop, bool(right))
-            words = f"{one.name}\n{sum(one.right)} of {len(one.right)} are"
+            words = f"{one.name}:\n{sum(one.right)} of {len(one.right)} are"
             left = _MARGIN + SHOWN * (_CROP + _GAP) + _GAP
             write(left, y + _GAP, wrapped(words, width - left - _MARGIN, TEXT_SIZE), TEXT_SIZE)
         write(_MARGIN, height - 0.14 * (caption.count("\n") + 1) - _MARGIN, caption, SMALL_SIZE, MUTED)
@@ -149,8 +154,9 @@ def draw_crops(job: FigureJob) -> None:
         surest,
         words,
         f"{definition.title}: crops to look at",
-        f"Above: the mean of each crop over all images of a class, as the crops lie in the image; contrast "
-        f"stretched alike for all. Crops of {job.crop[0]}×{job.crop[1]} pixels; label rule: {labels}."
+        "Above: the mean of each crop over all images of a class, as the crops lie in the image; contrast "
+        f"stretched place by place, alike for all classes. Crops of {job.crop[0]}×{job.crop[1]} pixels; "
+        f"label rule: {labels}."
         + (" Dashed frame: an image of another class." if surest else "")
         + (f" The first {len(shown)} of {len(names)} classes." if len(shown) < len(names) else ""),
         job.stem,
@@ -198,13 +204,12 @@ def _surest(
         surest.append(
             Surest(name, [store[row] for row in rows[first]], [targets[row] == target for row in rows[first]])
         )
-    who = "the readers together are" if len(together) > 1 else "the one reader is"
-    return f"On {place}, those that {who} surest of to be", surest
+    who = "the readers together call" if len(together) > 1 else "the one reader calls"
+    return f"{place[0].upper()}{place[1:]}: the crops that {who} most surely", surest
 
 
-def _limits(means: Sequence[MeanCrops]) -> tuple[float, float]:
-    """Darkest and brightest value of all mean crops; at least one grey level apart."""
-    values = [crop for _, crops in means for crop in crops.values()]
-    low = min((float(crop.min()) for crop in values), default=0.0)
-    high = max((float(crop.max()) for crop in values), default=255.0)
-    return low, max(high, low + 1)
+def _limits(crops: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Darkest and brightest value of the mean crops of a view, FEWEST_LEVELS apart at least."""
+    low = min((float(crop.min()) for crop in crops), default=0.0)
+    high = max((float(crop.max()) for crop in crops), default=255.0)
+    return low, max(high, low + FEWEST_LEVELS)

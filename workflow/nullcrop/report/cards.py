@@ -115,11 +115,6 @@ def _cure(said: Mapping[str, Any]) -> str:
             "Tiles show what is diagnosed, so keep slides, scanners and centres apart (`group`) and audit "
             "again before blaming the acquisition."
         )
-    if any(name in BASELINES and BASELINES[name].sees == "file" for name in others):
-        return (
-            "Compare how the files of each class were made (`nullcrop triage` names the facts that differ), "
-            "save all of them alike, and audit again."
-        )
     if explains & {"mean_rgb", "color_histogram"}:
         return (
             "Compare brightness and colour of the classes (the mean crops below), balance them, and audit "
@@ -129,6 +124,12 @@ def _cure(said: Mapping[str, Any]) -> str:
         return (
             "Look at the mean crops below for a rim, a logo or a marker at a fixed place, cut it away or "
             "mask it, and audit again."
+        )
+    # What the pixels explain may move a file's size as well; what only files tell has to do with files.
+    if any(name in BASELINES and BASELINES[name].sees == "file" for name in others):
+        return (
+            "Compare how the files of each class were made (`nullcrop triage` names the facts that differ), "
+            "save all of them alike, and audit again."
         )
     return "Look at the crops below for what tells the classes apart, take it away, and audit again."
 

@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 import nullcrop
 from nullcrop.basics.files import written_whole
@@ -56,13 +57,20 @@ def page_of(contents: Contents) -> str:
 
 def environment() -> jinja2.Environment:
     """The templates, in which every text is escaped and a name that is missing is an error."""
-    return jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("nullcrop.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["with_code"] = with_code
+    return templates
+
+
+def with_code(text: str) -> Markup:
+    """``text`` for HTML, what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def hash_of(script: str) -> str:
