@@ -7,7 +7,6 @@ scores is what c has to be.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,14 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
-from nullcrop.basics.errors import NullcropError
-from nullcrop.basics.files import sha256_of_lines, written_whole
+from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import tracked
-from nullcrop.config.recipe import BaselineRecipe
-from nullcrop.statistics.auroc import Floats, Ints, TestSet
+from nullcrop.statistics.auroc import Floats, TestSet
 from nullcrop.statistics.crossfit import DECIMALS, inflation, pooled_score
 from nullcrop.statistics.maxt import drawn_labels, of_rank_sums
+from nullcrop.statistics.refits import Fold, folds_of, ridge_penalty
 from nullcrop.training.baselines import pixel_features
-from nullcrop.training.cells import open_view, read_split, rows_of_parts
+from nullcrop.training.cells import open_view, read_split
 
 DRAWS = 300
 """Refits on permuted labels: a standard deviation is then known to 4 %."""
@@ -44,14 +42,6 @@ RATIO_COLUMNS = [
     "null_ratio",
     "null_ratio_error",
 ]
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Rows of one cell: what it is trained on, and what it is tested on."""
-
-    train: Ints
-    test: Ints
 
 
 def check_inflation(
@@ -73,7 +63,7 @@ def check_inflation(
             features = pixel_features(
                 open_view(views_folder / f"{view}.json", tables[0], paths[0]), baselines
             )
-            test, folds = folds_of(tables)
+            test, folds = folds_of(tables, MOST_IMAGES)
             seeds = [int(path.stem.removeprefix("seed")) for path in paths]
             share = float(np.mean([len(fold.test) / len(fold.train) for fold in folds]))
             for name in baselines:
@@ -90,33 +80,6 @@ def check_inflation(
                 )
     with written_whole(out) as aside:
         pd.DataFrame(rows, columns=RATIO_COLUMNS).to_csv(aside, index=False)
-
-
-def folds_of(splits: Sequence[pd.DataFrame]) -> tuple[TestSet, list[Fold]]:
-    """All images of a dataset as one test set, and the rows of each of its ``splits``.
-
-    Of more than MOST_IMAGES whole groups are drawn; rows of the others are in no fold. Rows count in the
-    dataset.
-    """
-    first = splits[0]
-    test = TestSet(
-        first["target"].to_numpy(np.int64),
-        first["group"].to_numpy(str),
-        sha256_of_lines(list(first["id"])),
-        first["id"].to_numpy(str),
-    )
-    kept = np.ones(test.n, bool)
-    if test.n > MOST_IMAGES:
-        order = test.stream("twin").permutation(test.n_units)
-        sizes = np.bincount(test.unit)[order]
-        kept = np.isin(test.unit, order[: np.searchsorted(sizes.cumsum(), MOST_IMAGES, side="right")])
-    folds = []
-    for split in splits:
-        if list(split["id"]) != list(first["id"]):
-            raise NullcropError("the splits name different images: delete them and run again")
-        rows = {part: of[kept[of]] for part, of in rows_of_parts(split).items()}
-        folds.append(Fold(rows["train"], rows["test"]))
-    return test, folds
 
 
 def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], draws: int = DRAWS) -> float:
@@ -151,8 +114,7 @@ def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], dra
 def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
     """Answers (test images × draws) of ridge regressions to each column of ``positive`` (N × draws).
 
-    Features are standardised by the training images. The penalty is the one that makes a ridge regression
-    of 0 and 1 like the baselines' logistic one (BaselineRecipe) around the share of the target.
+    Features are standardised by the training images.
     """
     train = features[fold.train].astype(float)
     centre, spread = train.mean(axis=0), train.std(axis=0)
@@ -160,8 +122,7 @@ def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
     if not varying.any():
         return np.zeros((len(fold.test), positive.shape[1]))
     standardised = ((train - centre) / np.where(varying, spread, 1))[:, varying]
-    share = positive[fold.train].mean()
-    penalty = varying.sum() / BaselineRecipe().prior_variance / max(share * (1 - share), 1e-9)
+    penalty = ridge_penalty(int(varying.sum()), float(positive[fold.train].mean()))
     factor = cho_factor(standardised.T @ standardised + penalty * np.eye(int(varying.sum())))
     truth = positive[fold.train]
     weights = cho_solve(factor, standardised.T @ (truth - truth.mean(axis=0)))

@@ -110,17 +110,13 @@ def maxt(
     observed = statistics[:, 0] / factor
     drawn = np.where(np.isnan(statistics[:, 1:]), -np.inf, statistics[:, 1:])
     largest = drawn.max(axis=0, initial=-np.inf)
-    # p ≤ level exactly where t exceeds the k-th largest draw.
-    k = int(np.floor(level * (draws + 1) + TOLERANCE))
-    critical = float(np.sort(largest)[-k]) + TOLERANCE if k else np.inf
-    if critical == -np.inf:
-        critical = np.inf  # no draw gave any statistic, so none is surprising
+    critical = critical_value(largest, level)
     half = factor * critical * error
     return Family(
         value,
         error,
         null_error,
-        _share_reaching(largest, observed),
+        share_reaching(largest, observed),
         _step_down(drawn, observed),
         value - half,
         value + half,
@@ -129,7 +125,15 @@ def maxt(
     )
 
 
-def _share_reaching(largest: Floats, observed: Floats) -> Floats:
+def critical_value(largest: Floats, level: float) -> float:
+    """The value that a statistic must exceed for p ≤ ``level``, from the ``largest`` of each draw (B)."""
+    k = int(np.floor(level * (largest.size + 1) + TOLERANCE))
+    critical = float(np.sort(largest)[-k]) + TOLERANCE if k else np.inf
+    # Where no draw gave any statistic, none is surprising.
+    return np.inf if critical == -np.inf else critical
+
+
+def share_reaching(largest: Floats, observed: Floats) -> Floats:
     """Share of draws, the data among them, whose ``largest`` (B) is at least each of ``observed`` (M)."""
     reached = (largest >= observed[:, None] - TOLERANCE).sum(axis=1)
     return np.where(np.isnan(observed), np.nan, (1 + reached) / (largest.size + 1))
@@ -143,7 +147,7 @@ def _step_down(drawn: Floats, observed: Floats) -> Floats:
     largest, alone = np.full(drawn.shape[1], -np.inf), {}
     for i in reversed(order):
         largest = np.maximum(largest, drawn[i])
-        alone[i] = _share_reaching(largest, observed[[i]])[0]
+        alone[i] = share_reaching(largest, observed[[i]])[0]
     if order:
         p[order] = np.maximum.accumulate([alone[i] for i in order])
     return p

@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import rankdata
 
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of_lines
 from nullcrop.config.recipe import BaselineRecipe
-from nullcrop.statistics.auroc import Floats, Ints
+from nullcrop.statistics.auroc import Floats, Ints, TestSet
 from nullcrop.statistics.crossfit import DECIMALS, pooled_score
-from nullcrop.statistics.maxt import of_rank_sums
+from nullcrop.statistics.maxt import critical_value, share_reaching
 
 VARYING = 1e-9
 """Share of a feature's squares that its variance in training must exceed, else it does not vary."""
@@ -60,12 +63,6 @@ class Refits:
         self.tested: Ints = np.unique(np.concatenate(tests))
         """Rows that are tested, in their order."""
         self.once = len(self.tested) == sum(map(len, tests))
-        trained = np.zeros((labels.shape[1], len(folds)), bool)
-        for column, fold in enumerate(folds):
-            trained[fold.train, column] = True
-        # Rows that are trained on by the same folds are summed once.
-        self._patterns, of_row = np.unique(trained, axis=0, return_inverse=True)
-        self._rows = [np.flatnonzero(of_row.ravel() == i) for i in range(len(self._patterns))]
         largest = int(labels.max())
         self.targets = [1] if largest == 1 else np.unique(labels[0]).tolist()
 
@@ -73,17 +70,16 @@ class Refits:
         """Fit to ``features`` (N×d) and test; where no feature varies, every image has one score."""
         width = max(1, ELEMENTS_AT_ONCE // max(1, len(self.tested)))
         aurocs = np.zeros(len(self.labels))
-        first = []
-        fits = _Fits(features - features.mean(axis=0), self.folds, self._patterns, self._rows)
+        first: list[Floats] = []
+        fits = _Fits(features - features.mean(axis=0), self.folds)
         for target in self.targets:
-            scores = None
             for at in range(0, len(self.labels), width):
-                positive = (self.labels[at : at + width].T == target).astype(float)
+                positive = (target == self.labels[at : at + width].T).astype(float)
                 answers = fits.answers(positive)
                 of_draws, pooled = self._aurocs(answers, positive)
                 aurocs[at : at + width] += of_draws / len(self.targets)
-                scores = pooled if scores is None else scores
-            first.append(scores)
+                if at == 0:
+                    first.append(pooled)
         return Refitted(aurocs, first[0] if len(first) == 1 else np.stack(first, axis=1))
 
     def _aurocs(self, answers: Sequence[Floats], positive: Floats) -> tuple[Floats, Floats]:
@@ -111,39 +107,41 @@ class Refits:
         m, n = positive[rows].sum(axis=0), len(rows)
         with np.errstate(divide="ignore", invalid="ignore"):
             aurocs: Floats = (of_positive.sum(axis=1) - m * (m + 1) / 2) / (m * (n - m))
-        score = np.zeros(len(positive))
-        score[rows] = values[of[0]] - 0.5
-        return aurocs, score[self.tested].round(DECIMALS)
+        pooled = np.zeros(len(positive))
+        pooled[rows] = values[of[0]] - 0.5
+        return aurocs, pooled[self.tested].round(DECIMALS)
 
 
 class _Fits:
     """What the fits to all draws share: the features' sums over rows that the same folds are trained on."""
 
-    def __init__(
-        self, features: Floats, folds: Sequence[Fold], patterns: NDArray[np.bool_], rows: Sequence[Ints]
-    ) -> None:
-        self.features, self.folds, self.patterns, self.rows = features, folds, patterns, rows
-        self.sums = [
-            (len(of), features[of].sum(axis=0), features[of].T @ features[of]) if pattern.any() else None
-            for of, pattern in zip(rows, patterns, strict=True)
-        ]
+    def __init__(self, features: Floats, folds: Sequence[Fold]) -> None:
+        self.features, self.folds = features, folds
+        trained = np.zeros((len(features), len(folds)), bool)
+        for column, fold in enumerate(folds):
+            trained[fold.train, column] = True
+        patterns, of_row = np.unique(trained, axis=0, return_inverse=True)
+        some = [i for i in range(len(patterns)) if patterns[i].any()]
+        self.rows = [np.flatnonzero(of_row.ravel() == i) for i in some]
+        self.summed: Floats = patterns[some].T.astype(float)
+        """1 where a fold (row) is trained on a set of rows (column)."""
+        self.counts = self.summed @ [len(rows) for rows in self.rows]
+        self.totals = self._of_folds([features[rows].sum(axis=0) for rows in self.rows])
+        self.squares = self._of_folds([features[rows].T @ features[rows] for rows in self.rows])
+
+    def _of_folds(self, of_rows: Sequence[Floats]) -> Floats:
+        """Sums over each fold's training rows, from those over sets of rows."""
+        return np.tensordot(self.summed, np.stack(of_rows), axes=1)
 
     def answers(self, positive: Floats) -> list[Floats]:
         """Answers (draws × tested) of each fold, trained on ``positive`` (N × draws)."""
-        truth = [
-            (self.features[of].T @ positive[of], positive[of].sum(axis=0)) if sums else None
-            for of, sums in zip(self.rows, self.sums, strict=True)
-        ]
-        found = []
-        for column, fold in enumerate(self.folds):
-            inside = np.flatnonzero(self.patterns[:, column])
-            count, total, squares = (sum(of[i] for at in inside if (of := self.sums[at])) for i in range(3))
-            products, positives = (sum(of[i] for at in inside if (of := truth[at])) for i in range(2))
-            found.append(self._answers_of(fold, count, total, squares, products, positives))
-        return found
+        products = self._of_folds([self.features[rows].T @ positive[rows] for rows in self.rows])
+        positives = self._of_folds([positive[rows].sum(axis=0) for rows in self.rows])
+        folds = zip(self.folds, self.counts, self.totals, self.squares, products, positives, strict=True)
+        return [self._answers_of(*of_fold) for of_fold in folds]
 
     def _answers_of(
-        self, fold: Fold, count: int, total: Floats, squares: Floats, products: Floats, positives: Floats
+        self, fold: Fold, count: float, total: Floats, squares: Floats, products: Floats, positives: Floats
     ) -> Floats:
         centre = total / count
         gram = squares - count * np.outer(centre, centre)
@@ -188,3 +186,48 @@ def doubled_midranks(values: Floats) -> Ints:
     doubled = np.empty(values.shape, np.int64)
     np.put_along_axis(doubled, order, first + last + 2, axis=1)
     return doubled
+
+
+def folds_of(splits: Sequence[pd.DataFrame], most: int | None = None) -> tuple[TestSet, list[Fold]]:
+    """All images of a dataset as one test set, and the rows of each of its ``splits``.
+
+    Of more than ``most`` images whole groups are drawn; rows of the others are in no fold. Rows count in the
+    dataset. Raises NullcropError when the splits name different images.
+    """
+    first = splits[0]
+    test = TestSet(
+        first["target"].to_numpy(np.int64),
+        first["group"].to_numpy(str),
+        sha256_of_lines(list(first["id"])),
+        first["id"].to_numpy(str),
+    )
+    kept = np.ones(test.n, bool)
+    if most is not None and test.n > most:
+        order = test.stream("twin").permutation(test.n_units)
+        sizes = np.bincount(test.unit)[order]
+        kept = np.isin(test.unit, order[: np.searchsorted(sizes.cumsum(), most, side="right")])
+    folds = []
+    for split in splits:
+        if list(split["id"]) != list(first["id"]):
+            raise NullcropError("the splits name different images: delete them and run again")
+        rows = {part: np.flatnonzero((split["part"] == part) & kept) for part in ("train", "test")}
+        folds.append(Fold(rows["train"], rows["test"]))
+    return test, folds
+
+
+def simultaneous(aurocs: Floats, errors: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+    """p corrected over all readers, and their simultaneous bounds, from refits (single-step maxT).
+
+    ``aurocs`` (readers × 1 + draws) are those of the labels as they are, then of each draw; ``errors``
+    (readers) those of the first, where they exceed the spread over draws. The lower bound exceeds 0.5
+    exactly where p ≤ ``level``. A reader that says nothing has p = 1 and no width.
+    """
+    spread = aurocs[:, 1:].std(axis=1)
+    width = np.fmax(spread, errors)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = np.where(spread[:, None] > 0, (aurocs[:, 1:] - 0.5) / spread[:, None], 0)
+        observed = np.where(width > 0, (aurocs[:, 0] - 0.5) / width, 0)
+    largest = drawn.max(axis=0)
+    critical = critical_value(largest, level)
+    half = np.where(width > 0, critical * width, 0)
+    return share_reaching(largest, observed), aurocs[:, 0] - half, aurocs[:, 0] + half

@@ -1,0 +1,1 @@
+"""Where in the image the class is read, and what is read."""

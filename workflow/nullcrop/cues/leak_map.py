@@ -1,0 +1,124 @@
+"""The leak map: how well the class can be read from a small window at each place of the image.
+
+At each place a ridge regression on colours, spreads and histograms of the window is trained and tested on the
+study's own splits, groups kept apart as they keep them. Its null is exact: it is fitted anew to every draw of
+the labels (statistics/refits.py). All places and sizes are tested at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import written_whole
+from nullcrop.basics.progress import tracked
+from nullcrop.basics.threads import mapped
+from nullcrop.config.definitions import read_definition
+from nullcrop.config.leak_map import LeakMap
+from nullcrop.cues.windows import Place, Windows, measure_windows, places_of
+from nullcrop.datasets.samples import read_samples
+from nullcrop.statistics.auroc import Floats, TestSet, estimate_auroc
+from nullcrop.statistics.crossfit import inflation
+from nullcrop.statistics.maxt import drawn_labels
+from nullcrop.statistics.refits import Refits, folds_of, simultaneous
+from nullcrop.training.cells import open_view, read_split
+
+MAP_COLUMNS = [
+    *("labels", "split", "size", "row", "column", "x", "y"),
+    *("auroc", "low", "high", "p", "images", "units"),
+]
+
+
+@dataclass(frozen=True)
+class MapJob:
+    """What a leak map is made of."""
+
+    definition: Path
+    samples: Path
+    """samples.csv."""
+    view: Path
+    """The store's original.json."""
+    splits: Sequence[Path]
+    """Files as results/splits/{dataset}/{labels}/{split}/seed{seed}.csv."""
+    settings: LeakMap
+    window: int
+    """Side of the windows in pixels."""
+    level: float
+    threads: int
+
+
+def write_leak_map(job: MapJob, out: Path, means: Path) -> None:
+    """Write the map as CSV (MAP_COLUMNS), and the mean image of each class of the first label rule as .npy.
+
+    A row of the table is a label rule, a split and a place: ``size`` of the window in pixels, ``row`` and
+    ``column`` in its grid, ``x`` and ``y`` of its centre as a share of width and height, the AUROC with
+    bounds that hold for all places of that label rule and split at once, and p corrected over them. Raises
+    NullcropError when files do not fit each other, or the window does not fit the images.
+    """
+    of_split: dict[tuple[str, str], list[Path]] = {}
+    for path in job.splits:
+        of_split.setdefault((path.parent.parent.name, path.parent.name), []).append(path)
+    samples, definition = read_samples(job.samples), read_definition(job.definition)
+    smallest = int(samples["width"].min()), int(samples["height"].min())
+    settings = job.settings
+    places = places_of(*smallest, job.window, settings.positions, settings.sizes)
+    first_split = read_split(job.splits[0])
+    view = open_view(job.view, first_split, job.splits[0])
+    first = next(iter(of_split))[0]
+    targets = samples["class"].map(definition.targets(first)).to_numpy()
+    windows = measure_windows(view, list(samples["path"]), targets, places, job.threads, out.parent)
+    tables = [
+        map_of(windows, places, paths, settings.draws, job.level, job.threads).assign(
+            labels=labels, split=split
+        )
+        for (labels, split), paths in of_split.items()
+    ]
+    with written_whole(means) as aside, aside.open("wb") as file:
+        np.save(file, windows.means.astype(np.float32))
+    with written_whole(out) as aside:
+        pd.concat(tables)[MAP_COLUMNS].to_csv(aside, index=False)
+
+
+def map_of(
+    windows: Windows, places: Sequence[Place], splits: Sequence[Path], draws: int, level: float, threads: int
+) -> pd.DataFrame:
+    """The rows of one label rule and split, whose seeds or folds are ``splits``; columns as MAP_COLUMNS
+    without labels and split."""
+    tables = [read_split(path) for path in splits]
+    seeds = [int(path.stem.removeprefix("seed")) for path in splits]
+    test, folds = folds_of(tables)
+    if test.rarest_units < 2:
+        raise NullcropError(f"{splits[0]}: a class is in one group alone, so no map can tell it from that")
+    refits = Refits(folds, drawn_labels(test, draws))
+    tested = TestSet(test.target[refits.tested], test.group[refits.tested], test.name)
+    share = float(np.mean([len(fold.test) / len(fold.train) for fold in folds]))
+    factor = inflation(splits[0].parent.name, seeds, share)
+
+    def read(place: int) -> tuple[Floats, float]:
+        found = refits.fit(np.asarray(windows.features[place], dtype=float))
+        return found.aurocs, factor * estimate_auroc(tested, found.score)[0].error
+
+    with threadpool_limits(1):
+        read_places = mapped(read, range(len(places)), threads, largest_block=1)
+        results = list(tracked(read_places, len(places), "places read"))
+    aurocs = np.stack([of for of, _ in results])
+    p, low, high = simultaneous(aurocs, np.array([error for _, error in results]), level)
+    return pd.DataFrame(
+        {
+            "size": [place.size for place in places],
+            "row": [place.row for place in places],
+            "column": [place.column for place in places],
+            "x": windows.centres[:, 0].round(4),
+            "y": windows.centres[:, 1].round(4),
+            "auroc": aurocs[:, 0],
+            "low": low,
+            "high": high,
+            "p": p,
+            "images": tested.n,
+            "units": tested.n_units,
+        }
+    )
