@@ -479,6 +479,7 @@ def test_the_cost_tells_speed_and_memory_old_cells_included(copy: Project) -> No
     headings = [column.heading for column in table.columns]
     row = next(row for row in table.rows if label_of(alike[0].architecture) in (one.text for one in row))
     shown = dict(zip(headings, (field.text for field in row), strict=True))
+    shown |= {column.heading: one.text for column, one in table.same}
     rest = len(alike) - 2
     assert shown["cells"] == str(len(alike))
     assert float(shown["images a second"]) == round((30 * 250 + rest * 500) / (30 + 10 * rest) - 0.5)

@@ -72,6 +72,7 @@ CONFIG: Spec = {
         "titleFontSize": TEXT,
         "titleFontWeight": "normal",
         "labelLimit": 260,
+        "titleLimit": 260,
         "orient": "top",
         "symbolStrokeWidth": 1.5,
         "gradientLength": 550,
@@ -600,7 +601,7 @@ def _panel_choice(table: pd.DataFrame) -> alt.Parameter:
 
 
 def _by_view(layers: alt.LayerChart, table: pd.DataFrame, narrow: bool) -> alt.FacetChart:
-    side = 205 if narrow else 210
+    side = 190 if narrow else 195
     shown = alt.LayerChart(layer=[layers], width=side, height=side)
     chart: alt.FacetChart = (
         shown.transform_filter("datum.panel == panel")

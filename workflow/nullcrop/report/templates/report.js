@@ -125,7 +125,7 @@ const scrolls = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     // Where the second column that stays in sight begins: where the first ends.
     const first = target.querySelector(".names-2 th");
-    if (first) target.style.setProperty("--second", `${first.offsetWidth}px`);
+    if (first) target.style.setProperty("--second", `${first.getBoundingClientRect().width}px`);
     if (target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight) target.tabIndex = 0;
     else target.removeAttribute("tabindex");
   }
