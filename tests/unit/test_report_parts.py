@@ -117,3 +117,12 @@ def test_on_paper_stand_as_many_columns_as_have_room() -> None:
     long = {"where": Column("where"), "how": Column("how")}
     texts = pd.DataFrame({"where": ["a", "b"], "how": ["many words " * 40, "more"]})
     assert table_of(texts, "t", "caption", long).on_paper == 2
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_facts_are_drawn_beside_the_line_of_chance(narrow: bool) -> None:
+    facts = {"name": ["height", "tint"], "of_what": "file", "auroc": [0.9, 0.6], "shown": [True, False]}
+    told = pd.DataFrame({**facts, "at_least": [0.7, 0.4], "at_most": [1.0, 0.7]})
+    svg = charts.static_svg(charts.facts_chart(told, ["file", "image", "corners"], narrow), "facts")
+    assert svg.count("stroke-dasharray") == 1
+    assert svg.count(">height<") == svg.count(">tint<") == 1

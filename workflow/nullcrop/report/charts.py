@@ -541,7 +541,9 @@ def facts_chart(told: pd.DataFrame, kinds: Sequence[str], narrow: bool = False) 
     low = min(0.5, float(np.nanmin(told["at_least"]))) if told["at_least"].notna().any() else 0.5
     scale = alt.Scale(domain=[max(0.0, np.floor(low * 20) / 20), 1], nice=False)
     bounded = told.assign(at_least=told["at_least"].clip(0, 1), at_most=told["at_most"].clip(0, 1))
-    names = alt.Axis(labelLimit=230, domain=False, ticks=False, labels=not narrow)
+    # Room for a font that is wider than the one it is drawn with here.
+    extent = 0 if narrow else min(250, 7.5 * told["name"].map(len).max())
+    names = alt.Axis(labelLimit=250, domain=False, ticks=False, labels=not narrow, minExtent=extent)
     base = alt.Chart(alt.NamedData(_ROWS)).encode(y=alt.Y("name:N", sort=None, title=None, axis=names))
     x = alt.X("auroc:Q", title="AUROC of the fact alone", scale=scale)
     kind = alt.Legend(title=None, columnPadding=36, columns=1 if narrow else len(kinds))
@@ -642,7 +644,8 @@ def _scale(looks: Sequence[SeriesLook], channel: str) -> alt.Scale:
 def _finished(wide: Any, table: pd.DataFrame, narrow: Any | None = None) -> Spec:
     """The specification for a wide page, with the data and how a phone lays it out."""
     spec: Spec = {**wide.to_dict(), "config": CONFIG}
-    spec["datasets"] = {_ROWS: json.loads(table.to_json(orient="records"))}
+    rows = json.loads(table.to_json(orient="records"))
+    spec["datasets"] = {**spec.get("datasets", {}), _ROWS: rows}  # beside what Altair put there
     if narrow is not None:
         # What both have in common the page takes from the wide one.
         own = {name: part for name, part in narrow.to_dict().items() if name not in ("$schema", "config")}
