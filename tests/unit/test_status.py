@@ -241,7 +241,7 @@ def test_watching_shows_the_table_anew_until_interrupted(
 
     monkeypatch.setattr("nullcrop.terminal.status_table.time.sleep", interrupt)
     terminal = io.StringIO()
-    watch_status([project], console=Console(file=terminal, width=80, height=40, force_terminal=True))
+    watch_status([(project, None)], console=Console(file=terminal, width=80, height=40, force_terminal=True))
     words = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
     assert [words.count(f"{done} of 8") for done in range(4)] == [1, 1, 1, 0]
 

@@ -84,10 +84,10 @@ def print_status(project: Project, study: str | None = None, console: Console | 
         _put_leaks(console, {dataset: read_leaks(path) for dataset, path in counted.items()})
 
 
-def watch_status(
-    projects: Sequence[Project], study: str | None = None, console: Console | None = None
-) -> None:
+def watch_status(asked: Sequence[tuple[Project, str | None]], console: Console | None = None) -> None:
     """Show how much of each study is done, anew every few seconds, until interrupted.
+
+    ``asked``: projects, each with a study, or None for all of its.
 
     What does not fit the terminal is left out and counted, so that nothing scrolls away: first come the
     numbers and what needs an eye, then the datasets, unfinished ones first. Raises NullcropError where the
@@ -103,14 +103,15 @@ def watch_status(
                 width=console.width, force_terminal=True, no_color=console.no_color, file=io.StringIO()
             )
             with page.capture() as captured:
-                _put_progress(page, [Standing(project) for project in projects], study)
+                _put_progress(page, asked)
             live.update(_fitting(captured.get(), console.height), refresh=True)
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _put_progress(console: Console, standings: Sequence[Standing], study: str | None) -> None:
+def _put_progress(console: Console, asked: Sequence[tuple[Project, str | None]]) -> None:
     """What is looked at while a run goes on, the most important first."""
-    studies = [(standing, name) for standing in standings for name in standing.studies(study)]
+    standings = [(Standing(project), study) for project, study in asked]
+    studies = [(standing, name) for standing, study in standings for name in standing.studies(study)]
     for standing, name in studies:
         cells = standing.cells(name)
         count = Counter(one.state for one in cells)
