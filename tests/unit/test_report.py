@@ -31,7 +31,6 @@ from nullcrop.report.index_page import write_index
 from nullcrop.report.page import page_of
 from nullcrop.report.tables import Column, table_of
 from nullcrop.statistics.comparisons import ORIGINAL
-from nullcrop.status.studies_found import studies_found
 
 from ..generated_results import half_finished, write_cell, write_tables
 from ..hostile import CLASSES, HOSTILE, TITLE
@@ -571,12 +570,13 @@ def test_the_config_of_one_study_is_free_of_the_others(project: Project) -> None
 
 
 def write_study(project: Project, study: str, seconds: int) -> Path:
-    """The report of a study in the results, its config.json as old as ``seconds`` say; its folder."""
+    """The report of a study in the results, as old as ``seconds`` say; its folder."""
     folder = Path(project.config.paths.results, "report", study)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", json.loads(project.config.of_study(study).model_dump_json()))
-    os.utime(folder / "config.json", (seconds, seconds))
     (folder / "index.html").write_text("the report")
+    for name in ("config.json", "index.html"):
+        os.utime(folder / name, (seconds, seconds))
     return folder
 
 
@@ -584,7 +584,6 @@ def test_the_index_leads_to_every_study_the_latest_first(copy: Project, tmp_path
     results = Path(copy.config.paths.results)
     write_study(copy, "first", 1000)
     write_study(copy, "second", 2000)
-    assert [one.name for one in studies_found(results)] == ["second", "first"]
     write_tables(copy, "first", "complete")
     out = tmp_path / "index.html"
     assert main(["report-index", "--results", str(results), "--out", str(out)]) == 0
