@@ -384,7 +384,8 @@ def test_an_unknown_dataset_is_named(
     assert main(["resolve-config", *arguments]) == 0
     assert read_project(config).config == project.config
     out = tmp_path / "report.html"
-    assert main(["report", "--configfile", str(config), "--only", "compete", "--out", str(out)]) == 1
+    named = ["--study", "first", "--only", "compete"]
+    assert main(["report", "--configfile", str(config), *named, "--out", str(out)]) == 1
     assert (
         "the study 'first' does not name the dataset 'compete', did you mean 'complete'?"
         in capsys.readouterr().err
