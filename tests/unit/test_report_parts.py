@@ -15,7 +15,7 @@ from nullcrop.report import charts, tables
 from nullcrop.report.tables import Column, count, interval, share, table_of
 
 STYLE = (resources.files("nullcrop.report") / "templates" / "report.css").read_text(encoding="utf-8")
-LIGHT, DARK = (
+LIGHT, DARK, *_ = (
     dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
     for block in re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
 )
