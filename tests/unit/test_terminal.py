@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -235,6 +236,28 @@ def test_verdicts_as_json_are_the_table(
                 assert value is None or (value == values[key] and isinstance(value, str | int | float))
 
 
+def keys_of(document: object) -> set[str]:
+    """All keys of a document, of the verdicts and leaks none of theirs: those are tables' columns."""
+    if isinstance(document, list):
+        return set().union(*map(keys_of, document))
+    if not isinstance(document, dict):
+        return set()
+    inner = (keys_of(value) for key, value in document.items() if key not in ("verdicts", "leaks"))
+    return set(document).union(*inner)
+
+
+def test_the_page_names_every_key(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (REPOSITORY / "docs/json.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", page))
+    for command in ("status", "verdicts"):
+        told = document(printed(command, "--json", width=20, capsys=capsys))
+        assert keys_of(told) - named == set()
+    # What the page says of a verdict's columns is of columns there are.
+    table = page.split("## Verdicts")[1]
+    columns = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*)\|", table, flags=re.MULTILINE))))
+    assert columns - set(told["studies"][0]["verdicts"][0]) == set()
+
+
 def test_status_as_json_counts_what_the_files_say(
     results: tuple[Project, Path], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -318,6 +341,20 @@ def test_what_does_not_fit_the_terminal_is_counted(
     shown = [line for line in console.export_text().splitlines() if line.strip()]
     assert len(shown) <= 8
     assert re.fullmatch(r"… \d+ more lines; without --watch all are printed", shown[-1].strip())
+
+
+def test_who_reads_no_further_gets_no_complaint() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "nullcrop", "help", "--all"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")},
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_watching_without_a_terminal_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         options.run(options)
+        sys.stdout.flush()
     except BrokenPipeError:
         # Who reads the output has seen enough; what is left in the buffer must not fail at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
