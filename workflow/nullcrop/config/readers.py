@@ -126,7 +126,7 @@ NETWORKS.register(
     Network(
         name="densenet121",
         label="DenseNet121",
-        look=Look("#B5475F", dark="#CE6481", mark=">"),
+        look=Look("#B94A62", dark="#CE6481", mark=">"),
         build="nullcrop.training.architectures:densenet121",
         input_side=224,
         smallest_input=32,

@@ -166,7 +166,7 @@ def _legend(metrics: pd.DataFrame, series: list[Series]) -> list[Artist]:
     if metrics["constant"].any():
         entries.append(hollow)
     if not all(exists(metric, metrics).all() for metric in SHARES):
-        cross = Line2D([], [], linestyle="", marker="x", markersize=4, color=MUTED, label="does not exist")
+        cross = Line2D([], [], linestyle="", marker="x", markersize=4, color=MUTED, label="no such score")
         entries.append(cross)
     return entries
 

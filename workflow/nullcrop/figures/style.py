@@ -110,9 +110,9 @@ class Sheet:
         """Size of captions and notes in points."""
         return SMALL_SIZE * self.scale
 
-    def height_of(self, text: str) -> float:
-        """Inches that the lines of ``text`` take as a caption."""
-        return 0.14 * self.scale * len(text.splitlines())
+    def height_of(self, text: str, size: float = SMALL_SIZE) -> float:
+        """Inches that the lines of ``text`` take, at a ``size`` in points that is scaled as all type is."""
+        return 0.14 * size / SMALL_SIZE * self.scale * len(text.splitlines())
 
     def caption(self, text: str) -> str:
         """The caption, its lines broken; empty where the config leaves captions out."""

@@ -66,7 +66,7 @@ def plot_verdicts(
         others = bool((readers["role"] == "other").any()) if len(readers) else False
         caption = sheet.caption(_caption(verdicts, others))
         words = [_heading(row, sheet) for _, row in verdicts.iterrows()] if compact else []
-        above = max((sheet.height_of("\n".join(lines)) + 0.05 for lines in words), default=0.0)
+        above = max((_height(lines, sheet) + 0.08 for lines in words), default=0.0)
         # Enough for the marks of a row to stand apart.
         row_height = 0.5 + above + 0.016 * int(verdicts["members"].max() if len(verdicts) else 0)
         handles = _legend_entries(
@@ -190,6 +190,11 @@ def _heading(row: "pd.Series[Any]", sheet: Sheet) -> tuple[str, str, str]:
     return name, str(row["verdict"]), wrapped(counts, sheet.width - 0.2, sheet.small)
 
 
+def _height(lines: tuple[str, ...], sheet: Sheet) -> float:
+    """Inches that a row's heading takes."""
+    return sum(sheet.height_of(line, TEXT_SIZE) for line in lines)
+
+
 def _write_above(ax: Axes, words: list[tuple[str, str, str]], verdicts: pd.DataFrame, sheet: Sheet) -> None:
     """Write dataset and verdict above the marks of each row."""
     for y, (lines, headline) in enumerate(zip(words, verdicts["headline"], strict=True)):
@@ -202,7 +207,7 @@ def _write_above(ax: Axes, words: list[tuple[str, str, str]], verdicts: pd.DataF
         for line, look in zip(lines, looks, strict=True):
             place: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "xytext": (0, -down)}
             ax.annotate(line, (0.0, y - 0.5), textcoords="offset points", va="top", **place, **look)
-            down += 72 * sheet.height_of(line)
+            down += 72 * sheet.height_of(line, TEXT_SIZE)
 
 
 def _row_label(row: "pd.Series[Any]", inches: float = 2.2) -> str:
