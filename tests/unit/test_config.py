@@ -244,6 +244,11 @@ def test_a_wrong_config_is_refused_in_the_users_words(
     assert words in message
 
 
+def test_a_width_on_the_command_line_is_a_number(tmp_path: Path) -> None:
+    style = project(tmp_path, figure_style={"width": "85", "title": "false"}).config.figure_style
+    assert (style.width, style.title) == (85.0, False)
+
+
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     message = refusal(lambda: project(tmp_path, crops={}, devices="cpu"))
     assert message == (

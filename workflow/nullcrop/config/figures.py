@@ -1,5 +1,6 @@
 """The figures of a study. A new one is one record; docs/extending.md shows how to add one."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -18,10 +19,15 @@ OTHER_INPUTS = ("cells", "splits", "samples", "views")
 def _within(low: float, high: float, what: str, unit: str) -> BeforeValidator:
     """Checks a number in a config, in words that say what may be written."""
 
-    def check(value: object) -> object:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+    def check(value: object) -> float:
+        # From the command line a number in braces comes as text.
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            number = math.nan
+        if not low <= number <= high:
             raise ValueError(f"{value!r} is no {what}: write {low:g} to {high:g}, in {unit}")
-        return value
+        return number
 
     return BeforeValidator(check, json_schema_input_type=float)
 
