@@ -21,7 +21,7 @@ from nullcrop.basics.progress import say
 from nullcrop.basics.threads import usable_cores
 from nullcrop.basics.wrapping import width_of, wrapped
 from nullcrop.config.cell import Cell, unfold_cells
-from nullcrop.config.figures import FIGURES
+from nullcrop.config.figures import FIGURES, PLAIN, FigureStyle
 from nullcrop.config.names import ENGINES
 from nullcrop.config.readers import BASELINES, NETWORKS
 from nullcrop.config.recipe import Recipe
@@ -412,6 +412,8 @@ def plot_figure(options: argparse.Namespace) -> None:
         views=options.views,
         labels=options.labels,
         crop=options.crop,
+        splits=options.splits,
+        style=options.style,
     )
     implementation(FIGURES[options.figure].plot)(job)
 
@@ -444,7 +446,7 @@ def plot_calibration(options: argparse.Namespace) -> None:
     from nullcrop.calibration.alarms import read_calibration
     from nullcrop.figures.calibration_figure import plot_calibration
 
-    plot_calibration(read_calibration(options.table), options.out)
+    plot_calibration(read_calibration(options.table), options.out, options.style)
 
 
 def resolve_config(options: argparse.Namespace) -> None:
@@ -874,7 +876,7 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "plot-figure",
         plot_figure,
         *("--figure", "--title", "--tables", "--cells", "--results", "--definition"),
-        *("--samples", "--views-folder", "--labels", "--crop", "--out"),
+        *("--splits", "--samples", "--views-folder", "--labels", "--crop", "--style", "--out"),
         optional=tuple(_LEFT_OUT),
     )
     _add_audit(commands)
@@ -882,7 +884,7 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
     command("judge-phantoms", judge_phantoms, "--table", "--level", "--out")
     command("count-alarms", count_alarms, "--tables", "--out")
-    command("plot-calibration", plot_calibration, "--table", "--out")
+    command("plot-calibration", plot_calibration, "--table", "--style", "--out")
     command("resolve-config", resolve_config, "--config", "--out")
     _add_told(command("report", report, "--study", "--only")).add_argument(
         "--out",
@@ -999,6 +1001,7 @@ _LEFT_OUT: dict[str, dict[str, Any]] = {
         "--labels": "",
         "--results": Path(),
         "--samples": Path(),
+        "--splits": [],
         "--tables": [],
         "--title": "",
         "--views-folder": Path(),
@@ -1107,6 +1110,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--split": _needed("CSV of the split", type=Path),
     "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},
+    "--style": {
+        "default": PLAIN,
+        "type": FigureStyle.model_validate_json,
+        "help": "width, type, title and caption of the figure, as JSON; the config's `figure_style`",
+    },
     "--table": _needed("table to show", type=Path),
     "--tables": _needed("tables", type=Path, nargs="*"),
     "--thresholds": _needed("how surely a verdict speaks, and what it calls small, as JSON"),

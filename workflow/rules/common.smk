@@ -263,6 +263,10 @@ def cells_of(wildcards):
     return cell_files(RESULTS, GRID.cells(wildcards.study, wildcards.dataset))
 
 
+def splits_of(wildcards):
+    return figure_params.figure_splits(GRID, wildcards.study, wildcards.dataset)
+
+
 def checked(axis, wildcards):
     """Values on an axis of the cells whose factor c is checked."""
     cells = GRID.checked_cells(wildcards.study, wildcards.dataset)
@@ -306,7 +310,8 @@ def tables_of(name):
 def figure_inputs(figure):
     """What ``figure`` is drawn from, by role, as its record says."""
     inputs = untimed(figure_params.figure_sources(figure, CONFIG.paths))
-    return {**inputs, "cells": cells_of} if "cells" in figure.reads else inputs
+    of_study = {"cells": cells_of, "splits": splits_of}
+    return inputs | {role: found for role, found in of_study.items() if role in figure.reads}
 
 
 def figure_flags(figure):
