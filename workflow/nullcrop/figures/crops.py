@@ -134,9 +134,9 @@ def plot_crops(
             y = after + number * (side + gap)
             for place, (crop, right) in enumerate(zip(one.crops, one.right, strict=True)):
                 draw(_MARGIN + place * (side + gap), y, crop, bool(right))
-            words = f"{one.name}:\n{sum(one.right)} of {len(one.right)} are"
             left = _MARGIN + SHOWN * (side + gap) + gap
-            write(left, y + gap, broken(words, width - left - _MARGIN, sheet.text, 4), sheet.text)
+            name = broken(one.name, width - left - _MARGIN, sheet.small, 1 if sheet.narrow else 3)
+            write(left, y, f"{name}:\n{sum(one.right)} of {len(one.right)} are", sheet.small)
         write(_MARGIN, end, caption, sheet.small, MUTED)
         save_figure(figure, stem, style)
     return figure
