@@ -370,8 +370,8 @@ def tell_how_long_the_calibration_takes():
 
 
 def tell_what_would_run():
-    """Print how many jobs of each rule a dry run plans: Snakemake keeps it to itself where it is to list no
-    jobs (snakemake/snakemake#2973)."""
+    """Print the jobs that a dry run plans, counted by rule; Snakemake does not where it is to list none of
+    them (snakemake/snakemake#2973)."""
     if workflow.dag is not None and len(workflow.dag):
         print(workflow.dag.stats()[0])
         print("Each job and its reason: add `--quiet host`.")
