@@ -34,14 +34,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return half_finished(tmp_path_factory.mktemp("project"))
+    """The first study of the half-finished project."""
+    half = half_finished(tmp_path_factory.mktemp("project"))
+    content = half.config.model_dump(mode="json", exclude_defaults=True)
+    return Project({**content, "studies": {"first": content["studies"]["first"]}})
 
 
 @pytest.fixture(scope="session")
 def report(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the generated results, alone in its folder."""
     path = tmp_path_factory.mktemp("report") / "index.html"
-    write_report(project, path)
+    write_report(project, "first", path)
     return path
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from nullcrop.config.models import Project
 
 from ..hostile import CLASSES, HOSTILE, TITLE
 
-WIDTHS = {"wide": 1280, "narrow": 375}
+WIDTHS = {"wide": 1280, "tablet": 768, "phone": 390, "small phone": 320}
+PHONES = [width for width in WIDTHS.values() if width < 600]
+PAPER = 680
+"""Pixels between the margins of A4."""
 
 
 def scroll_to(target: Locator) -> None:
@@ -48,9 +52,9 @@ def unfold_everything(page: Page) -> None:
 
 
 def test_opens_from_disk_and_says_how_far_it_is(page: Page) -> None:
-    expect(page).to_have_title(re.compile("First study, Second study"))
-    expect(page.locator("header")).to_contain_text("26 of 42 networks done")
-    expect(page.locator("main > .notice")).to_contain_text("16 of 42 cells have no result yet")
+    expect(page).to_have_title(re.compile("First study"))
+    expect(page.locator("header")).to_contain_text("20 of 36 networks done")
+    expect(page.locator("main > .notice")).to_contain_text("16 of 36 cells have no result yet")
     expect(page.locator("#dataset-waiting")).to_contain_text("not listed yet")
 
 
@@ -72,7 +76,7 @@ def test_hovering_tells_numbers_and_intervals(page: Page) -> None:
     point(page, grid.locator(".mark-rect.role-mark path:not([stroke-dasharray])").first)
     tooltip = page.locator("#vg-tooltip-element")
     expect(tooltip).to_contain_text(
-        re.compile(r"AUROC[01]\.\d{3} \(95 % interval 0\.\d{3} to \d\.\d{3}\); cells from")
+        re.compile(r"AUROC[01]\.\d{3} \(95% interval 0\.\d{3} to \d\.\d{3}\); cells from")
     )
     expect(tooltip).to_contain_text("no-information rate")
     expect(tooltip).to_contain_text("constant: one class for over 99 % of the images (1 of 2 cells)")
@@ -82,17 +86,14 @@ def test_the_grids_menus_filter_and_recolour(page: Page) -> None:
     grid = live(page, "grid-chart")
     numbers = grid.locator(".mark-text.role-mark text")
     before = numbers.all_text_contents()
+    expect(grid.locator(".role-legend-title text")).to_have_text("AUROC − 0.5")
     grid.get_by_label("colour").select_option("accuracy − no-information rate")
+    expect(grid.locator(".role-legend-title text")).to_have_text("accuracy − no-information rate")
     expect(numbers.first).to_have_text(re.compile(r"^[+−]\d+$"))
-    grid.get_by_label("colour").select_option("AUROC")
+    grid.get_by_label("colour").select_option("AUROC − 0.5")
     expect(numbers.first).to_have_text(before[0])
     grid.get_by_label("seed").select_option("1")
     expect(numbers.nth(1)).not_to_have_text(before[1])
-    grid.get_by_label("seed").select_option("all")
-    grid.get_by_label("study").select_option("second")
-    expect(numbers).to_have_count(12)  # two splits of one dataset
-    grid.get_by_label("split").select_option("grouped")
-    expect(numbers).to_have_count(6)
 
 
 def auroc_of(cell: Path) -> float:
@@ -111,7 +112,7 @@ def test_the_grids_number_is_the_auroc_of_all_seeds_together(page: Page, project
     number = grid.locator(".mark-text.role-mark text").nth(1)
     expect(number).to_have_text(f"{pooled:.2f}")
     point(page, number)
-    expect(page.locator("#vg-tooltip-element")).to_contain_text(f"AUROC{pooled:.3f} (95 % interval")
+    expect(page.locator("#vg-tooltip-element")).to_contain_text(f"AUROC{pooled:.3f} (95% interval")
     grid.get_by_label("seed").select_option("1")
     expect(number).to_have_text(f"{single:.2f}")
 
@@ -184,11 +185,11 @@ def test_what_is_missing_sorts_last_either_way(page: Page) -> None:
 
 def test_a_table_filters_and_says_so(page: Page) -> None:
     table = cells_table(page)
-    table.get_by_label("Filter rows").fill("upper grouped")
+    table.get_by_label("Filter rows").fill("upper lenet")
     assert set(column(table, "view")) == {"upper left"}
-    expect(table.get_by_role("status")).to_have_text("2 of 24 rows")
+    expect(table.get_by_role("status")).to_have_text("2 of 12 rows")
     table.get_by_label("Filter rows").fill("")
-    assert len(column(table, "view")) == 24
+    assert len(column(table, "view")) == 12
 
 
 def test_a_table_is_copied_as_csv_with_every_digit(page: Page, project: Project) -> None:
@@ -201,6 +202,49 @@ def test_a_table_is_copied_as_csv_with_every_digit(page: Page, project: Project)
     folder = Path(project.config.paths.results, "cells/complete/printed/random/original/resnet50/scratch")
     expected = [auroc_of(folder / f"seed{seed}") for seed in (0, 1)]
     assert [float(row[heading]) for row in rows[1:]] == pytest.approx(expected, rel=1e-12)
+    # What the caption says of all rows is copied too, and no two columns have one name.
+    assert len(set(rows[0])) == len(rows[0])
+    assert {row[rows[0].index("split")] for row in rows[1:]} == {"random"}
+    expect(table.locator("caption")).to_contain_text("split random; label rule printed")
+
+
+def test_what_a_row_is_stays_in_sight(page: Page) -> None:
+    table = cells_table(page)
+    box = table.locator(".scroll")
+    before = [cell.bounding_box() for cell in table.locator("tbody tr:first-child td").all()[:3]]
+    box.evaluate("box => box.scrollTo(300, 0)")
+    after = [cell.bounding_box() for cell in table.locator("tbody tr:first-child td").all()[:3]]
+    assert before[:2] == after[:2]
+    assert before[2] != after[2]
+
+
+def told(tooltip: Locator, what: str) -> str:
+    return (
+        tooltip.locator("tr", has=tooltip.page.get_by_text(what, exact=True)).locator(".value").inner_text()
+    )
+
+
+@pytest.mark.parametrize("measure", ["AUROC", "accuracy"])
+def test_the_same_number_has_the_same_interval_everywhere(page: Page, measure: str) -> None:
+    tooltip = page.locator("#vg-tooltip-element")
+    point(page, live(page, "grid-chart").locator(".mark-text.role-mark text").nth(1))
+    expect(tooltip).to_contain_text("test images")
+    network, view, words = (told(tooltip, what) for what in ("network", "view", measure))
+    spec = json.loads(page.locator(f"#complete-{measure.lower()}-spec").text_content() or "")
+    [mark] = [
+        row
+        for row in spec["datasets"]["rows"]
+        if (row["mark"], row["series"], row["view"]) == ("mean", network, view)
+    ]
+    assert re.findall(r"\d\.\d+", words) == re.findall(r"\d\.\d+", mark["text"])
+    page.locator("#complete-every-reader summary").click()
+    table = page.locator("#complete-readers")
+    row = table.locator("tbody tr").filter(has_text=view).filter(has_text=network)
+    names = [measure, f"{measure}, 95 % from", f"{measure}, 95 % to"]
+    places = [table.locator("th").all_text_contents().index(name) for name in names]
+    assert [row.locator("td").nth(place).inner_text() for place in places] == re.findall(
+        r"\d\.\d+", words.split(";")[0]
+    )
 
 
 def test_hostile_names_are_text(page: Page) -> None:
@@ -238,26 +282,81 @@ def test_axe_finds_nothing_serious(page: Page, width: str, scheme: str) -> None:
     assert serious == []
 
 
-@pytest.mark.parametrize("width", [*WIDTHS.values(), 320])
-def test_nothing_is_wider_than_the_window(page: Page, width: int) -> None:
+TEXT_SIZES = """texts => texts.filter((text) => text.textContent).map((text) => {
+    const { c, d } = text.getScreenCTM();
+    return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(c, d);
+})"""
+"""Sizes as rendered, in pixels."""
+
+OVERFLOWING = """() => {
+    const inside = (inner, outer) => inner.left >= outer.left - 1.5 && inner.right <= outer.right + 1.5;
+    const drawn = (element) => element.checkVisibility() && !element.closest(".unseen, .skip");
+    const found = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const text = texts.currentNode;
+        let box = text.parentElement;
+        if (!text.data.trim() || box.closest("script, noscript, svg, select") || !drawn(box)) continue;
+        while (getComputedStyle(box).display.startsWith("inline")) box = box.parentElement;
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        const whole = box.getBoundingClientRect();
+        if (![...range.getClientRects()].every((line) => inside(line, whole))) found.push(text.data);
+    }
+    for (const text of document.querySelectorAll("svg text")) {
+        const box = text.getBoundingClientRect();
+        const svg = text.closest("svg").getBoundingClientRect();
+        if (box.width && !inside(box, svg)) found.push(text.textContent);
+    }
+    return found;
+}"""
+"""Texts of the page that leave the box, or the chart, in which they stand."""
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_no_text_leaves_its_box_and_nothing_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.reload()
     unfold_everything(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(OVERFLOWING) == []
+    point(page, live(page, "grid-chart").locator(".mark-text.role-mark text").first)
+    tooltip = page.locator("#vg-tooltip-element")
+    expect(tooltip).to_contain_text("cells from")
+    box = tooltip.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert tooltip.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_charts_are_whole_on_a_phone_and_legible_everywhere(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.reload()
+    unfold_everything(page)
+    sizes = page.locator(".drawing svg text").evaluate_all(TEXT_SIZES)
+    assert len(sizes) > 100
+    assert min(sizes) > 11.9
+    if width in PHONES:
+        for box in page.locator(".chart .scroll").all():
+            assert box.evaluate("box => box.scrollWidth - box.clientWidth") == 0, box.inner_html()[:200]
 
 
 def test_printing_unfolds_everything_and_folds_it_again(page: Page) -> None:
     folded = page.locator("details:not([open])").count()
     assert folded
-    assert page.pdf().startswith(b"%PDF")
+    assert 6 < len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) < 16
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
-    expect(page.locator("details .table:not(.screen-only) td").first).to_be_visible()
-    # What is too wide for paper is named there instead.
-    expect(page.locator("#complete-cells td").first).to_be_hidden()
-    expect(page.locator("#complete-cells .print-only")).to_be_visible()
+    # Of what is too wide for paper the first columns are printed, and said to be the first.
+    expect(page.locator("#complete-cells td").first).to_be_visible()
+    expect(page.locator("#complete-cells tbody tr:first-child td").last).to_be_hidden()
+    expect(page.locator("#complete-cells .print-only")).to_have_text(re.compile("Printed are the first"))
     expect(page.locator("nav, .tools").first).to_be_hidden()
+    page.set_viewport_size({"width": PAPER, "height": 1000})
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details:not([open])").count() == folded
 

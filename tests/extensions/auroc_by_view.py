@@ -23,7 +23,7 @@ def plot(job):
 
     metrics = job.table("metrics")
     views = views_in_order(metrics["view"])
-    with figure_style():
+    with figure_style(job.style):
         canvas = Canvas(layout="constrained")
         ax = canvas.subplots()
         for name, cells in metrics.groupby("architecture"):
@@ -32,6 +32,7 @@ def plot(job):
             ax.plot(places, cells["auroc"], look.mark, color=look.colour, label=label_of(name))
         ax.axhline(0.5, linestyle="--")
         ax.set_xticks(range(len(views)), [view_label(view) for view in views])
-        ax.set_title(job.definition.title)
+        if job.style.title:
+            ax.set_title(job.definition.title)
         ax.legend()
-        save_figure(canvas, job.stem)
+        save_figure(canvas, job.stem, job.style)

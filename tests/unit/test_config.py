@@ -205,6 +205,13 @@ def test_what_a_config_leaves_out_is_the_studys(tmp_path: Path) -> None:
         ({"studies": {"Main": STUDY}}, "'Main' must be lower-case letters, digits and underscores"),
         ({"studies": {"main": {**STUDY, "seeds": [-1]}}}, "studies.main.seeds.0: "),
         ({"crop": {"width": 3}}, "crop.width: "),
+        (
+            {"figure_style": {"width": 8.5}},
+            "figure_style.width: 8.5 is no width: write 60 to 500, in millimetres, such as 85 for one column",
+        ),
+        ({"figure_style": {"width": "85mm"}}, "figure_style.width: '85mm' is no width: write 60 to 500"),
+        ({"figure_style": {"font_size": 40}}, "figure_style.font_size: 40 is no size of type: write 4 to 16"),
+        ({"figure_style": {"fontsize": 7}}, "unknown key 'figure_style.fontsize', did you mean 'font_size'?"),
         ({"device": "gpu"}, "device: Input should be 'auto', 'cpu' or 'cuda', found 'gpu'"),
         (
             {"studies": {"main": {**STUDY, "recipes": ["papr"]}}},
@@ -235,6 +242,11 @@ def test_a_wrong_config_is_refused_in_the_users_words(
     message = refusal(lambda: project(tmp_path, **content))
     assert message.startswith("my.yaml: ")
     assert words in message
+
+
+def test_a_width_on_the_command_line_is_a_number(tmp_path: Path) -> None:
+    style = project(tmp_path, figure_style={"width": "85", "title": "false"}).config.figure_style
+    assert (style.width, style.title) == (85.0, False)
 
 
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def draw(store: Path, folder: Path, rule: str, logits: dict[str, np.ndarray], vi
         crop=(10, 10),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nullcrop.figures.crops.save_figure", lambda figure, stem: drawn.append(figure))
+        patch.setattr("nullcrop.figures.crops.save_figure", lambda figure, *_: drawn.append(figure))
         draw_crops(job)
     return drawn[0], samples
 

@@ -12,14 +12,18 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.markers import MarkerStyle
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from skimage.color import deltaE_ciede2000, rgb2lab
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
+from nullcrop.config.figures import FigureStyle
 from nullcrop.config.readers import (
     BASELINES,
     MARKS,
     NETWORKS,
+    TIMM_LOOKS,
     architectures,
     label_of,
     look_of,
@@ -28,7 +32,8 @@ from nullcrop.config.readers import (
 from nullcrop.config.views import study_crops, view_label, views_made_always
 from nullcrop.figures.accuracy import HATCH, plot_accuracy
 from nullcrop.figures.samples import MOST_CLASSES, plot_dataset_samples, plot_samples
-from nullcrop.figures.style import svg_of_mark, wrapped
+from nullcrop.figures.scores import plot_scores
+from nullcrop.figures.style import broken, svg_of_mark, wrapped
 from nullcrop.images.store import write_store
 
 ARCHITECTURES = architectures()
@@ -230,8 +235,12 @@ def test_groups_that_the_error_bars_ignore_are_said(tmp_path):
 
 
 def test_field_is_said_where_it_is_known(tmp_path):
-    assert "corner crops hold none" in caption(plot_accuracy(table(), "t", tmp_path / "a", field="whole"))
-    assert "tile of tissue" in caption(plot_accuracy(table(), "t", tmp_path / "a", field="tile"))
+    # As the claim that it is: a dataset's file says so, and nobody counted.
+    whole = caption(plot_accuracy(table(), "t", tmp_path / "a", field="whole"))
+    assert "By the dataset's file (field: whole) the object lies inside a larger field" in whole
+    assert "no masks were counted" in whole
+    tile = caption(plot_accuracy(table(), "t", tmp_path / "a", field="tile"))
+    assert "By the dataset's file (field: tile) each image is a tile of tissue" in tile
     assert "lesion" not in caption(plot_accuracy(table(), "t", tmp_path / "a"))
 
 
@@ -254,6 +263,49 @@ def test_nothing_runs_out_of_the_picture_or_into_the_next_thing(tmp_path, archit
         assert upper.y0 >= lower.y1 - 1
     notes = [text.get_window_extent(renderer) for text in ax.texts if "/" in text.get_text()]
     assert not any(a.overlaps(b) for a, b in combinations(notes, 2))
+
+
+def metrics_of_two() -> pd.DataFrame:
+    """Metrics of two networks and the baselines, with the counts that precision and recall are made of."""
+    counted = {"positives": 30, "tp": 20, "fp": 10, "fn": 10, "tn": 60}
+    return with_baselines(seeds=2).assign(accuracy=0.8, **counted)
+
+
+COLUMN = FigureStyle(width=85, font_size=6.5, title=False, caption=False)
+"""As for one column of a journal."""
+
+
+@pytest.mark.parametrize("style", [COLUMN, FigureStyle(width=85, font_size=10)])
+@pytest.mark.parametrize("plot", [plot_accuracy, plot_scores])
+def test_a_figure_is_as_wide_as_it_is_asked_to_be_and_all_of_it_is_on_it(tmp_path, plot, style):
+    figure = plot(metrics_of_two(), "A title of many words, " * 3, tmp_path / "a", style=style)
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    (box,) = re.findall(rb"/MediaBox \[ ([0-9. ]+) \]", pdf)
+    assert float(box.split()[2]) == pytest.approx(85 / 25.4 * 72, abs=0.01)
+    # Fonts are in the file, as TrueType, which journals ask for, and none as Type 3.
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    words = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    for text in words:
+        box = text.get_window_extent(renderer)
+        assert box.x0 >= -0.5, text.get_text()
+        assert box.x1 <= figure.bbox.x1 + 0.5, text.get_text()
+    said = " ".join(text.get_text() for text in words)
+    assert ("A title" in said) == style.title
+    assert ("Wilson" in said) == style.caption
+    ticks = figure.axes[-1].get_yticklabels()
+    assert {tick.get_fontsize() for tick in ticks} == {style.font_size}
+
+
+def test_samples_shrink_to_a_column(tmp_path):
+    pixels, crops, boxes = zip(*(sample(image(60, 90, 10 * i)) for i in range(3)), strict=True)
+    shown = [pixels, ["benign"] * 3, crops, boxes, "Title", "What it shows.", tmp_path / "a"]
+    figure = plot_samples(*shown, COLUMN)
+    assert figure.get_figwidth() == pytest.approx(85 / 25.4)
+    assert [text.get_text() for text in figure.texts] == ["benign"]
+    assert all(ax.get_position().x1 <= 1 and ax.get_position().y0 >= 0 for ax in figure.axes)
 
 
 def with_baselines(seeds=1):
@@ -495,17 +547,60 @@ def test_files_are_whole_and_the_same_every_time(tmp_path, draw_one):
     assert b"<dc:date>" not in first[1]
 
 
-def lightness(colour):
-    """CIE L* of an sRGB colour."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return 116 * float(np.dot(linear, [0.2126, 0.7152, 0.0722])) ** (1 / 3) - 16
+# How the linear primaries of sRGB are seen without one kind of cones: Machado, Oliveira and Fernandes (2009),
+# IEEE Transactions on Visualization and Computer Graphics 15:1291, severity 1.
+VISIONS = {
+    "all cones": np.eye(3),
+    "no L cones": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no M cones": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "no S cones": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def seen(colour, vision="all cones"):
+    """CIE L*a*b* of an sRGB colour, as that vision has it."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    mixed = np.clip(np.array(VISIONS[vision]) @ linear, 0, 1)
+    return rgb2lab(np.where(mixed <= 0.0031308, 12.92 * mixed, 1.055 * mixed ** (1 / 2.4) - 0.055))
 
 
 def test_every_name_has_its_look_and_colours_stay_apart_in_grey():
     assert len({look_of(name).mark for name in ARCHITECTURES}) == len(ARCHITECTURES)
     assert len({label_of(name) for name in ARCHITECTURES}) == len(ARCHITECTURES)
-    levels = sorted(lightness(look_of(name).colour) for name in NETWORKS)
+    levels = sorted(seen(look_of(name).colour)[0] for name in NETWORKS)
     assert np.diff(levels).min() >= 10
+
+
+@pytest.mark.parametrize("page", ["colour", "dark"])
+def test_networks_stay_apart_with_any_colour_vision(page):
+    colours = {name: getattr(look_of(name), page) for name in NETWORKS}
+    for (one, a), (other, b) in combinations(colours.items(), 2):
+        for vision in VISIONS:
+            apart = deltaE_ciede2000(seen(a, vision), seen(b, vision))
+            assert apart > 10, (one, other, vision)
+
+
+@pytest.mark.parametrize("page", ["colour", "dark"])
+def test_no_network_has_a_colour_that_means_below_or_above_chance(page):
+    """Purple and orange are the page's: no network has their hue, timm's included, unless near black."""
+    for look in [*(look_of(name) for name in NETWORKS), *TIMM_LOOKS]:
+        lightness, a, b = seen(getattr(look, page))
+        hue = np.degrees(np.arctan2(b, a)) % 360
+        purple, orange = 290 < hue < 345, 40 < hue < 85
+        assert lightness < 10 or not (purple or orange), getattr(look, page)
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -523,3 +618,17 @@ def test_the_pages_marks_are_those_of_the_figures(mark):
 def test_wrapping_keeps_words_and_paragraphs():
     text = "one two three four five six seven\neight"
     assert wrapped(text, 0.5, 10).splitlines() == ["one two three four", "five six seven", "eight"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "expected"),
+    [
+        ("upper left", 3, ["upper left"]),
+        ("normal_or_benign", 3, ["normal_or_", "benign"]),
+        ("cancer-associated stroma", 3, ["cancer-", "associated", "stroma"]),
+        ("cancer-associated stroma", 1, ["cancer-as…"]),
+        ("adenocarcinoma", 3, ["adenocarcinoma"]),
+    ],
+)
+def test_names_are_broken_where_their_words_end(name, lines, expected):
+    assert broken(name, 10 * 0.56 * 10 / 72 + 1e-6, 10, lines).splitlines() == expected

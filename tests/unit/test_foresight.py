@@ -112,7 +112,8 @@ def test_before_images_are_listed_the_stated_counts_are_taken(tmp_path: Path) ->
 def test_without_counts_nothing_is_promised(tmp_path: Path) -> None:
     grid = a_grid(tmp_path, {}, splits=["random"])
     assert foreseen_lines(grid) == [
-        "main, one: what could be seen (random split) is told once the images are listed"
+        "the AUROC from which on a cue would be found with a chance of 80%:",
+        "  main, one: told once the images are listed",
     ]
     assert foresee(a_grid(tmp_path, {}, views=["original", "center"]), "main", "one") is None
 

@@ -235,7 +235,8 @@ def test_a_target_after_the_config_is_named_before_snakemake_opens_it(
     if said is None:
         content = yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)
         assert content["rerun-triggers"] == ["mtime", "params", "input"]
-        assert not any(key.startswith("__") for key in content)
+        assert not any(key.startswith(("__", "?")) for key in content)
+        assert content["quiet"] == (["rules", "progress"] if "-n" in words else ["host", "reason"])
     else:
         with pytest.raises(SystemExit, match=re.escape(said)):
             yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)

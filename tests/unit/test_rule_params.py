@@ -47,8 +47,9 @@ from nullcrop.config.figure_params import (
     figure_folder,
     figure_sources,
     figure_words,
+    style_flags,
 )
-from nullcrop.config.figures import FIGURES, Figure
+from nullcrop.config.figures import FIGURES, Figure, FigureStyle
 from nullcrop.config.grid import Grid, batch_path
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.resources import training_memory_mb, training_seconds
@@ -380,6 +381,22 @@ def test_a_figures_command_is_told_where_its_inputs_are(project: Project) -> Non
     few = figure_flags(grid, FIGURES["accuracy"], "main", "first")
     assert few == ["--definition", str(project.definition_path("first"))]
     assert figure_flags(grid, FIGURES["verdicts"], "main", None) == ["--title", "main"]
+    curves = figure_flags(grid, FIGURES["curves"], "main", "first")
+    assert curves[curves.index("--splits") + 1 :] == grid.splits("first")
+
+
+def test_a_look_is_told_to_figures_alone_and_not_where_none_is_asked_for(make_project: MakeProject) -> None:
+    plain, styled = make_project(STUDY), make_project(STUDY, figure_style={"width": 85, "title": False})
+    assert style_flags(plain) == []
+    flag, told = style_flags(styled)
+    assert (flag, json.loads(told)) == ("--style", {"width": 85, "title": False})
+    assert FigureStyle.model_validate_json(told) == styled.config.figure_style
+    for figure, dataset in (("accuracy", "first"), ("verdicts", None)):
+        asked = [figure_flags(Grid(one), FIGURES[figure], "main", dataset) for one in (plain, styled)]
+        assert sorted({*asked[1]} - {*asked[0]}) == sorted([flag, told])
+    before, after = Grid(plain), Grid(styled)
+    assert before.all_cells == after.all_cells
+    assert device_param(plain.config) == device_param(styled.config)
 
 
 def test_other_words_draw_a_datasets_figure_again(edited: Callable[..., Project]) -> None:

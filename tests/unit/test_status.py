@@ -25,6 +25,9 @@ from nullcrop.training.heartbeat import HEARTBEAT, beating, read_state
 
 REPOSITORY = Path(__file__).parents[2]
 
+WIDE = 1000
+"""Columns in which every sentence is one line."""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
@@ -42,9 +45,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project({"definitions": ["config/phantoms"], "studies": {"half": study}, "paths": paths})
 
 
-def shown(project: Project, **options: Any) -> dict[str, list[str]]:
-    """The words of each row by dataset, in a terminal of 80 columns."""
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+def shown(project: Project, width: int = 80, **options: Any) -> dict[str, list[str]]:
+    """The words of each line by the first, in a terminal of 80 columns; of sentences in a wide one."""
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     print_status(project, console=console, **options)
     lines = [
         line.translate({ord(mark): " " for mark in "━╸╺"}).split()
@@ -81,7 +84,7 @@ def test_what_is_ignored_in_a_folder_is_told(project: Project, tmp_path: Path) -
     ]
     write_json(tmp_path / "datasets" / "phantom_jpeg" / "dataset.json", {"ignored": entries})
     write_json(tmp_path / "datasets" / "phantom_clean" / "dataset.json", {"images": 3})  # of an older version
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=WIDE, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     print_status(project, console=console)
     lines = [line for line in console.export_text().splitlines() if "ignored" in line]
     words = "1,201 .txt files (benign 1,200, malignant 1), 2 macOS resource forks (._*)"
@@ -103,7 +106,7 @@ def test_done_running_failed_stopped_and_missing_are_told_apart(project: Project
         with pytest.raises(NullcropError), beating(beats[5]):
             raise NullcropError("the training loss became nan")
         with beating(beats[4]):
-            rows = shown(project)
+            rows = shown(project, WIDE)
     assert rows["phantom_clean"][:7] == ["2", "of", "4", "0", "0", "0", "2"]
     assert rows["phantom_jpeg"][:7] == ["0", "of", "4", "1", "1", "2", "0"]
     assert rows["all"] == ["2", "of", "8", "1", "1", "2", "2", "2", "min", "00", "s"]
@@ -133,7 +136,7 @@ def test_cells_made_under_another_arithmetic_than_demanded_are_named(project: Pr
     project.config.studies["half"] = study
     for place, numerics in enumerate(["cuda_fp32", "cpu_avx2_fp32_4threads"]):
         finish(project, place, 30.0, numerics=numerics)
-    named = " ".join(shown(project)["Not"])
+    named = " ".join(shown(project, WIDE)["Not"])
     assert "made under cuda_fp32, as the study demands" in named
     assert named.endswith(f": {Grid(project).cells('half')[1].path} (cpu_avx2_fp32_4threads)")
 
@@ -156,7 +159,7 @@ def test_a_cell_with_an_empty_or_cut_file_is_damaged_and_not_done(
     path = tmp_path / "cells" / Grid(project).cells("half")[0].path / name
     text = path.read_text().rstrip() if name == "cell.json" else path.read_text()
     path.write_text(cut(text))
-    rows = shown(project)
+    rows = shown(project, WIDE)
     assert rows["all"] == ["0", "of", "8", "1", "7", "0.0", "s"]
     assert " ".join(rows["Damaged:"]).startswith(f"{Grid(project).cells('half')[0].path} ({path} is damaged")
 
@@ -238,7 +241,7 @@ def test_watching_shows_the_table_anew_until_interrupted(
 
     monkeypatch.setattr("nullcrop.terminal.status_table.time.sleep", interrupt)
     terminal = io.StringIO()
-    watch_status(project, console=Console(file=terminal, width=80, height=40, force_terminal=True))
+    watch_status([(project, None)], console=Console(file=terminal, width=80, height=40, force_terminal=True))
     words = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
     assert [words.count(f"{done} of 8") for done in range(4)] == [1, 1, 1, 0]
 

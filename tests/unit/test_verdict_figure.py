@@ -8,10 +8,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
+from nullcrop.config.figures import FigureStyle
 from nullcrop.config.models import Thresholds
 from nullcrop.config.readers import look_of
 from nullcrop.config.views import views_made_always
-from nullcrop.figures.verdict_figure import plot_verdicts
+from nullcrop.figures.verdict_figure import _spread, plot_verdicts
 from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.verdicts import judge
@@ -133,6 +134,63 @@ def test_nothing_runs_out_of_the_picture(tables, tmp_path):
         assert box.y1 <= figure.bbox.y1
     words = [text.get_window_extent(renderer) for text in ax.texts if text.get_text()]
     assert not any(a.overlaps(b) for a, b in combinations(words, 2))
+
+
+def lines_of(ax) -> list:
+    """The lines that stand for what is blind or small: their ends are one above the other."""
+    found = [line.get_xydata() for line in ax.lines if len(line.get_xdata()) == 2]
+    return [ends for ends in found if ends[0, 0] == ends[1, 0]]
+
+
+@pytest.mark.parametrize("width", [None, 85.0])
+def test_no_line_strikes_through_words(tables, tmp_path, width):
+    readers, verdicts = tables
+    style = FigureStyle(width=width)
+    figure = plot_verdicts(readers, verdicts, "title", tmp_path / "a", style)
+    figure.draw_without_rendering()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    (ax,) = figure.axes
+    words = [text for text in ax.texts if text.get_text()]
+    assert {"blind", "small"} < {text.get_text() for text in words}
+    assert len(lines_of(ax)) == 2 * len(verdicts)
+    for ends in lines_of(ax):
+        (x, low), (_, high) = ax.transData.transform(ends)
+        for text in words:
+            box = text.get_window_extent(renderer)
+            crossed = box.x0 < x < box.x1 and max(box.y0, min(low, high)) < min(box.y1, max(low, high))
+            assert not crossed, text.get_text()
+    boxes = [text.get_window_extent(renderer) for text in words]
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_a_low_bound_and_a_low_mark_stand_on_the_axis(tables, tmp_path):
+    readers, verdicts = tables
+    row = readers.index[(readers["role"] == "crop") & (readers["view"] != "together")][0]
+    figure = plot_verdicts(readers, verdicts, "title", tmp_path / "a")
+    usual = figure.axes[0].get_xlim()[0]
+    assert 0.2 <= usual <= readers["bound_low"].min()
+    low = readers.copy()
+    low.loc[row, ["bound_low", "auroc"]] = 0.04, 0.12
+    (ax,) = plot_verdicts(low, verdicts, "title", tmp_path / "b").axes
+    assert ax.get_xlim()[0] < 0.04
+    assert min(ax.get_xticks()) == 0
+
+
+def test_marks_of_like_readers_do_not_cover_each_other(tables, tmp_path):
+    """All readers at one AUROC: the worst case, in which their marks differ in height alone."""
+    readers, verdicts = tables
+    same = readers.assign(auroc=0.6, bound_low=0.5)
+    figure = plot_verdicts(same, verdicts, "title", tmp_path / "a")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    drawn = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() != "|"]
+    heights = np.sort([ax.transData.transform(line.get_xydata()[0])[1] for line in drawn])
+    assert np.diff(heights).min() * 72 / figure.dpi > 0.9  # points, of rows that hold up to 16 marks
+    # Marks next to each other in value are further apart than those next to each other in place.
+    spread = _spread(16, 0.0, 1.0)
+    assert np.abs(np.diff(spread)).min() > 4 / 16
+    assert sorted(spread) == pytest.approx((np.arange(16) + 0.5) / 16)
 
 
 def test_a_study_without_readers_of_crops_is_drawn_as_such(tables, tmp_path):

@@ -111,7 +111,7 @@ class Checkout:
 
     def planned_cells(self, *arguments: str) -> set[tuple[str, str]]:
         """Dataset and view of each cell that a dry run would train."""
-        output = self.snakemake("--dry-run", *arguments)
+        output = self.snakemake("--dry-run", "--quiet", "host", *arguments)
         return set(re.findall(r"^Job \d+: training (\w+)/printed/grouped/(\w+)/", output, flags=re.MULTILINE))
 
     def predictions(self) -> dict[str, bytes]:

@@ -128,3 +128,17 @@ def test_the_benchmarks_page_says_what_make_bench_runs() -> None:
     assert re.findall(r"^    .*benchmarks/(\w+\.py)", by_make, re.MULTILINE) == run
     others = re.findall(r"^    .*benchmarks/(\w+\.py)", by_hand, re.MULTILINE)
     assert {*run, *others} == {path.name for path in Path(REPOSITORY, "benchmarks").glob("*.py")}
+
+
+def test_a_dry_run_has_one_line_a_rule_and_one_a_dataset(fresh: Callable[[], Checkout]) -> None:
+    checkout = fresh()
+    said = checkout.snakemake("-n")
+    table = re.findall(r"^([a-z_]+) +\d+$", said, flags=re.MULTILINE)
+    assert {"all", "train_cell", "judge_dataset", "total"} <= set(table)
+    assert len(table) == len(set(table))
+    datasets = re.findall(r"^  toy, (\w+): ", said, flags=re.MULTILINE)
+    assert datasets == list(dict.fromkeys(datasets)) != []
+    assert not re.search(r"^(Job \d+:|Reason)", said, flags=re.MULTILINE)
+    assert [line for line in said.splitlines() if len(line) > 80 and "profile" not in line] == []
+    every = checkout.snakemake("-n", "--quiet", "host")
+    assert re.search(r"^Job \d+: training .*\nReason: ", every, flags=re.MULTILINE)

@@ -6,20 +6,22 @@ where neither pydantic nor Matplotlib is installed.
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Container, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import nullcrop
 from nullcrop.basics.errors import NullcropError, explained, listed
 from nullcrop.basics.imports import uncollected
 from nullcrop.basics.progress import say
 from nullcrop.basics.threads import usable_cores
+from nullcrop.basics.wrapping import width_of, wrapped
 from nullcrop.config.cell import Cell, unfold_cells
-from nullcrop.config.figures import FIGURES
+from nullcrop.config.figures import FIGURES, PLAIN, FigureStyle
 from nullcrop.config.names import ENGINES
 from nullcrop.config.readers import BASELINES, NETWORKS
 from nullcrop.config.recipe import Recipe
@@ -27,21 +29,48 @@ from nullcrop.config.registry import extensions_of_environment, implementation, 
 from nullcrop.config.views import view_of
 
 if TYPE_CHECKING:
+    from nullcrop.config.models import Project
     from nullcrop.survey.layout import Said
+
+    Asked = tuple[Project, str | None]
+    """A project and one of its studies, or None: all."""
+
+EXAMPLES = {
+    "triage": "nullcrop triage my_images",
+    "audit": "nullcrop audit my_images",
+    "status": "nullcrop status --watch",
+    "verdicts": "nullcrop verdicts",
+    "report": "nullcrop report",
+    "doctor": "nullcrop doctor",
+}
+"""The commands that people need, in the order in which they do, each with one that can be typed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command; 0 when it succeeded, 1 after an error said in one line, 130 when interrupted."""
+    """Run one sub-command; 0 when it succeeded, 1 after an error said in one line, 2 where the command line
+    itself is wrong, 130 when interrupted, 141 where nobody reads on."""
     try:
         load_extensions(extensions_of_environment())
     except NullcropError as error:
         say(f"nullcrop: error: {error}")
         return 1
-    options = _parser().parse_args(arguments)
+    typed = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _MainParser()
+    if not typed:
+        say(parser.format_help().rstrip())
+        return 2
+    if not typed[0].startswith("-"):
+        parser.check_name(typed[0])
+    options = parser.parse_args(typed)
     # A scheduler ends a job with SIGTERM; as an exception it lets half-written files be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads the output has seen enough; what is left in the buffer must not fail at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:
         words = explained(error)
         if words is None:
@@ -383,6 +412,8 @@ def plot_figure(options: argparse.Namespace) -> None:
         views=options.views,
         labels=options.labels,
         crop=options.crop,
+        splits=options.splits,
+        style=options.style,
     )
     implementation(FIGURES[options.figure].plot)(job)
 
@@ -415,7 +446,7 @@ def plot_calibration(options: argparse.Namespace) -> None:
     from nullcrop.calibration.alarms import read_calibration
     from nullcrop.figures.calibration_figure import plot_calibration
 
-    plot_calibration(read_calibration(options.table), options.out)
+    plot_calibration(read_calibration(options.table), options.out, options.style)
 
 
 def resolve_config(options: argparse.Namespace) -> None:
@@ -435,7 +466,7 @@ def describe_records(options: argparse.Namespace) -> None:
 
 
 def audit(options: argparse.Namespace) -> None:
-    """Audit a folder of images: look at it, train on its crops, and tell the verdict."""
+    """Look at a folder of images, train on its crops, tell the verdict."""
     from nullcrop.terminal.audit import Audit, audit
 
     said = _said(options)
@@ -451,7 +482,7 @@ def _said(options: argparse.Namespace) -> "Said":
 
 
 def triage(options: argparse.Namespace) -> None:
-    """Tell in seconds what lies in a folder of images and what differs between its classes; train nothing."""
+    """Tell in seconds what differs between classes; train nothing."""
     from nullcrop.basics.files import write_json
     from nullcrop.report.triage_page import write_page
     from nullcrop.survey.layout import look
@@ -469,11 +500,39 @@ def triage(options: argparse.Namespace) -> None:
 
 def report(options: argparse.Namespace) -> None:
     """Write the report of what there is now."""
-    from nullcrop.config.models import read_project
+    asked = [
+        (project, name)
+        for project, study in _asked(options)
+        for name in ([study] if study else project.config.studies)
+    ]
+    if options.only and len(asked) > 1:
+        asked = _naming(options.only, asked)
+    if not asked:
+        raise NullcropError("the config names no study, so there is nothing to report on")
+    if options.out is not None and len(asked) > 1:
+        names = listed(study for _, study in asked)
+        raise NullcropError(f"--out names one file for several studies ({names}); name one with --study")
+    for project, study in asked:
+        folder = Path(project.config.paths.results, "report", study)
+        _write_report(project, study, options.out or folder / f"{options.only or 'index'}.html", options.only)
+
+
+def _write_report(project: "Project", study: str, out: Path, dataset: str | None) -> None:
     from nullcrop.report.page import write_report
 
-    project = read_project(*options.configfile)
-    write_report(project, options.study or next(iter(project.config.studies)), options.out, options.only)
+    write_report(project, study, out, dataset)
+
+
+def _naming(dataset: str, asked: "list[tuple[Project, str]]") -> "list[tuple[Project, str]]":
+    """Those of the studies that name a dataset; NullcropError where none does."""
+    from nullcrop.config.grid import Grid
+    from nullcrop.config.yaml_files import meant
+
+    datasets = [Grid(project).datasets(study) for project, study in asked]
+    known = dict.fromkeys(name for names in datasets for name in names)
+    if dataset not in known:
+        raise NullcropError(f"no study names the dataset '{dataset}', {meant(dataset, known)}")
+    return [one for one, names in zip(asked, datasets, strict=True) if dataset in names]
 
 
 def report_index(options: argparse.Namespace) -> None:
@@ -485,22 +544,71 @@ def report_index(options: argparse.Namespace) -> None:
 
 def status(options: argparse.Namespace) -> None:
     """Tell how much of each study is done."""
-    from nullcrop.config.models import read_project
+    if options.watch and options.json:
+        raise NullcropError("--watch and --json do not go together; leave one of them out")
+    asked = _asked(options)
+    if options.json:
+        from nullcrop.status.documents import status_document
+
+        _print_json(status_document(asked))
+        return
     from nullcrop.terminal.status_table import print_status, watch_status
 
-    (watch_status if options.watch else print_status)(read_project(*options.configfile), options.study)
+    if options.watch:
+        watch_status(asked)
+        return
+    for project, study in asked:
+        print_status(project, study)
 
 
 def verdicts(options: argparse.Namespace) -> None:
     """Tell what each dataset's crops tell, from the cells that are done."""
-    from nullcrop.config.models import read_project
+    asked = _asked(options)
+    if options.json:
+        from nullcrop.status.documents import verdicts_document
+
+        _print_json(verdicts_document(asked))
+        return
     from nullcrop.terminal.verdict_table import print_verdicts
 
-    print_verdicts(read_project(*options.configfile), options.study)
+    for project, study in asked:
+        print_verdicts(project, study)
+
+
+def _asked(options: argparse.Namespace) -> "list[Asked]":
+    """The project of the config that was named, with the study if one was; else the studies that are found in
+    the results, newest first."""
+    from nullcrop.config.models import read_project
+    from nullcrop.config.yaml_files import meant
+    from nullcrop.status.studies import CONFIGS, found_studies
+
+    if options.configfile:
+        if options.results:
+            raise NullcropError(
+                "--results is where studies are looked for without --configfile, which names them and the "
+                "place; leave one of them out"
+            )
+        return [(read_project(*options.configfile), options.study)]
+    results = options.results or Path("results")
+    found = found_studies(results)
+    if not found and options.results:
+        raise NullcropError(
+            f"no run has left a study in {results} ({CONFIGS}); name its config: --configfile"
+        )
+    if not found:
+        say(f"no run has left a study in {results} yet; this is of config/config.yaml")
+        return [(read_project("config/config.yaml"), options.study)]
+    if options.study and options.study not in found:
+        raise NullcropError(f"no study '{options.study}' in {results}, {meant(options.study, found)}")
+    return [(project, study) for study, project in found.items() if options.study in (None, study)]
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def doctor(options: argparse.Namespace) -> None:
-    """Tell what this machine has and lacks for a run; status 1 where something is in the way."""
+    """Tell what this machine lacks for a run; status 1 where it does."""
     from nullcrop.care.checks import examine
     from nullcrop.terminal.doctor_lines import print_findings
 
@@ -526,6 +634,16 @@ def write_schemas(options: argparse.Namespace) -> None:
     from nullcrop.config.schema import write_schemas
 
     write_schemas()
+
+
+def show_help(options: argparse.Namespace) -> None:
+    """Tell what commands there are, or the flags of one."""
+    parser = _MainParser()
+    if options.of is None:
+        print(parser.format_help(options.all), end="")
+    else:
+        parser.check_name(options.of)
+        parser.commands[options.of].print_help()
 
 
 def _cell(text: str) -> Cell:
@@ -594,11 +712,52 @@ def _window(text: str) -> tuple[float, float]:
     return float(center), float(width)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nullcrop", description=nullcrop.__doc__)
-    parser.add_argument("--version", action="version", version=nullcrop.__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
 
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: error: {message} ({self.prog} --help)")
+        self.exit(2)
+
+
+class _MainParser(_Parser):
+    """The parser of the whole command line; its help names the commands that people need."""
+
+    def __init__(self) -> None:
+        super().__init__(prog="nullcrop")
+        self.add_argument("--version", action="version", version=nullcrop.__version__)
+        # A subparser's class would be this one, which makes its commands by itself.
+        subparsers = self.add_subparsers(
+            dest="command", required=True, metavar="COMMAND", parser_class=_Parser
+        )
+        _add_commands(subparsers)
+        self.commands: dict[str, _Parser] = subparsers.choices
+
+    def check_name(self, command: str) -> None:
+        """End with status 2 where there is no such command, with the one that may be meant."""
+        from nullcrop.config.yaml_files import nearest
+
+        if command not in self.commands:
+            near = nearest(command, self.commands)
+            self.error(f"there is no command '{command}'" + (f", did you mean '{near}'?" if near else ""))
+
+    def format_help(self, every: bool = False) -> str:
+        """The help; of ``every`` command, or of those that people need."""
+        names = [*EXAMPLES, *(name for name in self.commands if every and name not in EXAMPLES)]
+        indent = max(map(len, names)) + 4
+        lines = [self.format_usage(), "", (nullcrop.__doc__ or "").partition("\n")[0], ""]
+        for name in names:
+            lines.append(f"  {name:{indent - 2}}{self.commands[name].description}")
+            if name in EXAMPLES:
+                lines.append(f"{'':{indent}}{EXAMPLES[name]}")
+        lines += ["", "The flags of a command: nullcrop COMMAND --help"]
+        if not every:
+            lines.append("All commands, such as `clean` and the workflow's steps: nullcrop help --all")
+        width = width_of(sys.stdout)
+        return "\n".join(wrapped(line, width, " " * indent) for line in lines) + "\n"
+
+
+def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
     def command(
         name: str, run: object, *flags: str, optional: tuple[str, ...] = ()
     ) -> argparse.ArgumentParser:
@@ -717,7 +876,7 @@ def _parser() -> argparse.ArgumentParser:
         "plot-figure",
         plot_figure,
         *("--figure", "--title", "--tables", "--cells", "--results", "--definition"),
-        *("--samples", "--views-folder", "--labels", "--crop", "--out"),
+        *("--splits", "--samples", "--views-folder", "--labels", "--crop", "--style", "--out"),
         optional=tuple(_LEFT_OUT),
     )
     _add_audit(commands)
@@ -725,20 +884,40 @@ def _parser() -> argparse.ArgumentParser:
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
     command("judge-phantoms", judge_phantoms, "--table", "--level", "--out")
     command("count-alarms", count_alarms, "--tables", "--out")
-    command("plot-calibration", plot_calibration, "--table", "--out")
+    command("plot-calibration", plot_calibration, "--table", "--style", "--out")
     command("resolve-config", resolve_config, "--config", "--out")
-    command("report", report, "--configfile", "--study", "--only", "--out")
+    _add_told(command("report", report, "--study", "--only")).add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="what to write (without it: beside the results, a file a study)",
+    )
     command("report-index", report_index, "--results", "--out")
     command("describe-records", describe_records, "--out")
-    command("status", status, "--configfile", "--study", "--watch")
-    command("verdicts", verdicts, "--configfile", "--study")
+    _add_told(command("status", status, "--study", "--watch", "--json"))
+    _add_told(command("verdicts", verdicts, "--study", "--json"))
     command("doctor", doctor, "--configfile", "--json").set_defaults(configfile=None)
     command("clean", clean, "kinds", "--configfile", "--yes").set_defaults(configfile=None)
     command("write-schemas", write_schemas)
-    return parser
+    told = command("help", show_help)
+    told.add_argument("of", nargs="?", metavar="COMMAND", help="the command whose flags are told")
+    told.add_argument("--all", action="store_true", help="all commands, the steps of the workflow among them")
 
 
-def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_told(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """What a command tells of: a config's studies, or those that are found."""
+    sub.add_argument(
+        "--configfile",
+        type=Path,
+        nargs="+",
+        help="config; of several the later add to the former (without it: the studies that runs have left in "
+        "the results, newest first, or config/config.yaml where there are none)",
+    )
+    sub.add_argument("--results", type=Path, metavar="FOLDER", help="where they are looked for (results)")
+    return sub
+
+
+def _add_audit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     """The command for people who have a folder: each flag says otherwise what was guessed."""
     summary = (audit.__doc__ or "").strip()
     sub = commands.add_parser("audit", help=summary, description=summary)
@@ -757,7 +936,7 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     sub.set_defaults(run=audit)
 
 
-def _add_triage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_triage(commands: "argparse._SubParsersAction[_Parser]") -> None:
     """The command that comes before an audit."""
     summary = (triage.__doc__ or "").strip()
     sub = commands.add_parser("triage", help=summary, description=summary)
@@ -822,6 +1001,7 @@ _LEFT_OUT: dict[str, dict[str, Any]] = {
         "--labels": "",
         "--results": Path(),
         "--samples": Path(),
+        "--splits": [],
         "--tables": [],
         "--title": "",
         "--views-folder": Path(),
@@ -930,6 +1110,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--split": _needed("CSV of the split", type=Path),
     "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},
+    "--style": {
+        "default": PLAIN,
+        "type": FigureStyle.model_validate_json,
+        "help": "width, type, title and caption of the figure, as JSON; the config's `figure_style`",
+    },
     "--table": _needed("table to show", type=Path),
     "--tables": _needed("tables", type=Path, nargs="*"),
     "--thresholds": _needed("how surely a verdict speaks, and what it calls small, as JSON"),

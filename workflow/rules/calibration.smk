@@ -88,8 +88,10 @@ rule plot_calibration:
         mem_mb=resources.growing(2000),
         runtime=resources.growing(20),
     params:
+        style=figure_params.style_flags(PROJECT),
         stem=lambda wildcards, output: str(Path(output[0]).with_suffix("")),
     message:
         "drawing the calibration"
     shell:
-        "python -m nullcrop plot-calibration --table {input:q} --out {params.stem:q} > {log:q} 2>&1"
+        "python -m nullcrop plot-calibration --table {input:q} {params.style:q} --out {params.stem:q} "
+        "> {log:q} 2>&1"

@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import logging
 import re
 import shlex
 import sys
@@ -14,6 +15,7 @@ WORKFLOW = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).pare
 IMAGE = WORKFLOW.parent / "envs" / "nullcrop.sif"
 
 from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.progress import say
 from nullcrop.config import dataset_files, dataset_params, figure_params, resources, training_params
 from nullcrop.config.calibration import time_words
 from nullcrop.config.cell import (
@@ -38,7 +40,7 @@ from nullcrop.config.views import view_pattern, views_made_always
 from nullcrop.images.packing import packed_sides
 from nullcrop.training.finished import damage
 from snakemake.persistence import PersistenceBase
-from snakemake.settings.types import DeploymentMethod, RerunTrigger
+from snakemake.settings.types import DeploymentMethod, Quietness, RerunTrigger
 
 # One that a command line or another Snakefile has read stands in place of the study as published.
 if not workflow.configfiles:
@@ -261,6 +263,10 @@ def cells_of(wildcards):
     return cell_files(RESULTS, GRID.cells(wildcards.study, wildcards.dataset))
 
 
+def splits_of(wildcards):
+    return figure_params.figure_splits(GRID, wildcards.study, wildcards.dataset)
+
+
 def checked(axis, wildcards):
     """Values on an axis of the cells whose factor c is checked."""
     cells = GRID.checked_cells(wildcards.study, wildcards.dataset)
@@ -304,7 +310,8 @@ def tables_of(name):
 def figure_inputs(figure):
     """What ``figure`` is drawn from, by role, as its record says."""
     inputs = untimed(figure_params.figure_sources(figure, CONFIG.paths))
-    return {**inputs, "cells": cells_of} if "cells" in figure.reads else inputs
+    of_study = {"cells": cells_of, "splits": splits_of}
+    return inputs | {role: found for role, found in of_study.items() if role in figure.reads}
 
 
 def figure_flags(figure):
@@ -340,8 +347,11 @@ def tell_what_could_be_seen():
     """Print one line a dataset before it costs an hour: the effect that its verdict could find."""
     from nullcrop.status.foresight import foreseen_lines
 
-    for line in foreseen_lines(GRID):
-        print(f"nullcrop: {line}", file=sys.stderr)
+    heading, *lines = foreseen_lines(GRID) or [""]
+    if lines:
+        say(f"nullcrop: {heading}")
+    for line in lines:
+        say(line)
 
 
 def tell_how_long_the_calibration_takes():
@@ -359,12 +369,27 @@ def tell_how_long_the_calibration_takes():
         print(f"nullcrop: {time_words(planned, side_by_side)}", file=sys.stderr)
 
 
+def tell_what_would_run():
+    """Print the jobs that a dry run plans, counted by rule; Snakemake does not where it is to list none of
+    them (snakemake/snakemake#2973)."""
+    if workflow.dag is not None and len(workflow.dag):
+        print(workflow.dag.stats()[0])
+        print("Each job and its reason: add `--quiet host`.")
+
+
 # A dry run has no event of its own, and what comes before its list of jobs is not seen.
 if not AS_MODULE and any(
     re.fullmatch("--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", argument) for argument in sys.argv[1:]
 ):
-    atexit.register(tell_what_could_be_seen)
+    # The last comes first.
     atexit.register(tell_how_long_the_calibration_takes)
+    atexit.register(tell_what_could_be_seen)
+    if set(workflow.output_settings.quiet or ()) == {Quietness.RULES, Quietness.PROGRESS}:
+        atexit.register(tell_what_would_run)
+        # To be quiet about the machine, too, would make Snakemake go through every job.
+        logging.getLogger("snakemake.logging").addFilter(
+            lambda record: getattr(record, "quietness", None) is not Quietness.HOST
+        )
 
 
 def check_places():

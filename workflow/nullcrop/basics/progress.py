@@ -5,13 +5,17 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from nullcrop.basics.wrapping import width_of, wrapped
+
 Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 5.0
 
 
 def say(text: str) -> None:
-    """Print one line to standard error, at once."""
+    """Print one line to standard error, at once; a terminal gets it wrapped at words."""
+    if sys.stderr.isatty():
+        text = wrapped(text, width_of(sys.stderr))
     print(text, file=sys.stderr, flush=True)
 
 

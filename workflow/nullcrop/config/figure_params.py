@@ -3,7 +3,7 @@
 from nullcrop.config.cell import fold_cells
 from nullcrop.config.dataset_params import crop_param
 from nullcrop.config.figures import Figure, tables_of_figure
-from nullcrop.config.grid import Grid
+from nullcrop.config.grid import Grid, split_path
 from nullcrop.config.models import Paths, Project
 from nullcrop.config.views import views_made_always
 
@@ -39,12 +39,15 @@ def figure_flags(grid: Grid, figure: Figure, study: str, dataset: str | None) ->
     """Flags that tell a figure's command where its inputs are, and what to call things; ``dataset`` is None
     for a figure of a study."""
     project = grid.project
+    style = style_flags(project)
     if dataset is None:
-        return ["--title", project.config.studies[study].title]
+        return ["--title", project.config.studies[study].title, *style]
     paths = project.config.paths
-    flags = ["--definition", str(project.definition_path(dataset))]
+    flags = ["--definition", str(project.definition_path(dataset)), *style]
     if "cells" in figure.reads:
         flags += ["--cells", fold_cells(grid.cells(study, dataset)), "--results", paths.results]
+    if "splits" in figure.reads:
+        flags += ["--splits", *figure_splits(grid, study, dataset)]
     if "samples" in figure.reads or "views" in figure.reads:
         shown_rule = grid.cells(study, dataset)[0].labels
         flags += ["--labels", shown_rule, "--crop", crop_param(project, dataset)]
@@ -53,6 +56,19 @@ def figure_flags(grid: Grid, figure: Figure, study: str, dataset: str | None) ->
     if "views" in figure.reads:
         flags += ["--views-folder", f"{paths.store}/{dataset}/views"]
     return flags
+
+
+def figure_splits(grid: Grid, study: str, dataset: str) -> list[str]:
+    """Paths of the splits of a study's cells of ``dataset``."""
+    results = grid.project.config.paths.results
+    return sorted({split_path(results, cell) for cell in grid.cells(study, dataset)})
+
+
+def style_flags(project: Project) -> list[str]:
+    """The flag that tells a figure's command what the config asks of all figures; none where it asks
+    nothing."""
+    style = project.config.figure_style.model_dump_json(exclude_defaults=True)
+    return [] if style == "{}" else ["--style", style]
 
 
 def figure_words(project: Project, dataset: str | None) -> str | list[str]:

@@ -1,16 +1,65 @@
 """The figures of a study. A new one is one record; docs/extending.md shows how to add one."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.registry import Registry
+from nullcrop.config.yaml_files import Model
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
-
-OTHER_INPUTS = ("cells", "samples", "views")
+OTHER_INPUTS = ("cells", "splits", "samples", "views")
 """What a figure may read besides tables in the folder of a dataset or study."""
+
+
+def _within(low: float, high: float, what: str, unit: str) -> BeforeValidator:
+    """Checks a number in a config, in words that say what may be written."""
+
+    def check(value: object) -> float:
+        # From the command line a number in braces comes as text.
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            number = math.nan
+        if not low <= number <= high:
+            raise ValueError(f"{value!r} is no {what}: write {low:g} to {high:g}, in {unit}")
+        return number
+
+    return BeforeValidator(check, json_schema_input_type=float)
+
+
+Width = Annotated[
+    float,
+    _within(60, 500, "width", "millimetres, such as 85 for one column of a journal or 175 for two"),
+    Field(json_schema_extra={"minimum": 60, "maximum": 500}),
+]
+FontSize = Annotated[
+    float,
+    _within(4, 16, "size of type", "points, such as 7"),
+    Field(json_schema_extra={"minimum": 4, "maximum": 16}),
+]
+
+
+class FigureStyle(Model):
+    """How all figures are laid out; changing it draws them again and trains nothing."""
+
+    width: Width | None = None
+    """Width in millimetres, such as 85 for one column of a journal; empty: as wide as what is drawn asks
+    for."""
+    font_size: FontSize = 8.5
+    """Size of running type in points; titles are larger and captions smaller in proportion."""
+    title: bool = True
+    """Whether the title stands on the figure."""
+    caption: bool = True
+    """Whether the caption stands on the figure; without it, write below the figure what its marks mean."""
+
+
+PLAIN = FigureStyle()
+"""The look of figures where a config asks for none."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +76,8 @@ class Figure:
     `job.stem`."""
     reads: tuple[str, ...]
     """What it is drawn from: names of tables in the study's folder of the dataset (`metrics`, `comparisons`,
-    `verdicts`), `cells` (the finished cells' own files), `samples` (samples.csv), `views` (the packed views
-    that every dataset has). It is drawn again when one of these changes."""
+    `verdicts`), `cells` (the finished cells' own files), `splits` (their splits), `samples` (samples.csv),
+    `views` (the packed views that every dataset has). It is drawn again when one of these changes."""
     of: Literal["dataset", "study"] = "dataset"
     """Whether there is one for each dataset of a study that names it, or one for each study."""
     in_page: bool = False
@@ -94,8 +143,9 @@ FIGURES.register(
         name="scores",
         title="Accuracy, precision, recall and F-1",
         caption=(
-            "Accuracy, sensitivity, precision and F-1 by view and network, of the same cells as the accuracy "
-            "figure."
+            "Accuracy, precision, recall and F-1 by view and network, of the same cells as the accuracy "
+            "figure. A hollow mark answers one class whatever it sees. A cross below zero stands for a score "
+            "that does not exist, as the precision of a network that never calls an image positive."
         ),
         plot="nullcrop.figures.scores:draw_scores",
         reads=("metrics",),
@@ -106,9 +156,13 @@ FIGURES.register(
     Figure(
         name="curves",
         title="Learning curves",
-        caption="Loss and accuracy by epoch in training and validation, by view and network.",
+        caption=(
+            "Accuracy and loss by epoch on training and validation images, by view and network. Dashed lines "
+            "show what needs no image: the share of the largest class among the validation images, and the "
+            "loss of calling all classes equally likely."
+        ),
         plot="nullcrop.figures.curves:draw_curves",
-        reads=("cells",),
+        reads=("cells", "splits"),
         priority=1,
     )
 )
@@ -126,8 +180,8 @@ FIGURES.register(
         name="verdicts",
         title="Verdicts",
         caption=(
-            "The verdicts of the study. A mark is the AUROC of one reader on a crop that holds no lesion, "
-            "the line to its left ends at the simultaneous lower bound by which it is judged."
+            "The verdicts of the study. A mark is the AUROC of one reader on a crop on which the verdict "
+            "rests; the line to its left ends at the simultaneous lower bound by which it is judged."
         ),
         plot="nullcrop.figures.verdict_figure:draw_verdicts",
         reads=("readers", "verdicts"),

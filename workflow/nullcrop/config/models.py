@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.calibration import Batch, Calibration, batches
 from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
-from nullcrop.config.figures import figures_of
+from nullcrop.config.figures import FigureStyle, figures_of
 from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS, untreated
 from nullcrop.config.places import FOUND, expanded, found
 from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_network
@@ -260,6 +260,8 @@ class Config(Model):
     Name it before the run."""
     verdict: Thresholds = Thresholds()
     """How surely a verdict speaks, and what it calls small."""
+    figure_style: FigureStyle = FigureStyle()
+    """Width, type, title and caption of all figures, as a journal asks for them."""
 
     @model_validator(mode="before")
     @classmethod

@@ -104,14 +104,15 @@ NETWORKS: Registry[Network] = Registry("network")
 BASELINES: Registry[Baseline] = Registry("baseline", NETWORKS)
 """Baselines in the order of every figure and table, after the networks."""
 
-# Fills after Okabe and Ito (2008) with the lightness spread: at least 10 units of CIE L* lie between any two
-# networks, so that the colours stay apart in grey and with any colour vision. Baselines are grey, and told
-# apart by their marks.
+# Fills of networks stay apart with any colour vision: CIEDE2000 between two of them is above 10, on paper and
+# on the dark page, also as seen without one kind of cones (Machado et al. 2009). For print in grey at least
+# 10 units of CIE L* lie between them on paper. None is purple or orange: these mean below and above chance on
+# the page. Baselines are grey, and told apart by their marks.
 NETWORKS.register(
     Network(
         name="resnet50",
         label="ResNet50",
-        look=Look("#1A3A6E", dark="#7DA2FF", mark="o"),
+        look=Look("#1A3A6E", dark="#5D8FEF", mark="o"),
         build="nullcrop.training.architectures:resnet50",
         input_side=224,
         smallest_input=32,
@@ -125,7 +126,7 @@ NETWORKS.register(
     Network(
         name="densenet121",
         label="DenseNet121",
-        look=Look("#D55E00", dark="#FF8F45", mark=">"),
+        look=Look("#B94A62", dark="#CE6481", mark=">"),
         build="nullcrop.training.architectures:densenet121",
         input_side=224,
         smallest_input=32,
@@ -139,7 +140,7 @@ NETWORKS.register(
     Network(
         name="inception_v3",
         label="InceptionV3",
-        look=Look("#7FC8F0", dark="#7FD6FF", mark="<"),
+        look=Look("#7FC8F0", dark="#6DCCFB", mark="<"),
         build="nullcrop.training.architectures:inception_v3",
         input_side=299,
         smallest_input=299,  # its auxiliary head included
@@ -167,7 +168,7 @@ NETWORKS.register(
     Network(
         name="shufflenet_v2",
         label="ShuffleNetV2",
-        look=Look("#84409B", dark="#D79CEC", mark="d"),
+        look=Look("#66540A", dark="#807919", mark="d"),
         build="nullcrop.training.architectures:shufflenet_v2",
         input_side=224,
         smallest_input=32,
@@ -181,7 +182,7 @@ NETWORKS.register(
     Network(
         name="lenet5",
         label="LeNet-5",
-        look=Look("#4BB28F", dark="#4FC79C", mark="p"),
+        look=Look("#679F42", dark="#BBF3C8", mark="p"),
         build="nullcrop.training.architectures:lenet5",
         input_side=20,
         smallest_input=16,
@@ -192,7 +193,7 @@ NETWORKS.register(
     Network(
         name="alexnet",
         label="AlexNet",
-        look=Look("#45061A", dark="#FF7F9E", mark="h"),
+        look=Look("#4A042D", dark="#E2ADC0", mark="h"),
         build="nullcrop.training.architectures:alexnet",
         input_side=224,
         smallest_input=63,
@@ -205,7 +206,7 @@ NETWORKS.register(
     Network(
         name="pcam_cnn",
         label="PCam CNN",
-        look=Look("#1B0510", dark="#C9C98A", mark="*"),
+        look=Look("#0B0700", dark="#A7AE63", mark="*"),
         build="nullcrop.training.architectures:pcam_cnn",
         input_side=96,
         smallest_input=46,
@@ -287,10 +288,10 @@ TIMM_PATTERN = rf"{TIMM}[A-Za-z0-9][A-Za-z0-9_.]*"
 """A regular expression that matches the names of timm's networks."""
 
 TIMM_LOOKS = (
-    Look("#CC79A7", dark="#CC79A7", mark="8"),
-    Look("#8A5A2B", dark="#C08A55", mark="H"),
-    Look("#B7A2E0", dark="#B7A2E0", mark="8"),
-    Look("#5F8A3A", dark="#8DBD63", mark="H"),
+    Look("#CD93A8", dark="#F098A1", mark="8"),
+    Look("#A7BA8D", dark="#C6D290", mark="H"),
+    Look("#257A8A", dark="#009690", mark="8"),
+    Look("#3B8AE8", dark="#889BC7", mark="H"),
 )
 """Looks of timm's networks, by a hash of their names: the same network has the same look in every figure."""
 

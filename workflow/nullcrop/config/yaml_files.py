@@ -93,7 +93,7 @@ def explain(error: pydantic.ValidationError, where: Path | str, model: type[Mode
                 pattern = problem["ctx"]["pattern"]
                 lines.append(f"{key}: '{problem['input']}' {RULES.get(pattern, f'must match {pattern}')}")
             case "literal_error":
-                near = _nearest(str(problem["input"]), re.findall("'([^']*)'", problem["ctx"]["expected"]))
+                near = nearest(str(problem["input"]), re.findall("'([^']*)'", problem["ctx"]["expected"]))
                 hint = f", did you mean '{near}'?" if near else ""
                 lines.append(f"{key}: {problem['msg']}, found {problem['input']!r}{hint}")
             case "string_type" if isinstance(problem["input"], bool | int | float):
@@ -112,11 +112,12 @@ def _unquoted(value: bool | int | float) -> str:
 def meant(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt name: the nearest known one, or all of them when none is near."""
     known = list(known)
-    near = _nearest(word, known)
+    near = nearest(word, known)
     return f"did you mean '{near}'?" if near else f"known are: {', '.join(known) or 'none'}"
 
 
-def _nearest(word: str, known: list[str]) -> str | None:
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one is most like, whatever their case; None where none is near."""
     lower = {name.casefold(): name for name in known}
     return next((lower[name] for name in difflib.get_close_matches(word.casefold(), lower, n=1)), None)
 

@@ -1,7 +1,6 @@
 """The study's figure: accuracy by view and architecture, beside what an answer blind to the image reaches."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -18,15 +16,18 @@ from matplotlib.ticker import PercentFormatter
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.basics.errors import NullcropError, listed
+from nullcrop.config.figures import PLAIN, FigureStyle
 from nullcrop.config.names import BASELINE_RECIPE, FOLDS_OF, base_split, place_of_split, protocol_of
-from nullcrop.config.readers import BASELINES, in_order, label_of, look_of, sees_pixels, without_pixels
+from nullcrop.config.readers import BASELINES, label_of, sees_pixels, without_pixels
 from nullcrop.config.views import view_label, views_in_order
 from nullcrop.figures.job import FigureJob
+from nullcrop.figures.series import Colour, Series, series_of
 from nullcrop.figures.style import (
+    DASHED,
     INK,
     MUTED,
-    SMALL_SIZE,
-    TITLE_SIZE,
+    Sheet,
+    broken,
     figure_style,
     save_figure,
     wrapped,
@@ -45,38 +46,25 @@ NO_PIXELS = "no pixels"
 HATCH = "////"
 
 FIELD_SENTENCES = {
-    "whole": "The object lies inside a larger field: the four corner crops hold none of it.",
-    "tile": "Each image is a tile of tissue: every crop holds tissue, and its accuracy alone is no sign of "
-    "bias.",
+    "whole": "By the dataset's file (field: whole) the object lies inside a larger field, and the four "
+    "corner crops hold none of it; no masks were counted.",
+    "tile": "By the dataset's file (field: tile) each image is a tile of tissue: every crop holds tissue, "
+    "and its accuracy alone is no sign of bias.",
 }
-
-
-@dataclass(frozen=True)
-class Series:
-    """The bars of one colour, or the marks of one baseline: an architecture trained by one recipe."""
-
-    architecture: str
-    recipe: str
-    label: str
-    colour: tuple[float, float, float]
-
-    @property
-    def is_baseline(self) -> bool:
-        return self.architecture in BASELINES
-
-    @property
-    def width(self) -> float:
-        """Room beside the others of its group, in bars."""
-        return MARK_WIDTH if self.is_baseline else 1.0
+"""What follows from a dataset's field, as the claim that it is: no mask is counted against it."""
 
 
 def draw_accuracy(job: FigureJob) -> None:
     """Draw the figure `accuracy`."""
-    plot_accuracy(job.table("metrics"), job.definition.title, job.stem, job.definition.field)
+    plot_accuracy(job.table("metrics"), job.definition.title, job.stem, job.definition.field, job.style)
 
 
 def plot_accuracy(
-    metrics: pd.DataFrame, title: str, stem: Path, field: Literal["whole", "tile"] | None = None
+    metrics: pd.DataFrame,
+    title: str,
+    stem: Path,
+    field: Literal["whole", "tile"] | None = None,
+    style: FigureStyle = PLAIN,
 ) -> Figure:
     """Draw the accuracy of one dataset's cells and write ``stem``.pdf, .svg and .png.
 
@@ -98,35 +86,39 @@ def plot_accuracy(
     metrics = _shown(metrics)
     found = set(metrics["view"])
     views = [*views_in_order(found - {NO_PIXELS}), *sorted(found & {NO_PIXELS})]
-    series = _series(metrics)
+    series = series_of(metrics)
     panels = sorted(
         metrics.groupby(["labels", "split"]), key=lambda item: (item[0][0], place_of_split(str(item[0][1])))
     )
-    width = max(6.6, 1.9 + len(views) * max(0.75, 0.27 * _room(views, series) / GROUP_WIDTH))
-
-    with figure_style():
-        caption = wrapped(_caption(metrics, field), width - 0.2, SMALL_SIZE)
-        height = 1.2 + len(panels) * 2.9 + 0.14 * len(caption.splitlines())
-        figure = Figure(figsize=(width, height), layout="constrained")
+    groups = len(views) * max(0.75, 0.27 * _room(views, series) / GROUP_WIDTH)
+    sheet = Sheet(style, max(6.6, 1.9 + groups))
+    with figure_style(style):
+        caption = sheet.caption(_caption(metrics, field))
+        facts = [
+            wrapped(_facts(panel, views, series), sheet.width - (0.9 if sheet.narrow else 1.9), sheet.small)
+            for _, panel in panels
+        ]
+        height = 1.2 + len(panels) * 2.9 + sheet.height_of(caption)
+        if sheet.narrow:
+            height += sum(map(sheet.height_of, facts)) + 0.3
+        figure = Figure(figsize=(sheet.width, height), layout="constrained")
         axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-        for ax, ((labels, split), panel) in zip(axes, panels, strict=True):
-            _draw_panel(ax, panel, views, series)
+        for ax, ((labels, split), panel), words in zip(axes, panels, facts, strict=True):
+            _draw_panel(ax, panel, views, series, sheet)
             if len(panels) > 1:
-                ax.set_title(f"split: {split}, label rule: {labels}", loc="left", weight="bold")
-            ax.set_xlabel(wrapped(_facts(panel, views, series), width - 1.9, SMALL_SIZE), fontsize=SMALL_SIZE)
-        # The title is the legend's, so that the layout keeps the two from covering each other.
-        figure.legend(
-            handles=_legend_entries(metrics, series),
-            title=wrapped(title, width - 0.4, TITLE_SIZE * 1.1),
-            title_fontproperties={"size": TITLE_SIZE, "weight": "bold"},
-            alignment="left",
-            loc="outside upper left",
-            ncols=max(1, int(width / 1.6)),
+                heading = f"split: {split}, label rule: {labels}" + ("\n" if sheet.narrow else "")
+                ax.set_title(heading, loc="left", weight="bold")
+            ax.set_xlabel(words, fontsize=sheet.small)
+        sheet.add_legend(
+            figure,
+            title,
+            _legend_entries(metrics, series),
+            most=max(1, int(sheet.width / 1.6)),
             handlelength=1.4,
             columnspacing=1.4,
         )
-        figure.supxlabel(caption, x=0.01, ha="left", fontsize=SMALL_SIZE, color=MUTED)
-        save_figure(figure, stem)
+        sheet.add_caption(figure, caption)
+        save_figure(figure, stem, style)
     return figure
 
 
@@ -139,19 +131,6 @@ def _shown(metrics: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _series(metrics: pd.DataFrame) -> list[Series]:
-    """The bars' colours in the order they stand beside each other; further recipes are paler."""
-    found: list[Series] = []
-    for architecture in in_order(metrics["architecture"]):
-        recipes = sorted(metrics.loc[metrics["architecture"] == architecture, "recipe"].unique())
-        for place, recipe in enumerate(recipes):
-            label = label_of(architecture) + (f" ({recipe})" if len(recipes) > 1 else "")
-            white = 0.75 * place / len(recipes)
-            red, green, blue = (part + (1 - part) * white for part in to_rgb(look_of(architecture).colour))
-            found.append(Series(architecture, recipe, label, (red, green, blue)))
-    return found
-
-
 def _members(view: str, series: list[Series]) -> list[Series]:
     """What stands in the group of ``view``, from left to right."""
     return [one for one in series if sees_pixels(one.architecture) == (view != NO_PIXELS)]
@@ -159,22 +138,30 @@ def _members(view: str, series: list[Series]) -> list[Series]:
 
 def _room(views: list[str], series: list[Series]) -> float:
     """Room of the widest group, in bars."""
-    return max(sum(one.width for one in _members(view, series)) for view in views)
+    return max(sum(map(_width, _members(view, series))) for view in views)
 
 
-def _draw_panel(ax: Axes, panel: pd.DataFrame, views: list[str], series: list[Series]) -> None:
+def _width(series: Series) -> float:
+    """Room beside the others of its group, in bars."""
+    return MARK_WIDTH if series.is_baseline else 1.0
+
+
+def _draw_panel(ax: Axes, panel: pd.DataFrame, views: list[str], series: list[Series], sheet: Sheet) -> None:
     step = GROUP_WIDTH / _room(views, series)
+    # Marks as large as there is room for beside each other.
+    group_width = (sheet.width - (0.8 if sheet.narrow else 1.9)) / len(views)
+    mark_size = min(4.2, max(2.2, 1.1 * 72 * step * MARK_WIDTH * group_width))
     for group, view in enumerate(views):
         members = _members(view, series)
-        x = group - step * sum(one.width for one in members) / 2
+        x = group - step * sum(map(_width, members)) / 2
         for one in members:
-            cells = _cells_of(panel, one)
+            cells = one.of(panel)
             of_view = cells[cells["view"] == view]
             if one.is_baseline:
-                _draw_mark(ax, x + step * one.width / 2, of_view, one)
+                _draw_mark(ax, x + step * _width(one) / 2, of_view, one, mark_size)
             else:
-                _draw_bar(ax, x + step / 2, step, of_view, one, panel["seed"].nunique() > 1)
-            x += step * one.width
+                _draw_bar(ax, x + step / 2, step, of_view, one, panel["seed"].nunique() > 1, sheet)
+            x += step * _width(one)
     apart = [
         group + 0.5
         for group, view in enumerate(views[:-1])
@@ -182,7 +169,9 @@ def _draw_panel(ax: Axes, panel: pd.DataFrame, views: list[str], series: list[Se
     ]
     ax.vlines(apart, 0, 1, color="#D0D0D0", linewidth=0.8, zorder=0)
     ax.set_xlim(-0.5, len(views) - 0.5)
-    ax.set_xticks(range(len(views)), [view_label(view) for view in views])
+    size = sheet.small if sheet.narrow else sheet.text
+    names = [broken(view_label(view), 0.95 * group_width, size) for view in views]
+    ax.set_xticks(range(len(views)), names, fontsize=size)
     ax.tick_params(axis="x", length=0)
     # A little above 100 %, so that no dot, interval or note at the top is cut off.
     ax.set_ylim(0, 1.06)
@@ -190,13 +179,24 @@ def _draw_panel(ax: Axes, panel: pd.DataFrame, views: list[str], series: list[Se
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.spines["left"].set_bounds(0, 1)
     ax.set_ylabel("accuracy on the test images")
-    _draw_blind_answers(ax, panel)
+    _draw_blind_answers(ax, panel, sheet)
 
 
-def _draw_bar(ax: Axes, x: float, step: float, cells: pd.DataFrame, series: Series, dots: bool) -> None:
+def _draw_bar(
+    ax: Axes, x: float, step: float, cells: pd.DataFrame, series: Series, dots: bool, sheet: Sheet
+) -> None:
     """One bar with its interval and, if ``dots``, its seeds; a grey note where no cell has a result."""
     if cells.empty:
-        ax.text(x, 0.015, "no result", rotation=90, ha="center", va="bottom", fontsize=6, color=MUTED)
+        ax.text(
+            x,
+            0.015,
+            "no result",
+            rotation=90,
+            ha="center",
+            va="bottom",
+            fontsize=0.8 * sheet.small,
+            color=MUTED,
+        )
         return
     seeds = cells.sort_values("seed")["accuracy"]
     mean, low, high = _mean_and_interval(cells)
@@ -210,32 +210,42 @@ def _draw_bar(ax: Axes, x: float, step: float, cells: pd.DataFrame, series: Seri
         hatch=HATCH if constant == len(cells) else None,
         linewidth=0.6,
     )
-    halo = [withStroke(linewidth=2.6, foreground="white")]
-    ax.vlines(x, low, high, color=INK, linewidth=1.2, path_effects=halo, zorder=3)
+    # A thick line would cover a narrow bar.
+    thick = 0.7 if sheet.narrow else 1.2
+    halo = [withStroke(linewidth=2.17 * thick, foreground="white")]
+    ax.vlines(x, low, high, color=INK, linewidth=thick, path_effects=halo, zorder=3)
     if dots:
         # Side by side in the order of the seeds, so that equal accuracies do not hide each other.
         places = x + 0.9 * step * (np.arange(1, len(seeds) + 1) / (len(seeds) + 1) - 0.5)
-        ax.scatter(places, seeds, s=8, facecolor="white", edgecolor=INK, linewidth=0.6, zorder=4)
+        ax.scatter(
+            places,
+            seeds,
+            s=3 if sheet.narrow else 8,
+            facecolor="white",
+            edgecolor=INK,
+            linewidth=0.6,
+            zorder=4,
+        )
     if 0 < constant < len(cells):
         top = max(high, seeds.max()) + 0.02
-        ax.text(x, top, f"{constant}/{len(cells)}", ha="center", va="bottom", fontsize=6.5)
+        ax.text(x, top, f"{constant}/{len(cells)}", ha="center", va="bottom", fontsize=0.87 * sheet.small)
 
 
-def _draw_mark(ax: Axes, x: float, cells: pd.DataFrame, series: Series) -> None:
+def _draw_mark(ax: Axes, x: float, cells: pd.DataFrame, series: Series, size: float) -> None:
     """A baseline's mark with its interval, hollow where every answer is one class; nothing without a
     result."""
     if cells.empty:
         return
     mean, low, high = _mean_and_interval(cells)
     ax.vlines(x, low, high, color=MUTED, linewidth=0.7, zorder=3)
-    ax.plot(x, mean, zorder=4, **_mark(series, hollow=bool(cells["constant"].all())))
+    ax.plot(x, mean, zorder=4, **_mark(series, size, hollow=bool(cells["constant"].all())))
 
 
-def _mark(series: Series, hollow: bool = False) -> dict[str, Any]:
+def _mark(series: Series, size: float = 4.2, hollow: bool = False) -> dict[str, Any]:
     return {
         "linestyle": "",
-        "marker": look_of(series.architecture).mark,
-        "markersize": 4.2,
+        "marker": series.mark,
+        "markersize": size,
         "markerfacecolor": "white" if hollow else series.colour,
         "markeredgecolor": INK,
         "markeredgewidth": 0.6,
@@ -250,20 +260,24 @@ def _mean_and_interval(cells: pd.DataFrame) -> tuple[float, float, float]:
     return mean, low, high
 
 
-def _draw_blind_answers(ax: Axes, panel: pd.DataFrame) -> None:
+def _draw_blind_answers(ax: Axes, panel: pd.DataFrame, sheet: Sheet) -> None:
     """The no-information rate (a band where it differs between seeds) and, for K > 2, chance."""
     rates = panel.groupby("seed")["no_information_rate"].first()
     rate, chance = rates.mean(), panel["chance"].iloc[0]
     if rates.max() > rates.min():
         ax.axhspan(rates.min(), rates.max(), color=INK, alpha=0.15, linewidth=0, zorder=2)
     halo = [withStroke(linewidth=2.4, foreground="white", alpha=0.8)]
-    ax.axhline(rate, color=INK, linewidth=1.1, linestyle=(0, (5, 2)), path_effects=halo, zorder=2.5)
+    ax.axhline(rate, color=INK, linewidth=1.1, linestyle=DASHED, path_effects=halo, zorder=2.5)
     lines = [(rate, f"no-information\nrate {rate:.1%}")]
     if np.isclose(chance, rate):
         lines = [(rate, f"no-information\nrate {rate:.1%},\nwhich is chance")]
     elif chance < 0.5:
         ax.axhline(chance, color=INK, linewidth=1.1, linestyle=":", path_effects=halo, zorder=2.5)
         lines.append((chance, f"chance 1/{round(1 / chance)}\n= {chance:.1%}"))
+    if sheet.narrow:
+        words = ["dashed: " + " ".join(lines[0][1].split()), *(f"dotted: {text}" for _, text in lines[1:])]
+        ax.set_title("; ".join(" ".join(one.split()) for one in words), loc="right", fontsize=sheet.small)
+        return
     close = len(lines) == 2 and rate - chance < 0.14
     for (height, text), side in zip(lines, ("bottom", "top"), strict=False):
         ax.text(
@@ -273,7 +287,7 @@ def _draw_blind_answers(ax: Axes, panel: pd.DataFrame) -> None:
             transform=ax.get_yaxis_transform(),
             ha="left",
             va=side if close else "center",
-            fontsize=SMALL_SIZE,
+            fontsize=sheet.small,
         )
 
 
@@ -314,7 +328,7 @@ def _facts(panel: pd.DataFrame, views: list[str], series: list[Series]) -> str:
     ]
     if recipes:
         said.append(f"recipe: {recipes[0]}" if len(recipes) == 1 else f"recipes: {_recipes(panel, series)}")
-    planned = sum(_cells_of(panel, one)["seed"].nunique() for view in views for one in _members(view, series))
+    planned = sum(one.of(panel)["seed"].nunique() for view in views for one in _members(view, series))
     missing = (
         f"\n{len(panel)} of {planned} cells have a result; what is missing is left blank and is not zero."
     )
@@ -341,7 +355,7 @@ def _recipes(panel: pd.DataFrame, series: list[Series]) -> str:
     pairs = panel[["architecture", "recipe"]].drop_duplicates()
     if pairs["architecture"].duplicated().any():
         return listed(sorted(pairs["recipe"].unique()))
-    present = [one for one in series if not one.is_baseline and not _cells_of(panel, one).empty]
+    present = [one for one in series if not one.is_baseline and not one.of(panel).empty]
     return ", ".join(f"{one.recipe} ({label_of(one.architecture)})" for one in present)
 
 
@@ -396,16 +410,12 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
     return " ".join(sentences)
 
 
-def _cells_of(panel: pd.DataFrame, series: Series) -> pd.DataFrame:
-    return panel[(panel["architecture"] == series.architecture) & (panel["recipe"] == series.recipe)]
-
-
 def _range(values: "pd.Series[int]") -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _contrast(colour: tuple[float, float, float]) -> str:
+def _contrast(colour: Colour) -> str:
     """White or ink, whichever stands out on ``colour``: a bar's hatch is drawn in its edge colour."""
     red, green, blue = colour
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.4 else INK

@@ -16,17 +16,10 @@ from scipy.stats import binom
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.calibration.alarms import ALL, AUDIT, NAIVE, ONE_SPLIT
+from nullcrop.config.figures import PLAIN, FigureStyle
 from nullcrop.config.names import CROSSFIT
 from nullcrop.config.readers import in_order, is_network, label_of
-from nullcrop.figures.style import (
-    INK,
-    MUTED,
-    SMALL_SIZE,
-    TITLE_SIZE,
-    figure_style,
-    save_figure,
-    wrapped,
-)
+from nullcrop.figures.style import DASHED, INK, Sheet, columns_that_fit, figure_style, save_figure
 
 WIDTH, HEIGHT = 10.0, 5.8
 """Size in inches."""
@@ -76,7 +69,7 @@ BY_SPLIT = {
 """The audit of a single split, where patients are the question."""
 
 
-def plot_calibration(table: pd.DataFrame, stem: Path) -> Figure:
+def plot_calibration(table: pd.DataFrame, stem: Path, style: FigureStyle = PLAIN) -> Figure:
     """Draw the table of :func:`~nullcrop.calibration.alarms.alarm_rates`; write ``stem``.pdf, .svg and
     .png."""
     if table.empty:
@@ -86,35 +79,51 @@ def plot_calibration(table: pd.DataFrame, stem: Path) -> Figure:
     panels = [
         (cue, rows) for cue in CUES for _, rows in audits[audits["cue"] == cue].groupby(SIZE, sort=False)
     ]
-    with figure_style():
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-        columns = max(1, ceil(len(panels) / 2))
-        grid = figure.add_gridspec(2, 1 + columns, width_ratios=[1.3, *[1.0] * columns])
+    sheet = Sheet(style, WIDTH)
+    with figure_style(style):
+        caption = sheet.caption(_caption(table))
+        figure, of_null, of_panels = _laid_out(len(panels), null, sheet, caption)
         drawn: list[Line] = []
-        if not null.empty:
-            drawn += _draw_null(figure.add_subplot(grid[:, 0]), null)
-        for place, (cue, rows) in enumerate(panels):
-            ax = figure.add_subplot(grid[place // columns, 1 + place % columns])
+        if of_null is not None:
+            drawn += _draw_null(of_null, null)
+        for ax, (cue, rows) in zip(of_panels, panels, strict=True):
             drawn += _draw_power(ax, cue, rows)
             ax.set_title(CUES[cue], loc="left", weight="bold")
-        figure.legend(
-            handles=[Line2D([], [], label=line.label, **line.of()) for line in dict.fromkeys(drawn)],
-            title="False alarms and power of the audit",
-            title_fontproperties={"size": TITLE_SIZE, "weight": "bold"},
-            alignment="left",
-            loc="outside upper left",
-            ncols=3,
+        sheet.add_legend(
+            figure,
+            "False alarms and power of the audit",
+            [Line2D([], [], label=line.label, **line.of()) for line in dict.fromkeys(drawn)],
+            most=3,
             handlelength=3.2,
         )
-        figure.supxlabel(
-            wrapped(_caption(table), WIDTH - 0.2, SMALL_SIZE),
-            x=0.01,
-            ha="left",
-            fontsize=SMALL_SIZE,
-            color=MUTED,
-        )
-        save_figure(figure, stem)
+        sheet.add_caption(figure, caption)
+        save_figure(figure, stem, style)
     return figure
+
+
+def _laid_out(
+    panels: int, null: pd.DataFrame, sheet: Sheet, caption: str
+) -> tuple[Figure, Axes | None, list[Axes]]:
+    """The figure, the axes of the false alarms, where there are any, and those of so many ``panels``."""
+    if not sheet.narrow:
+        height = HEIGHT if caption else HEIGHT - 0.7
+        figure, columns = (
+            Figure(figsize=(sheet.width, height), layout="constrained"),
+            max(1, ceil(panels / 2)),
+        )
+        grid = figure.add_gridspec(2, 1 + columns, width_ratios=[1.3, *[1.0] * columns])
+        of_null = None if null.empty else figure.add_subplot(grid[:, 0])
+        places = [grid[place // columns, 1 + place % columns] for place in range(panels)]
+        return figure, of_null, [figure.add_subplot(place) for place in places]
+    columns = columns_that_fit(max(panels, 1), sheet.width, 2.3)
+    above, rows = int(not null.empty), ceil(panels / columns)
+    heights = [0.5 + 0.7 * len(null[SIZE].drop_duplicates())] * above + [2.3] * rows
+    size = (sheet.width, 1.4 + sum(heights) + sheet.height_of(caption))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.add_gridspec(above + rows, columns, height_ratios=heights)
+    of_null = figure.add_subplot(grid[0, :]) if above else None
+    places = [grid[above + place // columns, place % columns] for place in range(panels)]
+    return figure, of_null, [figure.add_subplot(place) for place in places]
 
 
 def _draw_null(ax: Axes, table: pd.DataFrame) -> list[Line]:
@@ -143,7 +152,7 @@ def _draw_null(ax: Axes, table: pd.DataFrame) -> list[Line]:
             ax.plot(row["share"], y, **line.of(linestyle=""))
         drawn += [line for line, _ in lines]
         names.append(f"{patients * images} images,\n{_of_patients(patients, images)}\n({datasets} datasets)")
-    ax.axvline(level, color=INK, linewidth=1, linestyle=(0, (5, 2)), zorder=1)
+    ax.axvline(level, color=INK, linewidth=1, linestyle=DASHED, zorder=1)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
@@ -184,7 +193,7 @@ def _draw_power(ax: Axes, cue: str, table: pd.DataFrame) -> list[Line]:
         x = rows["strength"] * 1.035 ** (number - (len(lines) - 1) / 2)
         ax.vlines(x, rows["low"], rows["high"], color=INK, linewidth=0.8, alpha=0.7)
         ax.plot(x, rows["share"], zorder=3, **line.of(linewidth=1.3))
-    ax.axhline(table["level"].iloc[0], color=INK, linewidth=1, linestyle=(0, (5, 2)), zorder=1)
+    ax.axhline(table["level"].iloc[0], color=INK, linewidth=1, linestyle=DASHED, zorder=1)
     strengths = sorted(table["strength"].unique())
     ax.set_xscale("log", base=2)
     ax.set_xticks(strengths, [f"{strength:g}" for strength in strengths])

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
+from nullcrop.config.figures import PLAIN, FigureStyle
 from nullcrop.config.views import study_crops, view_label
 from nullcrop.datasets.samples import read_samples
 from nullcrop.figures.job import FigureJob
@@ -18,9 +19,8 @@ from nullcrop.figures.samples import PLACES
 from nullcrop.figures.style import (
     INK,
     MUTED,
-    SMALL_SIZE,
-    TEXT_SIZE,
-    TITLE_SIZE,
+    Sheet,
+    broken,
     figure_style,
     save_figure,
     wrapped,
@@ -47,6 +47,8 @@ CHUNK = 4096
 _CROP, _GAP, _MARGIN, _LINE = 0.62, 0.1, 0.15, 0.15
 _BLOCK = 2 * _CROP + 4 * _GAP
 """Width of the mean crops of one class."""
+_NAMES = 1.5
+"""Width of what is written beside the surest crops."""
 
 
 MeanCrops = tuple[str, Mapping[str, NDArray[np.float64]]]
@@ -72,6 +74,7 @@ def plot_crops(
     title: str,
     caption: str,
     stem: Path,
+    style: FigureStyle = PLAIN,
 ) -> Figure:
     """Draw mean crops and the surest crops; write ``stem``.pdf, .svg and .png.
 
@@ -81,28 +84,34 @@ def plot_crops(
     ``surest``: a row each, under ``heading``; none where ``heading`` says why.
     """
     limits = {view: _limits([crops[view] for _, crops in means]) for view in PLACES}
-    blocks = max(4, min(len(means), int((SHOWN * (_CROP + _GAP) + 2.2) / _BLOCK)))
-    width = max(2 * _MARGIN + SHOWN * (_CROP + _GAP) + 1.5, 2 * _MARGIN + blocks * _BLOCK)
-    text_width = width - 2 * _MARGIN
-    with figure_style():
-        title = wrapped(title, text_width, TITLE_SIZE * 1.1)
-        heading = wrapped(heading, text_width, TEXT_SIZE)
-        caption = wrapped(caption, text_width, SMALL_SIZE)
-        names = [wrapped(name, _BLOCK - _GAP, TEXT_SIZE) for name, _ in means]
+    shown = SHOWN * (_CROP + _GAP)
+    blocks = max(4, min(len(means), int((shown + _NAMES) / _BLOCK)))
+    of_crops = max(shown + _NAMES, blocks * _BLOCK)
+    sheet = Sheet(style, 2 * _MARGIN + of_crops)
+    width, text_width = sheet.width, sheet.width - 2 * _MARGIN
+    # Crops grow and shrink with the width that is asked for, words do not.
+    zoom = text_width / of_crops
+    side, gap, block = zoom * _CROP, zoom * _GAP, zoom * _BLOCK
+    line = _LINE * sheet.scale
+    with figure_style(style):
+        title = wrapped(title, text_width, sheet.title * 1.1) if style.title else ""
+        heading = wrapped(heading, text_width, sheet.text)
+        caption = wrapped(caption, text_width, sheet.small) if style.caption else ""
+        names = [broken(name, block - gap, sheet.text) for name, _ in means]
         name_lines = max((name.count("\n") + 1 for name in names), default=1)
-        of_means = _LINE * name_lines + 0.05 + 3 * _CROP + 2 * _GAP
-        rows_of_means = -(-len(means) // blocks)
-        top = 2 * _MARGIN + 0.18 * (title.count("\n") + 1)
-        middle = top + rows_of_means * of_means
-        after = middle + _LINE * (heading.count("\n") + 1) + _GAP
-        height = after + len(surest) * (_CROP + _GAP) + 0.14 * (caption.count("\n") + 1) + 2 * _MARGIN
+        of_means = line * name_lines + 0.05 + 3 * side + 2 * gap
+        top = (2 if title else 1) * _MARGIN + 0.18 * sheet.scale * len(title.splitlines())
+        middle = top + -(-len(means) // blocks) * of_means
+        after = middle + line * (heading.count("\n") + 1) + gap
+        end = after + len(surest) * (side + gap) + _MARGIN
+        height = end + sheet.height_of(caption) + _MARGIN
         figure = Figure(figsize=(width, height))
 
         def write(left: float, y: float, text: str, size: float, colour: str = INK, **look: Any) -> None:
             figure.text(left / width, 1 - y / height, text, va="top", fontsize=size, color=colour, **look)
 
         def draw(left: float, y: float, pixels: Pixels, right: bool = True) -> None:
-            frame = (left / width, 1 - (y + _CROP) / height, _CROP / width, _CROP / height)
+            frame = (left / width, 1 - (y + side) / height, side / width, side / height)
             ax = figure.add_axes(frame)
             ax.imshow(pixels, interpolation="nearest")
             ax.set(xticks=[], yticks=[])
@@ -110,25 +119,26 @@ def plot_crops(
             if not right:
                 ax.spines[:].set_linestyle((0, (2, 2)))
 
-        write(_MARGIN, _MARGIN, title, TITLE_SIZE, weight="bold")
+        if title:
+            write(_MARGIN, _MARGIN, title, sheet.title, weight="bold")
         for place, (name, (_, crops)) in enumerate(zip(names, means, strict=True)):
-            left, y = _MARGIN + place % blocks * _BLOCK, top + place // blocks * of_means
-            write(left, y, name, TEXT_SIZE)
-            for view, (column, line) in PLACES.items():
+            left, y = _MARGIN + place % blocks * block, top + place // blocks * of_means
+            write(left, y, name, sheet.text)
+            for view, (column, row) in PLACES.items():
                 low, high = limits[view]
                 pixels = ((crops[view] - low) * (255 / (high - low))).round().astype(np.uint8)
-                lower = y + _LINE * name_lines + 0.05 + line * (_CROP + 0.03)
-                draw(left + column * (_CROP + 0.03), lower, pixels)
-        write(_MARGIN, middle, heading, TEXT_SIZE)
-        for line, one in enumerate(surest):
-            y = after + line * (_CROP + _GAP)
+                lower = y + line * name_lines + 0.05 + row * 1.05 * side
+                draw(left + column * 1.05 * side, lower, pixels)
+        write(_MARGIN, middle, heading, sheet.text)
+        for number, one in enumerate(surest):
+            y = after + number * (side + gap)
             for place, (crop, right) in enumerate(zip(one.crops, one.right, strict=True)):
-                draw(_MARGIN + place * (_CROP + _GAP), y, crop, bool(right))
-            words = f"{one.name}:\n{sum(one.right)} of {len(one.right)} are"
-            left = _MARGIN + SHOWN * (_CROP + _GAP) + _GAP
-            write(left, y + _GAP, wrapped(words, width - left - _MARGIN, TEXT_SIZE), TEXT_SIZE)
-        write(_MARGIN, height - 0.14 * (caption.count("\n") + 1) - _MARGIN, caption, SMALL_SIZE, MUTED)
-        save_figure(figure, stem)
+                draw(_MARGIN + place * (side + gap), y, crop, bool(right))
+            left = _MARGIN + SHOWN * (side + gap) + gap
+            name = broken(one.name, width - left - _MARGIN, sheet.small, 1 if sheet.narrow else 3)
+            write(left, y, f"{name}:\n{sum(one.right)} of {len(one.right)} are", sheet.small)
+        write(_MARGIN, end, caption, sheet.small, MUTED)
+        save_figure(figure, stem, style)
     return figure
 
 
@@ -160,6 +170,7 @@ def draw_crops(job: FigureJob) -> None:
         + (" Dashed frame: an image of another class." if surest else "")
         + (f" The first {len(shown)} of {len(names)} classes." if len(shown) < len(names) else ""),
         job.stem,
+        job.style,
     )
 
 

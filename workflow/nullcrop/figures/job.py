@@ -9,6 +9,7 @@ import pandas as pd
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition, read_definition
+from nullcrop.config.figures import PLAIN, FigureStyle
 from nullcrop.statistics.tables import read_metrics
 
 
@@ -27,6 +28,8 @@ class FigureJob:
     """Tables by name."""
     cells: list[Path] = field(default_factory=list)
     """Folders of finished cells."""
+    splits: list[Path] = field(default_factory=list)
+    """Splits of these cells, …/{labels}/{protocol}/seed{N}.csv."""
     definition_path: Path = Path()
     samples: Path = Path()
     """samples.csv of the dataset."""
@@ -36,6 +39,8 @@ class FigureJob:
     """The study's first label rule of the dataset."""
     crop: tuple[int, int] = (0, 0)
     """Width and height of its crops in pixels."""
+    style: FigureStyle = PLAIN
+    """What the config asks of all figures."""
 
     def table(self, name: str) -> pd.DataFrame:
         """The table ``name``; NullcropError when the figure's record does not name it, or when it cannot be

@@ -13,18 +13,11 @@ from numpy.typing import NDArray
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
+from nullcrop.config.figures import PLAIN, FigureStyle
 from nullcrop.config.views import study_crops
 from nullcrop.datasets.samples import read_samples
 from nullcrop.figures.job import FigureJob
-from nullcrop.figures.style import (
-    MUTED,
-    SMALL_SIZE,
-    TEXT_SIZE,
-    TITLE_SIZE,
-    figure_style,
-    save_figure,
-    wrapped,
-)
+from nullcrop.figures.style import MUTED, Sheet, figure_style, save_figure, wrapped
 from nullcrop.images.store import PackedView, full_pixels
 from nullcrop.images.views import Box, Pixels, crop_box
 
@@ -49,7 +42,7 @@ PLACES = {
 Item = tuple[Pixels, str, Mapping[str, Pixels], Mapping[str, Box]]
 """An image, the name of its class, its crops and where they lie."""
 
-# Sizes in inches.
+# Sizes in inches, of a figure of which no config asks for a width.
 _SIDE, _GAP, _MARGIN, _LINE = 1.5, 0.12, 0.15, 0.15
 _CROP = _SIDE / 3
 _ITEM = _SIDE + _GAP + 2 * _CROP
@@ -64,6 +57,7 @@ def plot_samples(
     title: str,
     caption: str,
     stem: Path,
+    style: FigureStyle = PLAIN,
 ) -> Figure:
     """Draw images of each class with their crops; write ``stem``.pdf, .svg and .png.
 
@@ -80,63 +74,77 @@ def plot_samples(
     items = list(zip(images, labels, crops, boxes, strict=True))
     rows = _rows_of(items)
     columns = max(len(row) for row in rows)
-    width = max(4.2, 2 * _MARGIN + columns * _ITEM + (columns - 1) * 3 * _GAP)
+    of_images = columns * _ITEM + (columns - 1) * 3 * _GAP
+    sheet = Sheet(style, max(4.2, 2 * _MARGIN + of_images))
+    width = sheet.width
     text_width = width - 2 * _MARGIN
+    # Images grow and shrink with the width that is asked for, words do not.
+    zoom = text_width / of_images if style.width else 1.0
+    side, gap, crop, item_width = zoom * _SIDE, zoom * _GAP, zoom * _CROP, zoom * _ITEM
+    line = _LINE * sheet.scale
     # A class is named above its first image, and has the row to itself or shares it.
     named = [
         [item[1] if not at or item[1] != row[at - 1][1] else "" for at, item in enumerate(row)]
         for row in rows
     ]
-    room = _ITEM if any(name for row in named for name in row[1:]) else text_width
+    room = item_width if any(name for row in named for name in row[1:]) else text_width
 
-    with figure_style():
-        title = wrapped(title, text_width, TITLE_SIZE * 1.1)
-        caption = wrapped(caption, text_width, SMALL_SIZE)
-        named = [[wrapped(name, room, TEXT_SIZE * 1.05) for name in row] for row in named]
+    with figure_style(style):
+        title = wrapped(title, text_width, sheet.title * 1.1) if style.title else ""
+        caption = wrapped(caption, text_width, sheet.small) if style.caption else ""
+        named = [[wrapped(name, room, sheet.text * 1.05) for name in row] for row in named]
         lines = [max(len(name.splitlines()) for name in row) for row in named]
-        heights = [_LINE * count + 0.05 + _SIDE + 2 * _GAP for count in lines]
-        top = 2 * _MARGIN + 0.18 * len(title.splitlines())
-        height = top + sum(heights) + 0.14 * len(caption.splitlines()) + _MARGIN
+        heights = [line * count + 0.05 + side + 2 * gap for count in lines]
+        top = (2 if title else 1) * _MARGIN + 0.18 * sheet.scale * len(title.splitlines())
+        height = top + sum(heights) + sheet.height_of(caption) + _MARGIN
         figure = Figure(figsize=(width, height))
 
         def write(left: float, y: float, text: str, size: float, **look: Any) -> None:
             figure.text(left / width, 1 - y / height, text, va="top", fontsize=size, **look)
 
-        def add(left: float, y: float, side: float, pixels: Pixels) -> Axes:
-            """Axes for ``pixels`` in a square of ``side``, ``left`` and ``y`` from the upper left."""
-            frame = (left / width, 1 - (y + side) / height, side / width, side / height)
+        def add(left: float, y: float, size: float, pixels: Pixels) -> Axes:
+            """Axes for ``pixels`` in a square of that ``size``, ``left`` and ``y`` from the upper left."""
+            frame = (left / width, 1 - (y + size) / height, size / width, size / height)
             ax = figure.add_axes(frame)
             ax.imshow(pixels, interpolation="nearest" if max(pixels.shape) < 128 else "auto")
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=MUTED, linewidth=0.6)
             return ax
 
-        write(_MARGIN, _MARGIN, title, TITLE_SIZE, weight="bold")
+        if title:
+            write(_MARGIN, _MARGIN, title, sheet.title, weight="bold")
         y = top
         for names, row, row_height in zip(named, rows, heights, strict=True):
-            image_y = y + row_height - _SIDE - 2 * _GAP
+            image_y = y + row_height - side - 2 * gap
             for place, (image, _, crops_of_image, boxes_of_image) in enumerate(row):
-                left = _MARGIN + place * (_ITEM + 3 * _GAP)
+                left = _MARGIN + place * (item_width + 3 * gap)
                 if names[place]:
-                    write(left, y, names[place], TEXT_SIZE)
-                original = add(left, image_y, _SIDE, image)
-                for view, (column, line) in PLACES.items():
+                    write(left, y, names[place], sheet.text)
+                original = add(left, image_y, side, image)
+                for view, (column, down) in PLACES.items():
                     _draw_box(original, boxes_of_image[view])
-                    x = left + _SIDE + _GAP + column * _CROP
-                    add(x, image_y + line * _CROP, _CROP * 0.94, crops_of_image[view])
+                    x = left + side + gap + column * crop
+                    add(x, image_y + down * crop, crop * 0.94, crops_of_image[view])
             y += row_height
-        write(_MARGIN, y, caption, SMALL_SIZE, color=MUTED)
-        save_figure(figure, stem)
+        if caption:
+            write(_MARGIN, y, caption, sheet.small, color=MUTED)
+        save_figure(figure, stem, style)
     return figure
 
 
 def draw_samples(job: FigureJob) -> None:
     """Draw the figure `samples`."""
-    plot_dataset_samples(job.definition, job.labels, job.samples, job.views, job.crop, job.stem)
+    plot_dataset_samples(job.definition, job.labels, job.samples, job.views, job.crop, job.stem, job.style)
 
 
 def plot_dataset_samples(
-    definition: Definition, labels: str, samples: Path, views: Path, crop: tuple[int, int], stem: Path
+    definition: Definition,
+    labels: str,
+    samples: Path,
+    views: Path,
+    crop: tuple[int, int],
+    stem: Path,
+    style: FigureStyle = PLAIN,
 ) -> Figure:
     """Draw the samples figure of a dataset from its ``samples`` (samples.csv) and packed ``views``.
 
@@ -163,6 +171,7 @@ def plot_dataset_samples(
         f"Left: an image with its five crops of {crop[0]}×{crop[1]} pixels outlined. Right: the crops "
         f"enlarged, in the same arrangement. {_choice(each, len(shown), len(names))}; label rule: {labels}.",
         stem,
+        style,
     )
 
 

@@ -1,6 +1,8 @@
 """The report's charts, as Vega-Lite specifications built with Altair.
 
-Colours are CSS variables of the page, so that one drawing serves light, dark and print.
+Colours are CSS variables of the page, so that one drawing serves light, dark and print. Each chart is laid
+out twice, for a page of :data:`WIDE` and for a phone; the data stand once, in the wide specification, which
+carries the narrow one as ``usermeta.narrow``.
 """
 
 import json
@@ -25,8 +27,18 @@ VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
 
 ALL = "all"
 
-STEPS = (-0.3, -0.2, -0.1, -0.03, 0.03, 0.1, 0.2, 0.3)
-"""Limits of the grid's colours: distance from the null, in which AUROC - 0.5 and accuracy - NIR agree."""
+STEPS = (-0.4, -0.3, -0.2, -0.1, -0.03, 0.03, 0.1, 0.2, 0.3, 0.4)
+"""Limits of the grid's colours: distance from the null, in which AUROC - 0.5 and accuracy - NIR agree. An
+AUROC lies at most 0.5 from it."""
+
+WIDE, NARROW = 900, 272
+"""Pixels to draw in: beside the page's contents, and on the smallest phone, 320 wide."""
+
+TEXT = 12
+"""Size of all text in pixels; a chart is never drawn smaller on a screen."""
+
+_ROWS = "rows"
+"""Name of a chart's data."""
 
 _INK, _MUTED, _FAINT = "var(--ink)", "var(--muted)", "var(--faint)"
 
@@ -42,26 +54,30 @@ CONFIG: Spec = {
         "tickColor": _MUTED,
         "gridColor": _FAINT,
         "titleFontWeight": "normal",
-        "labelFontSize": 11,
-        "titleFontSize": 11,
-        "labelLimit": 220,
+        "labelFontSize": TEXT,
+        "titleFontSize": TEXT,
+        "labelLimit": 200,
     },
     "header": {
         "labelColor": _INK,
         "titleColor": _INK,
-        "labelFontSize": 11,
+        "labelFontSize": TEXT,
         "labelFontWeight": "bold",
         "labelLimit": 400,
     },
     "legend": {
         "labelColor": _INK,
         "titleColor": _INK,
-        "labelFontSize": 11,
-        "titleFontSize": 11,
+        "labelFontSize": TEXT,
+        "titleFontSize": TEXT,
         "titleFontWeight": "normal",
         "labelLimit": 260,
+        "titleLimit": 260,
+        "orient": "top",
         "symbolStrokeWidth": 1.5,
-        "gradientLength": 400,
+        "gradientLength": 550,
+        # Over the whole drawing: `start` would begin right of the axis labels, where a phone has no room.
+        "layout": {"top": {"anchor": "middle", "direction": "vertical", "margin": 4}},
     },
     "text": {"color": _INK},
 }
@@ -159,85 +175,69 @@ def library() -> str:
 
 
 def grid_chart(cells: pd.DataFrame) -> Spec:
-    """Every planned cell: a row a dataset (and label rule and split), columns of views within networks.
+    """Every planned cell: a row a dataset (and label rule and split), columns of views, a panel a network.
 
-    ``cells`` has a row for each planned cell, with the columns row, order, split, labels,
-    seed, column, view, href, state, and, where the cell is done, n, auroc, accuracy, no_information_rate
-    with intervals (…_low, …_high), constant, and pooled: the AUROC of all its reader's seeds together.
+    ``cells`` has a row for each planned cell of one study, with the columns row, order, split, labels, seed,
+    column, view, href, state, and, where the cell is done, n, auroc, accuracy, no_information_rate with
+    intervals (…_low, …_high), constant, and as pooled_… the n, AUROC and accuracy of all its reader's seeds
+    together.
     """
+    spec = _finished(_grid(cells, narrow=False), cells, _grid(cells, narrow=True))
+    words = " : ".join(f"measure == '{name}' ? '{what}'" for name, what in _DISTANCES.items()) + " : ''"
+    for layout in (spec, spec["usermeta"]["narrow"]):
+        # Vega-Lite hands a signal on to Vega, but its schema, which Altair checks, knows of texts alone.
+        [legend] = [
+            layer["encoding"]["color"]["legend"]
+            for layer in layout["spec"]["layer"]
+            if "color" in layer.get("encoding", {})
+        ]
+        legend["title"] = {"signal": words}
+    spec["usermeta"]["narrow"]["config"] = {"legend": {**CONFIG["legend"], "gradientLength": NARROW - 12}}
+    return spec
+
+
+GRID_MEASURES = ("auroc", "auroc_low", "auroc_high", "accuracy", "accuracy_low", "accuracy_high", "n")
+"""What a square of the grid tells, of one cell or of all its reader's cells together."""
+
+_DISTANCES = {"auroc": "AUROC − 0.5", "accuracy": "accuracy − no-information rate"}
+"""What the grid's colours can mean."""
+
+
+def _grid(cells: pd.DataFrame, narrow: bool) -> alt.FacetChart:
     selected = [
         _choice("split", [ALL, *cells["split"].unique()], "split"),
         _choice("labels", [ALL, *cells["labels"].unique()], "label rule"),
         _choice("seed", [ALL, *map(str, sorted(cells["seed"].unique()))], "seed"),
-        _choice("measure", ["auroc", "accuracy"], "colour", ["AUROC", "accuracy − no-information rate"]),
+        _choice("measure", list(_DISTANCES), "colour", list(_DISTANCES.values())),
     ]
     means: dict[str, Any] = {
         name: f"mean({name})"
         for name in (
-            *("auroc", "auroc_low", "auroc_high", "pooled", "pooled_low", "pooled_high"),
-            *("accuracy", "accuracy_low", "accuracy_high", "no_information_rate", "n"),
+            *GRID_MEASURES,
+            *(f"pooled_{name}" for name in GRID_MEASURES),
+            "no_information_rate",
         )
     }
-    base = (
-        alt.Chart(_data(cells))
-        .transform_filter(
-            "(split == 'all' || datum.split == split) && (labels == 'all' || "
-            "datum.labels == labels) && (seed == 'all' || toString(datum.seed) == seed)"
-        )
-        .transform_aggregate(
-            **means,
-            auroc_least="min(auroc)",
-            auroc_most="max(auroc)",
-            accuracy_least="min(accuracy)",
-            accuracy_most="max(accuracy)",
-            constant="sum(constant)",
-            done="sum(done)",
-            planned="count()",
-            groupby=["row", "order", "column", "column_order", "view", "href"],
-        )
-        .transform_calculate(
-            # Of all seeds or folds together the pooled score's, never a mean of theirs.
-            **{
-                name: f"seed == 'all' ? datum.{name.replace('auroc', 'pooled')} : datum.{name}"
-                for name in ("auroc", "auroc_low", "auroc_high")
-            }
-        )
-        .transform_calculate(
-            distance="measure == 'auroc' ? datum.auroc - 0.5 : datum.accuracy - datum.no_information_rate",
-            label="measure == 'auroc' ? format(datum.auroc, '.2f') : format(100 * datum.distance, '+.0f')",
-            answer=(
-                "datum.done == 0 ? 'no result yet' : datum.constant == 0 ? 'varies' : 'constant: one class "
-                "for over 99 % of the images' + (datum.done > 1 ? ' (' + datum.constant + ' of ' + "
-                "datum.done + ' cells)' : '')"
-            ),
-            cells="datum.done + ' of ' + datum.planned",
-            **{
-                f"{name}_text": (
-                    f"datum.done == 0 ? '–' : format(datum.{name}, '.3f') + (isValid(datum.{name}_low) ? ' "
-                    f"(95 % interval ' + format(datum.{name}_low, '.3f') + ' to ' + "
-                    f"format(datum.{name}_high, '.3f') + ')' : '') + (datum.done > 1 ? '; cells from ' + "
-                    f"format(datum.{name}_least, '.3f') + ' to ' + format(datum.{name}_most, '.3f') : '')"
-                )
-                for name in ("auroc", "accuracy")
-            },
-            nir_text="datum.done == 0 ? '–' : format(datum.no_information_rate, '.3f')",
-        )
-        .encode(
-            x=alt.X("view:N", sort=_view_order(), title=None, axis=alt.Axis(labelAngle=-60, domain=False)),
-            y=alt.Y("row:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(domain=False)),
-            href="href:N",
-            tooltip=[
-                alt.Tooltip("row:N", title="dataset"),
-                alt.Tooltip("column:N", title="network"),
-                alt.Tooltip("view:N", title="view"),
-                alt.Tooltip("auroc_text:N", title="AUROC"),
-                alt.Tooltip("accuracy_text:N", title="accuracy"),
-                alt.Tooltip("nir_text:N", title="no-information rate"),
-                alt.Tooltip("n:Q", title="test images", format=",.0f"),
-                alt.Tooltip("answer:N", title="answer"),
-                alt.Tooltip("cells:N", title="cells done"),
-            ],
-        )
+    base = alt.Chart().encode(
+        x=alt.X("view:N", sort=_view_order(), title=None, axis=alt.Axis(labelAngle=-60, domain=False)),
+        y=alt.Y(
+            "row:N",
+            sort=alt.EncodingSortField("order"),
+            title=None,
+            axis=alt.Axis(domain=False, ticks=False, labelLimit=105 if narrow else 200),
+        ),
+        href="href:N",
+        tooltip=[
+            alt.Tooltip("row:N", title="dataset"),
+            alt.Tooltip("column:N", title="network"),
+            alt.Tooltip("view:N", title="view"),
+            alt.Tooltip("auroc_text:N", title="AUROC"),
+            alt.Tooltip("accuracy_text:N", title="accuracy"),
+            alt.Tooltip("nir_text:N", title="no-information rate"),
+            alt.Tooltip("n:Q", title="test images", format=",.0f"),
+            alt.Tooltip("answer:N", title="answer"),
+            alt.Tooltip("cells:N", title="cells done"),
+        ],
     )
     done = base.transform_filter("datum.done > 0")
     layers = alt.layer(
@@ -254,29 +254,66 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
                 scale=alt.Scale(
                     type="threshold", domain=STEPS, range=[f"var(--step-{i})" for i in range(len(STEPS) + 1)]
                 ),
-                legend=alt.Legend(
-                    title="above the null (0)",
-                    orient="top",
-                    format="+.2~f",
-                    direction="horizontal",
-                    titleOrient="left",
-                ),
+                legend=alt.Legend(format="+.2~f"),
             )
         ),
-        done.mark_text(fontSize=9.5).encode(text="label:N"),
+        done.mark_text(fontSize=TEXT).encode(text="label:N"),
         done.transform_filter("datum.constant > 0").mark_point(**_CONSTANT, size=430),
     )
-    chart = (
+    room = WIDE - min(200, 7 * cells["row"].map(len).max())
+    chart: alt.FacetChart = (
         layers.properties(width=alt.Step(28), height=alt.Step(24))
         .facet(
-            column=alt.Column(
-                "column:N", title=None, sort=alt.EncodingSortField("column_order"), header=alt.Header()
-            ),
+            alt.Facet("column:N", title=None, sort=alt.EncodingSortField("column_order")),
+            columns=1 if narrow else max(1, room // (28 * cells["view"].nunique() + 10)),
             spacing=10,
+            data=alt.NamedData(_ROWS),
         )
+        .transform_filter(
+            "(split == 'all' || datum.split == split) && (labels == 'all' || datum.labels == labels) && "
+            "(seed == 'all' || toString(datum.seed) == seed)"
+        )
+        .transform_aggregate(
+            **means,
+            auroc_least="min(auroc)",
+            auroc_most="max(auroc)",
+            accuracy_least="min(accuracy)",
+            accuracy_most="max(accuracy)",
+            constant="sum(constant)",
+            done="sum(done)",
+            planned="count()",
+            groupby=["row", "order", "column", "column_order", "view", "href"],
+        )
+        .transform_calculate(
+            # Of all seeds or folds together the pooled numbers, never a mean of theirs.
+            **{name: f"seed == 'all' ? datum.pooled_{name} : datum.{name}" for name in GRID_MEASURES}
+        )
+        .transform_calculate(
+            distance="measure == 'auroc' ? datum.auroc - 0.5 : datum.accuracy - datum.no_information_rate",
+            answer=(
+                "datum.done == 0 ? 'no result yet' : datum.constant == 0 ? 'varies' : 'constant: one class "
+                "for over 99 % of the images' + (datum.done > 1 ? ' (' + datum.constant + ' of ' + "
+                "datum.done + ' cells)' : '')"
+            ),
+            cells="datum.done + ' of ' + datum.planned",
+            **{
+                f"{name}_text": (
+                    f"datum.done == 0 ? '–' : format(datum.{name}, '.3f') + (isValid(datum.{name}_low) ? ' "
+                    f"(95% interval ' + format(datum.{name}_low, '.3f') + ' to ' + "
+                    f"format(datum.{name}_high, '.3f') + ')' : '') + (datum.done > 1 ? '; cells from ' + "
+                    f"format(datum.{name}_least, '.3f') + ' to ' + format(datum.{name}_most, '.3f') : '')"
+                )
+                for name in ("auroc", "accuracy")
+            },
+            nir_text="datum.done == 0 ? '–' : format(datum.no_information_rate, '.3f')",
+        )
+        .transform_calculate(
+            label="measure == 'auroc' ? format(datum.auroc, '.2f') : format(100 * datum.distance, '+.0f')"
+        )
+        .resolve_axis(x="independent")
         .add_params(*selected)
     )
-    return _finished(chart)
+    return chart
 
 
 def measure_chart(marks: pd.DataFrame, looks: Sequence[SeriesLook], title: str) -> Spec:
@@ -284,27 +321,40 @@ def measure_chart(marks: pd.DataFrame, looks: Sequence[SeriesLook], title: str) 
 
     ``marks`` columns: mark (`mean` of a cell over seeds, `seed`, or `null`: what an answer blind to the image
     reaches), panel, view, series, value, low, high, constant (share of seeds), and texts to hover: text,
-    null, answer. ``title`` names the measure.
+    null, answer. ``title`` names the measure. On a phone the views stand below each other.
     """
+    return _finished(
+        _measure(marks, looks, title, narrow=False), marks, _measure(marks, looks, title, narrow=True)
+    )
+
+
+def _measure(marks: pd.DataFrame, looks: Sequence[SeriesLook], title: str, narrow: bool) -> alt.FacetChart:
     lowest = np.nanmin(marks[["value", "low"]].to_numpy(float))
     scale = alt.Scale(domain=[min(0.4, int(10 * lowest) / 10), 1], nice=False)
-    x = alt.X(
+    across, up, places = (alt.Y, alt.X, alt.YOffset) if narrow else (alt.X, alt.Y, alt.XOffset)
+    (at, at2), offset = (("x", "x2"), "yOffset") if narrow else (("y", "y2"), "xOffset")
+    view = across(
         "view:N", sort=_view_order(), title=None, axis=alt.Axis(labelAngle=0, domain=False, ticks=False)
     )
-    y = alt.Y("value:Q", title=title, scale=scale)
-    in_place = {"x": x, "xOffset": alt.XOffset("series:N", sort=[look.label for look in looks])}
+    in_place = {
+        "y" if narrow else "x": view,
+        offset: places("series:N", sort=[look.label for look in looks]),
+    }
+    value = {at: up("value:Q", title=title, scale=scale)}
     base = alt.Chart()
     mean, seed = (base.transform_filter(f"datum.mark == '{mark}'") for mark in ("mean", "seed"))
     layers = [
-        base.transform_filter("datum.mark == 'null'").mark_rule(stroke=_INK, strokeDash=[5, 3]).encode(y=y),
+        base.transform_filter("datum.mark == 'null'")
+        .mark_rule(stroke=_INK, strokeDash=[5, 3])
+        .encode(**value),
         mean.mark_rule(strokeWidth=1.2, stroke=_INK).encode(
-            **in_place, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q"
+            **in_place, **{at: up("low:Q", title=title, scale=scale), at2: "high:Q"}
         ),
         mean.mark_point(filled=True, size=60, opacity=1, stroke=_INK, strokeWidth=0.7).encode(
             **in_place,
-            y=y,
-            color=_colour(looks),
-            shape=_shape(looks),
+            **value,
+            color=_colour(looks, narrow),
+            shape=_shape(looks, narrow),
             tooltip=[
                 alt.Tooltip("series:N", title="network"),
                 alt.Tooltip("view:N", title="view"),
@@ -313,21 +363,35 @@ def measure_chart(marks: pd.DataFrame, looks: Sequence[SeriesLook], title: str) 
                 alt.Tooltip("answer:N", title="answer"),
             ],
         ),
-        seed.mark_tick(orient="horizontal", size=9, thickness=1.2, color=_INK).encode(**in_place, y=y),
-        mean.transform_filter("datum.constant > 0").mark_point(**_CONSTANT, size=200).encode(**in_place, y=y),
+        seed.mark_tick(
+            orient="vertical" if narrow else "horizontal", size=9, thickness=1.2, color=_INK
+        ).encode(**in_place, **value),
+        mean.transform_filter("datum.constant > 0")
+        .mark_point(**_CONSTANT, size=200)
+        .encode(**in_place, **value),
     ]
-    chart = alt.layer(*layers, data=_data(marks)).properties(
-        width=max(560, 6 * 16 * (len(looks) + 1)), height=210
-    )
+    long = marks["view"].nunique() * (len(looks) + 1)
+    size = {"width": NARROW - 85, "height": 11 * long} if narrow else {}
+    size = size or {"width": min(WIDE - 50, max(480, 16 * long)), "height": 210}
     panels = _panels(marks)
-    if len(panels) > 1:
-        header = alt.Header(labelOrient="top", labelAnchor="start")
-        chart = chart.facet(row=alt.Row("panel:N", sort=panels, title=None, header=header))
-    return _finished(chart)
+    header = alt.Header(labelOrient="top", labelAnchor="start")
+    if narrow:  # one thing a line
+        header.labelExpr, header.labelLimit = "split(datum.value, '; ')", NARROW - 85
+    chart: alt.FacetChart = (
+        alt.layer(*layers)
+        .properties(**size)
+        .facet(row=alt.Row("panel:N", sort=panels, title=None, header=header), data=alt.NamedData(_ROWS))
+        .resolve_axis(x="independent")
+    )
+    return chart
 
 
 def roc_chart(curves: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
     """ROC curves by view, one line a cell. Columns: panel, view, series, seed, x and y (lists), text."""
+    return _finished(_roc(curves, looks, narrow=False), curves, _roc(curves, looks, narrow=True))
+
+
+def _roc(curves: pd.DataFrame, looks: Sequence[SeriesLook], narrow: bool) -> alt.FacetChart:
     chance = (
         alt.Chart()
         .transform_aggregate(lines="count()", groupby=["view"])
@@ -337,11 +401,11 @@ def roc_chart(curves: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
     base = alt.Chart().encode(
         x=alt.X("x:Q", title="false positive rate", scale=alt.Scale(domain=[0, 1])),
         y=alt.Y("y:Q", title="true positive rate", scale=alt.Scale(domain=[0, 1])),
-        strokeDash=_dash(looks),
+        strokeDash=_dash(looks, narrow),
         order=alt.Order("index:Q"),
     )
     lines = base.mark_line(strokeWidth=1.4, interpolate="linear", clip=True).encode(
-        color=_colour(looks),
+        color=_colour(looks, narrow),
         detail="seed:N",
         tooltip=[
             alt.Tooltip("series:N", title="network"),
@@ -351,11 +415,17 @@ def roc_chart(curves: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
     )
     # Flattened once for all: flattened twice, alike, Vega-Lite never ends.
     drawn = alt.LayerChart(layer=[chance, _rim(base), lines]).transform_flatten(["x", "y"])
-    return _finished(_by_view(drawn, curves))
+    return _by_view(drawn, curves, narrow)
 
 
 def learning_chart(histories: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec:
     """Learning curves by view. Columns: panel, view, series, seed, part, epoch, loss and accuracy (lists)."""
+    return _finished(
+        _learning(histories, looks, narrow=False), histories, _learning(histories, looks, narrow=True)
+    )
+
+
+def _learning(histories: pd.DataFrame, looks: Sequence[SeriesLook], narrow: bool) -> alt.FacetChart:
     measure = _choice("measure", ["loss", "accuracy"], "show")
     base = alt.Chart().encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
@@ -364,11 +434,11 @@ def learning_chart(histories: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec
             "part:N",
             sort=["validation", "training"],
             scale=alt.Scale(domain=["validation", "training"], range=[[1, 0], [3, 3]]),
-            legend=alt.Legend(title=None, symbolStrokeColor=_INK),
+            legend=alt.Legend(title=None, symbolStrokeColor=_INK, direction="horizontal"),
         ),
     )
     lines = base.mark_line(strokeWidth=1.4).encode(
-        color=_colour(looks),
+        color=_colour(looks, narrow),
         detail="seed:N",
         tooltip=[
             alt.Tooltip("series:N", title="network"),
@@ -384,90 +454,120 @@ def learning_chart(histories: pd.DataFrame, looks: Sequence[SeriesLook]) -> Spec
         .transform_flatten(["epoch", "loss", "accuracy"])
         .transform_calculate(value="measure == 'loss' ? datum.loss : datum.accuracy")
     )
-    return _finished(_by_view(drawn, histories).add_params(measure))
+    return _by_view(drawn, histories, narrow).add_params(measure)
 
 
 def confusion_chart(counts: pd.DataFrame, looks: Sequence[SeriesLook], targets: Sequence[str]) -> Spec:
-    """Confusion matrices, a row a network and a column a view.
+    """Confusion matrices, a row a network and a column a view; on a phone a menu chooses the network.
 
     ``counts`` columns: panel, view, series, true, predicted (names of targets), images (summed over seeds),
     share (of the true target's images).
     """
-    base = (
-        alt.Chart(_data(counts))
-        .transform_filter("datum.panel == panel")
-        .encode(
-            x=alt.X(
-                "predicted:N",
-                sort=list(targets),
-                title="answer",
-                axis=alt.Axis(labelAngle=-40, labelLimit=80),
-            ),
-            # Without a title, which Vega would draw across the names; the caption tells rows from columns.
-            y=alt.Y("true:N", sort=list(targets), title=None, axis=alt.Axis(labelLimit=80)),
-            tooltip=[
-                alt.Tooltip("series:N", title="network"),
-                alt.Tooltip("view:N"),
-                alt.Tooltip("true:N", title="truth"),
-                alt.Tooltip("predicted:N", title="answer"),
-                alt.Tooltip("images:Q", title="images", format=",d"),
-                alt.Tooltip("share:Q", title="share of that class", format=".1%"),
-            ],
-        )
+    return _finished(
+        _confusion(counts, looks, targets, narrow=False),
+        counts,
+        _confusion(counts, looks, targets, narrow=True),
+    )
+
+
+def _confusion(
+    counts: pd.DataFrame, looks: Sequence[SeriesLook], targets: Sequence[str], narrow: bool
+) -> alt.FacetChart:
+    base = alt.Chart().encode(
+        x=alt.X(
+            "predicted:N",
+            sort=list(targets),
+            title="answer",
+            axis=alt.Axis(labelAngle=-40, labelLimit=80),
+        ),
+        # Without a title, which Vega would draw across the names; the caption tells rows from columns.
+        y=alt.Y("true:N", sort=list(targets), title=None, axis=alt.Axis(labelLimit=80)),
+        tooltip=[
+            alt.Tooltip("series:N", title="network"),
+            alt.Tooltip("view:N"),
+            alt.Tooltip("true:N", title="truth"),
+            alt.Tooltip("predicted:N", title="answer"),
+            alt.Tooltip("images:Q", title="images", format=",d"),
+            alt.Tooltip("share:Q", title="share of that class", format=".1%"),
+        ],
     )
     fill = base.mark_rect(color="var(--accent)", stroke=_FAINT).encode(
         opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.7]), legend=None)
     )
     layers = [fill]
     if len(targets) <= 3:
-        layers.append(base.mark_text(fontSize=10).encode(text=alt.Text("images:Q", format=",d")))
-    side = 32 if len(targets) <= 3 else 14
-    chart = (
-        alt.layer(*layers)
-        .properties(width=alt.Step(side), height=alt.Step(side))
-        .facet(
-            row=alt.Row(
-                "series:N", title=None, sort=[look.label for look in looks], header=alt.Header(labelAngle=-90)
-            ),
-            column=alt.Column("view:N", title=None, sort=_view_order()),
-            spacing=8,
+        layers.append(base.mark_text(fontSize=TEXT).encode(text=alt.Text("images:Q", format=",d")))
+    side = {2: 40, 3: 36}.get(len(targets), 15)
+    panel = side * len(targets)
+    one = alt.layer(*layers).properties(width=alt.Step(side), height=alt.Step(side))
+    names = [look.label for look in looks]
+    data = alt.NamedData(_ROWS)
+    chart: alt.FacetChart
+    if narrow:
+        chart = (
+            one.facet(
+                alt.Facet("view:N", title=None, sort=_view_order(), header=alt.Header(labelLimit=panel + 8)),
+                columns=1,
+                data=data,
+            )
+            .transform_filter("datum.panel == panel && datum.series == series")
+            .resolve_axis(x="independent", y="independent")
+            .add_params(_choice("series", names, "network"))
         )
-    )
-    return _finished(chart.add_params(_panel_choice(counts)))
+    else:
+        chart = one.facet(
+            row=alt.Row(
+                "series:N", title=None, sort=names, header=alt.Header(labelAngle=0, labelAlign="left")
+            ),
+            column=alt.Column(
+                "view:N", title=None, sort=_view_order(), header=alt.Header(labelLimit=panel + 8)
+            ),
+            spacing=8,
+            data=data,
+        ).transform_filter("datum.panel == panel")
+    chart = chart.add_params(_panel_choice(counts))
+    return chart
 
 
 FACT_COLOURS = ("var(--tissue)", "var(--undecided)", "var(--readable)")
 FACT_SHAPES = ("square", "circle", "triangle-up")
 
 
-def facts_chart(told: pd.DataFrame, kinds: Sequence[str]) -> Spec:
-    """AUROC of each fact with its bounds, the clearest on top.
+def facts_chart(told: pd.DataFrame, kinds: Sequence[str], narrow: bool = False) -> Spec:
+    """AUROC of each fact with its bounds, the clearest on top; ``narrow``: for a phone, names above marks.
 
     ``told`` columns: name, of_what (one of the three ``kinds``), auroc, at_least, at_most, shown.
     """
     low = min(0.5, float(np.nanmin(told["at_least"]))) if told["at_least"].notna().any() else 0.5
     scale = alt.Scale(domain=[max(0.0, np.floor(low * 20) / 20), 1], nice=False)
     bounded = told.assign(at_least=told["at_least"].clip(0, 1), at_most=told["at_most"].clip(0, 1))
-    base = alt.Chart(_data(bounded)).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=230, domain=False, ticks=False))
-    )
+    # Room for a font that is wider than the one it is drawn with here.
+    extent = 0 if narrow else min(250, 7.5 * told["name"].map(len).max())
+    names = alt.Axis(labelLimit=250, domain=False, ticks=False, labels=not narrow, minExtent=extent)
+    base = alt.Chart(alt.NamedData(_ROWS)).encode(y=alt.Y("name:N", sort=None, title=None, axis=names))
     x = alt.X("auroc:Q", title="AUROC of the fact alone", scale=scale)
-    kind = alt.Legend(title=None, orient="top", columnPadding=36)
+    kind = alt.Legend(title=None, columnPadding=36, columns=1 if narrow else len(kinds))
     colour = alt.Color(
         "of_what:N", sort=kinds, scale=alt.Scale(domain=kinds, range=FACT_COLOURS), legend=kind
     )
-    shape = alt.Shape("of_what:N", sort=kinds, scale=alt.Scale(domain=kinds, range=FACT_SHAPES))
+    shape = alt.Shape("of_what:N", sort=kinds, scale=alt.Scale(domain=kinds, range=FACT_SHAPES), legend=kind)
     marks = base.encode(x=x, color=colour, shape=shape)
     chance = alt.Chart(alt.InlineData([{"chance": 0.5}])).mark_rule(stroke=_INK, strokeDash=[5, 3])
-    chart = alt.layer(
+    layers = [
         chance.encode(x=alt.X("chance:Q", scale=scale)),
         base.mark_rule(strokeWidth=1.2, stroke=_MUTED).encode(
             x=alt.X("at_least:Q", title="AUROC of the fact alone", scale=scale), x2="at_most:Q"
         ),
         marks.transform_filter("datum.shown").mark_point(filled=True, size=70, opacity=1),
         marks.transform_filter("!datum.shown").mark_point(filled=False, size=60, opacity=1),
-    ).properties(width=520, height=alt.Step(20))
-    return _finished(chart)
+    ]
+    if narrow:
+        above = base.mark_text(align="left", x=0, dy=-14, fontSize=TEXT, limit=NARROW - 12)
+        layers.append(above.encode(text="name:N"))
+    chart = alt.layer(*layers).properties(
+        width=NARROW - 12 if narrow else 520, height=alt.Step(38 if narrow else 20)
+    )
+    return _finished(chart, bounded)
 
 
 def _rim(lines: alt.Chart) -> alt.Chart:
@@ -502,36 +602,52 @@ def _panel_choice(table: pd.DataFrame) -> alt.Parameter:
     return _choice("panel", _panels(table), "split and label rule")
 
 
-def _by_view(layers: alt.LayerChart, table: pd.DataFrame) -> alt.FacetChart:
-    shown = alt.LayerChart(layer=[layers], data=_data(table), width=190, height=190)
-    return (
+def _by_view(layers: alt.LayerChart, table: pd.DataFrame, narrow: bool) -> alt.FacetChart:
+    side = 190 if narrow else 195
+    shown = alt.LayerChart(layer=[layers], width=side, height=side)
+    chart: alt.FacetChart = (
         shown.transform_filter("datum.panel == panel")
-        .facet(alt.Facet("view:N", sort=_view_order(), title=None), columns=3, spacing=18)
+        .facet(
+            alt.Facet("view:N", sort=_view_order(), title=None),
+            columns=1 if narrow else 3,
+            spacing=18,
+            data=alt.NamedData(_ROWS),
+        )
+        .resolve_axis(x="independent")
         .add_params(_panel_choice(table))
     )
+    return chart
 
 
-def _colour(looks: Sequence[SeriesLook]) -> alt.Color:
-    return alt.Color("series:N", title=None, scale=_scale(looks, "colour"))
+def _colour(looks: Sequence[SeriesLook], narrow: bool) -> alt.Color:
+    return alt.Color("series:N", title=None, scale=_scale(looks, "colour"), legend=_legend(looks, narrow))
 
 
-def _shape(looks: Sequence[SeriesLook]) -> alt.Shape:
-    return alt.Shape("series:N", title=None, scale=_scale(looks, "shape"))
+def _shape(looks: Sequence[SeriesLook], narrow: bool) -> alt.Shape:
+    return alt.Shape("series:N", title=None, scale=_scale(looks, "shape"), legend=_legend(looks, narrow))
 
 
-def _dash(looks: Sequence[SeriesLook]) -> alt.StrokeDash:
-    return alt.StrokeDash("series:N", title=None, scale=_scale(looks, "dash"))
+def _dash(looks: Sequence[SeriesLook], narrow: bool) -> alt.StrokeDash:
+    return alt.StrokeDash("series:N", title=None, scale=_scale(looks, "dash"), legend=_legend(looks, narrow))
+
+
+def _legend(looks: Sequence[SeriesLook], narrow: bool) -> alt.Legend:
+    """In as many columns as there is room for."""
+    of_one = 13 * max(len(look.label) for look in looks) // 2 + 26
+    return alt.Legend(columns=max(1, (NARROW if narrow else WIDE) // of_one), labelLimit=NARROW - 30)
 
 
 def _scale(looks: Sequence[SeriesLook], channel: str) -> alt.Scale:
     return alt.Scale(domain=[look.label for look in looks], range=[getattr(look, channel) for look in looks])
 
 
-def _finished(chart: Any) -> Spec:
-    spec: Spec = chart.to_dict()
-    spec["config"] = CONFIG
+def _finished(wide: Any, table: pd.DataFrame, narrow: Any | None = None) -> Spec:
+    """The specification for a wide page, with the data and how a phone lays it out."""
+    spec: Spec = {**wide.to_dict(), "config": CONFIG}
+    rows = json.loads(table.to_json(orient="records"))
+    spec["datasets"] = {**spec.get("datasets", {}), _ROWS: rows}  # beside what Altair put there
+    if narrow is not None:
+        # What both have in common the page takes from the wide one.
+        own = {name: part for name, part in narrow.to_dict().items() if name not in ("$schema", "config")}
+        spec["usermeta"] = {"narrow": own}
     return spec
-
-
-def _data(table: pd.DataFrame) -> alt.InlineData:
-    return alt.InlineData(json.loads(table.to_json(orient="records")))

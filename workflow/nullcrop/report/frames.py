@@ -6,20 +6,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.cell import CELL_COLUMNS, READER_COLUMNS, Cell, ReaderOnView
 from nullcrop.config.names import base_split
 from nullcrop.config.readers import BASELINES, label_of, without_pixels
 from nullcrop.config.views import view_label
 from nullcrop.figures.accuracy import NO_PIXELS
-from nullcrop.report.charts import looks_of
+from nullcrop.report.charts import GRID_MEASURES, looks_of
 from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.statistics.auroc import LEVEL
-from nullcrop.statistics.shares import images_tested, no_information_rates
+from nullcrop.statistics.shares import no_information_rates
 
 RESULT_COLUMNS = (
-    *("n", "accuracy", "wilson_low", "wilson_high", "no_information_rate"),
+    *("n", "accuracy", "accuracy_low", "accuracy_high", "no_information_rate"),
     *("auroc", "auroc_low", "auroc_high", "constant"),
 )
 
@@ -85,9 +84,9 @@ def grid_rows(contents: Contents) -> pd.DataFrame:
     """One row for each planned network, as :func:`~nullcrop.report.charts.grid_chart` draws it."""
     tables = []
     for dataset in contents.datasets:
-        pooled = readers(dataset)[[*READER_COLUMNS, "auroc", "auroc_low", "auroc_high"]]
-        names = {"auroc": "pooled", "auroc_low": "pooled_low", "auroc_high": "pooled_high"}
-        cells = planned(dataset).merge(pooled.rename(columns=names), on=READER_COLUMNS, how="left")
+        pooled = readers(dataset).reindex(columns=[*READER_COLUMNS, *GRID_MEASURES])
+        pooled = pooled.rename(columns={name: f"pooled_{name}" for name in GRID_MEASURES})
+        cells = planned(dataset).merge(pooled, on=READER_COLUMNS, how="left")
         cells = cells[cells["kind"] == "network"]
         several = [name for name in ("split", "labels") if cells[name].nunique() > 1]
         suffix = cells[several].agg(" · ".join, axis=1).radd(" · ") if several else ""
@@ -102,17 +101,7 @@ def grid_rows(contents: Contents) -> pd.DataFrame:
     looks = looks_of(table)
     labels = {(look.architecture, look.recipe): place for place, look in enumerate(looks)}
     columns = [labels[pair] for pair in zip(table["architecture"], table["recipe"], strict=True)]
-    results = {
-        "n": "n",
-        "auroc": "auroc",
-        "auroc_low": "auroc_low",
-        "auroc_high": "auroc_high",
-        **{name: name for name in ("pooled", "pooled_low", "pooled_high")},
-        "accuracy": "accuracy",
-        "accuracy_low": "wilson_low",
-        "accuracy_high": "wilson_high",
-        "no_information_rate": "no_information_rate",
-    }
+    results = (*GRID_MEASURES, *(f"pooled_{name}" for name in GRID_MEASURES), "no_information_rate")
     return pd.DataFrame(
         {
             **{name: table[name] for name in ("row", "split", "labels", "seed", "href")},
@@ -122,7 +111,7 @@ def grid_rows(contents: Contents) -> pd.DataFrame:
             "column_order": columns,
             "done": (table["state"] == "done").astype(int),
             "constant": table["constant"].eq(True).astype(int),
-            **{name: table[column].astype(float).round(5) for name, column in results.items()},
+            **{name: table[name].astype(float).round(5) for name in results},
         }
     )
 
@@ -130,26 +119,23 @@ def grid_rows(contents: Contents) -> pd.DataFrame:
 def marks(cells: pd.DataFrame, measure: str, pooled: pd.DataFrame) -> pd.DataFrame:
     """What readers reach in `accuracy` or `auroc`, single seeds and nulls, for measure_chart.
 
-    The accuracy is the mean over seeds, with Wilson's interval of all images that were tested; the AUROC
-    and its interval are those of ``pooled`` (:func:`readers`). Neither is the spread over seeds.
+    Values and intervals are those of ``pooled`` (:func:`readers`), never the spread over seeds.
     """
     done = cells[cells["state"] == "done"]
     done = done.assign(no_information_rate=no_information_rates(done))
     rows: list[dict[str, Any]] = []
     for (panel, view, series), group in done.groupby(["panel", "place", "series"], sort=False):
-        value = group[measure].mean()
-        if measure == "accuracy":
-            n = images_tested(group)
-            low, high = proportion_confint(value * n, n, alpha=1 - LEVEL, method="wilson")
-            null = f"no-information rate {group['no_information_rate'].mean():.3f}"
-        else:
-            value, low, high = (
-                group[READER_COLUMNS]
-                .head(1)
-                .merge(pooled, on=READER_COLUMNS)[["auroc", "auroc_low", "auroc_high"]]
-                .iloc[0]
-            )
-            null = "0.5: ranks no better than chance"
+        value, low, high = (
+            group[READER_COLUMNS]
+            .head(1)
+            .merge(pooled, on=READER_COLUMNS)[[measure, f"{measure}_low", f"{measure}_high"]]
+            .iloc[0]
+        )
+        null = (
+            f"no-information rate {group['no_information_rate'].mean():.3f}"
+            if measure == "accuracy"
+            else "0.5: ranks no better than chance"
+        )
         place = {"panel": panel, "view": view, "series": series}
         constant = int(group["constant"].sum())
         rows.append(

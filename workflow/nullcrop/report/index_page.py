@@ -15,7 +15,7 @@ from nullcrop.report.cards import kind_of_verdict
 from nullcrop.report.page import environment
 from nullcrop.report.sections import Block, calibration, progress
 from nullcrop.status.standing import Standing
-from nullcrop.status.studies_found import StudyFound, studies_found
+from nullcrop.status.studies import found_configs, project_of
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def write_index(results: Path, out: Path) -> None:
 
     Without JavaScript. A study whose config cannot be read any more is named all the same.
     """
-    found = [one for one in studies_found(results) if one.page.is_file()]
-    entries = [_entry(one) for one in found]
+    found = [path for path in found_configs(results) if path.with_name("index.html").is_file()]
+    entries = [_entry(path, results) for path in found]
     audited = calibration(results)
     blocks: list[Block] = [] if audited is None else [audited]
     templates = resources.files("nullcrop.report") / "templates"
@@ -59,20 +59,21 @@ def write_index(results: Path, out: Path) -> None:
     say(f"{out}: {len(entries)} {'study' if len(entries) == 1 else 'studies'}")
 
 
-def _entry(found: StudyFound) -> Entry:
-    href = f"{found.name}/index.html"
+def _entry(config: Path, results: Path) -> Entry:
+    name = config.parent.name
+    href = f"{name}/index.html"
     try:
-        standing = Standing(found.project())
-        study = standing.project.config.studies[found.name]
+        standing = Standing(project_of(config, results))
+        study = standing.project.config.studies[name]
         verdicts = []
-        for dataset in standing.grid.datasets(found.name):
-            table = standing.written(found.name, dataset).table
+        for dataset in standing.grid.datasets(name):
+            table = standing.written(name, dataset).table
             title = standing.project.definition(dataset).title
             if table.empty:
                 verdicts.append((title, "no verdict yet", "open"))
             else:
                 first = table.sort_values("headline", ascending=False, kind="stable").iloc[0]
                 verdicts.append((title, first["verdict"], kind_of_verdict(first["field"], first["evidence"])))
-        return Entry(study.title, href, progress(standing.cells(found.name)), verdicts)
+        return Entry(study.title, href, progress(standing.cells(name)), verdicts)
     except NullcropError as error:
-        return Entry(found.name, href, f"its results cannot be told: {error}", [])
+        return Entry(name, href, f"its results cannot be told: {error}", [])

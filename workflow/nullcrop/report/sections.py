@@ -279,21 +279,20 @@ def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
     if not (cells["state"] == "done").any():
         return block
     nulls = {
-        "AUROC": "Dashed line: 0.5, no information. Marks: all seeds or folds put together; bars: 95 % "
-        "interval, by groups where there are any.",
+        "AUROC": "Dashed line: 0.5, no information.",
         "accuracy": "Dashed line: the no-information rate, the share of the largest class among the test "
-        "images. Bars: 95 % Wilson interval of the images tested, as if they were independent; the interval "
-        "by groups stands in the table.",
+        "images.",
     }
-    seeds = " Horizontal ticks: single seeds." if cells["seed"].nunique() > 1 else ""
+    words = "Marks: all seeds or folds put together; bars: 95 % interval, by groups where there are any."
+    seeds = " Small ticks: single seeds." if cells["seed"].nunique() > 1 else ""
     looks, pooled = charts.looks_of(cells), frames.readers(dataset)
-    for measure, words in nulls.items():
+    for measure, null in nulls.items():
         block.drawings.append(
             drawing(
                 f"{dataset.name}-{measure.lower()}",
                 f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % "
                 f"intervals. {SAME_NUMBERS}",
-                f"{measure[0].upper()}{measure[1:]} by view. {words}{seeds}{CONSTANT_WORDS[measure]}",
+                f"{measure[0].upper()}{measure[1:]} by view. {null} {words}{seeds}{CONSTANT_WORDS[measure]}",
                 charts.measure_chart(frames.marks(cells, measure.lower(), pooled), looks, measure),
             )
         )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,16 @@ import pandas as pd
 from nullcrop.basics.progress import duration
 from nullcrop.config.readers import label_of
 from nullcrop.config.views import view_label
+
+MOVED_UP_TO = 60
+"""Characters of a value that is the same in all rows, up to which the caption says it instead of a column."""
+
+PAPER = 115
+"""Characters of a table's print that stand side by side on paper, the space between columns counted."""
+
+
+TEXT_ON_PAPER = 16
+"""Characters to a line of a longer text on paper."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,16 @@ class Column:
     heading: str
     write: Callable[[Any], str] = str
     numeric: bool = False
+    of: str = ""
+    """What stands before the heading where it is read alone, by a screen reader or in a CSV file: `AUROC, `
+    before `95 % from`. With it each heading of a table is another one."""
+    result: bool = False
+    """Measured: it keeps its column even where all rows agree."""
+
+    @property
+    def name(self) -> str:
+        """The heading as it is read alone."""
+        return self.of + self.heading
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,43 @@ class Table:
     caption: str
     columns: list[Column]
     rows: list[list[Field]]
+    same: list[tuple[Column, Field]] = field(default_factory=list)
+    """Columns that hold one value in all rows, which the caption says."""
+    empty: list[Column] = field(default_factory=list)
+    """Columns without any value."""
+
+    @property
+    def row_names(self) -> int:
+        """Leading columns, at most two, that say what a row is and stay in sight when others are scrolled."""
+        told = [place for place in range(min(2, len(self.columns))) if self._is_short_text(place)]
+        return 2 if told == [0, 1] else 1
+
+    @property
+    def same_in_csv(self) -> list[tuple[str, str]]:
+        """Heading and value of each column that the caption says, for whoever copies the rows."""
+        return [(column.name, one.value) for column, one in self.same]
+
+    def _is_short_text(self, place: int) -> bool:
+        longest = max((len(row[place].text) for row in self.rows), default=0)
+        return not self.columns[place].numeric and longest <= WRAPPED_OVER
+
+    @property
+    def on_paper(self) -> int:
+        """Leading columns that fit side by side on paper."""
+        room = PAPER
+        for place, column in enumerate(self.columns):
+            texts = [row[place].text for row in self.rows]
+            # Texts are set in several lines, numbers in one.
+            words = " ".join([column.heading, *([] if column.numeric else texts)]).split()
+            whole = max(map(len, texts), default=0)
+            room -= max(*map(len, words), 1, whole if column.numeric else min(whole, TEXT_ON_PAPER)) + 2
+            if room < 0:
+                return max(place, 1)
+        return len(self.columns)
+
+
+WRAPPED_OVER = 40
+"""Characters of a text above which it is set in several lines."""
 
 
 def table_of(
@@ -49,15 +106,41 @@ def table_of(
 ) -> Table:
     """``columns`` of ``frame``, in that order; a column that the frame lacks is left out.
 
-    A missing value is a dash and sorts last. ``links`` names, for a column, the column with its addresses.
+    What is the same in all of several rows goes into the caption, unless it is a result; so do the names of
+    columns without any value. A missing value is a dash and sorts last. ``links`` names, for a column, the
+    column with its addresses.
     """
     shown = {key: column for key, column in columns.items() if key in frame}
     links = links or {}
-    rows = [
-        [_field(row[key], column, row[links[key]] if key in links else None) for key, column in shown.items()]
-        for row in frame.to_dict("records")
-    ]
-    return Table(name, caption, list(shown.values()), rows)
+    fields = {
+        key: [
+            _field(row[key], column, row[links[key]] if key in links else None)
+            for row in frame.to_dict("records")
+        ]
+        for key, column in shown.items()
+    }
+    same, empty = [], []
+    if len(frame) > 1:
+        empty = [key for key, found in fields.items() if not any(one.value for one in found)]
+        same = [
+            key
+            for key, found in fields.items()
+            if key not in empty
+            and len(set(found)) == 1
+            and not shown[key].result
+            and len(found[0].text) <= MOVED_UP_TO
+        ]
+        if len(same) + len(empty) == len(shown):
+            same = same[1:]
+    kept = [key for key in shown if key not in (*same, *empty)]
+    return Table(
+        name,
+        caption,
+        [shown[key] for key in kept],
+        [list(row) for row in zip(*(fields[key] for key in kept), strict=True)],
+        [(shown[key], fields[key][0]) for key in same],
+        [shown[key] for key in empty],
+    )
 
 
 def _field(value: Any, column: Column, href: str | None) -> Field:
@@ -66,9 +149,9 @@ def _field(value: Any, column: Column, href: str | None) -> Field:
     return Field(column.write(value), str(value), href)
 
 
-def share(heading: str) -> Column:
+def share(heading: str, of: str = "") -> Column:
     """A share between 0 and 1, with three digits."""
-    return Column(heading, lambda value: f"{float(value):.3f}", numeric=True)
+    return Column(heading, lambda value: f"{float(value):.3f}", numeric=True, of=of, result=True)
 
 
 def p_value(heading: str) -> Column:
@@ -77,17 +160,18 @@ def p_value(heading: str) -> Column:
         heading,
         lambda value: f"{float(value):.3f}" if float(value) >= 0.001 else f"{float(value):.0e}",
         numeric=True,
+        result=True,
     )
 
 
-def count(heading: str) -> Column:
+def count(heading: str, of: str = "") -> Column:
     """A whole number."""
-    return Column(heading, lambda value: f"{int(float(value)):,}", numeric=True)
+    return Column(heading, lambda value: f"{int(float(value)):,}", numeric=True, of=of)
 
 
-def number(heading: str, digits: int = 3) -> Column:
+def number(heading: str, digits: int = 3, of: str = "") -> Column:
     """A number with so many digits after the point, and its sign where it has one."""
-    return Column(heading, lambda value: f"{float(value):.{digits}f}", numeric=True)
+    return Column(heading, lambda value: f"{float(value):.{digits}f}", numeric=True, of=of, result=True)
 
 
 def yes(heading: str) -> Column:
@@ -95,7 +179,15 @@ def yes(heading: str) -> Column:
     return Column(heading, lambda value: "yes" if str(value) == "True" else "no")
 
 
-COORDINATES = {
+def interval(key: str, of: str, kind: str = "95 % ") -> dict[str, Column]:
+    """The columns ``key``_low and ``key``_high: the 95 % interval of the measure that is called ``of``."""
+    return {
+        f"{key}_low": number(f"{kind}from", of=f"{of}, "),
+        f"{key}_high": number("to", of=f"{of}, {kind}"),
+    }
+
+
+CELL_TABLE = {
     "study": Column("study"),
     "place": Column("view"),
     "series": Column("network or baseline"),
@@ -103,25 +195,13 @@ COORDINATES = {
     "split": Column("split"),
     "labels": Column("label rule"),
     "seed": Column("seed", numeric=True),
-}
-
-CELL_TABLE = {
-    **COORDINATES,
-    "kind": Column("kind"),
-    "state": Column("state"),
-    "n": count("test images"),
-    "units": count("independent units"),
-    "no_information_rate": share("no-information rate"),
-    "accuracy": share("accuracy"),
-    "wilson_low": share("95 % from"),
-    "wilson_high": share("to"),
-    "accuracy_low": share("by groups 95 % from"),
-    "accuracy_high": share("to"),
-    "p_no_information": p_value("p, accuracy"),
     "auroc": share("AUROC"),
-    "auroc_low": share("95 % from"),
-    "auroc_high": share("to"),
+    **interval("auroc", "AUROC"),
     "p_auroc": p_value("p, AUROC"),
+    "accuracy": share("accuracy"),
+    **interval("accuracy", "accuracy"),
+    "no_information_rate": share("no-information rate"),
+    "p_no_information": p_value("p, accuracy"),
     "balanced_accuracy": share("balanced accuracy"),
     "mcc": number("MCC"),
     "sensitivity": share("sensitivity"),
@@ -133,8 +213,13 @@ CELL_TABLE = {
     "fp": count("FP"),
     "fn": count("FN"),
     "tp": count("TP"),
+    **interval("wilson", "accuracy", "Wilson, 95 % "),
+    "kind": Column("kind"),
+    "state": Column("state"),
+    "n": count("test images"),
+    "units": count("independent units"),
     "constant": yes("constant"),
-    "seconds": Column("training", lambda value: duration(float(value)), numeric=True),
+    "seconds": Column("training", lambda value: duration(float(value)), numeric=True, result=True),
 }
 """Every cell of a dataset."""
 
@@ -144,23 +229,21 @@ READER_TABLE = {
     "split": Column("split"),
     "labels": Column("label rule"),
     "role": Column("family"),
+    "auroc": share("AUROC"),
+    **interval("auroc", "AUROC"),
+    "bound_low": share("at least"),
+    "upper": share("at most"),
+    "p_maxt": p_value("p, corrected"),
+    "p_stepdown": p_value("p, step-down"),
+    "p_auroc": p_value("p, alone"),
+    "p_shuffle": p_value("p, shuffled targets"),
+    "minimal": share("80 % power from"),
+    "accuracy": share("accuracy"),
+    **interval("accuracy", "accuracy"),
     "seeds": count("cells"),
     "n": count("images tested"),
     "units": count("independent units"),
-    "auroc": share("AUROC"),
-    "auroc_low": share("95 % from"),
-    "auroc_high": share("to"),
     "inflation": number("factor c"),
-    "p_auroc": p_value("p, alone"),
-    "p_maxt": p_value("p, corrected"),
-    "p_stepdown": p_value("p, step-down"),
-    "bound_low": share("at least"),
-    "upper": share("at most"),
-    "minimal": share("80 % power from"),
-    "p_shuffle": p_value("p, shuffled targets"),
-    "accuracy": share("accuracy"),
-    "accuracy_low": share("by groups 95 % from"),
-    "accuracy_high": share("to"),
 }
 """Every reader of a dataset on each view, over all its seeds or folds."""
 
@@ -168,17 +251,16 @@ VERDICT_TABLE = {
     "study": Column("study"),
     "labels": Column("label rule"),
     "split": Column("split"),
-    "headline": yes("to be quoted"),
     "verdict": Column("verdict"),
-    "sentence": Column("in words"),
-    "details": Column("besides"),
     "effect": share("AUROC, all readers"),
-    "effect_low": share("95 % from"),
-    "effect_high": share("to"),
+    **interval("effect", "AUROC, all readers"),
     "at_least": share("at least"),
     "at_most": share("at most"),
     "p": p_value("p, corrected"),
     "minimal": share("80 % power from"),
+    "headline": yes("to be quoted"),
+    "sentence": Column("in words"),
+    "details": Column("besides"),
     "readers_shown": Column("shown by"),
     "readers": count("readers"),
     "views_shown": Column("shown on"),
@@ -192,23 +274,21 @@ VERDICT_TABLE = {
 COMPARISON_TABLE = {
     "place": Column("view"),
     "series": Column("network or baseline"),
+    "other": Column("against"),
     "split": Column("split"),
     "labels": Column("label rule"),
+    "auroc": share("AUROC"),
+    "auroc_other": share("against", of="AUROC "),
+    "auroc_difference": number("difference", of="AUROC, "),
+    **interval("auroc", "AUROC, difference"),
+    "p_auroc": p_value("p, AUROC"),
+    "accuracy": share("accuracy"),
+    "accuracy_other": share("against", of="accuracy "),
+    "accuracy_difference": number("difference", of="accuracy, "),
+    **interval("accuracy", "accuracy, difference"),
+    "p_mcnemar": p_value("p, McNemar"),
     "seeds": count("cells"),
     "images": count("images of both"),
-    "other": Column("against"),
-    "auroc": share("AUROC"),
-    "auroc_other": share("against"),
-    "auroc_difference": number("difference"),
-    "auroc_low": number("95 % from"),
-    "auroc_high": number("to"),
-    "p_auroc": p_value("p"),
-    "accuracy": share("accuracy"),
-    "accuracy_other": share("against"),
-    "accuracy_difference": number("difference"),
-    "accuracy_low": number("95 % from"),
-    "accuracy_high": number("to"),
-    "p_mcnemar": p_value("p, McNemar"),
 }
 
 LEAK_TABLE = {
@@ -234,9 +314,9 @@ SHARED_TABLE = {
     "dataset_b": Column("other dataset"),
     "official_split_b": Column("its part"),
     "exact_images_a": count("images with an exact duplicate"),
-    "exact_images_b": count("in the other"),
+    "exact_images_b": count("in the other", of="with an exact duplicate, "),
     "near_images_a": count("images with a near duplicate"),
-    "near_images_b": count("in the other"),
+    "near_images_b": count("in the other", of="with a near duplicate, "),
 }
 
 PUBLISHED_TABLE = {
@@ -248,9 +328,9 @@ PUBLISHED_TABLE = {
     "balanced": yes("balanced training"),
     "printed": number("printed", 4),
     "reproduced": number("reproduced", 4),
-    "low": share("95 % from"),
-    "high": share("to"),
-    "difference": Column("difference", lambda value: f"{float(value):+.4f}", numeric=True),
+    "low": share("95 % from", of="reproduced, "),
+    "high": share("to", of="reproduced, 95 % "),
+    "difference": Column("difference", lambda value: f"{float(value):+.4f}", numeric=True, result=True),
     "agrees": yes("agrees"),
     "labels": Column("label rule"),
     "split": Column("split"),
@@ -267,10 +347,10 @@ CALIBRATION_TABLE = {
     "architecture": Column("reader", label_of),
     "method": Column("method"),
     "datasets": count("datasets"),
-    "alarms": count("alarms"),
+    "alarms": Column("alarms", lambda value: f"{int(float(value)):,}", numeric=True, result=True),
     "share": share("share"),
-    "low": share("95 % from"),
-    "high": share("to"),
+    "low": share("95 % from", of="share, "),
+    "high": share("to", of="share, 95 % "),
     "auroc": share("mean AUROC"),
     "low_held": share("lower bounds hold"),
     "upper_held": share("upper bound holds"),
@@ -304,7 +384,7 @@ COST_TABLE = {
     "architecture": Column("network"),
     "hardware": Column("hardware"),
     "cells": count("cells"),
-    "seconds": Column("training", lambda value: duration(float(value)), numeric=True),
+    "seconds": Column("training", lambda value: duration(float(value)), numeric=True, result=True),
     "images_a_second": count("images a second"),
     "peak_device_mb": count("peak on the GPU, MB"),
     "peak_host_mb": count("peak in memory, MB"),

@@ -65,9 +65,7 @@ def page_of(triage: Triage) -> str:
             sentences=triage.headline[:SENTENCES],
             further=max(0, len(triage.headline) - SENTENCES),
             not_shown=not_shown(triage.telling),
-            chart=Markup(static_svg(facts_chart(told.head(CHARTED), list(KINDS.values())), "facts"))
-            if len(told)
-            else "",
+            charts={width: _chart(told.head(CHARTED), width) for width in ("wide", "narrow") if len(told)},
             charted=min(CHARTED, len(told)),
             facts=_facts_table(triage, told),
             classes=_classes_table(triage),
@@ -83,6 +81,11 @@ def page_of(triage: Triage) -> str:
             version=nullcrop.__version__,
         )
     )
+
+
+def _chart(told: pd.DataFrame, width: str) -> Markup:
+    spec = facts_chart(told, list(KINDS.values()), narrow=width == "narrow")
+    return Markup(static_svg(spec, f"facts-{width}"))
 
 
 def _told(triage: Triage) -> pd.DataFrame:
@@ -104,7 +107,10 @@ def _told(triage: Triage) -> pd.DataFrame:
 
 
 def _facts_table(triage: Triage, told: pd.DataFrame) -> Table:
-    by_class = {f"class_{place}": Column(one.name, numeric=True) for place, one in enumerate(triage.classes)}
+    by_class = {
+        f"class_{place}": Column(one.name, numeric=True, result=True)
+        for place, one in enumerate(triage.classes)
+    }
     return table_of(
         told,
         "facts-table",
@@ -115,7 +121,9 @@ def _facts_table(triage: Triage, told: pd.DataFrame) -> Table:
             "of_what": Column("of"),
             "tells": Column("tells"),
             "auroc": share("AUROC"),
-            "at_least": Column("at least", lambda value: bound_words(float(value)), numeric=True),
+            "at_least": Column(
+                "at least", lambda value: bound_words(float(value)), numeric=True, result=True
+            ),
             "at_most": share("at most"),
             "p": p_value("p"),
             **by_class,

@@ -14,6 +14,15 @@ SHARES = ("accuracy", "precision", "recall", "f1")
 """The four numbers that the study's tables and panels show."""
 
 
+def exists(metric: str, runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether each row of ``runs`` has a value of ``metric`` (one of SHARES): there is no precision where
+    nothing is called positive, no recall without a positive image, and no F-1 without either."""
+    if metric == "accuracy":
+        return runs["n"] > 0
+    counted = {"recall": ("tp", "fn"), "precision": ("tp", "fp"), "f1": ("tp", "fp", "fn")}[metric]
+    return runs[list(counted)].sum(axis=1) > 0
+
+
 def mean_share(metric: str, runs: pd.DataFrame) -> dict[str, Any]:
     """Mean of ``metric`` (one of SHARES) over the seeds of one cell, and how sure it is.
 

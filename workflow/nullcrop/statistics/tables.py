@@ -79,6 +79,24 @@ def read_histories(folders: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def read_validation_rates(splits: Sequence[Path]) -> dict[tuple[str, str], float]:
+    """No-information rate of the validation images by label rule and protocol: the share of their largest
+    class, the mean over the seeds among ``splits`` (…/{labels}/{protocol}/seed{N}.csv).
+
+    Raises NullcropError, which names the file, when one is missing or cannot be read.
+    """
+    found: dict[tuple[str, str], list[float]] = {}
+    for path in splits:
+        table = _read(path)
+        lacking = [name for name in ("target", "part") if name not in table]
+        if lacking:
+            raise _damaged(path, f"the column {listed(lacking)} is missing")
+        shares = table.loc[table["part"] == "val", "target"].value_counts(normalize=True)
+        if len(shares):
+            found.setdefault((path.parts[-3], path.parts[-2]), []).append(float(shares.max()))
+    return {of: float(np.mean(rates)) for of, rates in found.items()}
+
+
 def read_answers(folders: Sequence[Path]) -> pd.DataFrame:
     """Answers of finished cells, one row a test image: the cell's coordinates (CELL_COLUMNS), target and
     predicted.

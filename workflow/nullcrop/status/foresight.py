@@ -39,6 +39,18 @@ class Foreseen:
     """Whether groups are still uncounted, so that each image was taken for one of its own."""
 
     @property
+    def brief(self) -> str:
+        """The same in a few words, for the plan's list."""
+        where = f"({self.split.replace('_', ' ')}, {self.units} images, {self.members} readers × views)"
+        if np.isnan(self.minimal):
+            return "told once the images are listed"
+        if not self.can_tell:
+            return f"too small for any result to count {where}"
+        if self.minimal >= 1:
+            return f"only close to 1 {where}"
+        return f"{'at best ' if self.at_best else ''}{upper_words(self.minimal)} {where}"
+
+    @property
     def words(self) -> str:
         """What a reader should know before it costs an hour."""
         split = self.split.replace("_", " ")
@@ -90,13 +102,14 @@ def foresee(grid: Grid, study: str, dataset: str, protocol: str | None = None) -
 
 
 def foreseen_lines(grid: Grid) -> list[str]:
-    """A line for each study and dataset, for the plan."""
-    return [
-        f"{study}, {dataset}: {seen.words}"
+    """A line for each study and dataset below a heading, for the plan; none where no dataset has any."""
+    lines = [
+        f"  {study}, {dataset}: {seen.brief}"
         for study in grid.studies
         for dataset in grid.datasets(study)
         if (seen := foresee(grid, study, dataset))
     ]
+    return ["the AUROC from which on a cue would be found with a chance of 80%:", *lines] if lines else []
 
 
 def _members(cells: Sequence[Cell]) -> int:

@@ -28,8 +28,8 @@ from nullcrop.statistics.tables import (
 from nullcrop.statistics.verdicts import judge, read_verdicts
 from nullcrop.status.cells import CellState, State, cell_state, made_otherwise
 
-NAMED: tuple[State, ...] = ("running", "failed", "stopped", "damaged", "stale")
-"""States of which each cell is named."""
+NAMED: tuple[State, ...] = ("failed", "damaged", "stopped", "stale", "running")
+"""States of which each cell is named, what needs an eye first."""
 
 NO_HISTORY = pd.DataFrame(columns=CELL_COLUMNS)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from nullcrop.basics.errors import NullcropError, listed
@@ -25,6 +24,7 @@ from nullcrop.config.models import Project, read_project
 from nullcrop.config.places import WORKFLOW_FOLDER
 from nullcrop.survey.layout import Layout, Said, look
 from nullcrop.survey.plan import config_file, dataset_file, plan
+from nullcrop.terminal.page import put, put_whole, terminal
 from nullcrop.terminal.verdict_table import print_verdicts
 from nullcrop.training.cells import kept_folder
 
@@ -64,32 +64,30 @@ def audit(asked: Audit, console: Console | None = None) -> None:
     interrupted audit goes on. Raises NullcropError where the folder cannot be read as a dataset, is too small
     for any result to count, another audit lies in its place, or a step failed.
     """
-    console = console or Console()
+    console = console or terminal()
     out = asked.out.expanduser().absolute()
     config = out / "audit.yaml"
     if config.exists():
         project = _goes_on(asked, config)
-        console.print(f"Going on with {config}", highlight=False, soft_wrap=True)
+        put_whole(console, f"Going on with {config}")
     else:
         project = _begin(asked, out, config, console)
     if asked.dry_run:
-        console.print(
-            f"Nothing was run. To run it: nullcrop audit {asked.folder}", highlight=False, soft_wrap=True
-        )
+        put_whole(console, f"Nothing was run. To run it: nullcrop audit {asked.folder}")
         return
     with _alone(out):
         _run(project, config, out, asked.cores, console)
     print_verdicts(project, console=console)
     for words, path in (("Report", out / "results/report/index.html"), ("Files", config)):
-        console.print(f"{words}: {path}", highlight=False, soft_wrap=True)
+        put_whole(console, f"{words}: {path}")
 
 
 def _begin(asked: Audit, out: Path, config: Path, console: Console) -> Project:
     layout = look(asked.folder, asked.said)
     planned = plan(layout, asked.thorough, asked.epochs)
     name = _dataset_name(layout.root)
-    console.print(_findings(layout))
-    console.print(f"What could be seen: {planned.words}.", highlight=False)
+    _put_findings(console, layout)
+    put(console, f"What could be seen: {planned.words}.")
     if not planned.can_tell:
         raise NullcropError(
             f"{planned.words} ({listed(f'{name} {count}' for name, count in layout.counts.items())} images"
@@ -101,7 +99,8 @@ def _begin(asked: Audit, out: Path, config: Path, console: Console) -> Project:
         aside.write_text(dataset_file(layout, planned.crop), encoding="utf-8")
     with written_whole(config) as aside:
         aside.write_text(config_file(planned, name, out, title, asked.device), encoding="utf-8")
-    console.print(f"Written: {config}, {out / 'datasets' / name}.yaml", highlight=False, soft_wrap=True)
+    for path in (config, out / "datasets" / f"{name}.yaml"):
+        put_whole(console, f"Written: {path}")
     return read_project(config)
 
 
@@ -127,16 +126,16 @@ def _dataset_name(root: Path) -> str:
     return re.sub(r"[^a-z0-9]+", "_", root.name.lower()).strip("_") or "images"
 
 
-def _findings(layout: Layout) -> Table:
+def _put_findings(console: Console, layout: Layout) -> None:
     """What was taken for what, how sure that is, and how to say that it is otherwise."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
+    indent = max(len(what) for what in ("images", *(one.what for one in layout.findings))) + 2
     counts = ", ".join(f"{name} {count}" for name, count in layout.counts.items())
-    table.add_row("images", f"{len(layout.listing)} below {layout.root} ({counts})")
+    images = f"{len(layout.listing)} below {layout.root} ({counts})"
+    put(console, images, indent=indent, label="images")
     for one in layout.findings:
         otherwise = f"; otherwise {one.otherwise}" if one.otherwise else ""
-        table.add_row(one.what, Text.assemble(one.words, (f" ({one.sure}{otherwise})", "dim")))
-    return table
+        words = Text.assemble(one.words, (f" ({one.sure}{otherwise})", "dim"))
+        put(console, words, indent=indent, label=one.what)
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 
 from nullcrop.basics.errors import listed
 from nullcrop.care.leftovers import Leftover, Place, check_idle, find_leftovers, remove
 from nullcrop.config.models import Project
+from nullcrop.terminal.page import Column, Row, put, put_table, terminal
 
 SHOWN_FOREIGN = 5
 
@@ -26,29 +25,29 @@ def clean(
     ``yes``: do not ask. Without a terminal and without ``yes`` nothing is removed. Raises NullcropError while
     a run is going on.
     """
-    console = console or Console()
+    console = console or terminal()
     place = Place(project)
     check_idle(place)
     leftovers = find_leftovers(place)
     chosen = [one for one in leftovers if one.kind.name in kinds or (one.kind.always and not kinds)]
-    console.print(_table(leftovers, chosen))
+    _put_leftovers(console, leftovers, chosen)
     foreign = list(place.foreign_files())
     if foreign:
         words = f"Not nullcrop's, and left alone: {listed(foreign, SHOWN_FOREIGN)}"
-        console.print(words, highlight=False, soft_wrap=True, markup=False)
+        put(console, words)
     files = sum(len(one.files) for one in chosen)
     if not files:
-        console.print(_nothing(leftovers, chosen), highlight=False)
+        put(console, _nothing(leftovers, chosen))
         return
     what = f"{files} file{'s' if files > 1 else ''}, {in_words(sum(one.size for one in chosen))}"
     if not (yes or _agreed(f"Remove {what}? [y/N] ", ask)):
-        console.print("Nothing was removed.", highlight=False)
+        put(console, "Nothing was removed.")
         return
     freed, refused = remove(chosen, place)
-    console.print(f"Removed: {in_words(freed)}.", highlight=False)
+    put(console, f"Removed: {in_words(freed)}.")
     if refused:
         words = f"Could not be removed: {listed(refused)}"
-        console.print(words, highlight=False, soft_wrap=True, markup=False)
+        put(console, words)
 
 
 def in_words(size: int) -> str:
@@ -61,17 +60,28 @@ def in_words(size: int) -> str:
     return f"{number:.1f} TB"
 
 
-def _table(leftovers: Sequence[Leftover], chosen: Sequence[Leftover]) -> Table:
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("kind", no_wrap=True)
-    table.add_column("files", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("what they are")
-    table.add_column("", no_wrap=True)
-    for one in leftovers:
-        row = (one.kind.name, f"{len(one.files):,}", in_words(one.size), one.kind.about)
-        table.add_row(*row, "to remove" if one in chosen else "stays", style=None if one in chosen else "dim")
-    return table
+def _put_leftovers(console: Console, leftovers: Sequence[Leftover], chosen: Sequence[Leftover]) -> None:
+    columns = [
+        Column("kind", "name"),
+        Column("files"),
+        Column("size"),
+        Column("what they are", "words"),
+        Column("", "name"),
+    ]
+    rows = [
+        Row(
+            [
+                one.kind.name,
+                f"{len(one.files):,}",
+                in_words(one.size),
+                one.kind.about,
+                "to remove" if one in chosen else "stays",
+            ],
+            style=None if one in chosen else "dim",
+        )
+        for one in leftovers
+    ]
+    put_table(console, columns, rows)
 
 
 def _nothing(leftovers: Sequence[Leftover], chosen: Sequence[Leftover]) -> str:

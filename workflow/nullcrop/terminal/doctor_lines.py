@@ -4,10 +4,15 @@ Printed without any package, because what is told may be that packages are missi
 """
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from nullcrop.basics.wrapping import width_of, wrapped
 from nullcrop.care.checks import Finding
+
+WORDS_AT = 20
+"""Column at which the words of a finding begin."""
 
 
 def print_findings(findings: Iterable[Finding], as_json: bool = False) -> bool:
@@ -17,7 +22,8 @@ def print_findings(findings: Iterable[Finding], as_json: bool = False) -> bool:
         found.append(finding)
         if not as_json:
             cure = f"; {finding.cure}" if finding.cure else ""
-            print(f"{finding.mark:8} {finding.topic:10} {finding.words}{cure}", flush=True)
+            line = f"{finding.mark:8} {finding.topic:10} {finding.words}{cure}"
+            print(wrapped(line, width_of(sys.stdout), " " * WORDS_AT), flush=True)
     if as_json:
         print(json.dumps([asdict(finding) for finding in found], indent=2))
     return all(finding.mark != "problem" for finding in found)

@@ -4,19 +4,18 @@ import io
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.progress import duration
 from nullcrop.config.models import Project
 from nullcrop.datasets.ignored import told_in
@@ -26,13 +25,15 @@ from nullcrop.status.cost import cost_rows, summed_cost
 from nullcrop.status.foresight import foresee
 from nullcrop.status.standing import Standing
 from nullcrop.status.time_left import time_left
-
-BAR_WIDTH = 6
+from nullcrop.terminal.page import BAR_WIDTH, Column, Row, put, put_table, terminal
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
 SHOWN: tuple[State, ...] = ("running", "failed", "stopped", "damaged", "stale", "missing")
 """Columns beside what is done. A state that no cell is in has none: 80 columns have to suffice."""
+
+REMARK_LINES = 2
+"""Lines of a remark that are shown while it is watched."""
 
 LEAKS = {
     "exact": "exact_clusters",
@@ -54,103 +55,145 @@ def print_status(project: Project, study: str | None = None, console: Console | 
     time left; in the end what the finished cells took of each kind of hardware, and what leaks. Works on
     half-finished results.
     """
-    console = console or Console()
+    console = console or terminal()
     standing = Standing(project)
     records: dict[str, dict[str, Any]] = {}
     for name in standing.studies(study):
         cells = standing.cells(name)
-        console.print(_study_table(f"{name}: {project.config.studies[name].title}", cells))
+        _put_study(console, f"{name}: {project.config.studies[name].title}", cells)
         for line in standing.remarks(name):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+            put(console, line)
         for dataset in standing.grid.datasets(name):
             facts = Path(project.config.paths.results, "datasets", dataset, "dataset.json")
             if ignored := told_in(facts):
-                console.print(f"{dataset}: ignored {ignored}", highlight=False, soft_wrap=True, markup=False)
+                put(console, f"{dataset}: ignored {ignored}")
             if seen := foresee(standing.grid, name, dataset):
-                console.print(f"{dataset}: {seen.words}", highlight=False, soft_wrap=True, markup=False)
+                put(console, f"{dataset}: {seen.words}")
         if any(one.state != "done" for one in cells):
-            console.print(f"Left: {time_left(cells, project.definition)}", highlight=False, soft_wrap=True)
+            put(console, f"Left: {time_left(cells, project.definition)}")
+        console.print()
         records |= {one.cell.path: one.record for one in cells if one.state == "done"}
     if records:
-        console.print(_cost_table(records.values()))
+        _put_cost(console, records.values())
     counted = {
         dataset: path
         for dataset in (standing.grid.datasets(study) if study else standing.grid.values("dataset"))
         if (path := Path(project.config.paths.results, "datasets", dataset, "leaks.csv")).is_file()
     }
     if counted:
-        console.print(_leaks_table({dataset: read_leaks(path) for dataset, path in counted.items()}))
+        _put_leaks(console, {dataset: read_leaks(path) for dataset, path in counted.items()})
 
 
-def watch_status(project: Project, study: str | None = None, console: Console | None = None) -> None:
-    """Show what :func:`print_status` prints, anew every few seconds, until interrupted."""
-    console = console or Console()
+def watch_status(asked: Sequence[tuple[Project, str | None]], console: Console | None = None) -> None:
+    """Show how much of each study is done, anew every few seconds, until interrupted.
+
+    ``asked``: projects, each with a study, or None for all of its.
+
+    What does not fit the terminal is left out and counted, so that nothing scrolls away: first come the
+    numbers and what needs an eye, then the datasets, unfinished ones first. Raises NullcropError where the
+    output is no terminal.
+    """
+    console = console or terminal()
+    if not console.is_terminal:
+        raise NullcropError("--watch needs a terminal; leave it out to have the table printed once")
     with suppress(KeyboardInterrupt), Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             # What is printed to the live console would be drawn above its picture: a page of its own.
-            page = Console(width=console.width, force_terminal=True, file=io.StringIO())
+            page = Console(
+                width=console.width, force_terminal=True, no_color=console.no_color, file=io.StringIO()
+            )
             with page.capture() as captured:
-                print_status(project, study, page)
-            live.update(Text.from_ansi(captured.get()), refresh=True)
+                _put_progress(page, asked)
+            live.update(_fitting(captured.get(), console.height), refresh=True)
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _study_table(title: str, cells: list[CellState]) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("dataset", no_wrap=True)
-    table.add_column("", width=BAR_WIDTH)
+def _put_progress(console: Console, asked: Sequence[tuple[Project, str | None]]) -> None:
+    """What is looked at while a run goes on, the most important first."""
+    standings = [(Standing(project), study) for project, study in asked]
+    studies = [(standing, name) for standing, study in standings for name in standing.studies(study)]
+    for standing, name in studies:
+        cells = standing.cells(name)
+        count = Counter(one.state for one in cells)
+        put(console, f"{name}: {standing.project.config.studies[name].title}", "bold")
+        states = [f"{count[state]} {state}" for state in SHOWN if count[state]]
+        left = f"; left: {time_left(cells, standing.project.definition)}" if states else ""
+        done = f"{count['done']} of {len(cells)} done"
+        put(console, ", ".join([done, *states]) + left, indent=2)
+        for line in standing.remarks(name):
+            put(console, line, indent=2, most=REMARK_LINES)
+    for standing, name in studies:
+        console.print()
+        _put_study(console, name if len(studies) > 1 else "", standing.cells(name), unfinished_first=True)
+
+
+def _fitting(page: str, height: int) -> Text:
+    """As much of a page as fits ``height`` lines, and in the last one how much does not."""
+    lines = page.rstrip("\n").split("\n")
+    if len(lines) > height:
+        more = len(lines) - height + 1
+        lines = [*lines[: height - 1], f"… {more} more lines; without --watch all are printed"]
+    return Text.from_ansi("\n".join(lines), no_wrap=True)
+
+
+def _put_study(console: Console, title: str, cells: list[CellState], unfinished_first: bool = False) -> None:
     shown = [state for state in SHOWN if any(one.state == state for one in cells)]
-    for heading in ("done", *shown, "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for dataset in dict.fromkeys(one.cell.dataset for one in cells):
-        table.add_row(*_row(dataset, [one for one in cells if one.cell.dataset == dataset], shown))
-    table.add_section()
-    table.add_row(*_row("all", cells, shown))
-    return table
+    columns = [
+        Column("dataset", "name"),
+        Column("", "bar"),
+        *(Column(heading) for heading in ("done", *shown, "time")),
+    ]
+    datasets = list(dict.fromkeys(one.cell.dataset for one in cells))
+    of_dataset = {name: [one for one in cells if one.cell.dataset == name] for name in datasets}
+    if unfinished_first:
+        datasets.sort(key=lambda name: all(one.state == "done" for one in of_dataset[name]))
+    rows = [Row(_cells_of_row(name, of_dataset[name], shown)) for name in datasets]
+    if not unfinished_first:
+        rows.append(Row(_cells_of_row("all", cells, shown), apart=True))
+    put_table(console, columns, rows, title)
 
 
-def _cost_table(records: Iterable[dict[str, Any]]) -> Table:
+def _put_cost(console: Console, records: Iterable[dict[str, Any]]) -> None:
     """Finished cells by hardware: number, time, speed, largest peaks of memory, energy."""
-    table = Table(title="Hardware of finished cells", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("hardware")
-    for heading in ("cells", "time", "images/s", "peak GPU", "peak RAM", "kWh"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in summed_cost(cost_rows(records), ["hardware"]).to_dict("records"):
-        table.add_row(
-            row["hardware"],
-            str(row["cells"]),
-            duration(row["seconds"]),
-            _measured(row["images_a_second"], "{:,.0f}"),
-            _measured(row["peak_device_mb"] / 1000, "{:.1f} GB"),
-            _measured(row["peak_host_mb"] / 1000, "{:.1f} GB"),
-            _measured(row["energy_kwh"], "{:.2f}"),
+    columns = [Column("hardware", "words")]
+    columns += map(Column, ("cells", "time", "images/s", "peak GPU", "peak RAM", "kWh"))
+    rows = [
+        Row(
+            [
+                row["hardware"],
+                str(row["cells"]),
+                duration(row["seconds"]),
+                _measured(row["images_a_second"], "{:,.0f}"),
+                _measured(row["peak_device_mb"] / 1000, "{:.1f} GB"),
+                _measured(row["peak_host_mb"] / 1000, "{:.1f} GB"),
+                _measured(row["energy_kwh"], "{:.2f}"),
+            ]
         )
-    return table
+        for row in summed_cost(cost_rows(records), ["hardware"]).to_dict("records")
+    ]
+    put_table(console, columns, rows, "Hardware of finished cells")
 
 
 def _measured(value: float, pattern: str) -> str:
     return "-" if math.isnan(value) else pattern.format(value)
 
 
-def _leaks_table(leaks: dict[str, pd.DataFrame]) -> Table:
+def _put_leaks(console: Console, leaks: dict[str, pd.DataFrame]) -> None:
     """Each dataset's leaks as released, then in the splits used, the seeds of one split in one row."""
-    table = Table(
-        title="Leaks: clusters of duplicates, groups; test images with either in training",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("dataset, split", no_wrap=True)
-    for heading in (*LEAKS, *SEEN):
-        table.add_column(heading, justify="right")
-    for dataset, rows in leaks.items():
-        for (_, split), seeds in rows.groupby(["labels", "split"], sort=False):
-            table.add_row(
+    rows = [
+        Row(
+            [
                 dataset if split == AS_RELEASED else f"  {split}",
                 *(_range(seeds[column]) for column in LEAKS.values()),
                 *(_share(seeds[column], seeds["test_images"]) for column in SEEN.values()),
-            )
-    return table
+            ]
+        )
+        for dataset, table in leaks.items()
+        for (_, split), seeds in table.groupby(["labels", "split"], sort=False)
+    ]
+    columns = [Column("dataset, split", "name"), *map(Column, (*LEAKS, *SEEN))]
+    title = "Leaks: clusters of duplicates, groups; test images with either in training"
+    put_table(console, columns, rows, title)
 
 
 def _range(counts: "pd.Series[int]") -> str:
@@ -162,7 +205,7 @@ def _share(counts: "pd.Series[int]", images: "pd.Series[int]") -> str:
     return f"{_range(counts)}/{_range(images)}" if images.any() else "-"
 
 
-def _row(label: str, cells: list[CellState], shown: list[State]) -> list[str | ProgressBar]:
+def _cells_of_row(label: str, cells: list[CellState], shown: list[State]) -> list[str | ProgressBar]:
     seconds = [float(one.record["seconds"]) for one in cells if one.state == "done"]
     count = Counter(one.state for one in cells)
     return [

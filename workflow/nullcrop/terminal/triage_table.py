@@ -1,11 +1,10 @@
 """What can be told of a folder of images before anything is trained, in the terminal: the clearest first."""
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 
 from nullcrop.statistics.sentences import bound_words
 from nullcrop.survey.triage import ClassCounts, Triage, duplicate_words, not_shown, range_words
+from nullcrop.terminal.page import Column, Row, put, put_table, put_whole, terminal
 
 MOST_ROWS = 12
 """Facts in the table; the page has all."""
@@ -16,12 +15,12 @@ SENTENCES = 3
 
 def print_triage(triage: Triage, console: Console | None = None) -> None:
     """Print what stands out, what is there, what an audit could see and lacks, and what to run next."""
-    console = console or Console()
+    console = console or terminal()
 
-    def line(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, highlight=False, markup=False)
+    def line(text: str, style: str = "") -> None:
+        put(console, text, style)
 
-    console.print(_classes_table(triage))
+    _put_classes(console, triage)
     for finding in triage.findings:
         sure = "" if finding["sure"] == "sure" else f" ({finding['sure']})"
         line(f"{finding['what']}: {finding['words']}{sure}", "dim")
@@ -33,21 +32,25 @@ def print_triage(triage: Triage, console: Console | None = None) -> None:
         line("What tells the classes, each fact alone:", "bold")
         for words in triage.headline[:SENTENCES]:
             line(words)
-        table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-        table.add_column("fact")
-        table.add_column("of")
-        table.add_column("tells")
-        for heading in ("AUROC", "at least"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for told, _ in shown[:MOST_ROWS]:
-            table.add_row(
-                told.label if told.value is None else f"{told.label}: {told.value}",
-                told.kind,
-                told.of,
-                f"{told.auroc:.2f}",
-                bound_words(told.at_least),
+        columns = [
+            *(Column(heading, "words") for heading in ("fact", "of")),
+            Column("tells", "name"),
+            *(Column(heading) for heading in ("AUROC", "at least")),
+        ]
+        rows = [
+            Row(
+                [
+                    told.label if told.value is None else f"{told.label}: {told.value}",
+                    told.kind,
+                    told.of,
+                    f"{told.auroc:.2f}",
+                    bound_words(told.at_least),
+                ]
             )
-        console.print(table)
+            for told, _ in shown[:MOST_ROWS]
+        ]
+        line("")
+        put_table(console, columns, rows)
         if len(shown) > MOST_ROWS:
             line(f"The page has {len(shown) - MOST_ROWS} more.")
     else:
@@ -66,38 +69,36 @@ def print_triage(triage: Triage, console: Console | None = None) -> None:
         for words in triage.missing:
             line(f"- {words}")
     line("")
-    line(f"Next: {triage.next_command}", "bold")
+    put_whole(console, f"Next: {triage.next_command}", "bold")
 
 
-def _classes_table(triage: Triage) -> Table:
-    table = Table(
-        title=f"{triage.root}: {triage.images:,} images, {len(triage.classes)} classes",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("class")
-    table.add_column("images", justify="right", no_wrap=True)
-    if triage.group:
-        table.add_column(f"{triage.group}s", justify="right", no_wrap=True)
+def _put_classes(console: Console, triage: Triage) -> None:
     parts = [part for part in triage.classes[0].parts if any(one.parts[part] for one in triage.classes)]
-    for part in parts:
-        table.add_column(part, justify="right", no_wrap=True)
-    for heading in ("width", "height", "format", "mode", "left out"):
-        table.add_column(heading)
-    for one in triage.classes:
-        table.add_row(
-            one.name,
-            f"{one.images:,}",
-            *([f"{one.groups:,}"] if triage.group else []),
-            *(f"{one.parts[part]:,}" for part in parts),
-            range_words(one.width),
-            range_words(one.height),
-            ", ".join(one.formats),
-            ", ".join(one.modes),
-            _left_out(one),
+    columns = [
+        Column("class", "name"),
+        Column("images"),
+        *([Column(f"{triage.group}s")] if triage.group else []),
+        *map(Column, parts),
+        *(Column(heading, "words") for heading in ("width", "height", "format", "mode", "left out")),
+    ]
+    rows = [
+        Row(
+            [
+                one.name,
+                f"{one.images:,}",
+                *([f"{one.groups:,}"] if triage.group else []),
+                *(f"{one.parts[part]:,}" for part in parts),
+                range_words(one.width),
+                range_words(one.height),
+                ", ".join(one.formats),
+                ", ".join(one.modes),
+                _left_out(one),
+            ]
         )
-    return table
+        for one in triage.classes
+    ]
+    title = f"{triage.root}: {triage.images:,} images, {len(triage.classes)} classes"
+    put_table(console, columns, rows, title)
 
 
 def _left_out(one: ClassCounts) -> str:

@@ -1,13 +1,22 @@
 """The verdicts of a study in the terminal, from the cells that are done."""
 
+from typing import Any
+
 import pandas as pd
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 
 from nullcrop.config.models import Project
 from nullcrop.status.standing import Standing
+from nullcrop.terminal.page import Column, Row, put, put_table, terminal
+
+COLUMNS = {
+    "dataset": Column("dataset", "name"),
+    "split": Column("split", "name"),
+    "verdict": Column("verdict", "words"),
+    "p": Column("p"),
+    "explained_by": Column("explained by", "words"),
+}
+"""Columns of the table by those of verdicts.csv; the last is left out where nothing is explained."""
 
 
 def print_verdicts(project: Project, study: str | None = None, console: Console | None = None) -> None:
@@ -16,7 +25,7 @@ def print_verdicts(project: Project, study: str | None = None, console: Console 
     Works on half-finished results: a dataset of which the workflow has written no verdict, or one that is not
     today's, is judged by the cells that are done, and says so.
     """
-    console = console or Console()
+    console = console or terminal()
     standing = Standing(project)
     for name in standing.studies(study):
         rows = [
@@ -25,30 +34,26 @@ def print_verdicts(project: Project, study: str | None = None, console: Console 
             for row in standing.verdicts(name, dataset).to_dict("records")
         ]
         if rows:
-            console.print(_table(f"{name}: {project.config.studies[name].title}", pd.DataFrame(rows)))
+            title = f"{name}: {project.config.studies[name].title}"
+            explained = any(_words(row["explained_by"]) for row in rows)
+            keys = [key for key in COLUMNS if explained or key != "explained_by"]
+            shown = [
+                Row([_words(row[key]) for key in keys], style=None if row["headline"] else "dim")
+                for row in rows
+            ]
+            put_table(console, [COLUMNS[key] for key in keys], shown, title)
         else:
-            console.print(f"{name}: no reader of a crop is done yet")
+            put(console, f"{name}: no reader of a crop is done yet")
         for row in rows:
             if row["headline"]:
-                console.print(row["sentence"], highlight=False)
-                console.print(Padding(row["details"], (0, 0, 1, 2)), highlight=False, style="dim")
+                put(console, row["sentence"])
+                put(console, row["details"], "dim", indent=2)
+                console.print()
         for line in standing.remarks(name):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+            put(console, line)
 
 
-def _table(title: str, verdicts: pd.DataFrame) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    for heading in ("dataset", "split", "verdict"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("p", justify="right", no_wrap=True)
-    table.add_column("explained by")
-    for row in verdicts.to_dict("records"):
-        table.add_row(
-            row["dataset"],
-            row["split"],
-            row["verdict"],
-            "" if pd.isna(row["p"]) else f"{row['p']:.2g}",
-            "" if pd.isna(row["explained_by"]) else row["explained_by"],
-            style=None if row["headline"] else "dim",
-        )
-    return table
+def _words(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.2g}" if isinstance(value, float) else str(value)

@@ -32,8 +32,9 @@ function tools(table, head, body) {
   bar.append(label, copy, said);
   filter.addEventListener("input", () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const same = sameOf(table).flat().join(" ");
     for (const row of body.rows) {
-      const text = row.textContent.toLowerCase();
+      const text = `${row.textContent} ${same}`.toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
     }
     said.textContent = words.length ? `${shown(body).length} of ${body.rows.length} rows` : "";
@@ -41,7 +42,7 @@ function tools(table, head, body) {
   copy.addEventListener("click", async () => {
     const rows = shown(body);
     try {
-      await navigator.clipboard.writeText(csv([head, ...rows]));
+      await navigator.clipboard.writeText(csv([head, ...rows], sameOf(table)));
       said.textContent = `${rows.length} rows copied`;
     } catch {
       said.textContent = "the browser did not let the page copy";
@@ -54,9 +55,13 @@ const shown = (body) => [...body.rows].filter((row) => !row.hidden);
 
 const value = (cell) => cell.dataset.value ?? cell.textContent.trim();
 
-function csv(rows) {
+// Columns that hold one value in all rows: the caption says them, and they are copied as columns.
+const sameOf = (table) => JSON.parse(table.dataset.same ?? "[]");
+
+function csv(rows, same) {
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  return rows.map((row) => [...row.cells].map((cell) => quoted(value(cell))).join(",") + "\n").join("");
+  const line = (row, place) => [...row.cells].map(value).concat(same.map((one) => one[place ? 1 : 0]));
+  return rows.map((row, place) => line(row, place).map(quoted).join(",") + "\n").join("");
 }
 
 function sort(head, body, column) {
@@ -79,11 +84,15 @@ function sort(head, body, column) {
 // Charts
 
 const brought = new WeakSet();
+const phone = matchMedia("(max-width: 40rem)");
 
 async function bring(drawing) {
   if (brought.has(drawing)) return;
   brought.add(drawing);
-  const spec = JSON.parse(document.getElementById(drawing.dataset.spec).textContent);
+  const wide = JSON.parse(document.getElementById(drawing.dataset.spec).textContent);
+  const { $schema, config, datasets, usermeta } = wide;
+  const narrow = phone.matches && usermeta?.narrow;
+  const spec = narrow ? { $schema, datasets, ...narrow, config: { ...config, ...narrow.config } } : wide;
   const controls = drawing.closest("figure").querySelector(".controls");
   const stage = document.createElement("div");
   await vegaEmbed(stage, spec, {
@@ -114,6 +123,9 @@ const near = new IntersectionObserver(
 
 const scrolls = new ResizeObserver((entries) => {
   for (const { target } of entries) {
+    // Where the second column that stays in sight begins: where the first ends.
+    const first = target.querySelector(".names-2 th");
+    if (first) target.style.setProperty("--second", `${first.getBoundingClientRect().width}px`);
     if (target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight) target.tabIndex = 0;
     else target.removeAttribute("tabindex");
   }
