@@ -22,6 +22,7 @@ from nullcrop.basics.threads import usable_cores
 from nullcrop.basics.wrapping import width_of, wrapped
 from nullcrop.config.cell import Cell, unfold_cells
 from nullcrop.config.figures import FIGURES, PLAIN, FigureStyle
+from nullcrop.config.leak_map import LeakMap
 from nullcrop.config.names import ENGINES
 from nullcrop.config.readers import BASELINES, NETWORKS
 from nullcrop.config.recipe import Recipe
@@ -395,6 +396,21 @@ def describe_datasets(options: argparse.Namespace) -> None:
     from nullcrop.datasets.overview import write_page
 
     write_page(options.definitions, options.out)
+
+
+def map_leaks(options: argparse.Namespace) -> None:
+    """Read the class from a small window at each place of the image."""
+    from nullcrop.cues.leak_map import MapJob, write_leak_map
+
+    job = MapJob(
+        samples=options.samples,
+        view=options.view,
+        splits=options.splits,
+        settings=options.settings,
+        level=options.level,
+        threads=options.threads,
+    )
+    write_leak_map(job, options.out, options.means)
 
 
 def plot_figure(options: argparse.Namespace) -> None:
@@ -879,6 +895,11 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         *("--splits", "--samples", "--views-folder", "--labels", "--crop", "--style", "--out"),
         optional=tuple(_LEFT_OUT),
     )
+    command(
+        "map-leaks",
+        map_leaks,
+        *("--samples", "--view", "--splits", "--settings", "--level", "--threads", "--means", "--out"),
+    )
     _add_audit(commands)
     _add_triage(commands)
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
@@ -1079,6 +1100,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--level": _needed("nominal error rate of a family of cells", type=float),
     "--logs": _needed("folder of the cells' logs", type=Path),
     "--masks": {"default": None, "help": "where the masks of the images are, as JSON"},
+    "--means": _needed("file for the mean image of each class, .npy", type=Path),
     "--metrics": _needed("metrics.csv of one dataset or study", type=Path),
     "--numerics": {"default": None, "help": "train under no other arithmetic than this"},
     "--on": {
@@ -1101,6 +1123,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--revision": _needed("the commit"),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
+    "--settings": _needed("what the map looks at, as JSON", type=LeakMap.model_validate_json),
     "--sides": {
         "default": None,
         "nargs": "*",

@@ -279,6 +279,10 @@ def checked_splits(wildcards):
     )
 
 
+def mapped_splits(wildcards):
+    return GRID.mapped_splits(wildcards.study, wildcards.dataset)
+
+
 def inflation_of_dataset(wildcards):
     """The check of the factor c, where there is something to check."""
     if not GRID.checked_cells(wildcards.study, wildcards.dataset):

@@ -54,6 +54,14 @@ def crop_param(project: Project, dataset: str) -> str:
     return f"{size.width}x{size.height}"
 
 
+def leak_map_param(project: Project, dataset: str) -> str:
+    """What the leak map of ``dataset`` looks at, through windows as large as its crops unless the config
+    names others."""
+    settings, crop = project.config.leak_map, project.crop(dataset)
+    window = settings.window or min(crop.width, crop.height)
+    return settings.model_copy(update={"window": window}).model_dump_json()
+
+
 def reading_options(project: Project, dataset: str) -> list[str]:
     """Options of crop-views that tell how values of more than 8 bits become 8; none where the files do."""
     definition = project.definition(dataset)

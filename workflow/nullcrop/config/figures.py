@@ -140,6 +140,19 @@ FIGURES.register(
 )
 FIGURES.register(
     Figure(
+        name="leak_map",
+        title="Where the class can be read",
+        caption=(
+            "AUROC of a simple reader of a small window at each place of the image, over the mean image; "
+            "outlined: places that tell the class, all places tested at once."
+        ),
+        plot="nullcrop.figures.leak_map:draw_leak_map",
+        reads=("leak_map", "verdicts"),
+        in_page=True,
+    )
+)
+FIGURES.register(
+    Figure(
         name="scores",
         title="Accuracy, precision, recall and F-1",
         caption=(

@@ -321,6 +321,12 @@ class Grid:
             and len(seeds[cell.labels, cell.split]) > 1
         ]
 
+    def mapped_splits(self, study: str, dataset: str) -> list[str]:
+        """Paths of the splits on which a leak map is read: all that the study's networks are trained on."""
+        results = self.project.config.paths.results
+        cells = [cell for cell in self.cells(study, dataset) if not split_name(cell.split).shuffle]
+        return sorted({split_path(results, cell) for cell in cells})
+
     def figure_paths(self, study: str, dataset: str) -> list[str]:
         """The figure files of one dataset that a study asks for."""
         folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"

@@ -12,6 +12,7 @@ from nullcrop.basics.errors import NullcropError
 from nullcrop.config.calibration import Batch, Calibration, batches
 from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
 from nullcrop.config.figures import FigureStyle, figures_of
+from nullcrop.config.leak_map import LeakMap
 from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS, untreated
 from nullcrop.config.places import FOUND, expanded, found
 from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_network
@@ -255,6 +256,8 @@ class Config(Model):
     Networks with dropout are trained one at a time."""
     paths: Paths = Paths()
     """Where things lie."""
+    leak_map: LeakMap = LeakMap()
+    """What the leak map looks at, where a study names it among its figures."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Largest difference, as a share, at which a reproduced value is said to agree with the published one.
     Name it before the run."""

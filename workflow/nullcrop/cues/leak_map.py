@@ -17,7 +17,6 @@ from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import tracked
 from nullcrop.basics.threads import mapped
-from nullcrop.config.definitions import read_definition
 from nullcrop.config.leak_map import LeakMap
 from nullcrop.cues.windows import Place, Windows, measure_windows, places_of
 from nullcrop.datasets.samples import read_samples
@@ -37,7 +36,6 @@ MAP_COLUMNS = [
 class MapJob:
     """What a leak map is made of."""
 
-    definition: Path
     samples: Path
     """samples.csv."""
     view: Path
@@ -45,8 +43,7 @@ class MapJob:
     splits: Sequence[Path]
     """Files as results/splits/{dataset}/{labels}/{split}/seed{seed}.csv."""
     settings: LeakMap
-    window: int
-    """Side of the windows in pixels."""
+    """Its window is named."""
     level: float
     threads: int
 
@@ -62,15 +59,15 @@ def write_leak_map(job: MapJob, out: Path, means: Path) -> None:
     of_split: dict[tuple[str, str], list[Path]] = {}
     for path in job.splits:
         of_split.setdefault((path.parent.parent.name, path.parent.name), []).append(path)
-    samples, definition = read_samples(job.samples), read_definition(job.definition)
+    samples = read_samples(job.samples)
     smallest = int(samples["width"].min()), int(samples["height"].min())
     settings = job.settings
-    places = places_of(*smallest, job.window, settings.positions, settings.sizes)
-    first_split = read_split(job.splits[0])
-    view = open_view(job.view, first_split, job.splits[0])
-    first = next(iter(of_split))[0]
-    targets = samples["class"].map(definition.targets(first)).to_numpy()
-    windows = measure_windows(view, list(samples["path"]), targets, places, job.threads, out.parent)
+    places = places_of(*smallest, settings.window or 0, settings.positions, settings.sizes)
+    first = read_split(job.splits[0])
+    view = open_view(job.view, first, job.splits[0])
+    windows = measure_windows(
+        view, list(samples["path"]), first["target"].to_numpy(), places, job.threads, out.parent
+    )
     tables = [
         map_of(windows, places, paths, settings.draws, job.level, job.threads).assign(
             labels=labels, split=split

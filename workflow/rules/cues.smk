@@ -1,0 +1,31 @@
+# images, splits -> where and what is read
+
+
+rule map_leaks:
+    input:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        view=f"{STORE}/{{dataset}}/views/original.json",
+        pixels=ancient(f"{STORE}/{{dataset}}/views/original.npy"),
+        splits=mapped_splits,
+    output:
+        table=f"{RESULTS}/studies/{{study}}/{{dataset}}/leak_map.csv",
+        means=f"{RESULTS}/studies/{{study}}/{{dataset}}/leak_map.npy",
+    log:
+        f"{RESULTS}/logs/map_leaks/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/map_leaks/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=resources.growing(6000),
+        runtime=resources.growing(120),
+    params:
+        settings=of_dataset(dataset_params.leak_map_param),
+        level=CONFIG.verdict.level,
+    message:
+        "reading {wildcards.dataset} from a small window at each place"
+    shell:
+        "python -m nullcrop map-leaks --samples {input.samples:q} --view {input.view:q} "
+        "--splits {input.splits:q} --settings {params.settings:q} --level {params.level} "
+        "--threads {threads} --means {output.means:q} --out {output.table:q} > {log:q} 2>&1"
