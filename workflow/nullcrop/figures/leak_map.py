@@ -21,12 +21,14 @@ COLOURS = "PuOr_r"
 
 RANGE = (0.2, 0.8)
 
+AXES = (("column", "x"), ("row", "y"))
+"""Places in the grid, and where their centres lie."""
+
 
 def plot_leak_map(
     table: pd.DataFrame,
     means: NDArray[np.float32],
     targets: Sequence[str],
-    crop: tuple[int, int],
     title: str,
     caption: str,
     stem: Path,
@@ -37,23 +39,22 @@ def plot_leak_map(
     ``table``: the rows of one label rule and split, of MAP_COLUMNS (cues/leak_map.py). ``means``: mean image
     of each of ``targets`` (targets × S × S × 3, 0 … 255; NaN where there is no image).
     """
-    grid = table[table["size"] == table["size"].iloc[0]]
-    sizes = table[~table.index.isin(grid.index) | _at_corner(table)]
-    sheet = Sheet(style, 7.2)
+    window = table["size"].iloc[0]
+    grid = table[table["size"] == window]
+    sheet = Sheet(style, 9.0 if len(targets) == 2 else 6.4)
+    panels = 3 if len(targets) == 2 else 2
+    columns = panels if sheet.width >= 2 * panels else 1
+    rows = -(-panels // columns)
     with figure_style(style):
         caption = sheet.caption(caption)
         heading = wrapped(title, sheet.width - 0.4, sheet.title * 1.1) if style.title else ""
-        panels = 3 if len(targets) == 2 else 2
-        columns = 1 if sheet.narrow and sheet.width < 5 else panels
-        rows = -(-panels // columns)
-        height = rows * (sheet.width / columns + 0.5) + sheet.height_of(caption) + 0.4
+        height = rows * (sheet.width / columns + 0.35) + sheet.height_of(caption) + (0.35 if heading else 0)
         figure = Figure(figsize=(sheet.width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        shown = np.nanmean(means, axis=0)
-        _draw_map(axes[0], grid, shown, sheet)
+        _draw_map(figure, axes[0], grid, means, sheet)
         if panels == 3:
             _draw_difference(axes[1], grid, means, targets, sheet)
-        _draw_sizes(axes[panels - 1], sizes, sheet)
+        _draw_sizes(axes[panels - 1], _corners(table), sheet)
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=sheet.title, weight="bold")
         sheet.add_caption(figure, caption)
@@ -61,10 +62,121 @@ def plot_leak_map(
     return figure
 
 
-def _at_corner(table: pd.DataFrame) -> "pd.Series[bool]":
-    of_size = table.groupby("size")
-    last_row, last_column = of_size["row"].transform("max"), of_size["column"].transform("max")
-    return table["row"].isin([0]) & table["column"].isin([0]) | (
-        ((table["row"] == 0) | (table["row"] == last_row))
-        & ((table["column"] == 0) | (table["column"] == last_column))
+def draw_leak_map(job: FigureJob) -> None:
+    """Draw the figure `leak_map`: of the first label rule, on the split whose verdict is the one to quote."""
+    table = job.table("leak_map")
+    table = table[table["labels"] == table["labels"].iloc[0]]
+    verdicts = job.table("verdicts")
+    quoted = verdicts.loc[
+        (verdicts["labels"] == table["labels"].iloc[0]) & verdicts["headline"].eq(True), "split"
+    ]
+    table = table[table["split"] == (quoted.iloc[0] if len(quoted) else table["split"].iloc[0])]
+    first = table.iloc[0]
+    plot_leak_map(
+        table,
+        np.load(job.tables["leak_map"].with_suffix(".npy"), allow_pickle=False),
+        job.definition.target_names(first["labels"]),
+        f"{job.definition.title}: where the class can be read",
+        f"AUROC of a ridge regression on colours and their spread in windows of {first['size']}×"
+        f"{first['size']} pixels, over the mean image; {first['images']:,} images tested"
+        + (f" of {first['units']:,} groups" if first["units"] < first["images"] else "")
+        + f", {first['split'].replace('_', ' ')} split. Outlined: places that tell the class, with all "
+        f"{len(table)} places and sizes tested at once. Squares: where the study's crops lie.",
+        job.stem,
+        job.style,
     )
+
+
+def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Edges of the fields around ``centres`` (n) in 0 … 1: half way to the next, from rim to rim."""
+    edges: NDArray[np.float64] = np.concatenate([[0], (centres[1:] + centres[:-1]) / 2, [1]])
+    return edges
+
+
+def _draw_map(figure: Figure, ax: Axes, grid: pd.DataFrame, means: NDArray[np.float32], sheet: Sheet) -> None:
+    square = grid.pivot(index="row", columns="column", values="auroc").to_numpy()
+    x, y = (_edges(grid.groupby(axis)[name].first().to_numpy()) for axis, name in AXES)
+    gray = np.nanmean(means, axis=(0, 3))
+    ax.imshow(gray, cmap="gray", extent=(0, 1, 1, 0), interpolation="bilinear", aspect="auto")
+    drawn = ax.pcolormesh(
+        x, y, square, cmap=COLOURS, norm=Normalize(*RANGE), alpha=0.6, edgecolors="none", linewidth=0
+    )
+    _outline(ax, grid, x, y)
+    _draw_crops(ax, grid)
+    _frame(ax, "AUROC by place", sheet)
+    bar = figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.8, extend="both")
+    bar.ax.tick_params(labelsize=sheet.small)
+
+
+def _outline(ax: Axes, grid: pd.DataFrame, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    """Lines between the places that tell the class and those that do not."""
+    telling = grid.assign(telling=grid["low"] > 0.5).pivot(index="row", columns="column", values="telling")
+    inside = np.pad(telling.to_numpy(bool), 1)
+    lines = []
+    for row, column in np.argwhere(inside[:-1, 1:-1] != inside[1:, 1:-1]):
+        lines.append(((x[column], x[column + 1]), (y[row], y[row])))
+    for row, column in np.argwhere(inside[1:-1, :-1] != inside[1:-1, 1:]):
+        lines.append(((x[column], x[column]), (y[row], y[row + 1])))
+    for across, down in lines:
+        ax.plot(across, down, color=INK, linewidth=1.6, solid_capstyle="round", clip_on=False)
+
+
+def _draw_crops(ax: Axes, grid: pd.DataFrame) -> None:
+    """The study's crops: the windows at the corners and in the centre."""
+    # The first window begins at the rim, so its centre is half its width away from it.
+    width, height = 2 * grid["x"].min(), 2 * grid["y"].min()
+    for left in (0, 1 - width):
+        for top in (0, 1 - height):
+            _square(ax, left, top, width, height)
+    _square(ax, (1 - width) / 2, (1 - height) / 2, width, height)
+
+
+def _square(ax: Axes, left: float, top: float, width: float, height: float) -> None:
+    outline = Rectangle((left, top), width, height, fill=False, edgecolor="white", linewidth=0.8)
+    outline.set(path_effects=[withStroke(linewidth=2.0, foreground="black")], clip_on=False)
+    ax.add_patch(outline)
+
+
+def _draw_difference(
+    ax: Axes, grid: pd.DataFrame, means: NDArray[np.float32], targets: Sequence[str], sheet: Sheet
+) -> None:
+    difference = (means[1] - means[0]).mean(axis=2)
+    largest = max(float(np.abs(difference).max()), 1.0)
+    ax.imshow(difference, cmap="gray", vmin=-largest, vmax=largest, extent=(0, 1, 1, 0), aspect="auto")
+    x, y = (_edges(grid.groupby(axis)[name].first().to_numpy()) for axis, name in AXES)
+    _outline(ax, grid, x, y)
+    _draw_crops(ax, grid)
+    _frame(ax, f"{targets[1]} − {targets[0]}, ±{largest:.0f} levels", sheet)
+
+
+def _frame(ax: Axes, title: str, sheet: Sheet) -> None:
+    ax.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[])
+    ax.set_title(title, fontsize=sheet.text, loc="left")
+    ax.spines[:].set(visible=True, color=MUTED, linewidth=0.6)
+
+
+def _draw_sizes(ax: Axes, corners: pd.DataFrame, sheet: Sheet) -> None:
+    """AUROC by the size of the window, a line a corner."""
+    ax.axhline(0.5, color=INK, linewidth=0.8, linestyle=DASHED)
+    for (name, rows), mark in zip(corners.groupby("corner", sort=False), "o^sD", strict=False):
+        rows = rows.sort_values("size")
+        colour = MUTED if (rows["low"] <= 0.5).all() else INK
+        ax.plot(rows["size"], rows["auroc"], color=colour, marker=mark, markersize=4, linewidth=1, label=name)
+    ax.set_xscale("log", base=2)
+    sizes = sorted(corners["size"].unique())
+    ax.set_xticks(sizes, [str(size) for size in sizes], fontsize=sheet.small)
+    ax.minorticks_off()
+    ax.set_xlabel("window at the corner, pixels", fontsize=sheet.small)
+    ax.set_ylabel("AUROC", fontsize=sheet.small)
+    ax.tick_params(labelsize=sheet.small)
+    ax.legend(fontsize=sheet.small)
+    ax.set_title("AUROC by size", fontsize=sheet.text, loc="left")
+
+
+def _corners(table: pd.DataFrame) -> pd.DataFrame:
+    """The windows at the four corners, of all sizes, with the corner's name."""
+    last = table.groupby("size")[["row", "column"]].transform("max")
+    low, right = table["row"] == last["row"], table["column"] == last["column"]
+    at = (low | (table["row"] == 0)) & (right | (table["column"] == 0))
+    names = np.where(low, "bottom ", "upper ") + np.where(right, "right", "left").astype(object)
+    return table.assign(corner=names)[at].sort_values(["row", "column"], kind="stable")
