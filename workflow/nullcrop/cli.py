@@ -434,6 +434,13 @@ def describe_records(options: argparse.Namespace) -> None:
     write_page(options.out)
 
 
+def describe_keys(options: argparse.Namespace) -> None:
+    """Write every key of a config and of a dataset's file as two pages for readers, into a folder."""
+    from nullcrop.config.keys_page import write_pages
+
+    write_pages(options.out)
+
+
 def audit(options: argparse.Namespace) -> None:
     """Audit a folder of images: look at it, train on its crops, and tell the verdict."""
     from nullcrop.terminal.audit import Audit, audit
@@ -721,6 +728,7 @@ def _parser() -> argparse.ArgumentParser:
     command("resolve-config", resolve_config, "--config", "--out")
     command("report", report, "--configfile", "--only", "--out")
     command("describe-records", describe_records, "--out")
+    command("describe-keys", describe_keys, "--out")
     command("status", status, "--configfile", "--study", "--watch")
     command("verdicts", verdicts, "--configfile", "--study")
     command("doctor", doctor, "--configfile", "--json").set_defaults(configfile=None)
