@@ -76,7 +76,7 @@ audits: $(ENV)
 		$(BIN)/python -m zipfile -e $(IMAGES)/ham10000_200/images.zip results/audits/images/ham10000_200 && \
 		$(BIN)/snakemake --cores $(CORES) --quiet host reason --configfile config/audits/ham10000.yaml; \
 	else echo "SKIPPED: the audit of HAM10000, because $(IMAGES)/ham10000_200/images.zip is not there"; fi
-	$(BIN)/python docs/audits/write_pages.py results/audits docs/audits
+	$(BIN)/python docs/audits/write_pages.py results/audits docs/audits $(IMAGES)
 
 .PHONY: lint
 lint: $(ENV)
@@ -132,5 +132,6 @@ docs: $(ENV)
 # Strict: a broken link, or a page that docs/_toc.yml leaves out, stops it.
 .PHONY: site
 site: $(ENV)
+	rm -rf docs/api
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs site
 	@echo "Open: $(CURDIR)/site/index.html"

@@ -32,9 +32,8 @@ suppress_warnings = ["myst.header"]
 
 # One page a package, from what its public functions and classes say of themselves. The models of the YAML
 # files are left out: config-keys.md and dataset-keys.md have their keys.
-apidoc_modules = [
-    {"path": "../workflow/nullcrop", "destination": "api", "max_depth": 1, "automodule_options": ["members"]}
-]
+apidoc_modules = [{"path": "../workflow/nullcrop", "destination": "api", "max_depth": 1}]
+os.environ["SPHINX_APIDOC_OPTIONS"] = "members"  # pages of packages ignore `automodule_options`
 default_role = "literal"
 autodoc_member_order = "bysource"
 exclude_patterns = ["api/modules.rst"]
