@@ -12,7 +12,10 @@ from nullcrop.config.definitions import Definition, FolderSource, LabelRule
 from nullcrop.config.models import Config, Study
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = {"config-keys.md": (Config, Study, Calibration), "dataset-keys.md": (Definition, FolderSource, LabelRule)}
+PAGES = {
+    "config-keys.md": (Config, Study, Calibration),
+    "dataset-keys.md": (Definition, FolderSource, LabelRule),
+}
 
 
 def test_the_pages_are_fresh(tmp_path: Path) -> None:
