@@ -269,8 +269,10 @@ def with_parts(page: str, parts: dict[str, str]) -> str:
 def main(results: Path, pages: Path, images: Path) -> None:
     """Write every page whose audit is done; name those that are not."""
     for name in MASKS:
-        if not (results / "studies" / name / "verdicts.csv").is_file():
-            print(f"docs/audits/{name}.md stays as it is: there is no audit in {results}/studies/{name}")
+        needed = (results / "studies" / name / "verdicts.csv", images / MASKS[name])
+        missing = [str(path) for path in needed if not path.exists()]
+        if missing:
+            print(f"{pages}/{name}.md stays as it is: there is no {' and no '.join(missing)}")
             continue
         audit = Audit(results, images, name)
         audit.draw(pages)
