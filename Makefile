@@ -21,7 +21,9 @@ help:
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
 	@echo "make pictures  run the demo and take its figures into the README"
-	@echo "make docs    write docs/discrepancies.md, docs/datasets.md and docs/records.md from tables, dataset files and records"
+	@echo "make audits  audit BUSI and HAM10000 and write their numbers and charts into docs/audits (half an hour of CPU)"
+	@echo "make docs    write the pages of docs/ that come from tables, dataset files, records and schemas"
+	@echo "make site    build docs/ as a site, in site/"
 	@echo "make schema  write workflow/schemas from the config models"
 
 .PHONY: env
@@ -46,7 +48,7 @@ demo: $(ENV)
 	@echo "         results/studies/demo/phantom_jpeg/figures/accuracy.png     a cue in the compression: found there"
 	@echo "         results/studies/demo/*/figures/samples.png                 what the images and their crops look like"
 	@echo "         results/studies/demo/metrics.csv                           every number behind the figures"
-	@echo "The report, for any browser: $(CURDIR)/results/report/index.html"
+	@echo "The report, for any browser: $(CURDIR)/results/report/demo/index.html"
 
 # False alarms and power of the audit on generated datasets; the results are a table and a figure.
 .PHONY: calibration
@@ -57,10 +59,24 @@ calibration: $(ENV)
 # The README's pictures are the demo's own: its report in Chromium, and its figures.
 .PHONY: pictures
 pictures: demo
-	$(BIN)/python docs/demo/take_pictures.py results/report/index.html docs/demo
+	$(BIN)/python docs/demo/take_pictures.py results/report/demo/index.html docs/demo
 	$(BIN)/python docs/demo/audit_picture.py docs/audit.svg
 	cp results/studies/demo/phantom_session/figures/accuracy.png docs/demo/accuracy.png
 	cp results/studies/demo/phantom_clean/figures/accuracy.png docs/demo/accuracy_clean.png
+
+# The images are no part of the clone: who has them elsewhere sets the paths in the two dataset files.
+IMAGES := ../shared/data
+
+.PHONY: audits
+audits: $(ENV)
+	@if [ -d $(IMAGES)/busi ]; then \
+		$(BIN)/snakemake --cores $(CORES) --quiet host reason --configfile config/audits/busi.yaml; \
+	else echo "SKIPPED: the audit of BUSI, because its images are not in $(IMAGES)/busi"; fi
+	@if [ -f $(IMAGES)/ham10000_200/images.zip ]; then \
+		$(BIN)/python -m zipfile -e $(IMAGES)/ham10000_200/images.zip results/audits/images/ham10000_200 && \
+		$(BIN)/snakemake --cores $(CORES) --quiet host reason --configfile config/audits/ham10000.yaml; \
+	else echo "SKIPPED: the audit of HAM10000, because $(IMAGES)/ham10000_200/images.zip is not there"; fi
+	$(BIN)/python docs/audits/write_pages.py results/audits docs/audits $(IMAGES)
 
 .PHONY: lint
 lint: $(ENV)
@@ -111,3 +127,11 @@ docs: $(ENV)
 	$(BIN)/python -m nullcrop describe-discrepancies --table results/discrepancies.csv --out docs/discrepancies.md
 	$(BIN)/python -m nullcrop describe-datasets --definitions config/datasets config/companions --out docs/datasets.md
 	$(BIN)/python -m nullcrop describe-records --out docs/records.md
+	$(BIN)/python -m nullcrop describe-keys --out docs
+
+# Strict: a broken link, or a page that docs/_toc.yml leaves out, stops it.
+.PHONY: site
+site: $(ENV)
+	rm -rf docs/api
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs site
+	@echo "Open: $(CURDIR)/site/index.html"

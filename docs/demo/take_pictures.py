@@ -1,6 +1,6 @@
 """Take the README's pictures of a report: its upper part in Chromium, light and dark.
 
-.venv/bin/python docs/demo/take_pictures.py results/report/index.html docs/demo
+.venv/bin/python docs/demo/take_pictures.py results/report/demo/index.html docs/demo
 """
 
 import io

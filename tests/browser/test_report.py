@@ -133,6 +133,31 @@ def test_a_verdicts_colour_tells_its_evidence(page: Page) -> None:
         assert kinds[words.split()[0].rstrip(",")] in name.split(), words
 
 
+def test_a_cards_statements_are_those_of_the_tables(page: Page) -> None:
+    """Words and numbers of the first screen stand in the table of verdicts and in that of readers."""
+    unfold_everything(page)
+    cards = page.locator(".verdicts > li")
+    judged = 0
+    for card in (cards.nth(place) for place in range(cards.count())):
+        name = str(card.locator("a").first.get_attribute("href")).removeprefix("#dataset-")
+        table = page.locator(f"#{name}-verdict-table table")
+        word = card.locator(".verdict").inner_text()
+        if not table.count():
+            assert word == "no verdict yet"
+            continue
+        judged += 1
+        assert column(table, "verdict") == [word]
+        found = card.locator("dd").first.inner_text()
+        assert found.startswith(column(table, "in words")[0])
+        readers = page.locator(f"#{name}-readers table")
+        known = {f"{float(value):.2f}" for value in column(readers, "AUROC")}
+        [bound] = re.findall(r"at least (0\.\d\d) \(", found)
+        assert float(bound) <= float(column(table, "at least")[0]) < float(bound) + 0.01
+        [reached] = re.findall(r": (\d\.\d\d)\);", found)
+        assert reached in known
+    assert judged == 2
+
+
 def test_a_click_leads_to_the_dataset(page: Page) -> None:
     point(page, live(page, "grid-chart").locator(".mark-text.role-mark text").first)
     page.mouse.down()

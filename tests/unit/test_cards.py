@@ -110,6 +110,7 @@ def test_where_every_image_is_tested_no_other_split_is_advised():
         ({"mean_rgb": 0.2, "file_facts": 1.5}, "how the files of each class were made"),
         ({"mean_rgb": 1.0, "file_facts": 1.5}, "brightness and colour"),
         ({"mean_rgb": 1.0}, "brightness and colour"),
+        ({"mean_rgb": 0.2, "color_histogram": 1.0, "file_facts": 1.5}, "contrast, noise and compression"),
         ({"raw_pixels": 1.0}, "at a fixed place"),
         ({"mean_rgb": 0.2, "raw_pixels": 0.2}, "Look at the crops below for what tells"),
     ],

@@ -159,12 +159,12 @@ def test_a_target_whose_tilde_the_shell_left_is_named(
 
 DEFINITIONS = sorted(
     path.relative_to(REPOSITORY)
-    for folder in ("datasets", "companions", "phantoms", "examples/datasets")
+    for folder in ("datasets", "companions", "phantoms", "examples/datasets", "audits/datasets")
     for path in (REPOSITORY / "config" / folder).glob("*.yaml")
 )
 CONFIGS = sorted(
     path.relative_to(REPOSITORY)
-    for folder in ("config", "config/examples")
+    for folder in ("config", "config/examples", "config/audits")
     for path in (REPOSITORY / folder).glob("*.yaml")
     if "studies" in yaml.safe_load(path.read_text(encoding="utf-8"))
 )

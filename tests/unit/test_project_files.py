@@ -23,7 +23,7 @@ PAGES = [
     "config/README.md",
     "results/README.md",
     ".github/PULL_REQUEST_TEMPLATE.md",
-    "docs/decisions/README.md",
+    *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").rglob("*.md")),
 ]
 DECISIONS = sorted(path for path in (REPOSITORY / "docs/decisions").glob("*.md") if path.name != "README.md")
 FORMS = sorted((REPOSITORY / ".github/ISSUE_TEMPLATE").glob("*.yml"))
@@ -95,6 +95,49 @@ def test_links_lead_to_files(name: str) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", text_of(name))
     folder = (REPOSITORY / name).parent
     assert [target for target in targets if not (folder / target).exists()] == []
+
+
+def test_the_sites_order_names_every_page() -> None:
+    def pages(part: Any) -> list[str]:
+        if isinstance(part, dict):
+            own = [part[key] for key in ("root", "file") if key in part]
+            return own + [page for value in part.values() for page in pages(value)]
+        return [page for item in part for page in pages(item)] if isinstance(part, list) else []
+
+    order = [page for page in pages(yaml_of("docs/_toc.yml")) if not page.startswith("api/")]
+    there = [str(path.relative_to(REPOSITORY / "docs")) for path in (REPOSITORY / "docs").rglob("*.md")]
+    assert sorted(order) == sorted(name.removesuffix(".md") for name in there)
+
+
+def test_the_first_page_counts_what_the_discrepancies_hold() -> None:
+    rows = {
+        heading: [line for line in text.splitlines() if line.startswith("|")][2:]
+        for heading, _, text in (
+            part.partition("\n") for part in text_of("docs/discrepancies.md").split("\n## ")[1:]
+        )
+    }
+    (same,) = rows["Same rows"]
+    counted = re.search(
+        r"(\d+) of the (\d+) rows of Table 5 \(BreastMNIST\) .* of Table 8 \(ISIC-2018\)", same
+    )
+    elsewhere = re.search(r"(\d+) of them under another region", same)
+    assert counted is not None
+    assert counted[1] == counted[2]
+    assert elsewhere is not None
+    constant = {row.split(" | ")[0] for row in rows["Score of a constant answer"]}
+    rates = [re.search(r"= ([\d.]+) % under `printed`", row) for row in rows["No-information rate"]]
+    shares = [float(rate[1]) for rate in rates if rate is not None]
+    assert len(shares) == len(rates) == 13
+    exchanged = [row for row in rows["Columns"] if "headed Precision is the harmonic mean" in row]
+    first_page = " ".join(text_of("README.md").split())
+    for words in (
+        f"All {counted[1]} rows printed for BreastMNIST are rows printed for ISIC-2018, {elsewhere[1]} of "
+        "them under another region.",
+        f"On {len(constant)} datasets an accuracy printed for crops is the larger class's share",
+        f"Where 50 % is printed as chance, that share is {min(shares):.0f} to {max(shares):.0f} %.",
+        f"In {len(exchanged)} of {len(rows['Columns'])} tables the column Precision holds F-1.",
+    ):
+        assert words in first_page
 
 
 def test_of_results_git_sees_the_page_alone(tmp_path: Path) -> None:

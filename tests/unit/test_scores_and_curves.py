@@ -282,6 +282,13 @@ def test_each_split_and_label_rule_has_rows_of_its_own(tmp_path):
     assert [level(ax) for ax in figure.axes[0::12]] == [[0.55], []]
 
 
+def test_a_loss_that_ran_away_breaks_no_figure(tmp_path):
+    table = histories()
+    table.loc[table.index[:3], "val_loss"] = [np.inf, np.nan, 3.0]
+    axes = draw(table, tmp_path / "curves").axes
+    assert np.isfinite([ax.get_ylim() for ax in axes]).all()
+
+
 def test_a_single_epoch_is_drawn(tmp_path):
     (ax, *_) = draw(histories(epochs=1), tmp_path / "curves").axes
     assert all(line.get_marker() not in ("None", "") for line in curves(ax))

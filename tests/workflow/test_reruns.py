@@ -165,8 +165,8 @@ def test_another_recipe_value_retrains_and_another_title_does_not(done: Checkout
 
 def test_another_look_draws_the_figures_again_and_nothing_else(done: Checkout) -> None:
     done.write_config(figure_style={"width": 85})
-    drawn = {"plot_accuracy": 2, "plot_samples": 2, "plot_verdicts": 1}
-    assert done.plan() == {**drawn, "resolve_config": 1, "write_report": 1, "all": 1}
+    drawn = {"plot_accuracy": 2, "plot_samples": 2, "plot_crops": 2, "plot_verdicts": 1}
+    assert done.plan() == {**drawn, "resolve_config": 1, **dict.fromkeys(REPORT, 1)}
 
 
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:

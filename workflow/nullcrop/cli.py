@@ -481,6 +481,13 @@ def describe_records(options: argparse.Namespace) -> None:
     write_page(options.out)
 
 
+def describe_keys(options: argparse.Namespace) -> None:
+    """Write every key of a config and of a dataset's file as two pages for readers, into a folder."""
+    from nullcrop.config.keys_page import write_pages
+
+    write_pages(options.out)
+
+
 def audit(options: argparse.Namespace) -> None:
     """Look at a folder of images, train on its crops, tell the verdict."""
     from nullcrop.terminal.audit import Audit, audit
@@ -915,6 +922,7 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     command("report-index", report_index, "--results", "--out")
     command("describe-records", describe_records, "--out")
+    command("describe-keys", describe_keys, "--out")
     _add_told(command("status", status, "--study", "--watch", "--json"))
     _add_told(command("verdicts", verdicts, "--study", "--json"))
     command("doctor", doctor, "--configfile", "--json").set_defaults(configfile=None)

@@ -15,7 +15,7 @@ def inflation_of_folds(folds: int, tested: Collection[int]) -> float:
     """Factor c by which the null sd of a pooled AUROC exceeds its sd under permuted labels at fixed scores.
 
     Labels are trained on and tested on. Of K = ``folds`` folds J are ``tested`` (numbers from 0). Fold i is
-    answered by a network trained on the folds R_i: all but itself and the next one, which is watched. Then
+    answered by a network trained on the folds R_i: all but itself and the next one, which is watched. Then::
 
         c² = 1 + (1/J) Σ_{i ≠ j tested} [i ∈ R_j and j ∈ R_i] / |R_i|,
 

@@ -1,14 +1,14 @@
 """One DICOM file to RGB pixels, and what it tells of patient and device. Needs pydicom (the extra `dicom`).
 
-=========================  ====================================================================
-photometric interpretation becomes
-=========================  ====================================================================
-MONOCHROME2                gray: the whole range of BitsStored, signed or not, or by the dataset's
-                           `bits` or `window` (decoding/values.py)
-MONOCHROME1                the same, then inverted, so that more is brighter in every file
-RGB, YBR_…                 the colours, converted as pydicom does
-PALETTE COLOR              the palette's colours; of 16 bits the high byte
-=========================  ====================================================================
+==========================  ====================================================================
+photometric interpretation  becomes
+==========================  ====================================================================
+MONOCHROME2                 gray: the whole range of BitsStored, signed or not, or by the dataset's
+                            `bits` or `window` (decoding/values.py)
+MONOCHROME1                 the same, then inverted, so that more is brighter in every file
+RGB, ``YBR_…``              the colours, converted as pydicom does
+PALETTE COLOR               the palette's colours; of 16 bits the high byte
+==========================  ====================================================================
 
 A file's own WindowCenter, WindowWidth and lookup tables of presentation are not used: a scanner or a person
 chose them for one image, so they would write device and diagnosis into every pixel. A `window` of the

@@ -144,7 +144,8 @@ def _draw_block(
     # From the first epoch to the last one of this architecture; a single one stands in the middle.
     first, last = int(epochs.min()), int(epochs.max())
     ticks = sorted({first, (first + last) // 2, last})
-    highest = max(of_row[[f"{part}_loss" for part in PARTS]].max().max(), levels[1])
+    losses = of_row[[f"{part}_loss" for part in PARTS]].to_numpy()
+    highest = max(losses[np.isfinite(losses)].max(initial=0.0), levels[1])
     for of_measure, measure, level in zip(block, MEASURES, levels, strict=True):
         for place, ax in enumerate(of_measure):
             if place >= len(views):

@@ -115,10 +115,15 @@ def _cure(said: Mapping[str, Any]) -> str:
             "Tiles show what is diagnosed, so keep slides, scanners and centres apart (`group`) and audit "
             "again before blaming the acquisition."
         )
-    if explains & {"mean_rgb", "color_histogram"}:
+    if "mean_rgb" in explains:
         return (
             "Compare brightness and colour of the classes (the mean crops below), balance them, and audit "
             "again."
+        )
+    if "color_histogram" in explains:
+        return (
+            "Compare contrast, noise and compression of the classes (a histogram of levels tells them apart, "
+            "the mean does not), treat all images alike, and audit again."
         )
     if explains - {""}:
         return (

@@ -31,7 +31,7 @@ STEPS = (-0.4, -0.3, -0.2, -0.1, -0.03, 0.03, 0.1, 0.2, 0.3, 0.4)
 """Limits of the grid's colours: distance from the null, in which AUROC - 0.5 and accuracy - NIR agree. An
 AUROC lies at most 0.5 from it."""
 
-WIDE, NARROW = 900, 272
+WIDE, NARROW = 930, 272
 """Pixels to draw in: beside the page's contents, and on the smallest phone, 320 wide."""
 
 TEXT = 12
@@ -219,12 +219,17 @@ def _grid(cells: pd.DataFrame, narrow: bool) -> alt.FacetChart:
         )
     }
     base = alt.Chart().encode(
-        x=alt.X("view:N", sort=_view_order(), title=None, axis=alt.Axis(labelAngle=-60, domain=False)),
+        x=alt.X(
+            "view:N",
+            sort=_view_order(),
+            title=None,
+            axis=alt.Axis(labelAngle=-90, domain=False),
+        ),
         y=alt.Y(
             "row:N",
             sort=alt.EncodingSortField("order"),
             title=None,
-            axis=alt.Axis(domain=False, ticks=False, labelLimit=105 if narrow else 200),
+            axis=alt.Axis(domain=False, ticks=False, labelLimit=100 if narrow else 200),
         ),
         href="href:N",
         tooltip=[
@@ -260,12 +265,13 @@ def _grid(cells: pd.DataFrame, narrow: bool) -> alt.FacetChart:
         done.mark_text(fontSize=TEXT).encode(text="label:N"),
         done.transform_filter("datum.constant > 0").mark_point(**_CONSTANT, size=430),
     )
+    side = 27 if narrow else 28
     room = WIDE - min(200, 7 * cells["row"].map(len).max())
     chart: alt.FacetChart = (
-        layers.properties(width=alt.Step(28), height=alt.Step(24))
+        layers.properties(width=alt.Step(side), height=alt.Step(24))
         .facet(
             alt.Facet("column:N", title=None, sort=alt.EncodingSortField("column_order")),
-            columns=1 if narrow else max(1, room // (28 * cells["view"].nunique() + 10)),
+            columns=1 if narrow else max(1, room // (side * cells["view"].nunique() + 10)),
             spacing=10,
             data=alt.NamedData(_ROWS),
         )

@@ -87,7 +87,7 @@ def maxt(
     inflated. Draws on different test sets are independent of each other, although they may share images: the
     maximum over independent ones is the larger, so that the correction errs on the safe side.
 
-    Of a member that is ``two_sided`` (none where left out) |t| counts: its scores are measured, not
+    Of a member that is ``two_sided`` (none where left out) ``|t|`` counts: its scores are measured, not
     trained, so that nobody knows which target has the larger ones. It rejects exactly where its lower
     bound exceeds 0.5 or its upper one is below.
 

@@ -137,10 +137,13 @@ def explained_words(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> s
     ``others`` as of :func:`details`."""
     if "readable" not in said["evidence"]:
         found = ["Nothing is shown in these crops that would have to be explained."]
+    elif said["network"] and beside.empty:
+        found = ["No baseline stands beside the networks, so what explains it cannot be told."]
     elif said["network"]:
-        found = _beside_words(said, beside)[::-1] or [
-            "No baseline stands beside the networks, so what explains it cannot be told."
-        ]
+        reached = [(label_of(said["network"]), beside["auroc"].iloc[0])]
+        reached += zip(beside["other"].map(label_of), beside["auroc_other"], strict=True)
+        numbers = ", ".join(f"{name} {auroc:.2f}" for name, auroc in reached)
+        found = [_explains(said, beside), f"On the {view_label(said['network_view'])}: {numbers}."]
     else:
         who = [label_of(name) for name in _names(said["readers_shown"])]
         found = [
@@ -200,18 +203,20 @@ def _beside_words(said: Said, beside: pd.DataFrame) -> list[str]:
         f"On the {view_label(said['network_view'])}, where {network} reaches {beside['auroc'].iloc[0]:.2f}: "
         f"{_listing(parts)}."
     ]
+    return [*words, _explains(said, beside)]
+
+
+def _explains(said: Said, beside: pd.DataFrame) -> str:
+    """Whether a baseline explains the best network."""
     explained = [label_of(name) for name in _names(said["explained_by"])]
-    exceeded = [label_of(name) for name in _names(said["not_explained_by"])]
     if explained:
-        words.append(
+        return (
             f"{_listing(explained, 'or').capitalize()} alone explains it: the network adds less than "
             f"{said['equivalence']:g}."
         )
-    elif len(exceeded) == len(beside):
-        words.append("No baseline explains it: the network exceeds each of them.")
-    else:
-        words.append("Whether a baseline explains it cannot be told.")
-    return words
+    if len(_names(said["not_explained_by"])) == len(beside):
+        return "No baseline explains it: the network exceeds each of them."
+    return "Whether a baseline explains it cannot be told."
 
 
 def _others_words(others: pd.DataFrame) -> list[str]:
