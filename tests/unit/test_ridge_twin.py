@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.calibration.ridge_twin import folds_of, null_ratio
+from nullcrop.calibration.ridge_twin import null_ratio
 from nullcrop.config.detectable import inflation_of_folds
 from nullcrop.splits import make_split
+from nullcrop.statistics.refits import folds_of
 
 
 def some_images(n: int, patients: int = 0) -> tuple[pd.DataFrame, "pd.Series[int]"]:
@@ -56,22 +57,19 @@ def test_features_that_never_vary_have_no_ratio() -> None:
     assert np.isnan(null_ratio(np.ones((100, 3)), test, parts, draws=20))
 
 
-def test_folds_are_those_of_the_splits_and_large_datasets_are_drawn_by_group(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_folds_are_those_of_the_splits_and_large_datasets_are_drawn_by_group() -> None:
     table = some_images(200, patients=40)
     splits = splits_of(table, "crossfit5", range(5))
     test, parts = folds_of(splits)
     assert sorted(np.concatenate([part.test for part in parts]).tolist()) == list(range(200))
     for part, split in zip(parts, splits, strict=True):
         assert part.train.tolist() == np.flatnonzero(split["part"] == "train").tolist()
-    monkeypatch.setattr("nullcrop.calibration.ridge_twin.MOST_IMAGES", 60)
-    test, parts = folds_of(splits)
+    test, parts = folds_of(splits, 60)
     kept = np.concatenate([part.test for part in parts])
     assert 50 <= len(kept) <= 60
     # Whole patients.
     assert np.isin(test.group, test.group[kept]).sum() == len(kept)
-    again = folds_of(splits)[1]
+    again = folds_of(splits, 60)[1]
     assert all((one.train == other.train).all() for one, other in zip(parts, again, strict=True))
 
 

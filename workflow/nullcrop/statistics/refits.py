@@ -51,8 +51,8 @@ class Refitted:
 
 
 class Refits:
-    """Ridge regressions of each of ``folds`` to each draw of ``labels`` (draws × N, targets from 0; -1 in no
-    row), of whatever features.
+    """Ridge regressions of each of ``folds`` to each draw of ``labels`` (draws × N, targets from 0), of
+    whatever features.
 
     Of more than two targets each is told from the rest, and their AUROCs are averaged.
     """
@@ -220,14 +220,15 @@ def simultaneous(aurocs: Floats, errors: Floats, level: float) -> tuple[Floats, 
 
     ``aurocs`` (readers × 1 + draws) are those of the labels as they are, then of each draw; ``errors``
     (readers) those of the first, where they exceed the spread over draws. The lower bound exceeds 0.5
-    exactly where p ≤ ``level``. A reader that says nothing has p = 1 and no width.
+    exactly where p ≤ ``level``; bounds lie in 0 … 1. A reader that says nothing has p = 1 and no width; a
+    draw in which a target is not tested says nothing.
     """
-    spread = aurocs[:, 1:].std(axis=1)
+    spread = np.nanstd(aurocs[:, 1:], axis=1)
     width = np.fmax(spread, errors)
     with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = np.where(spread[:, None] > 0, (aurocs[:, 1:] - 0.5) / spread[:, None], 0)
-        observed = np.where(width > 0, (aurocs[:, 0] - 0.5) / width, 0)
+        drawn = np.nan_to_num((aurocs[:, 1:] - 0.5) / spread[:, None], nan=0, posinf=0, neginf=0)
+        observed = np.where(spread > 0, (aurocs[:, 0] - 0.5) / width, 0)
     largest = drawn.max(axis=0)
-    critical = critical_value(largest, level)
-    half = np.where(width > 0, critical * width, 0)
-    return share_reaching(largest, observed), aurocs[:, 0] - half, aurocs[:, 0] + half
+    half = np.where(spread > 0, critical_value(largest, level) * width, 0)
+    low, high = (np.clip(aurocs[:, 0] + sign * half, 0, 1) for sign in (-1, 1))
+    return share_reaching(largest, observed), low, high

@@ -1,0 +1,163 @@
+"""Ridge regressions refitted on every draw of the labels, beside scikit-learn's, one fit at a time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import rankdata
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+
+from nullcrop.basics.errors import NullcropError
+from nullcrop.statistics.auroc import TestSet
+from nullcrop.statistics.maxt import drawn_labels
+from nullcrop.statistics.refits import (
+    Fold,
+    Refits,
+    doubled_midranks,
+    folds_of,
+    ridge_penalty,
+    simultaneous,
+)
+
+IMAGES, FEATURES, FOLDS = 151, 7, 5
+
+
+def a_test_set(targets: int = 2) -> TestSet:
+    rng = np.random.default_rng(1)
+    group = np.array([f"patient {i // 2}" for i in range(IMAGES)])
+    ids = np.array([f"{i:04}" for i in range(IMAGES)])
+    return TestSet(np.repeat(rng.integers(0, targets, -(-IMAGES // 2)), 2)[:IMAGES], group, "test", ids)
+
+
+def crossfit_folds() -> list[Fold]:
+    """Folds as of crossfit5: each is tested by the three that are neither it nor the next."""
+    parts = np.array_split(np.random.default_rng(2).permutation(IMAGES), FOLDS)
+    return [
+        Fold(
+            np.concatenate([parts[j] for j in range(FOLDS) if j not in (k, (k + 1) % FOLDS)]),
+            np.sort(parts[k]),
+        )
+        for k in range(FOLDS)
+    ]
+
+
+def some_features() -> np.ndarray:
+    """Features of different scales; one is constant, one only in training, and some images are alike."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(40, [1, 5, 20, 1, 3, 1, 9], (IMAGES, FEATURES))
+    features[:, 3] = 7
+    features[:30] = features[0]
+    return features
+
+
+def by_scikit_learn(features: np.ndarray, folds: list[Fold], positive: np.ndarray, share: float):
+    """AUROC of the pooled score of ridge regressions, and that score, one fold at a time."""
+    score, times = np.zeros(len(positive)), np.zeros(len(positive))
+    for fold in folds:
+        train = features[fold.train]
+        spread = train.std(axis=0)
+        varying = spread > 1e-9
+        centre = train.mean(axis=0)
+        model = Ridge(alpha=ridge_penalty(int(varying.sum()), share))
+        model.fit(((train - centre) / np.where(varying, spread, 1))[:, varying], positive[fold.train])
+        test = ((features[fold.test] - centre) / np.where(varying, spread, 1))[:, varying]
+        score[fold.test] += (rankdata(model.predict(test).round(9)) - 0.5) / len(fold.test) - 0.5
+        times[fold.test] += 1
+    tested = times > 0
+    pooled = (score[tested] / times[tested]).round(12)
+    return roc_auc_score(positive[tested], pooled), pooled
+
+
+@pytest.mark.parametrize("kind", ["crossfit", "official", "random"])
+def test_every_draw_is_scikit_learns_own_fit(kind: str) -> None:
+    test, features = a_test_set(), some_features()
+    folds = crossfit_folds()
+    if kind == "official":
+        folds = folds[:1]
+    if kind == "random":  # images that several seeds test, and images that none does
+        folds = [Fold(fold.train, np.union1d(fold.test, folds[0].test)) for fold in folds[:3]]
+        folds = [Fold(np.setdiff1d(fold.train, fold.test), fold.test) for fold in folds]
+    labels = drawn_labels(test, 4)
+    found = Refits(folds, labels).fit(features)
+    for draw, targets in enumerate(labels):
+        for fold in folds:
+            share = float((labels[:, fold.train] == 1).mean())
+        auroc, pooled = by_scikit_learn(features, folds, (targets == 1).astype(float), share)
+        if len(folds) == 1:
+            assert found.aurocs[draw] == pytest.approx(auroc, abs=1e-12)
+        # The penalty of each fold follows its own share of the target.
+        assert found.aurocs[draw] == pytest.approx(auroc, abs=0.01)
+        if draw == 0 and len(folds) == 1:
+            assert found.score == pytest.approx(pooled)
+
+
+def test_of_three_targets_the_aurocs_of_each_against_the_rest_are_averaged() -> None:
+    test, features, folds = a_test_set(3), some_features(), crossfit_folds()[:1]
+    labels = drawn_labels(test, 2)
+    found = Refits(folds, labels).fit(features)
+    assert found.score.shape == (len(folds[0].test), 3)
+    for draw, targets in enumerate(labels):
+        each = []
+        for target in range(3):
+            share = float((labels[:, folds[0].train] == target).mean())
+            each.append(by_scikit_learn(features, folds, (targets == target).astype(float), share)[0])
+        assert found.aurocs[draw] == pytest.approx(np.mean(each), abs=1e-12)
+
+
+def test_draws_in_pieces_are_the_draws_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    test, features, folds = a_test_set(), some_features(), crossfit_folds()
+    labels = drawn_labels(test, 20)
+    whole = Refits(folds, labels).fit(features)
+    monkeypatch.setattr("nullcrop.statistics.refits.ELEMENTS_AT_ONCE", 7 * IMAGES)
+    pieces = Refits(folds, labels).fit(features)
+    # The penalty follows the share of the target in the draws that are fitted together.
+    assert pieces.aurocs == pytest.approx(whole.aurocs, abs=0.01)
+
+
+def test_features_that_say_nothing_give_every_image_one_score() -> None:
+    found = Refits(crossfit_folds(), drawn_labels(a_test_set(), 5)).fit(np.full((IMAGES, 4), 3.0))
+    assert (found.aurocs == 0.5).all()
+    assert np.ptp(found.score) < 0.01  # folds of two sizes have two middles at most
+    p, low, high = simultaneous(found.aurocs[None], np.array([0.1]), 0.05)
+    assert (p[0], low[0], high[0]) == (1, 0.5, 0.5)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.lists(st.integers(0, 4), min_size=6, max_size=6), min_size=1, max_size=5))
+def test_midranks_are_scipys(values: list[list[int]]) -> None:
+    array = np.array(values, float)
+    assert (doubled_midranks(array) == 2 * rankdata(array, axis=1)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.01, 0.05, 0.2]))
+def test_a_bound_exceeds_a_half_exactly_where_p_rejects(seed: int, level: float) -> None:
+    rng = np.random.default_rng(seed)
+    aurocs = 0.5 + 0.05 * rng.normal(size=(6, 200))
+    aurocs[:, 0] += rng.uniform(0, 0.2, 6)
+    aurocs[2] = 0.5
+    p, low, high = simultaneous(aurocs, rng.uniform(0, 0.08, 6), level)
+    assert ((low > 0.5) == (p <= level)).all()
+    assert (low <= aurocs[:, 0]).all()
+    assert (high >= aurocs[:, 0]).all()
+
+
+def test_a_draw_in_which_nothing_can_be_tested_says_nothing() -> None:
+    aurocs = np.random.default_rng(0).normal(0.5, 0.05, (3, 100))
+    aurocs[:, 0], aurocs[:, 5] = 0.9, np.nan
+    p, low, _ = simultaneous(aurocs, np.zeros(3), 0.05)
+    assert (p == 1 / 100).all()
+    assert np.isfinite(low).all()
+
+
+def test_folds_are_the_rows_of_the_splits_and_other_images_are_refused() -> None:
+    split = pd.DataFrame({"id": list("abcd"), "group": "", "target": [0, 1, 0, 1]})
+    first = split.assign(part=["train", "val", "test", "train"])
+    test, folds = folds_of([first, split.assign(part=["test", "train", "train", "val"])])
+    assert test.n == 4
+    assert [fold.train.tolist() for fold in folds] == [[0, 3], [1, 2]]
+    assert [fold.test.tolist() for fold in folds] == [[2], [0]]
+    with pytest.raises(NullcropError, match="name different images"):
+        folds_of([first, first.assign(id=list("abce"))])
