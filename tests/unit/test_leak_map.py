@@ -14,7 +14,7 @@ from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of_lines, write_json
 from nullcrop.cli import main
 from nullcrop.config.leak_map import LeakMap
-from nullcrop.cues.leak_map import MAP_COLUMNS
+from nullcrop.cues.leak_map import MAP_COLUMNS, map_sentence
 from nullcrop.cues.windows import (
     BINS,
     BLOCKS,
@@ -214,3 +214,31 @@ def test_the_figure_outlines_the_places_that_tell(tmp_path: Path) -> None:
     )
     assert length == pytest.approx(2 * (0.4 + 0.25))  # the rim of two places side by side
     assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".svg", ".png"}
+
+
+def a_map(telling: list[tuple[int, int]], size: int = 20, split: str = "crossfit") -> pd.DataFrame:
+    """A map of 5 × 5 places of which some tell the class, the first of them best."""
+    rows = [(row, column) for row in range(5) for column in range(5)]
+    table = pd.DataFrame(rows, columns=["row", "column"]).assign(labels="printed", split=split, size=size)
+    table["x"], table["y"] = 0.1 + 0.2 * table["column"], 0.1 + 0.2 * table["row"]
+    table["auroc"], table["low"] = 0.5, 0.4
+    for place, (row, column) in enumerate(telling):
+        here = (table["row"] == row) & (table["column"] == column)
+        table.loc[here, ["auroc", "low"]] = 0.8 - 0.05 * place, 0.6049
+    return table
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [((0, 0), "upper left"), ((4, 2), "bottom"), ((2, 2), "centre"), ((2, 4), "right")]
+)
+def test_the_sentence_says_where_and_how_much(place: tuple[int, int], words: str) -> None:
+    table = pd.concat([a_map([place, (1, 1)]), a_map([(0, 4)], size=40), a_map([], split="random")])
+    assert map_sentence(table, "printed", "crossfit") == (
+        "In windows of 20×20 pixels a simple reader tells the class in 8% of the field, best at the "
+        f"{words} (0.80, at least 0.60)."
+    )
+    assert map_sentence(table, "printed", "random") == (
+        "At none of 25 places of the image a simple reader of windows of 20×20 pixels is shown to tell the "
+        "class."
+    )
+    assert map_sentence(table, "printed", "grouped") == ""

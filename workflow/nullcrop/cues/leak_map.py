@@ -24,6 +24,7 @@ from nullcrop.statistics.auroc import Floats, TestSet, estimate_auroc
 from nullcrop.statistics.crossfit import inflation
 from nullcrop.statistics.maxt import drawn_labels
 from nullcrop.statistics.refits import Refits, folds_of, simultaneous
+from nullcrop.statistics.sentences import bound_words
 from nullcrop.training.cells import open_view, read_split
 
 MAP_COLUMNS = [
@@ -78,6 +79,34 @@ def write_leak_map(job: MapJob, out: Path, means: Path) -> None:
         np.save(file, windows.means.astype(np.float32))
     with written_whole(out) as aside:
         pd.concat(tables)[MAP_COLUMNS].to_csv(aside, index=False)
+
+
+def map_sentence(table: pd.DataFrame, labels: str, split: str) -> str:
+    """What a map says of one label rule and split, in a sentence; empty where it holds none of it."""
+    rows = table[(table["labels"] == labels) & (table["split"] == split)]
+    if rows.empty:
+        return ""
+    grid = rows[rows["size"] == rows["size"].iloc[0]]
+    best = grid.loc[grid["auroc"].idxmax()]
+    windows = f"windows of {best['size']}×{best['size']} pixels"
+    telling = int((grid["low"] > 0.5).sum())
+    if not telling:
+        return (
+            f"At none of {len(grid)} places of the image a simple reader of {windows} is shown to tell the "
+            "class."
+        )
+    return (
+        f"In {windows} a simple reader tells the class in {telling / len(grid):.0%} of the field, best at "
+        f"the {place_words(best['x'], best['y'])} ({best['auroc']:.2f}, at least {bound_words(best['low'])})."
+    )
+
+
+def place_words(x: float, y: float) -> str:
+    """Where in the image a point lies, as a share of width and height, by thirds."""
+    across, down = min(int(3 * x), 2), min(int(3 * y), 2)
+    if across == 1:
+        return ("top", "centre", "bottom")[down]
+    return ("upper ", "", "bottom ")[down] + ("left", "", "right")[across]
 
 
 def map_of(

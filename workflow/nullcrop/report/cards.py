@@ -6,6 +6,7 @@ from typing import Any
 
 from nullcrop.config.names import CROSSFIT, protocol_of
 from nullcrop.config.readers import BASELINES
+from nullcrop.cues.leak_map import map_sentence
 from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.report.frames import verdicts
 from nullcrop.statistics.sentences import power_words, upper_words
@@ -56,10 +57,17 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
         kind=kind_of_verdict(first["field"], first["evidence"]),
         sentence=first["sentence"],
         details=first["details"],
-        found=f"{first['sentence']} {power_words(first)}",
+        found=" ".join([first["sentence"], power_words(first), *_mapped(dataset, first)]),
         explained=explained(first, dataset.tables.readers, dataset.tables.comparisons),
         next_step=next_step(first, foresee(contents.grid, contents.study, dataset.name, "crossfit")),
     )
+
+
+def _mapped(dataset: DatasetContents, said: Mapping[str, Any]) -> list[str]:
+    """Where in the image the class can be read, if that was looked at."""
+    if dataset.leak_map is None:
+        return []
+    return [words] if (words := map_sentence(dataset.leak_map, said["labels"], said["split"])) else []
 
 
 def _begin(dataset: DatasetContents) -> str:

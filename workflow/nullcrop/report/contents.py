@@ -24,6 +24,7 @@ from nullcrop.published.discrepancies import list_discrepancies
 from nullcrop.published.printed import read_published
 from nullcrop.published.reproduction import compare_published, printed_values
 from nullcrop.statistics.metrics import Answers
+from nullcrop.statistics.tables import read_metrics
 from nullcrop.status.cells import CellState, State
 from nullcrop.status.foresight import Foreseen, foresee
 from nullcrop.status.standing import NO_HISTORY, Standing, Tables
@@ -65,6 +66,8 @@ class DatasetContents:
     """Drawn figures that the page shows, by name."""
     leaks: pd.DataFrame | None = None
     """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
+    leak_map: pd.DataFrame | None = None
+    """Where in the image the class can be read (cues/leak_map.py); None where nothing was mapped."""
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Published values beside reproduced ones
     (:func:`~nullcrop.published.reproduction.compare_published`)."""
@@ -197,6 +200,8 @@ def _dataset(standing: Standing, study: str, name: str) -> DatasetContents:
     contents.leaks = read_table(results / "datasets" / name / "leaks.csv")
     if contents.leaks is None:
         contents.absent.append("leaks and duplicates (leaks.csv)")
+    mapped = results / "studies" / study / name / "leak_map.csv"
+    contents.leak_map = read_metrics(mapped) if mapped.is_file() else None
     contents.hashes = _hashes(grid, name)
     return contents
 

@@ -257,6 +257,7 @@ def _results(dataset: DatasetContents, cells: pd.DataFrame) -> list[Block]:
         _verdicts(dataset),
         *_comparisons(dataset),
         _published(dataset),
+        _leak_map(dataset),
         _roc_curves(dataset, networks),
         _confusions(dataset, networks),
         _learning_curves(dataset, networks),
@@ -376,6 +377,21 @@ def _published(dataset: DatasetContents) -> Block:
             table_of(
                 dataset.discrepancies, f"{dataset.name}-discrepancies", caption, tables.DISCREPANCY_TABLE
             )
+        )
+    return block
+
+
+def _leak_map(dataset: DatasetContents) -> Block:
+    """The numbers of the leak map, whose figure stands above."""
+    block = Block(f"{dataset.name}-map", "Where the class can be read: numbers", unfolded=False)
+    if dataset.leak_map is not None:
+        caption = (
+            f"{dataset.definition.title}: AUROC of a simple reader of a window at each place; “x” and “y” of "
+            "its centre as a share of width and height. Bounds and p hold for all places of one label rule "
+            "and split at once."
+        )
+        block.tables.append(
+            table_of(dataset.leak_map, f"{dataset.name}-map-table", caption, tables.LEAK_MAP_TABLE)
         )
     return block
 

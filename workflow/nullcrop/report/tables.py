@@ -308,6 +308,20 @@ LEAK_TABLE = {
     "group_test_images": count("test images with their group in training"),
 }
 
+LEAK_MAP_TABLE = {
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "size": count("window, pixels"),
+    "row": count("row"),
+    "column": count("column"),
+    "x": share("x"),
+    "y": share("y"),
+    "auroc": share("AUROC"),
+    "low": share("at least"),
+    "high": share("at most"),
+    "p": p_value("p, corrected"),
+}
+
 SHARED_TABLE = {
     "dataset_a": Column("dataset"),
     "official_split_a": Column("part"),

@@ -74,7 +74,7 @@ class Refits:
         fits = _Fits(features - features.mean(axis=0), self.folds)
         for target in self.targets:
             for at in range(0, len(self.labels), width):
-                positive = (target == self.labels[at : at + width].T).astype(float)
+                positive = np.equal(self.labels[at : at + width].T, target).astype(float)
                 answers = fits.answers(positive)
                 of_draws, pooled = self._aurocs(answers, positive)
                 aurocs[at : at + width] += of_draws / len(self.targets)
