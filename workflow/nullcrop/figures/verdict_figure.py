@@ -270,6 +270,6 @@ def _caption(verdicts: pd.DataFrame, others: bool) -> str:
     return (
         f"Mark: one reader on {where}, all its seeds or folds put together (coloured: a network, grey: a "
         "baseline, white: the average of all, and the largest class). The line to its left ends at its lower "
-        f"bound, corrected for all readers and views of the row (error rate {100 * row['level']:g}%); the largest bound is drawn "
-        f"in black. “Up to” and “at most” are 95% bounds for every reader. Small: below {row['small']:g}."
+        f"bound, corrected for all readers and views of the row (error rate {100 * row['level']:g}%); the "
+        f"largest bound is drawn in black. “Up to” and “at most” are 95% bounds for every reader. Small: below {row['small']:g}."
     ) + below
