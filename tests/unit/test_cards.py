@@ -104,6 +104,19 @@ def test_where_every_image_is_tested_no_other_split_is_advised():
     assert next_step(said, foreseen(0.51)).startswith("Every image is tested already")
 
 
+def test_where_some_folds_are_tested_alone_it_is_not_said_that_every_image_is():
+    cells = crossfitted(folds_of(a_test_set(200, 80)), scores(a_test_set(200, 80), 0.55, 1))
+    said, *_ = judged([one for one in cells if one.cell.seed < 6])
+    assert (said["evidence"], said["folds"]) == ("undecided", 6)
+    assert next_step(said, foreseen(0.51)) == "Add independent images, or a reader that reads better."
+
+
+def test_a_verdict_of_an_earlier_version_has_a_next_step_too():
+    said, *_ = judged([finished(TEST, np.zeros(TEST.n))])
+    del said["silent_cells"]
+    assert "Find more independent images" in next_step({**said, "split": "crossfit"}, None)
+
+
 @pytest.mark.parametrize(
     ("strengths", "words"),
     [

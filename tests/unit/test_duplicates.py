@@ -347,6 +347,24 @@ def test_datasets_are_compared_with_one_another(datasets: list[Path], tmp_path: 
     ]
 
 
+def test_datasets_that_were_compared_and_share_nothing_have_a_row_of_zeros(
+    datasets: list[Path], tmp_path: Path
+) -> None:
+    twin = tmp_path / "a_third"
+    twin.mkdir()
+    for name in ("samples.csv", "hashes.csv"):
+        table = pd.read_csv(datasets[0] / name, dtype=str, keep_default_na=False).iloc[:0]
+        table.to_csv(twin / name, index=False)
+    views = [*originals(datasets), originals(datasets)[0]]
+    write_pairs_between([*datasets, twin], views, tmp_path / "c.csv", tmp_path / "p.csv", threads=1)
+    counts = pd.read_csv(tmp_path / "c.csv", keep_default_na=False)
+    assert counts.iloc[2:].to_numpy().tolist() == [
+        ["a", "", "a_third", "", 0, 0, 0, 0],
+        ["b", "", "a_third", "", 0, 0, 0, 0],
+    ]
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 2
+
+
 def test_a_dataset_without_duplicates_has_an_empty_table(datasets: list[Path]) -> None:
     assert read_duplicates(datasets[0] / "duplicates.csv").empty
 

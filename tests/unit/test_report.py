@@ -522,17 +522,37 @@ def test_what_a_finished_run_would_have_counted_or_drawn_is_named(copy: Project)
 
 
 def test_shared_images_are_those_of_the_studys_own_datasets(copy: Project) -> None:
-    pairs = [("complete", "hostile"), ("hostile", "waiting"), ("complete", "elsewhere")]
-    table = pd.DataFrame(pairs, columns=["dataset_a", "dataset_b"])
-    table.to_csv(Path(copy.config.paths.results, "duplicates.csv"), index=False)
+    pairs = [("complete", "hostile", 0), ("hostile", "waiting", 2), ("complete", "elsewhere", 5)]
+    table = pd.DataFrame(pairs, columns=["dataset_a", "dataset_b", "near_images_a"])
+    path = Path(copy.config.paths.results, "duplicates.csv")
+    table.to_csv(path, index=False)
 
-    def shared(study: str, dataset: str | None = None) -> list[tuple[str, str]]:
-        found = collect(copy, study, dataset).shared
-        return [] if found is None else list(found.itertuples(index=False, name=None))
+    def shared(study: str = "first", dataset: str | None = None) -> sections.Block | None:
+        blocks = sections.closing(collect(copy, study, dataset))
+        return next((block for block in blocks if block.name == "shared"), None)
 
-    assert shared("first") == pairs[:2]
-    assert shared("first", "complete") == pairs[:1]
-    assert collect(copy, "second").shared is None  # a study of one dataset shares nothing
+    def rows(block: sections.Block | None) -> list[list[str]]:
+        return [[one.text for one in row] for table in block.tables for row in table.rows] if block else []
+
+    block = shared()
+    assert rows(block) == [["hostile", "waiting", "2"]]
+    assert block is not None
+    assert block.paragraphs == [
+        "Not compared in these results: complete with waiting (duplicates.csv tells of those that were)."
+    ]
+    table.assign(near_images_a=0).to_csv(path, index=False)
+    block = shared()
+    assert block is not None
+    assert block.paragraphs[1:] == [
+        "No image, nor a near duplicate of one, was found in the datasets that were compared."
+    ]
+    path.unlink()
+    block = shared()
+    assert block is not None
+    assert "complete with hostile, complete with waiting, hostile with waiting" in block.paragraphs[0]
+    # A study of one dataset, and the page of one, say nothing of others.
+    assert shared("second") is None
+    assert shared("first", "complete") is None
 
 
 def test_methods_name_the_test_behind_the_verdict_and_leave_out_what_is_off(
@@ -566,6 +586,9 @@ def test_the_config_of_one_study_is_free_of_the_others(project: Project) -> None
         own = json.loads(whole.of_study(study).model_dump_json(exclude_defaults=True))
         alone = Project(own)
         assert list(alone.config.studies) == [study]
+        # Of datasets to which a run was narrowed, those of the other study go as well.
+        narrowed = whole.model_copy(update={"datasets": ["complete", "hostile"]}).of_study(study)
+        assert Grid(Project(json.loads(narrowed.model_dump_json(exclude_defaults=True)))).studies == [study]
         assert list(alone.config.weights) == weights
         assert Grid(alone).cells(study) == Grid(Project({**content, "weights": pins})).cells(study)
 

@@ -169,6 +169,22 @@ def test_another_look_draws_the_figures_again_and_nothing_else(done: Checkout) -
     assert done.plan() == {**drawn, "resolve_config": 1, **dict.fromkeys(REPORT, 1)}
 
 
+def test_a_leak_map_is_made_where_a_study_asks_for_it_and_trains_nothing(done: Checkout) -> None:
+    done.write_study(figures=["leak_map"])
+    assert done.plan() == Counter(["map_leaks", "plot_leak_map"] * 2 + ["resolve_config", *REPORT])
+    done.snakemake()
+    assert done.plan() == {}
+    folder = done.folder / "results/studies/toy/one"
+    assert {path.name for path in folder.glob("leak_map.*")} == {"leak_map.csv", "leak_map.npy"}
+    page = (done.folder / "results/report/toy/index.html").read_text()
+    assert page.count("a simple reader") >= 2
+    # Another grid maps again, another look does not.
+    done.write_config(studies={"toy": {**TOY_STUDY, "figures": ["leak_map"]}}, leak_map={"positions": 3})
+    assert done.plan()["map_leaks"] == 2
+    done.write_config(studies={"toy": {**TOY_STUDY, "figures": ["leak_map"]}}, figure_style={"width": 85})
+    assert done.plan()["map_leaks"] == 0
+
+
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
     done.write_config(verdict={"small": 0.6})
     after = ["join_verdicts", "plot_verdicts", "resolve_config", *REPORT]

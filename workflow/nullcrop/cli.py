@@ -523,10 +523,12 @@ def triage(options: argparse.Namespace) -> None:
 
 def report(options: argparse.Namespace) -> None:
     """Write the report of what there is now."""
+    from nullcrop.config.grid import Grid
+
     asked = [
         (project, name)
         for project, study in _asked(options)
-        for name in ([study] if study else project.config.studies)
+        for name in ([study] if study else Grid(project).studies)
     ]
     if options.only and len(asked) > 1:
         asked = _naming(options.only, asked)
@@ -1152,7 +1154,6 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--title": _needed("title of the study"),
     "--threads": _needed("CPU threads to use", type=_positive),
     "--tolerance": _needed("largest difference that still agrees, as a share", type=float),
-    "--verdicts": _needed("verdicts.csv of a study", type=Path),
     "--view": _needed("the store's {view}.json", type=Path),
     "--view-files": _needed("the store's {view}.json of each, in their order", type=Path, nargs="+"),
     "--views": _needed("names of the views", nargs="+", type=_view),

@@ -10,7 +10,8 @@ def width_of(stream: TextIO) -> int:
     """Columns of the terminal that ``stream`` is; of a file or a pipe those that the environment names
     (COLUMNS), or else 80."""
     if "COLUMNS" not in os.environ and stream.isatty():
-        return os.get_terminal_size(stream.fileno()).columns
+        # A terminal that does not know its size says 0.
+        return os.get_terminal_size(stream.fileno()).columns or shutil.get_terminal_size().columns
     return shutil.get_terminal_size().columns
 
 

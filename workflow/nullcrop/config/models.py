@@ -332,11 +332,23 @@ class Config(Model):
         return BaselineRecipe() if name == BASELINE_RECIPE else self.all_recipes[name]
 
     def of_study(self, name: str) -> "Config":
-        """The config without its other studies and the calibration, whose keys say nothing of this one."""
+        """The config without its other studies and the calibration, and without the datasets, recipes and
+        weights that only those name."""
         study = self.studies[name]
-        networks = {network for part in study.cross_products() for network in part.architectures or []}
-        weights = {network: pin for network, pin in self.weights.items() if network in networks}
-        return self.model_copy(update={"studies": {name: study}, "weights": weights, "calibration": None})
+        parts = study.cross_products()
+        networks, recipes, datasets = (
+            {value for part in parts for value in getattr(part, axis) or []}
+            for axis in ("architectures", "recipes", "datasets")
+        )
+        own = {
+            "studies": {name: study},
+            "weights": {network: pin for network, pin in self.weights.items() if network in networks},
+            "recipes": {recipe: how for recipe, how in self.recipes.items() if recipe in recipes},
+            "calibration": None,
+        }
+        if self.datasets is not None:
+            own["datasets"] = [dataset for dataset in self.datasets if dataset in datasets]
+        return self.model_copy(update=own)
 
 
 class _Extensions(pydantic.BaseModel):

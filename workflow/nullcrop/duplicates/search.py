@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -311,6 +312,8 @@ def write_pairs_between(
 ) -> None:
     """Compare the datasets in ``folders`` of results: counts to ``out``, single pairs to ``pairs_out``.
 
+    Two datasets that share nothing have a row of zeros in ``out``, so that it tells what was compared.
+
     ``view_files`` are the store's original.json, one a dataset in the same order.
     """
     tables = []
@@ -320,6 +323,15 @@ def write_pairs_between(
         tables.append(samples.merge(hashes, on="id", validate="1:1").assign(dataset=folder.name))
     views = [PackedView(path) for path in view_files]
     pairs = pairs_between(tables, views, threads)
-    for path, table in ((pairs_out, pairs), (out, count_pairs(pairs))):
+    counts = count_pairs(pairs)
+    found = set(zip(counts["dataset_a"], counts["dataset_b"], strict=True))
+    none = [
+        {**dict.fromkeys(COUNT_COLUMNS, 0), "dataset_a": one.name, "dataset_b": other.name}
+        | {"official_split_a": "", "official_split_b": ""}
+        for one, other in combinations(folders, 2)
+        if (one.name, other.name) not in found
+    ]
+    counts = pd.concat([counts, pd.DataFrame(none, columns=COUNT_COLUMNS)], ignore_index=True)
+    for path, table in ((pairs_out, pairs), (out, counts)):
         with written_whole(path) as aside:
             table.to_csv(aside, index=False)

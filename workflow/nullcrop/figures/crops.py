@@ -189,7 +189,7 @@ def _surest(
     verdicts = job.table("verdicts")
     verdicts = verdicts[(verdicts["labels"] == job.labels) & verdicts["headline"].eq(True)]
     if verdicts.empty:
-        return "No reader of a crop without a lesion is there, so none is the surest of any.", []
+        return "No reader of a crop on which a verdict may rest is there, so none is the surest of any.", []
     verdict = verdicts.iloc[0]
     view = str(verdict["view"])
     cells = {folder: Cell.from_path("/".join(folder.parts[-len(CELL_COLUMNS) :])) for folder in job.cells}

@@ -266,14 +266,11 @@ def _caption(verdicts: pd.DataFrame, others: bool) -> str:
         frozenset(fields),
         "one crop, which by the dataset's file holds no lesion (field: whole) or holds tissue (field: tile)",
     )
-    below = (
-        " Marks without a line: baselines that see no crop; they do not count for the verdict."
-        if others
-        else ""
-    )
+    below = " Marks without a line: baselines that do not count for the verdict." if others else ""
     return (
         f"Mark: one reader on {where}, all its seeds or folds put together (coloured: a network, grey: a "
-        "baseline, white: the average of all). The line to its left ends at its lower bound, corrected for "
-        f"all readers and views of the row (error rate {100 * row['level']:g}%); the largest bound is drawn "
-        f"in black. “Up to” and “at most” are 95% bounds for every reader. Small: below {row['small']:g}."
+        "baseline, white: the average of all, and the largest class). The line to its left ends at its lower "
+        f"bound, corrected for all readers and views of the row (error rate {100 * row['level']:g}%); the "
+        "largest bound is drawn in black. “Up to” and “at most” are 95% bounds for every reader. Small: below "
+        f"{row['small']:g}."
     ) + below

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from nullcrop.config.names import CROSSFIT, protocol_of
 from nullcrop.config.readers import BASELINES
 from nullcrop.cues.leak_map import map_sentence
@@ -49,7 +51,7 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
     table = verdicts(dataset)
     if table.empty:
         seen = "" if dataset.foreseen is None else f"{_capital(dataset.foreseen.words)}."
-        nothing = "No reader of a crop without a lesion is done yet."
+        nothing = "No reader of a crop on which the verdict may rest is done yet."
         return Card("no verdict yet", "open", nothing, seen, f"{nothing} {seen}".strip(), "", _begin(dataset))
     first = {str(key): value for key, value in table.iloc[0].items()}
     return Card(
@@ -57,9 +59,13 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
         kind=kind_of_verdict(first["field"], first["evidence"]),
         sentence=first["sentence"],
         details=first["details"],
-        found=" ".join([first["sentence"], power_words(first), *_mapped(dataset, first)]),
+        found=" ".join(
+            [first["sentence"], power_words(first), *_of_other_rules(table), *_mapped(dataset, first)]
+        ),
         explained=explained(first, dataset.tables.readers, dataset.tables.comparisons),
-        next_step=next_step(first, foresee(contents.grid, contents.study, dataset.name, "crossfit")),
+        next_step=next_step(
+            first, foresee(contents.grid, contents.study, dataset.name, "crossfit", first["labels"])
+        ),
     )
 
 
@@ -70,10 +76,20 @@ def _mapped(dataset: DatasetContents, said: Mapping[str, Any]) -> list[str]:
     return [words] if (words := map_sentence(dataset.leak_map, said["labels"], said["split"])) else []
 
 
+def _of_other_rules(table: pd.DataFrame) -> list[str]:
+    """The verdicts to quote of a dataset's other label rules, in a few words each."""
+    quoted = table[table["headline"].eq(True)]
+    rest = [
+        f"under the label rule {labels} it is “{verdict}”"
+        for labels, verdict in zip(quoted["labels"][1:], quoted["verdict"][1:], strict=True)
+    ]
+    return [f"This is of the label rule {quoted['labels'].iloc[0]}; {', '.join(rest)}."] if rest else []
+
+
 def _begin(dataset: DatasetContents) -> str:
     waiting = len(dataset.cells) - len(dataset.in_state("done"))
     if dataset.foreseen is None:
-        return "No reader of this study sees a crop without a lesion: add corners to its `views`."
+        return "No reader of this study sees a crop on which a verdict may rest: add corners to its `views`."
     if not dataset.foreseen.can_tell:
         return "Find more independent images before training anything: no result could count."
     return f"Run the workflow: {_not_done(waiting, len(dataset.cells))}."
@@ -88,7 +104,10 @@ def next_step(said: Mapping[str, Any], every_image: Foreseen | None) -> str:
     tested once."""
     if said["cells"] < said["planned"]:
         return f"Finish the crops first: {_not_done(said['planned'] - said['cells'], said['planned'])}."
-    crossfit = protocol_of(said["split"]) in CROSSFIT
+    protocol = protocol_of(said["split"])
+    crossfit = protocol in CROSSFIT
+    # Of large datasets fewer folds are tested than there are.
+    every_image_tested = crossfit and said["folds"] == CROSSFIT[protocol]
     match said["evidence"]:
         case "readable" | "readable and bounded":
             step = _cure(said)
@@ -96,9 +115,12 @@ def next_step(said: Mapping[str, Any], every_image: Foreseen | None) -> str:
             step = "Nothing needs to be removed from these crops; of the rest of the image this says nothing."
         case "undecided" if not crossfit:
             step = _test_all(said, every_image)
-        case "undecided":
+        case "undecided" if every_image_tested:
             step = "Every image is tested already: add independent images, or a reader that reads better."
-        case _ if said["silent_cells"] == said["cells"]:
+        case "undecided":
+            step = "Add independent images, or a reader that reads better."
+        # Verdicts of an earlier version do not tell of silent cells.
+        case _ if said.get("silent_cells") == said["cells"]:
             step = (
                 "Look at the crops below: they are alike. Larger ones (`crop` in the config) may show "
                 "what these do not."
@@ -106,7 +128,7 @@ def next_step(said: Mapping[str, Any], every_image: Foreseen | None) -> str:
         case _ if not crossfit:
             step = _test_all(said, every_image)
         case _:
-            step = "Every image is tested already: find more independent ones."
+            step = "Find more independent images."
     if not said["group"] and "readable" in said["evidence"]:
         step += (
             " Name the patients too (`group` in the definition), if images have any: until then a network "
@@ -117,23 +139,25 @@ def next_step(said: Mapping[str, Any], every_image: Foreseen | None) -> str:
 
 def _cure(said: Mapping[str, Any]) -> str:
     """Where to look for what is read."""
-    others, explains = set(said["others"].split(", ")), set(said["explained_by"].split(", "))
+    others, explains, shown = (
+        set(filter(None, said[key].split(", "))) for key in ("others", "explained_by", "readers_shown")
+    )
     if said["field"] == "tile":
         return (
             "Tiles show what is diagnosed, so keep slides, scanners and centres apart (`group`) and audit "
             "again before blaming the acquisition."
         )
-    if "mean_rgb" in explains:
+    if "mean_rgb" in explains or (explains == {"raw_pixels"} and "mean_rgb" in shown):
         return (
             "Compare brightness and colour of the classes (the mean crops below), balance them, and audit "
             "again."
         )
     if "color_histogram" in explains:
         return (
-            "Compare contrast, noise and compression of the classes (a histogram of levels tells them apart, "
-            "the mean does not), treat all images alike, and audit again."
+            "Compare colour, contrast, noise and compression of the classes, treat all images alike, and "
+            "audit again."
         )
-    if explains - {""}:
+    if explains:
         return (
             "Look at the mean crops below for a rim, a logo or a marker at a fixed place, cut it away or "
             "mask it, and audit again."

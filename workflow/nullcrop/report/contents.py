@@ -91,9 +91,11 @@ class Contents:
     grid: Grid
     study: str
     datasets: list[DatasetContents]
+    whole: bool
+    """Whether it is of the whole study, not of one dataset in it."""
     shared: pd.DataFrame | None
     """duplicates.csv as text: images that two datasets of the study share; None where nothing was
-    compared."""
+    compared, and on the page of one dataset."""
 
     @property
     def cells(self) -> list[CellState]:
@@ -124,7 +126,8 @@ def collect(project: Project, study: str, dataset: str | None = None) -> Content
         grid,
         study,
         datasets,
-        _shared(results / "duplicates.csv", of_study, dataset) if len(of_study) > 1 else None,
+        dataset is None,
+        _shared(results / "duplicates.csv", of_study) if dataset is None and len(of_study) > 1 else None,
     )
 
 
@@ -162,15 +165,12 @@ def read_table(path: Path) -> pd.DataFrame | None:
     return table
 
 
-def _shared(path: Path, of_study: list[str], dataset: str | None) -> pd.DataFrame | None:
-    """What datasets of the study share with one another (or with ``dataset``), as text."""
+def _shared(path: Path, of_study: list[str]) -> pd.DataFrame | None:
+    """What datasets of the study share with one another, as text."""
     table = read_table(path)
     if table is None:
         return None
-    both = table["dataset_a"].isin(of_study) & table["dataset_b"].isin(of_study)
-    if dataset is not None:
-        both &= (table["dataset_a"] == dataset) | (table["dataset_b"] == dataset)
-    return table[both]
+    return table[table["dataset_a"].isin(of_study) & table["dataset_b"].isin(of_study)]
 
 
 def _dataset(standing: Standing, study: str, name: str) -> DatasetContents:

@@ -75,9 +75,14 @@ def compared(dataset: DatasetContents, comparison: str) -> pd.DataFrame:
 
 
 def verdicts(dataset: DatasetContents) -> pd.DataFrame:
-    """Verdicts on each split, the ones to quote first."""
+    """Verdicts on each label rule and split, the ones to quote first, in the order of the study's label
+    rules."""
     table = dataset.tables.verdicts
-    return table if table.empty else table.sort_values("headline", ascending=False, kind="stable")
+    if table.empty:
+        return table
+    rules = list(dict.fromkeys(one.cell.labels for one in dataset.cells))
+    table = table.sort_values("labels", key=lambda names: names.map(rules.index), kind="stable")
+    return table.sort_values("headline", ascending=False, kind="stable")
 
 
 def grid_rows(contents: Contents) -> pd.DataFrame:

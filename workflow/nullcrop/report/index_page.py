@@ -71,9 +71,12 @@ def _entry(config: Path, results: Path) -> Entry:
             title = standing.project.definition(dataset).title
             if table.empty:
                 verdicts.append((title, "no verdict yet", "open"))
-            else:
-                first = table.sort_values("headline", ascending=False, kind="stable").iloc[0]
-                verdicts.append((title, first["verdict"], kind_of_verdict(first["field"], first["evidence"])))
+                continue
+            quoted = table[table["headline"].eq(True)]
+            for one in quoted.to_dict("records"):
+                rule = f" ({one['labels']})" if len(quoted) > 1 else ""
+                kind = kind_of_verdict(one["field"], one["evidence"])
+                verdicts.append((f"{title}{rule}", one["verdict"], kind))
         return Entry(study.title, href, progress(standing.cells(name)), verdicts)
     except NullcropError as error:
         return Entry(name, href, f"its results cannot be told: {error}", [])

@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,7 @@ CONSTANT_WORDS = {
 }
 
 SAME_NUMBERS = "The same numbers stand in the table “Every cell”."
+OF_READERS = "The same numbers stand in the table “Every reader”."
 
 
 def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
@@ -292,7 +294,7 @@ def _measures(dataset: DatasetContents, cells: pd.DataFrame) -> Block:
             drawing(
                 f"{dataset.name}-{measure.lower()}",
                 f"{measure} of {dataset.definition.title} by view, network and baseline, with 95 % "
-                f"intervals. {SAME_NUMBERS}",
+                f"intervals. {OF_READERS}",
                 f"{measure[0].upper()}{measure[1:]} by view. {null} {words}{seeds}{CONSTANT_WORDS[measure]}",
                 charts.measure_chart(frames.marks(cells, measure.lower(), pooled), looks, measure),
             )
@@ -507,8 +509,8 @@ def grid(contents: Contents) -> Drawing:
     """Every planned cell as one picture."""
     return drawing(
         "grid-chart",
-        "Heat map of every planned cell: datasets by networks and views. The tables “Every cell” of each "
-        "dataset hold the same numbers.",
+        "Heat map of every planned cell: datasets by networks and views. The tables “Every reader” and "
+        "“Every cell” of each dataset hold the same numbers.",
         "One square a dataset, network and view. Colour: how far the AUROC lies above 0.5, or the accuracy "
         "above the no-information rate (numbers: AUROC of all seeds or folds put together, or percentage "
         "points). Dashed frame: over 99 % of the answers are one class, which says nothing against the "
@@ -522,8 +524,7 @@ def closing(contents: Contents) -> list[Block]:
     blocks = (
         _methods(contents),
         _discrepancies(contents),
-        _shared(contents),
-        _calibration(contents),
+        *((_shared(contents), _calibration(contents)) if contents.whole else ()),
         _cost(contents),
         _provenance(contents),
     )
@@ -584,7 +585,8 @@ def _tests(contents: Contents) -> Pairs:
     pairs: Pairs = []
     if any(len(tables.verdicts) for tables in found):
         verdict = (
-            "All readers on all views without a lesion, and their average on each, are tested at once: "
+            "All readers on all views on which a verdict may rest, and their average on each, are tested at "
+            "once: "
             "one-sided maxT (Westfall and Young 1993) of studentised AUROCs against 0.5, with "
             f"{DRAWS:,} draws in which classes move between images, or between groups where there are any. "
             f"Error rate {100 * thresholds.level:g}%. “At least” is the lower bound of this test, for all of "
@@ -642,22 +644,30 @@ def _discrepancies(contents: Contents) -> Block:
 
 
 def _shared(contents: Contents) -> Block:
-    """Images that two datasets share."""
+    """Images that two datasets share, and which datasets were not compared in these results."""
     block = Block("shared", "Images shared by datasets")
-    if contents.shared is None:
-        if len(contents.datasets) > 1:
-            words = "Duplicates between the datasets were not looked for yet (duplicates.csv)."
-            block.paragraphs.append(words)
+    names = [dataset.name for dataset in contents.datasets]
+    if len(names) < 2:
         return block
-    if contents.shared.empty:
-        where = "two datasets" if len(contents.datasets) > 1 else "another dataset"
-        block.paragraphs.append(f"No image, nor a near duplicate of one, was found in {where} of this study.")
+    table = contents.shared if contents.shared is not None else pd.DataFrame(columns=["dataset_a"])
+    compared = set(map(frozenset, table[["dataset_a", "dataset_b"]].to_numpy())) if len(table) else set()
+    missed = [f"{one} with {other}" for one, other in combinations(names, 2) if {one, other} not in compared]
+    if missed:
+        block.paragraphs.append(
+            f"Not compared in these results: {listed(missed, 5)} (duplicates.csv tells of those that were)."
+        )
+    if not compared:
+        return block
+    found = table[table["near_images_a"].astype(int) > 0]
+    if found.empty:
+        compared_words = "the datasets that were compared" if missed else "two datasets of this study"
+        block.paragraphs.append(f"No image, nor a near duplicate of one, was found in {compared_words}.")
     else:
         caption = (
             "Images with a duplicate in another dataset, by official parts. Near duplicates include exact "
             "ones."
         )
-        block.tables.append(table_of(contents.shared, "shared-table", caption, tables.SHARED_TABLE))
+        block.tables.append(table_of(found, "shared-table", caption, tables.SHARED_TABLE))
     return block
 
 
@@ -667,8 +677,8 @@ def _calibration(contents: Contents) -> Block:
         "calibration",
         "Calibration",
         [
-            "The audit's own false alarms and power were not measured in these results; “make calibration” "
-            "does."
+            "The audit's own false alarms and power were not measured in these results; a run of "
+            "config/calibration.yaml with this results folder does."
         ],
     )
 

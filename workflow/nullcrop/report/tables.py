@@ -43,11 +43,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Field:
-    """One field: the text shown, the value that is sorted and copied, and where a link leads."""
+    """One field: the text shown, and the value that is sorted and copied."""
 
     text: str
     value: str
-    href: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,22 +101,15 @@ def table_of(
     name: str,
     caption: str,
     columns: Mapping[str, Column],
-    links: Mapping[str, str] | None = None,
 ) -> Table:
     """``columns`` of ``frame``, in that order; a column that the frame lacks is left out.
 
     What is the same in all of several rows goes into the caption, unless it is a result; so do the names of
-    columns without any value. A missing value is a dash and sorts last. ``links`` names, for a column, the
-    column with its addresses.
+    columns without any value. A missing value is a dash and sorts last.
     """
     shown = {key: column for key, column in columns.items() if key in frame}
-    links = links or {}
     fields = {
-        key: [
-            _field(row[key], column, row[links[key]] if key in links else None)
-            for row in frame.to_dict("records")
-        ]
-        for key, column in shown.items()
+        key: [_field(row[key], column) for row in frame.to_dict("records")] for key, column in shown.items()
     }
     same, empty = [], []
     if len(frame) > 1:
@@ -143,10 +135,10 @@ def table_of(
     )
 
 
-def _field(value: Any, column: Column, href: str | None) -> Field:
+def _field(value: Any, column: Column) -> Field:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)) or value == "":
-        return Field("–", "", href)
-    return Field(column.write(value), str(value), href)
+        return Field("–", "")
+    return Field(column.write(value), str(value))
 
 
 def share(heading: str, of: str = "") -> Column:
@@ -188,7 +180,6 @@ def interval(key: str, of: str, kind: str = "95 % ") -> dict[str, Column]:
 
 
 CELL_TABLE = {
-    "study": Column("study"),
     "place": Column("view"),
     "series": Column("network or baseline"),
     "recipe": Column("recipe"),
@@ -248,7 +239,6 @@ READER_TABLE = {
 """Every reader of a dataset on each view, over all its seeds or folds."""
 
 VERDICT_TABLE = {
-    "study": Column("study"),
     "labels": Column("label rule"),
     "split": Column("split"),
     "verdict": Column("verdict"),
@@ -372,8 +362,6 @@ CALIBRATION_TABLE = {
 }
 
 STUDY_TABLE = {
-    "study": Column("study"),
-    "title": Column("what it asks"),
     "dataset": Column("dataset"),
     "labels": Column("label rules"),
     "split": Column("splits"),

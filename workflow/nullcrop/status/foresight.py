@@ -68,12 +68,15 @@ class Foreseen:
         )
 
 
-def foresee(grid: Grid, study: str, dataset: str, protocol: str | None = None) -> Foreseen | None:
+def foresee(
+    grid: Grid, study: str, dataset: str, protocol: str | None = None, labels: str | None = None
+) -> Foreseen | None:
     """What a study could see of a dataset; None where it has no reader on a view that judges.
 
     From the listed images and their groups where samples.csv is there; else from the images that the
     dataset's file states, as if each stood alone. ``protocol``: what the same readers would see under all
-    folds of that one in place of the study's splits.
+    folds of that one in place of the study's splits. ``labels``: of this label rule, not of the study's
+    first.
     """
     definition, level = grid.project.definition(dataset), grid.project.config.verdict.level
     crops = [
@@ -83,7 +86,7 @@ def foresee(grid: Grid, study: str, dataset: str, protocol: str | None = None) -
     ]
     if not crops:
         return None
-    labels = crops[0].labels
+    labels = labels or crops[0].labels
     split = min({cell.split for cell in crops if cell.labels == labels}, key=trust)
     own = [cell for cell in crops if (cell.labels, cell.split) == (labels, split)]
     seeds = sorted({cell.seed for cell in own})
@@ -97,7 +100,7 @@ def foresee(grid: Grid, study: str, dataset: str, protocol: str | None = None) -
     tested = [count * share for count in units]
     minimal = min(1.0, minimal_detectable(tested, _members(own), level, factor)) if units else np.nan
     at_best = definition.has_groups and not counted
-    can_tell = enough_arrangements(tested, level)
+    can_tell = not units or enough_arrangements(tested, level)
     return Foreseen(minimal, split, round(sum(tested)), _members(own), can_tell, at_best)
 
 

@@ -59,8 +59,11 @@ def project_of(config: Path, results: Path) -> Project:
 
 def _moved(content: Mapping[str, Any], results: Path) -> dict[str, Any]:
     """The config as it is for results that lie in ``results`` now, wherever they were made."""
-    paths = dict(content.get("paths", {}))
-    before = paths.get("results", "results")
+    paths = content.get("paths", {})
+    before = paths.get("results", "results") if isinstance(paths, Mapping) else None
+    if not isinstance(before, str):
+        return dict(content)  # the check of the whole says what is wrong
+    paths = dict(paths)
     if Path(before).absolute() == results.absolute():
         return dict(content)
     # What was not named lies in the results, and moves with them.

@@ -82,7 +82,7 @@ def plan(layout: Layout, thorough: bool = False, epochs: int | None = None) -> P
         views=views_made_always() if thorough else judging,
         architectures=["lenet5"],
         baselines=list(BASELINES) if thorough else ["majority", *_pixel_baselines(), "file_facts"],
-        figures=["accuracy", "samples"] if thorough else ["samples"],
+        figures=["accuracy", "samples", "crops"] if thorough else ["samples", "crops"],
         epochs=epochs or (THOROUGH_EPOCHS if thorough else in_time),
         crop=min(CROP, max(4, layout.smallest_side // 3)) if layout.smallest_side else CROP,
         minimal=seen.minimal,
