@@ -271,6 +271,6 @@ def _caption(verdicts: pd.DataFrame, others: bool) -> str:
         f"Mark: one reader on {where}, all its seeds or folds put together (coloured: a network, grey: a "
         "baseline, white: the average of all, and the largest class). The line to its left ends at its lower "
         f"bound, corrected for all readers and views of the row (error rate {100 * row['level']:g}%); the "
-        "largest bound is drawn in black. “Up to” and “at most” are 95% bounds for every reader. Small: below "
-        f"{row['small']:g}."
+        "largest bound is drawn in black. “Up to” and “at most” are 95% bounds for every reader. Small: "
+        f"below {row['small']:g}."
     ) + below
