@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from sklearn.metrics import confusion_matrix
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.config.figures import FigureStyle
+from nullcrop.config.figure_style import FigureStyle
 from nullcrop.config.views import views_made_always
 from nullcrop.figures.confusion import plot_confusion
 

@@ -18,7 +18,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
-from nullcrop.config.figures import FigureStyle
+from nullcrop.config.figure_style import FigureStyle
 from nullcrop.config.readers import (
     BASELINES,
     MARKS,

@@ -49,7 +49,8 @@ from nullcrop.config.figure_params import (
     figure_words,
     style_flags,
 )
-from nullcrop.config.figures import FIGURES, Figure, FigureStyle
+from nullcrop.config.figure_style import FigureStyle
+from nullcrop.config.figures import FIGURES, Figure
 from nullcrop.config.grid import Grid, batch_path
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.resources import training_memory_mb, training_seconds

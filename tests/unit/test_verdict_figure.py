@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from nullcrop.config.figures import FigureStyle
+from nullcrop.config.figure_style import FigureStyle
 from nullcrop.config.models import Thresholds
 from nullcrop.config.readers import look_of
 from nullcrop.config.views import views_made_always

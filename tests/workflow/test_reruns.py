@@ -199,7 +199,8 @@ def test_what_is_stale_after_an_edit_is_named_until_the_next_run(done: Checkout)
     """`status` tells from the files what Snakemake tells from its records."""
 
     def said(*commands: str) -> list[str]:
-        return [done.nullcrop(command, "--configfile", "toy.yaml") for command in commands]
+        """What each says, on one line."""
+        return [" ".join(done.nullcrop(command, "--configfile", "toy.yaml").split()) for command in commands]
 
     assert not [text for text in said("status", "verdicts") if "tale" in text]
     assert re.search(r"all +\S* +4 of 4", said("status")[0])
@@ -213,10 +214,10 @@ def test_what_is_stale_after_an_edit_is_named_until_the_next_run(done: Checkout)
     done.write_config(crop={"width": 16, "height": 16})
     cells = [f"{name}/printed/grouped/upper_left/lenet5/toy/seed0" for name in ("one", "two")]
     why = "its crops are 20×20 pixels, now 16×16"
-    assert f"Stale: {cells[0]} ({why}), {cells[1]} ({why})\n" in said("status")[0]
+    assert f"Stale: {cells[0]} ({why}), {cells[1]} ({why})" in said("status")[0]
     done.snakemake("results/datasets/one/views/upper_left.json")
     why_of_one = "made of other pixels, another split or other weights"
-    assert f"Stale: {cells[0]} ({why_of_one}), {cells[1]} ({why})\n" in said("status")[0]
+    assert f"Stale: {cells[0]} ({why_of_one}), {cells[1]} ({why})" in said("status")[0]
 
 
 def test_what_does_not_fit_is_made_again_where_snakemakes_records_are_lost(done: Checkout) -> None:

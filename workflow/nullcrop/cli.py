@@ -21,8 +21,7 @@ from nullcrop.basics.progress import say
 from nullcrop.basics.threads import usable_cores
 from nullcrop.basics.wrapping import width_of, wrapped
 from nullcrop.config.cell import Cell, unfold_cells
-from nullcrop.config.figures import FIGURES, PLAIN, FigureStyle
-from nullcrop.config.leak_map import LeakMap
+from nullcrop.config.figures import FIGURES
 from nullcrop.config.names import ENGINES
 from nullcrop.config.readers import BASELINES, NETWORKS
 from nullcrop.config.recipe import Recipe
@@ -400,13 +399,14 @@ def describe_datasets(options: argparse.Namespace) -> None:
 
 def map_leaks(options: argparse.Namespace) -> None:
     """Read the class from a small window at each place of the image."""
+    from nullcrop.config.leak_map import LeakMap
     from nullcrop.cues.leak_map import MapJob, write_leak_map
 
     job = MapJob(
         samples=options.samples,
         view=options.view,
         splits=options.splits,
-        settings=options.settings,
+        settings=LeakMap.model_validate_json(options.settings),
         level=options.level,
         threads=options.threads,
     )
@@ -415,6 +415,7 @@ def map_leaks(options: argparse.Namespace) -> None:
 
 def plot_figure(options: argparse.Namespace) -> None:
     """Draw a figure of a study, or of one dataset in it."""
+    from nullcrop.config.figure_style import FigureStyle
     from nullcrop.figures.job import FigureJob
 
     job = FigureJob(
@@ -429,7 +430,7 @@ def plot_figure(options: argparse.Namespace) -> None:
         labels=options.labels,
         crop=options.crop,
         splits=options.splits,
-        style=options.style,
+        style=FigureStyle.model_validate_json(options.style),
     )
     implementation(FIGURES[options.figure].plot)(job)
 
@@ -460,9 +461,11 @@ def count_alarms(options: argparse.Namespace) -> None:
 def plot_calibration(options: argparse.Namespace) -> None:
     """Draw false alarms and power of the audit."""
     from nullcrop.calibration.alarms import read_calibration
+    from nullcrop.config.figure_style import FigureStyle
     from nullcrop.figures.calibration_figure import plot_calibration
 
-    plot_calibration(read_calibration(options.table), options.out, options.style)
+    style = FigureStyle.model_validate_json(options.style)
+    plot_calibration(read_calibration(options.table), options.out, style)
 
 
 def resolve_config(options: argparse.Namespace) -> None:
@@ -760,9 +763,9 @@ class _MainParser(_Parser):
 
     def check_name(self, command: str) -> None:
         """End with status 2 where there is no such command, with the one that may be meant."""
-        from nullcrop.config.yaml_files import nearest
-
         if command not in self.commands:
+            from nullcrop.config.yaml_files import nearest
+
             near = nearest(command, self.commands)
             self.error(f"there is no command '{command}'" + (f", did you mean '{near}'?" if near else ""))
 
@@ -1133,7 +1136,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--revision": _needed("the commit"),
     "--samples": _needed("samples.csv", type=Path),
     "--seed": _needed("seed", type=int),
-    "--settings": _needed("what the map looks at, as JSON", type=LeakMap.model_validate_json),
+    "--settings": _needed("what the map looks at, as JSON"),
     "--sides": {
         "default": None,
         "nargs": "*",
@@ -1144,8 +1147,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--splits": _needed("CSVs of splits, …/{labels}/{protocol}/seed{N}.csv", type=Path, nargs="+"),
     "--study": {"default": None, "help": "one study only"},
     "--style": {
-        "default": PLAIN,
-        "type": FigureStyle.model_validate_json,
+        "default": "{}",
         "help": "width, type, title and caption of the figure, as JSON; the config's `figure_style`",
     },
     "--table": _needed("table to show", type=Path),

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field, model_validator
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.calibration import Batch, Calibration, batches
 from nullcrop.config.definitions import CropSize, Definition, find_definitions, read_definition
-from nullcrop.config.figures import FigureStyle, figures_of
+from nullcrop.config.figure_style import FigureStyle
+from nullcrop.config.figures import figures_of
 from nullcrop.config.leak_map import LeakMap
 from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS, untreated
 from nullcrop.config.places import FOUND, expanded, found

@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.config.figures import PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.config.names import BASELINE_RECIPE, FOLDS_OF, base_split, place_of_split, protocol_of
 from nullcrop.config.readers import BASELINES, label_of, sees_pixels, without_pixels
 from nullcrop.config.views import view_label, views_in_order

@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.calibration.alarms import ALL, AUDIT, NAIVE, ONE_SPLIT
-from nullcrop.config.figures import PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.config.names import CROSSFIT
 from nullcrop.config.readers import in_order, is_network, label_of
 from nullcrop.figures.style import DASHED, INK, Sheet, columns_that_fit, figure_style, save_figure

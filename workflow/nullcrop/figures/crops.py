@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nullcrop.config.cell import CELL_COLUMNS, Cell
-from nullcrop.config.figures import PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.config.views import study_crops, view_label
 from nullcrop.datasets.samples import read_samples
 from nullcrop.figures.job import FigureJob

@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.config.figures import PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.config.names import base_split, place_of_split
 from nullcrop.config.readers import is_network, label_of, place_of_architecture
 from nullcrop.config.views import view_label, views_in_order

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition, read_definition
-from nullcrop.config.figures import PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.statistics.tables import read_metrics
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from nullcrop.config.figures import PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import DASHED, INK, MUTED, Sheet, figure_style, save_figure, wrapped
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
-from nullcrop.config.figures import PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.config.views import study_crops
 from nullcrop.datasets.samples import read_samples
 from nullcrop.figures.job import FigureJob

@@ -17,7 +17,8 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path as Path2D
 
 from nullcrop.basics.files import written_whole
-from nullcrop.config.figures import FIGURE_FORMATS, PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
+from nullcrop.config.figures import FIGURE_FORMATS
 
 INK = "#222222"
 MUTED = "#6E6E6E"

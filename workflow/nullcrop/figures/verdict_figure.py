@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from nullcrop.config.figures import PLAIN, FigureStyle
+from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.config.readers import BASELINES, in_order, label_of, look_of
 from nullcrop.config.views import TOGETHER
 from nullcrop.figures.job import FigureJob
