@@ -70,7 +70,8 @@ class Checkout:
         ]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(self.folder / "cache")}
+        folders = {"HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(self.folder / "cache")}
+        return {**os.environ, **folders, "COLUMNS": "1000"}  # in which no sentence is broken
 
     def snakemake(self, *arguments: str, fails: bool = False) -> str:
         """Run Snakemake to its end and return what it printed."""
@@ -111,7 +112,8 @@ class Checkout:
 
     def planned_cells(self, *arguments: str) -> set[tuple[str, str]]:
         """Dataset and view of each cell that a dry run would train."""
-        output = self.snakemake("--dry-run", "--quiet", "host", *arguments)
+        # Whatever follows --quiet is taken for one of its words.
+        output = self.snakemake("--dry-run", *arguments, "--quiet", "host")
         return set(re.findall(r"^Job \d+: training (\w+)/printed/grouped/(\w+)/", output, flags=re.MULTILINE))
 
     def predictions(self) -> dict[str, bytes]:
