@@ -216,7 +216,7 @@ def test_baselines_and_duplicates_are_the_same(folder: Path, tmp_path: Path) -> 
 def test_sample_figures_show_the_full_images(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples_module, "save_figure", lambda figure, stem: None)
+    monkeypatch.setattr(samples_module, "save_figure", lambda figure, *_: None)
     shown = []
     for name in ("full", "input"):
         figure = plot_dataset_samples(

@@ -199,8 +199,7 @@ def test_what_is_stale_after_an_edit_is_named_until_the_next_run(done: Checkout)
     """`status` tells from the files what Snakemake tells from its records."""
 
     def said(*commands: str) -> list[str]:
-        """What each says, on one line."""
-        return [" ".join(done.nullcrop(command, "--configfile", "toy.yaml").split()) for command in commands]
+        return [done.nullcrop(command, "--configfile", "toy.yaml") for command in commands]
 
     assert not [text for text in said("status", "verdicts") if "tale" in text]
     assert re.search(r"all +\S* +4 of 4", said("status")[0])
