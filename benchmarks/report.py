@@ -49,7 +49,7 @@ def main() -> None:
         project = Project({**content, "paths": {"results": str(folder / "results")}})
         write_results(project)
         started = time.perf_counter()
-        write_report(project, folder / "index.html")
+        write_report(project, next(iter(project.config.studies)), folder / "index.html")
         written = time.perf_counter() - started
         size = (folder / "index.html").stat().st_size / 1e6
         print(

@@ -30,7 +30,7 @@ from ..generated_results import write_cell, write_dataset, write_tables
 
 NUMERICS = "cpu_avx2_fp32_1threads"
 
-NO_VERDICT = "No reader of a crop without a lesion is done yet."
+NO_VERDICT = "No reader of a crop on which the verdict may rest is done yet."
 
 
 @dataclass
@@ -96,6 +96,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for cell in study.cells:
         study.write(cell, 2.0 if cell.view == "original" else 0.5)
     write_dataset(study.project(), "one")
+    # Nothing that a finished run would have made is missing.
+    figures = study.folder / "results/studies/toy/one/figures"
+    shutil.copy(figures / "samples.png", figures / "crops.png")
+    (study.folder / "results/datasets/one/leaks.csv").write_text("labels,split,seed\n")
     write_tables(study.project(), "toy", "one")
     return study.folder
 
@@ -118,15 +122,16 @@ def one_answer(study: Study) -> tuple[int, str, str]:
     same."""
     project = study.project()
     of_status, of_verdicts = printed(print_status, project), printed(print_verdicts, project)
-    facts = collect(project).datasets[0]
-    section = sections.dataset_section(facts, collect(project))
+    contents = collect(project, "toy")
+    facts = contents.datasets[0]
+    section = sections.dataset_section(facts, contents)
     done = int(re.findall(r"one [━╸╺ ]*(\d+) of 6", of_status)[0])
     assert section.progress == f"{done} of 6 networks done"
-    if section.verdict.sentence == NO_VERDICT:
+    if section.card.sentence == NO_VERDICT:
         assert "no reader of a crop is done yet" in of_verdicts
         assert "can be read" not in of_verdicts
     else:
-        assert f"{section.verdict.sentence} {section.verdict.details}" in of_verdicts
+        assert f"{section.card.sentence} {section.card.details}" in of_verdicts
     # What is remarked in one place is remarked in all, word by word.
     written = re.search(r"Verdict on one: \S+ is (?:stale|damaged)[^;]*; [\w/. -]*again", section.missing)
     for text in (of_status, of_verdicts):
@@ -138,7 +143,7 @@ def one_answer(study: Study) -> tuple[int, str, str]:
             assert (f"{state.capitalize()}: " in text) == bool(named)
             assert all(name in text for name in named)
         assert (f"{len(named)} finished cell" in section.missing) == bool(named)
-    return done, section.verdict.sentence, section.missing
+    return done, section.card.sentence, section.missing
 
 
 def test_what_the_workflow_wrote_of_these_cells_is_todays(
@@ -301,7 +306,7 @@ def test_a_cell_that_its_job_has_not_handed_over_yet_is_done(study: Study) -> No
     assert one_answer(study) == before
     study.verdicts.unlink()
     assert one_answer(study) == before
-    assert len(collect(study.project()).datasets[0].histories) == 18
+    assert len(collect(study.project(), "toy").datasets[0].histories) == 18
 
 
 def test_an_empty_table_of_verdicts_is_named_and_not_taken(study: Study) -> None:

@@ -292,6 +292,8 @@ def read_of_terminal(
     process, terminal = pty.fork()
     if process == 0:
         os.read(ready, 1)
+        # Of tests in the background it may be ignored, which a new program inherits.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         command = [sys.executable, "-m", "nullcrop", *arguments]
         path = str(REPOSITORY / "workflow")
         terminal_of = {"TERM": "xterm-256color", "NO_COLOR": "1", "PYTHONPATH": path}
@@ -308,6 +310,8 @@ def read_of_terminal(
         if not asked and until.encode() in said:
             os.kill(process, signal.SIGINT)
             asked = True
+    else:
+        os.kill(process, signal.SIGKILL)
     return said.decode(), os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
