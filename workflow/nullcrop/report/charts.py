@@ -179,8 +179,8 @@ def grid_chart(cells: pd.DataFrame) -> Spec:
 
     ``cells`` has a row for each planned cell of one study, with the columns row, order, split, labels, seed,
     column, column_order, view, href, done, and, where the cell is done, n, auroc, accuracy,
-    no_information_rate with intervals (…_low, …_high), constant, and as pooled_… the n, AUROC and accuracy of
-    all its reader's seeds together.
+    no_information_rate with intervals (``…_low``, ``…_high``), constant, and, under names that begin with
+    ``pooled``, the n, AUROC and accuracy of all its reader's seeds together.
     """
     spec = _finished(_grid(cells, narrow=False), cells, _grid(cells, narrow=True))
     words = " : ".join(f"measure == '{name}' ? '{what}'" for name, what in _DISTANCES.items()) + " : ''"
