@@ -31,6 +31,7 @@ from nullcrop.report.index_page import write_index
 from nullcrop.report.page import page_of
 from nullcrop.report.tables import Column, table_of
 from nullcrop.statistics.comparisons import ORIGINAL
+from nullcrop.status.standing import Standing
 
 from ..generated_results import half_finished, write_cell, write_tables
 from ..hostile import CLASSES, HOSTILE, TITLE
@@ -618,6 +619,9 @@ def test_the_index_leads_to_every_study_the_latest_first(copy: Project, tmp_path
     verdict = pd.read_csv(results / "studies/first/complete/verdicts.csv")["verdict"].iloc[0]
     assert texts.count(verdict) == 1
     assert "20 of 36 networks done" in texts
+    # What no run has judged yet is judged by the cells that are done, as on the study's own page.
+    hostile = Standing(copy).verdicts("first", "hostile")["verdict"].iloc[0]
+    assert hostile in texts
     assert TITLE in texts
     assert "refresh" not in parsed.attributes("http-equiv")
 

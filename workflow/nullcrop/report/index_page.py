@@ -67,7 +67,7 @@ def _entry(config: Path, results: Path) -> Entry:
         study = standing.project.config.studies[name]
         verdicts = []
         for dataset in standing.grid.datasets(name):
-            table = standing.written(name, dataset).table
+            table = standing.verdicts(name, dataset)
             title = standing.project.definition(dataset).title
             if table.empty:
                 verdicts.append((title, "no verdict yet", "open"))
