@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from sklearn.metrics import roc_auc_score
 
 from nullcrop.config.models import Project
+from nullcrop.report.index_page import write_index
 
 from ..hostile import CLASSES, HOSTILE, TITLE
 
@@ -298,13 +299,42 @@ def test_axe_finds_nothing_serious(page: Page, width: str, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.reload()
     unfold_everything(page)
+    assert serious_of(page) == []
+
+
+def serious_of(page: Page) -> list[str]:
+    """What axe finds wrong with a page and calls serious or critical."""
     found = Axe().run(page).response["violations"]
-    serious = [
+    return [
         f"{one['id']}: {one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
         for one in found
         if one["impact"] in ("serious", "critical")
     ]
-    assert serious == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_all_studies_fills_the_window(
+    context: BrowserContext, project: Project, tmp_path: Path, width: str
+) -> None:
+    content = json.loads(project.config.model_dump_json())
+    for study in ("first", "second"):
+        folder = tmp_path / "report" / study
+        folder.mkdir(parents=True)
+        studies = {study: content["studies"]["first"]}
+        (folder / "config.json").write_text(json.dumps({**content, "studies": studies}))
+        (folder / "index.html").write_text("the report")
+    # Where the cells lie decides what is done; where the page lies decides which studies there are.
+    (tmp_path / "cells").symlink_to(Path(project.config.paths.results, "cells"))
+    write_index(tmp_path, tmp_path / "report/index.html")
+    page = context.new_page()
+    page.set_viewport_size({"width": WIDTHS[width], "height": 800})
+    page.goto((tmp_path / "report/index.html").as_uri())
+    main, body = (page.locator(name).bounding_box() for name in ("main", "body"))
+    assert main is not None
+    assert body is not None
+    assert main["width"] > 0.85 * body["width"]
+    assert page.evaluate(OVERFLOWING) == []
+    assert serious_of(page) == []
 
 
 TEXT_SIZES = """texts => texts.filter((text) => text.textContent).map((text) => {
