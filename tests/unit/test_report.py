@@ -25,6 +25,7 @@ from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.readers import architectures, label_of, look_of
 from nullcrop.report import cards, frames, sections
+from nullcrop.report.blocks import Block
 from nullcrop.report.charts import series_style
 from nullcrop.report.contents import CURVE_POINTS, Contents, collect, roc_points
 from nullcrop.report.index_page import write_index
@@ -528,11 +529,11 @@ def test_shared_images_are_those_of_the_studys_own_datasets(copy: Project) -> No
     path = Path(copy.config.paths.results, "duplicates.csv")
     table.to_csv(path, index=False)
 
-    def shared(study: str = "first", dataset: str | None = None) -> sections.Block | None:
+    def shared(study: str = "first", dataset: str | None = None) -> Block | None:
         blocks = sections.closing(collect(copy, study, dataset))
         return next((block for block in blocks if block.name == "shared"), None)
 
-    def rows(block: sections.Block | None) -> list[list[str]]:
+    def rows(block: Block | None) -> list[list[str]]:
         return [[one.text for one in row] for table in block.tables for row in table.rows] if block else []
 
     block = shared()

@@ -71,9 +71,9 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
 
 def _mapped(dataset: DatasetContents, said: Mapping[str, Any]) -> list[str]:
     """Where in the image the class can be read, if that was looked at."""
-    if dataset.leak_map is None:
+    if (found := dataset.cues.get("leak_map")) is None:
         return []
-    return [words] if (words := map_sentence(dataset.leak_map, said["labels"], said["split"])) else []
+    return [words] if (words := map_sentence(found, said["labels"], said["split"])) else []
 
 
 def _of_other_rules(table: pd.DataFrame) -> list[str]:

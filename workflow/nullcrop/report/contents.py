@@ -13,8 +13,8 @@ from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import read_json
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import Definition, read_published_definitions
-from nullcrop.config.figures import FIGURES, figures_of
-from nullcrop.config.grid import Grid
+from nullcrop.config.figures import FIGURES, figures_of, tables_of_figure
+from nullcrop.config.grid import STUDY_TABLES, Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import EARLIER, PUBLISHED
 from nullcrop.config.places import found
@@ -66,8 +66,8 @@ class DatasetContents:
     """Drawn figures that the page shows, by name."""
     leaks: pd.DataFrame | None = None
     """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
-    leak_map: pd.DataFrame | None = None
-    """Where in the image the class can be read (cues/leak_map.py); None where nothing was mapped."""
+    cues: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """Tables that say where and what is read, by name; those that there are."""
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Published values beside reproduced ones
     (:func:`~nullcrop.published.reproduction.compare_published`)."""
@@ -200,8 +200,10 @@ def _dataset(standing: Standing, study: str, name: str) -> DatasetContents:
     contents.leaks = read_table(results / "datasets" / name / "leaks.csv")
     if contents.leaks is None:
         contents.absent.append("leaks and duplicates (leaks.csv)")
-    mapped = results / "studies" / study / name / "leak_map.csv"
-    contents.leak_map = read_metrics(mapped) if mapped.is_file() else None
+    for table in dict.fromkeys(one for figure in FIGURES.values() for one in tables_of_figure(figure)):
+        path = results / "studies" / study / name / f"{table}.csv"
+        if table not in STUDY_TABLES and path.is_file():
+            contents.cues[table] = read_metrics(path)
     contents.hashes = _hashes(grid, name)
     return contents
 

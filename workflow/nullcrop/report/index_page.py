@@ -11,9 +11,10 @@ import nullcrop
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import say
+from nullcrop.report.blocks import Block
 from nullcrop.report.cards import kind_of_verdict
 from nullcrop.report.page import environment
-from nullcrop.report.sections import Block, calibration, progress
+from nullcrop.report.sections import calibration, progress
 from nullcrop.status.standing import Standing
 from nullcrop.status.studies import found_configs, project_of
 

@@ -1,18 +1,15 @@
 """The page's sections: what is said of each dataset and of the run as a whole, ready for the templates."""
 
-import base64
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
-from PIL import Image
 
 from nullcrop.basics.errors import listed
 from nullcrop.basics.files import sha256_of
@@ -23,10 +20,11 @@ from nullcrop.config.readers import label_of
 from nullcrop.datasets.ignored import in_words
 from nullcrop.figures.accuracy import FIELD_SENTENCES
 from nullcrop.report import charts, frames, tables
+from nullcrop.report.blocks import Block, Drawing, Pairs, drawing, picture
 from nullcrop.report.cards import Card, card_of
-from nullcrop.report.charts import Spec
 from nullcrop.report.contents import Contents, DatasetContents, read_table
-from nullcrop.report.tables import Table, table_of
+from nullcrop.report.tables import table_of
+from nullcrop.report.why import why_blocks
 from nullcrop.statistics.auroc import LEVEL
 from nullcrop.statistics.comparisons import BASELINE, LEAK, ORIGINAL
 from nullcrop.statistics.maxt import DRAWS
@@ -36,55 +34,6 @@ from nullcrop.status.cost import cost_rows, summed_cost
 
 SAMPLES = "samples"
 """The figure that stands where the page says what a dataset is; others follow its results."""
-
-PICTURE_WIDTH = 1100
-"""Pixels in width to which a figure is reduced."""
-
-Pairs = list[tuple[str, str | Markup]]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A chart as the page shows it: drawn already, and with its specification, from which it becomes
-    interactive."""
-
-    name: str
-    alt: str
-    """The text in place of the picture."""
-    caption: str
-    spec: Spec
-    svg: Markup
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture within the page."""
-
-    source: str
-    """Data URI."""
-    alt: str
-    caption: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Block:
-    """Something under one heading; folded unless ``unfolded``."""
-
-    name: str
-    heading: str
-    paragraphs: list[str] = field(default_factory=list)
-    pairs: Pairs = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-    drawings: list[Drawing] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    unfolded: bool = True
-
-    @property
-    def empty(self) -> bool:
-        """Nothing is known that could be said here."""
-        return not (self.paragraphs or self.pairs or self.pictures or self.drawings or self.tables)
 
 
 @dataclass(frozen=True)
@@ -97,25 +46,6 @@ class Section:
     missing: str
     card: Card
     blocks: list[Block]
-
-
-def drawing(name: str, alt: str, caption: str, spec: Spec) -> Drawing:
-    """Draw ``spec``; ``name`` is unique on the page."""
-    return Drawing(name, alt, caption, spec, Markup(charts.static_svg(spec, name)))
-
-
-def picture(path: Path, alt: str, caption: str) -> Picture:
-    """The image file at ``path``, reduced to PICTURE_WIDTH, as a part of the page.
-
-    As WebP, which at this quality shows no blocks at the outlines and takes a fifth of a PNG's bytes.
-    """
-    stream = io.BytesIO()
-    with Image.open(path) as image:
-        small = image.convert("RGB")
-        small.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH), Image.Resampling.LANCZOS)
-        small.save(stream, "WEBP", quality=90, method=6)
-    source = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
-    return Picture(source, alt, caption, *small.size)
 
 
 def dataset_section(dataset: DatasetContents, contents: Contents) -> Section:
@@ -258,7 +188,7 @@ def _results(dataset: DatasetContents, cells: pd.DataFrame) -> list[Block]:
         _verdicts(dataset),
         *_comparisons(dataset),
         _published(dataset),
-        _leak_map(dataset),
+        *why_blocks(dataset),
         _roc_curves(dataset, networks),
         _confusions(dataset, networks),
         _learning_curves(dataset, networks),
@@ -379,21 +309,6 @@ def _published(dataset: DatasetContents) -> Block:
             table_of(
                 dataset.discrepancies, f"{dataset.name}-discrepancies", caption, tables.DISCREPANCY_TABLE
             )
-        )
-    return block
-
-
-def _leak_map(dataset: DatasetContents) -> Block:
-    """The numbers of the leak map, whose figure stands above."""
-    block = Block(f"{dataset.name}-map", "Where the class can be read: numbers", unfolded=False)
-    if dataset.leak_map is not None:
-        caption = (
-            f"{dataset.definition.title}: AUROC of a simple reader of a window at each place; “x” and “y” of "
-            "its centre as a share of width and height. Bounds and p hold for all places of one label rule "
-            "and split at once."
-        )
-        block.tables.append(
-            table_of(dataset.leak_map, f"{dataset.name}-map-table", caption, tables.LEAK_MAP_TABLE)
         )
     return block
 

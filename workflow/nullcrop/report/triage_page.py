@@ -18,9 +18,9 @@ from PIL import Image
 import nullcrop
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import say
+from nullcrop.report.blocks import Picture
 from nullcrop.report.charts import facts_chart, static_svg
 from nullcrop.report.page import environment, hash_of
-from nullcrop.report.sections import Picture
 from nullcrop.report.tables import Column, Table, count, p_value, share, table_of
 from nullcrop.statistics.sentences import bound_words
 from nullcrop.survey.file_facts import NAMES, NUMBERS

@@ -1,0 +1,24 @@
+"""The blocks that say why a dataset leaks: the numbers behind its figures of places and cues."""
+
+from nullcrop.report import tables
+from nullcrop.report.blocks import Block
+from nullcrop.report.contents import DatasetContents
+from nullcrop.report.tables import table_of
+
+
+def why_blocks(dataset: DatasetContents) -> list[Block]:
+    """Where and what is read of one dataset; empty blocks for what was not looked at."""
+    return [_leak_map(dataset)]
+
+
+def _leak_map(dataset: DatasetContents) -> Block:
+    """The numbers of the leak map, whose figure stands above."""
+    block = Block(f"{dataset.name}-map", "Where the class can be read: numbers", unfolded=False)
+    if (found := dataset.cues.get("leak_map")) is not None:
+        caption = (
+            f"{dataset.definition.title}: AUROC of a simple reader of a window at each place; “x” and “y” of "
+            "its centre as a share of width and height. Bounds and p hold for all places of one label rule "
+            "and split at once."
+        )
+        block.tables.append(table_of(found, f"{dataset.name}-map-table", caption, tables.LEAK_MAP_TABLE))
+    return block
