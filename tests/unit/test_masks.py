@@ -52,7 +52,9 @@ def test_an_image_without_a_mask_is_named_unless_it_may_lack_one(tmp_path: Path)
 
 def test_images_of_one_name_cannot_share_a_mask(tmp_path: Path) -> None:
     write_mask(tmp_path / "a.png", np.eye(3))
-    with pytest.raises(NullcropError, match="several images are called a"):
+    with pytest.raises(
+        NullcropError, match=r"several images claim one mask \(.*a\.png\), .*: x/a\.png, y/a\.png; let the part"
+    ):
         mask_files(Masks(path=str(tmp_path)), ["x/a.png", "y/a.png"])
 
 

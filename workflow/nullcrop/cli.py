@@ -103,6 +103,14 @@ def fetch_archive(options: argparse.Namespace) -> None:
     say(", ".join(f"{file['name']} ({file['bytes'] / 1e6:,.1f} MB)" for file in files))
 
 
+def fetch_masks(options: argparse.Namespace) -> None:
+    """Download, verify and unpack the masks of a dataset."""
+    from nullcrop.datasets.archive import fetch_masks
+
+    files = fetch_masks(json.loads(options.files), options.out)
+    say(", ".join(f"{file['name']} ({file['bytes'] / 1e6:,.1f} MB)" for file in files))
+
+
 def list_samples(options: argparse.Namespace) -> None:
     """List, check and count a dataset's images."""
     from nullcrop.config.definitions import read_definition
@@ -115,7 +123,7 @@ def list_samples(options: argparse.Namespace) -> None:
 
 def crop_views(options: argparse.Namespace) -> None:
     """Decode every image once and pack its views."""
-    from nullcrop.config.definitions import Masks
+    from nullcrop.config.definitions import FolderSource, Masks
     from nullcrop.datasets.samples import read_samples
     from nullcrop.decoding.values import Reading
     from nullcrop.images.store import write_store
@@ -123,9 +131,28 @@ def crop_views(options: argparse.Namespace) -> None:
     samples = read_samples(options.samples)
     width, height = options.crop
     masks = Masks.model_validate_json(options.masks) if options.masks else None
+    source = FolderSource.model_validate_json(options.listed_by) if options.listed_by else None
     sides = None if options.sides is None else {asked: _side(asked) for asked in options.sides}
     reading = Reading(options.bits, options.window)
-    write_store(samples, options.out, options.views, width, height, options.threads, sides, masks, reading)
+    write_store(
+        *(samples, options.out, options.views, width, height, options.threads),
+        sides=sides,
+        masks=masks,
+        reading=reading,
+        source=source,
+    )
+
+
+def count_lesions(options: argparse.Namespace) -> None:
+    """Count how often the crops touch a lesion."""
+    from nullcrop.config.definitions import FolderSource, Masks
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.images.lesion_counts import write_lesion_counts
+
+    masks = Masks.model_validate_json(options.masks)
+    source = FolderSource.model_validate_json(options.listed_by) if options.listed_by else None
+    samples = read_samples(options.samples, ["id", "path", "width", "height"])
+    write_lesion_counts(samples, masks, source, *options.crop, options.threads, options.out)
 
 
 def _side(asked: str) -> int:
@@ -430,6 +457,7 @@ def plot_figure(options: argparse.Namespace) -> None:
         labels=options.labels,
         crop=options.crop,
         splits=options.splits,
+        mean_mask=options.mean_mask,
         style=FigureStyle.model_validate_json(options.style),
     )
     implementation(FIGURES[options.figure].plot)(job)
@@ -798,11 +826,16 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     command("generate-images", generate_images, "--definition", "--out")
     command("fetch-archive", fetch_archive, "--definition", "--out")
+    command("fetch-masks", fetch_masks, "--files", "--out")
     command("list-samples", list_samples, "--dataset", "--definition", "--archive", "--out", "--threads")
     command(
         "crop-views",
         crop_views,
-        *("--samples", "--out", "--views", "--crop", "--bits", "--window", "--sides", "--masks", "--threads"),
+        *("--samples", "--out", "--views", "--crop", "--bits", "--window", "--sides", "--masks"),
+        *("--listed-by", "--threads"),
+    )
+    command(
+        "count-lesions", count_lesions, "--samples", "--out", "--crop", "--masks", "--listed-by", "--threads"
     )
     command("find-duplicates", find_duplicates, "--samples", "--view", "--out", "--threads")
     command(
@@ -904,7 +937,8 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "plot-figure",
         plot_figure,
         *("--figure", "--title", "--tables", "--cells", "--results", "--definition"),
-        *("--splits", "--samples", "--views-folder", "--labels", "--crop", "--style", "--out"),
+        *("--splits", "--samples", "--views-folder", "--labels", "--crop", "--mean-mask", "--style"),
+        "--out",
         optional=tuple(_LEFT_OUT),
     )
     command(
@@ -1033,6 +1067,7 @@ _LEFT_OUT: dict[str, dict[str, Any]] = {
         "--crop": (0, 0),
         "--definition": Path(),
         "--labels": "",
+        "--mean-mask": None,
         "--results": Path(),
         "--samples": Path(),
         "--splits": [],
@@ -1110,8 +1145,11 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--in-flight": {"default": 1, "type": _positive, "help": "cells that take turns on the device (1)"},
     "--json": {"action": "store_true", "help": "as JSON, for programs"},
     "--labels": _needed("label rule"),
+    "--mean-mask": _needed("where lesions lie, as .npy", type=Path),
     "--level": _needed("nominal error rate of a family of cells", type=float),
     "--logs": _needed("folder of the cells' logs", type=Path),
+    "--files": _needed("addresses and checksums, as JSON"),
+    "--listed-by": {"default": None, "help": "the source whose table names the masks, as JSON"},
     "--masks": {"default": None, "help": "where the masks of the images are, as JSON"},
     "--means": _needed("file for the mean image of each class, .npy", type=Path),
     "--metrics": _needed("metrics.csv of one dataset or study", type=Path),

@@ -72,6 +72,7 @@ ENVIRONMENT = "../../envs/nullcrop.yaml"
 NUMERICS = training_params.device_param(CONFIG)
 # Read before any job deletes what it will write again, so that a job on a node is told what was planned.
 PACKED_SIDES = {dataset: packed_sides(GRID, dataset) for dataset in GRID.values("dataset")}
+MASKED = [dataset for dataset in GRID.values("dataset") if PROJECT.definition(dataset).masks]
 # These tables are committed; they do not move with the config's `resources`.
 PUBLISHED_FILES = [found(f"resources/published/{name}.csv") for name in PUBLISHED_TABLES]
 BATCHES = {batch.name: batch for batch in CONFIG.calibration_batches}
@@ -267,6 +268,10 @@ def splits_of(wildcards):
     return figure_params.figure_splits(GRID, wildcards.study, wildcards.dataset)
 
 
+def masks_of(wildcards):
+    return figure_params.figure_masks(GRID, wildcards.dataset)
+
+
 def checked(axis, wildcards):
     """Values on an axis of the cells whose factor c is checked."""
     cells = GRID.checked_cells(wildcards.study, wildcards.dataset)
@@ -314,7 +319,7 @@ def tables_of(name):
 def figure_inputs(figure):
     """What ``figure`` is drawn from, by role, as its record says."""
     inputs = untimed(figure_params.figure_sources(figure, CONFIG.paths))
-    of_study = {"cells": cells_of, "splits": splits_of}
+    of_study = {"cells": cells_of, "splits": splits_of, "masks": masks_of}
     return inputs | {role: found for role, found in of_study.items() if role in figure.reads}
 
 

@@ -56,6 +56,31 @@ rule fetch_archive:
         "> {log:q} 2>&1"
 
 
+rule fetch_masks:
+    output:
+        f"{RESOURCES}/masks/{{dataset}}/masks.json",
+    log:
+        f"{RESULTS}/logs/fetch_masks/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch_masks/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=any_of(MASKED),
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(240),
+    params:
+        files=of_dataset(dataset_params.masks_address),
+        folder=subpath(output[0], parent=True),
+    message:
+        "fetching the masks of {wildcards.dataset}"
+    shell:
+        "python -m nullcrop fetch-masks --files {params.files:q} --out {params.folder:q} > {log:q} 2>&1"
+
+
 rule list_samples:
     input:
         of_dataset(dataset_files.listed_from),

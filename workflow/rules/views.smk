@@ -36,7 +36,7 @@ rule crop_views:
 rule crop_further_view:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
-        masks=of_dataset(dataset_files.mask_folders, "view"),
+        masks=of_dataset(dataset_files.masks_of_view, "view"),
     output:
         f"{STORE}/{{dataset}}/views/{{view}}.npy",
         f"{STORE}/{{dataset}}/views/{{view}}.json",
@@ -60,3 +60,34 @@ rule crop_further_view:
     shell:
         "python -m nullcrop crop-views --samples {input.samples:q} --out {params.folder:q} "
         "--views {wildcards.view} --crop {params.crop:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule count_lesions:
+    input:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        masks=of_dataset(dataset_files.masks_from),
+    output:
+        counts=f"{RESULTS}/datasets/{{dataset}}/masks.csv",
+        means=f"{RESULTS}/datasets/{{dataset}}/masks.npy",
+        shares=f"{RESULTS}/datasets/{{dataset}}/mask_shares.csv",
+    log:
+        f"{RESULTS}/logs/count_lesions/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/count_lesions/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=any_of(MASKED),
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(60),
+    params:
+        folder=subpath(output.counts, parent=True),
+        crop=of_dataset(dataset_params.crop_param),
+        masks=of_dataset(dataset_params.mask_options),
+    message:
+        "counting how often crops of {wildcards.dataset} touch a lesion"
+    shell:
+        "python -m nullcrop count-lesions --samples {input.samples:q} --out {params.folder:q} "
+        "--crop {params.crop} {params.masks:q} --threads {threads} > {log:q} 2>&1"

@@ -36,7 +36,7 @@ LOGGED: dict[int, tuple[str, ...]] = {
         *("audit_phantoms", "judge_phantoms", "generate_images", "fetch_archive", "list_samples"),
         *("find_duplicates", "count_leaks", "compare_counts", "crop_views", "resolve_config"),
         *("join_metrics", "join_readers", "join_comparisons", "join_verdicts", "compare_published"),
-        *("fetch_weights", "fetch_checkpoint"),
+        *("fetch_weights", "fetch_checkpoint", "fetch_masks", "count_lesions"),
     ),
     2: (
         *("compute_metrics", "judge_readers", "compare_cells", "check_inflation", "judge_dataset"),

@@ -34,6 +34,11 @@ def listed_from(project: Project, dataset: str) -> list[str]:
     return groups + _as_inputs(definition.source.watched(definition.classes))
 
 
+def fetched_masks(project: Project, dataset: str) -> str:
+    """The folder of a dataset's masks that are downloaded, apart from its images."""
+    return f"{project.config.paths.resources}/masks/{dataset}"
+
+
 def kept_together(project: Project, dataset: str) -> list[str]:
     """The table of duplicates, where the definition says that a split keeps them together."""
     if project.definition(dataset).duplicates == "group":
@@ -41,16 +46,27 @@ def kept_together(project: Project, dataset: str) -> list[str]:
     return []
 
 
-def mask_folders(project: Project, dataset: str, view: str) -> list[str]:
-    """The user's own folders whose change means other masks, of a ``view`` that asks for them."""
+def masks_of_view(project: Project, dataset: str, view: str) -> list[str]:
+    """What tells that the masks changed, for a ``view`` that asks for them; else nothing."""
+    return masks_from(project, dataset) if view_of(view).masked else []
+
+
+def masks_from(project: Project, dataset: str) -> list[str]:
+    """What tells that a dataset's masks changed: their download, or the user's own folders or table."""
     masks = project.definition(dataset).masks
-    if masks is None or not view_of(view).masked:
+    if masks is None:
         return []
+    if masks.files is not None:
+        return [f"{fetched_masks(project, dataset)}/masks.json"]
+    table = getattr(project.definition(dataset).source, "table", None) if masks.column is not None else None
+    tables = [table] if table is not None and Path(table).is_file() else []
+    if masks.path is None:
+        return tables
     # What came with the archive is made with it, and seldom there when the run is planned.
     archives = Path(project.config.paths.resources, "archives")
     if Path(masks.path).resolve().is_relative_to(archives.resolve()):
         return []
-    return _as_inputs(str(Path(masks.path, folder)) for folder in walk(masks.path).folders)
+    return tables + _as_inputs(str(Path(masks.path, folder)) for folder in walk(masks.path).folders)
 
 
 def _as_inputs(paths: Iterable[str]) -> list[str]:

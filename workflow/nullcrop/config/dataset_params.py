@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nullcrop.config.dataset_files import fetched_masks
 from nullcrop.config.definitions import Definition
 from nullcrop.config.models import Project
 from nullcrop.config.names import PUBLISHED
@@ -82,11 +83,30 @@ def packing_param(project: Project, dataset: str, sides: Sequence[str] | None) -
 def cutting_param(project: Project, dataset: str, view: str) -> str | list[str]:
     """Crop size, the rule of values and, of a ``view`` that asks for masks, where these are; one param, which
     else reads as it always did."""
-    crop, masks = crop_param(project, dataset), project.definition(dataset).masks
+    crop = crop_param(project, dataset)
     asked = [crop, *reading_options(project, dataset)]
-    if masks is not None and view_of(view).masked:
-        asked += ["--masks", masks.model_dump_json(exclude_defaults=True)]
+    if view_of(view).masked:
+        asked += mask_options(project, dataset)
     return crop if asked == [crop] else asked
+
+
+def mask_options(project: Project, dataset: str) -> list[str]:
+    """Options that tell where the masks of ``dataset`` are; none where it has none."""
+    masks = project.definition(dataset).masks
+    if masks is None:
+        return []
+    if masks.files is not None:
+        masks = masks.model_copy(update={"files": None, "path": f"{fetched_masks(project, dataset)}/masks"})
+    options = ["--masks", masks.model_dump_json(exclude_defaults=True)]
+    if masks.column is not None:
+        options += ["--listed-by", source_param(project, dataset)]
+    return options
+
+
+def masks_address(project: Project, dataset: str) -> str:
+    """Addresses and checksums of the masks of ``dataset`` that are downloaded."""
+    masks = project.definition(dataset).masks
+    return json.dumps(masks.files if masks is not None else None)
 
 
 def field_param(project: Project, dataset: str) -> str:

@@ -256,6 +256,13 @@ def _public_files(files: dict[str, str | None]) -> dict[str, str | None]:
 PublicFiles = Annotated[dict[str, str | None], Field(min_length=1), AfterValidator(_public_files)]
 
 
+def _can_be_unpacked(files: dict[str, str | None]) -> dict[str, str | None]:
+    for address in files:
+        if not address.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+            raise ValueError(f"{address} must end in .zip, .tar, .tar.gz or .tgz")
+    return files
+
+
 class ArchiveSource(SourceModel):
     """Public zips and tars whose images tell their class in their paths."""
 
@@ -269,11 +276,8 @@ class ArchiveSource(SourceModel):
 
     @field_validator("files")
     @classmethod
-    def _can_be_unpacked(cls, files: dict[str, str | None]) -> dict[str, str | None]:
-        for address in files:
-            if not address.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
-                raise ValueError(f"{address} must end in .zip, .tar, .tar.gz or .tgz")
-        return files
+    def _archives(cls, files: dict[str, str | None]) -> dict[str, str | None]:
+        return _can_be_unpacked(files)
 
 
 PCAM_PARTS = {"train": "train", "valid": "val", "test": "test"}
@@ -332,13 +336,36 @@ class Masks(Model):
     """Pictures whose pixels above black show where the lesion of an image is. Several pictures of one image
     are united."""
 
-    path: Annotated[PathText, FOUND]
-    """Folder with the masks, relative to the working folder or else to the workflow's, or absolute."""
+    path: Annotated[PathText, FOUND] | None = None
+    """Folder with the masks, relative to the working folder or else to the workflow's, or absolute; it may be
+    that of the images. With `column` it may be left out: file names then start at the folder of the
+    images."""
     name_pattern: Annotated[str, AfterValidator(_names_image)] = r"(?P<image>[^/]+)\.[^./]+$"
     """Regular expression searched in each path below `path`: its part (?P<image>…) is the image's file name
-    without its ending. Files whose path does not match are no masks."""
+    without its ending, after its last folders where names alone do not tell images apart. Files whose path
+    does not match are no masks."""
+    column: str | None = None
+    """Column of the table of images (`source.table`) that names each image's masks, in place of
+    `name_pattern`."""
+    separator: Annotated[str, Field(min_length=1)] = ";"
+    """What stands between the names of several masks in `column`."""
+    files: PublicFiles | None = None
+    """Address of each public zip or tar with masks, and its checksum (`sha256:…`, `sha1:…` or `md5:…`), in
+    place of `path`. They are downloaded where a study names a view that asks for masks."""
     lacking: Literal["error", "empty"] = "error"
     """`empty`: an image without a mask holds no lesion."""
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> "Masks":
+        if self.path is None and self.column is None and self.files is None:
+            raise ValueError("masks: say where they are: under path, column or files")
+        if self.files is not None and (self.path is not None or self.column is not None):
+            raise ValueError("masks: files are downloaded; leave out path and column")
+        if self.column is not None and "name_pattern" in self.model_fields_set:
+            raise ValueError("masks: column and name_pattern both tell whose a mask is: leave out one")
+        if self.files is not None:
+            _can_be_unpacked(self.files)
+        return self
 
 
 NOT_STATED = "not stated"
@@ -480,6 +507,13 @@ class Definition(Model):
             raise ValueError("group_from tells groups: say under `group` what they are (such as patient)")
         if self.group_from is not None and self.groups is not None:
             raise ValueError("group_from and groups both tell groups: leave out one")
+        return self
+
+    @model_validator(mode="after")
+    def _masks_are_in_a_table(self) -> "Definition":
+        if self.masks is not None and self.masks.column is not None:
+            if getattr(self.source, "table", None) is None:
+                raise ValueError("masks.column names a column of source.table, but there is no such table")
         return self
 
     @model_validator(mode="after")

@@ -55,7 +55,15 @@ def figure_flags(grid: Grid, figure: Figure, study: str, dataset: str | None) ->
         flags += ["--samples", f"{paths.results}/datasets/{dataset}/samples.csv"]
     if "views" in figure.reads:
         flags += ["--views-folder", f"{paths.store}/{dataset}/views"]
+    if "masks" in figure.reads and (found := figure_masks(grid, dataset)):
+        flags += ["--mean-mask", *found]
     return flags
+
+
+def figure_masks(grid: Grid, dataset: str) -> list[str]:
+    """Path of the mean mask of ``dataset``, if lesions are counted there."""
+    results = grid.project.config.paths.results
+    return [f"{results}/datasets/{dataset}/masks.npy"] if grid.counts_lesions(dataset) else []
 
 
 def figure_splits(grid: Grid, study: str, dataset: str) -> list[str]:

@@ -8,7 +8,7 @@ from nullcrop.config.registry import Registry
 
 FIGURE_FORMATS = ("pdf", "svg", "png")
 
-OTHER_INPUTS = ("cells", "splits", "samples", "views")
+OTHER_INPUTS = ("cells", "splits", "samples", "views", "masks")
 """What a figure may read besides tables in the folder of a dataset or study."""
 
 
@@ -27,7 +27,7 @@ class Figure:
     reads: tuple[str, ...]
     """What it is drawn from: names of tables in the study's folder of the dataset (`metrics`, `comparisons`,
     `verdicts`), `cells` (the finished cells' own files), `splits` (their splits), `samples` (samples.csv),
-    `views` (the packed views that every dataset has). It is drawn again when one of these changes."""
+    `views` (the packed views that every dataset has), `masks` (where lesions lie, of datasets with masks). It is drawn again when one of these changes."""
     of: Literal["dataset", "study"] = "dataset"
     """Whether there is one for each dataset of a study that names it, or one for each study."""
     in_page: bool = False
@@ -97,7 +97,7 @@ FIGURES.register(
             "outlined: places that tell the class, all places tested at once."
         ),
         plot="nullcrop.figures.leak_map:draw_leak_map",
-        reads=("leak_map", "verdicts"),
+        reads=("leak_map", "verdicts", "masks"),
         in_page=True,
     )
 )

@@ -327,6 +327,14 @@ class Grid:
         cells = [cell for cell in self.cells(study, dataset) if not split_name(cell.split).shuffle]
         return sorted({split_path(results, cell) for cell in cells})
 
+    def counts_lesions(self, dataset: str) -> bool:
+        """Whether it is counted how often crops of ``dataset`` touch a lesion: where it has masks. Those that
+        have to be downloaded first are not, unless a study names a view that asks for them."""
+        masks = self.project.definition(dataset).masks
+        if masks is None or masks.files is None:
+            return masks is not None
+        return any(cell.dataset == dataset and view_of(cell.view).masked for cell in self.all_cells)
+
     def figure_paths(self, study: str, dataset: str) -> list[str]:
         """The figure files of one dataset that a study asks for."""
         folder = f"{self.project.config.paths.results}/studies/{study}/{dataset}/figures"
@@ -347,6 +355,8 @@ class Grid:
             figures = self.figure_paths(study, name)
             inputs += [path for path in figures if path.endswith(tuple(shown))]
             inputs += [f"{counted}/dataset.json", f"{counted}/leaks.csv"]
+            if self.counts_lesions(name):
+                inputs.append(f"{counted}/masks.csv")
             if name in PUBLISHED:
                 inputs.append(f"{counted}/discrepancies.csv")
             if name in (*PUBLISHED, *EARLIER):
@@ -389,6 +399,7 @@ class Grid:
         made += self.calibration_results()
         datasets = self.values("dataset")
         made += [f"{results}/datasets/{dataset}/leaks.csv" for dataset in datasets]
+        made += [f"{results}/datasets/{name}/masks.csv" for name in datasets if self.counts_lesions(name)]
         if len(datasets) > 1:
             made.append(f"{results}/duplicates.csv")
         published = [dataset for dataset in PUBLISHED if dataset in datasets]

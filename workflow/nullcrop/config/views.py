@@ -130,6 +130,41 @@ for _place, (_name, _label, _corner) in enumerate(
             place=_place,
         )
     )
+for _name, _label, _about in (
+    (
+        "lesion_hidden",
+        "lesion hidden",
+        "the whole image, the lesion and a margin around it filled by the mean of what surrounds them",
+    ),
+    (
+        "lesion_box_hidden",
+        "lesion's box hidden",
+        "the whole image, the box around all lesions filled by the mean of what surrounds it",
+    ),
+    ("lesion_only", "lesion alone", "the pixels of the lesion, all others black"),
+):
+    VIEWS.register(
+        View(
+            name=_name,
+            label=_label,
+            about=_about,
+            function=f"nullcrop.images.lesions:{_name}",
+            masked=True,
+            size="image",
+            filters=True,
+            lesion_free=() if _name == "lesion_only" else ("whole",),
+            resized_a_second=150,
+        )
+    )
+VIEWS.register(
+    View(
+        name="background_patch",
+        label="far from the lesion",
+        about="the crop whose nearest pixel of a lesion is farthest away",
+        function="nullcrop.images.lesions:background_patch",
+        masked=True,
+    )
+)
 VIEWS.register(
     View(
         name="forehead",

@@ -1,5 +1,6 @@
 """A dataset's archive: its files fetched or generated, verified, unpacked, and archive.json last of all."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from nullcrop.config.definitions import SourceModel
 from nullcrop.config.registry import implementation
 from nullcrop.config.sources import SOURCES
 from nullcrop.datasets.download import alone
+from nullcrop.datasets.public_archive import fetch_files
 
 
 def fetch_archive(source: SourceModel, folder: Path) -> list[dict[str, Any]]:
@@ -21,6 +23,15 @@ def fetch_archive(source: SourceModel, folder: Path) -> list[dict[str, Any]]:
         files: list[dict[str, Any]] = _fetch(source, folder, "fetched")
         write_json(folder / "archive.json", {"source": source.model_dump(), "files": files})
     return files
+
+
+def fetch_masks(files: Mapping[str, str | None], folder: Path) -> list[dict[str, Any]]:
+    """Bring masks, ``files`` (checksums by address), into ``folder``; write ``folder``/masks.json, an entry
+    for each file. What is there already is verified and kept."""
+    with alone(folder):
+        entries = fetch_files(files, folder, folder / "masks")
+        write_json(folder / "masks.json", {"files": entries})
+    return entries
 
 
 def generate_archive(source: SourceModel, folder: Path) -> None:

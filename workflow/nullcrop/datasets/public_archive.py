@@ -1,5 +1,6 @@
 """Public zips and tars: fetched, verified, unpacked, and listed by the names of their images."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -20,11 +21,17 @@ def fetch_public_archive(source: ArchiveSource, archive: Path) -> list[dict[str,
     fetch. Returns an entry of each file: name, bytes, sha256. Raises NullcropError that says which
     file to put where.
     """
+    return fetch_files(source.files, archive, archive / "images")
+
+
+def fetch_files(files: Mapping[str, str | None], folder: Path, below: Path) -> list[dict[str, Any]]:
+    """As :func:`fetch_public_archive`, of ``files`` (checksums by address) into ``folder``, unpacked
+    ``below``."""
     entries = []
-    for address, checksum in source.files.items():
-        packed = archive / file_name(address)
-        entry = download(address, packed, checksum, lock=archive / "checksums.json")
-        unpack(packed, archive / "images" / packed.name.partition(".")[0], entry["sha256"])
+    for address, checksum in files.items():
+        packed = folder / file_name(address)
+        entry = download(address, packed, checksum, lock=folder / "checksums.json")
+        unpack(packed, below / packed.name.partition(".")[0], entry["sha256"])
         entries.append(entry)
     return entries
 

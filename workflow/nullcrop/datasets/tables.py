@@ -166,6 +166,25 @@ def list_table(source: FolderSource, root: Path, classes: list[str]) -> pd.DataF
     ).reset_index(drop=True)
 
 
+def column_of_images(source: FolderSource, column: str, key: str) -> dict[str, str]:
+    """What stands in ``column`` of ``source.table`` for each image, by its path as samples.csv has it.
+
+    ``key`` is the key of the definition that names the column. Raises NullcropError when the table has no
+    such column, or several.
+    """
+    root, path = Path(source.path), Path(str(source.table))
+    table = read_table(path, "source.table")
+    places = [place for place, own in enumerate(table.columns) if own == column.strip()]
+    if len(places) != 1:
+        how_many = f"{len(places)} columns '{column}'" if places else f"no column '{column}'"
+        raise NullcropError(f"{key}: {path} has {how_many}; its columns are {listed(table.columns)}")
+    written = _column(table, source, "path")
+    assert written is not None
+    relative = _files(path, root, written, source.suffixes)
+    values = table.iloc[:, places[0]]
+    return {str(root / name): value for name, value in zip(relative, values, strict=True)}
+
+
 def _column(table: pd.DataFrame, source: FolderSource, name: str) -> "pd.Series[str] | None":
     """The column that ``source`` calls ``name``; None where the table lacks one that it may lack."""
     wanted = source.columns.get(name, name).strip()  # type: ignore[call-overload]

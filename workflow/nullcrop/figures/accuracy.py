@@ -47,11 +47,14 @@ HATCH = "////"
 
 FIELD_SENTENCES = {
     "whole": "By the dataset's file (field: whole) the object lies inside a larger field, and the four "
-    "corner crops hold none of it; no masks were counted.",
+    "corner crops hold none of it.",
     "tile": "By the dataset's file (field: tile) each image is a tile of tissue: every crop holds tissue, "
     "and its accuracy alone is no sign of bias.",
 }
-"""What follows from a dataset's field, as the claim that it is: no mask is counted against it."""
+"""What follows from a dataset's field, as the claim that it is."""
+
+UNCHECKED = {"whole": "No masks were counted here."}
+"""What is said of that claim where it is not checked."""
 
 
 def draw_accuracy(job: FigureJob) -> None:
@@ -406,7 +409,7 @@ def _caption(metrics: pd.DataFrame, field: str | None) -> str:
             "the picture."
         )
     if field is not None:
-        sentences.append(FIELD_SENTENCES[field])
+        sentences += [FIELD_SENTENCES[field], *filter(None, [UNCHECKED.get(field)])]
     return " ".join(sentences)
 
 

@@ -35,6 +35,8 @@ class FigureJob:
     """samples.csv of the dataset."""
     views: Path = Path()
     """Folder of its packed views."""
+    mean_mask: Path | None = None
+    """masks.npy of the dataset; None where no lesion was counted."""
     labels: str = ""
     """The study's first label rule of the dataset."""
     crop: tuple[int, int] = (0, 0)

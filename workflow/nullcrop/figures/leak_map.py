@@ -21,6 +21,12 @@ COLOURS = "PuOr_r"
 
 RANGE = (0.2, 0.8)
 
+LESION_LEVELS = (0.01, 0.1, 0.5)
+"""Shares of the lesions at which contours are drawn."""
+
+LESION = "#1B5E20"
+"""Colour of these contours: neither of the map's nor of its outlines."""
+
 AXES = (("column", "x"), ("row", "y"))
 """Places in the grid, and where their centres lie."""
 
@@ -33,11 +39,13 @@ def plot_leak_map(
     caption: str,
     stem: Path,
     style: FigureStyle = PLAIN,
+    lesions: NDArray[np.float32] | None = None,
 ) -> Figure:
     """Draw a map; write ``stem``.pdf, .svg and .png.
 
     ``table``: the rows of one label rule and split, of MAP_COLUMNS (cues/leak_map.py). ``means``: mean image
-    of each of ``targets`` (targets × S × S × 3, 0 … 255; NaN where there is no image).
+    of each of ``targets`` (targets × S × S × 3, 0 … 255; NaN where there is no image). ``lesions``: share of the lesions that cover
+    each place (M × M, over relative coordinates), where masks tell.
     """
     window = table["size"].iloc[0]
     grid = table[table["size"] == window]
@@ -54,6 +62,9 @@ def plot_leak_map(
         _draw_map(figure, axes[0], grid, means, sheet)
         if panels == 3:
             _draw_difference(axes[1], grid, means, targets, sheet)
+        if lesions is not None:
+            for ax in axes[: panels - 1]:
+                _draw_lesions(ax, lesions, sheet)
         _draw_sizes(axes[panels - 1], _corners(table), sheet)
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=sheet.title, weight="bold")
@@ -72,6 +83,7 @@ def draw_leak_map(job: FigureJob) -> None:
     ]
     table = table[table["split"] == (quoted.iloc[0] if len(quoted) else table["split"].iloc[0])]
     first = table.iloc[0]
+    lesions = None if job.mean_mask is None else np.load(job.mean_mask, allow_pickle=False)
     plot_leak_map(
         table,
         np.load(job.tables["leak_map"].with_suffix(".npy"), allow_pickle=False),
@@ -81,9 +93,11 @@ def draw_leak_map(job: FigureJob) -> None:
         f"{first['size']} pixels, over the mean image; {first['images']:,} images tested"
         + (f" of {first['units']:,} groups" if first["units"] < first["images"] else "")
         + f", {first['split'].replace('_', ' ')} split. Outlined: places that tell the class, with all "
-        f"{len(table)} places and sizes tested at once. Squares: where the study's crops lie.",
+        f"{len(table)} places and sizes tested at once. Squares: where the study's crops lie."
+        + ("" if lesions is None else f" Dashed: where {_levels_words(lesions)} of the lesions lie."),
         job.stem,
         job.style,
+        lesions,
     )
 
 
@@ -129,6 +143,29 @@ def _draw_crops(ax: Axes, grid: pd.DataFrame) -> None:
         for top in (0, 1 - height):
             _square(ax, left, top, width, height)
     _square(ax, (1 - width) / 2, (1 - height) / 2, width, height)
+
+
+def _levels(lesions: NDArray[np.float32]) -> list[float]:
+    """Those of LESION_LEVELS that some place reaches and another one does not."""
+    return [level for level in LESION_LEVELS if lesions.min() < level < lesions.max()]
+
+
+def _levels_words(lesions: NDArray[np.float32]) -> str:
+    words = [f"{level:.0%}" for level in _levels(lesions)]
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or "none"
+
+
+def _draw_lesions(ax: Axes, lesions: NDArray[np.float32], sheet: Sheet) -> None:
+    """Contours of the lesions' frequency, each with its share."""
+    levels = _levels(lesions)
+    if not levels:
+        return
+    centres = [(np.arange(side) + 0.5) / side for side in lesions.shape[::-1]]
+    drawn = ax.contour(*centres, lesions, levels=levels, colors=LESION, linewidths=1.1, linestyles="dashed")
+    drawn.set(path_effects=[withStroke(linewidth=2.4, foreground="white", alpha=0.7)])
+    labels = ax.clabel(drawn, fmt=lambda level: f"{level:.0%}", fontsize=sheet.small)
+    for label in labels:
+        label.set(path_effects=[withStroke(linewidth=2.0, foreground="white")])
 
 
 def _square(ax: Axes, left: float, top: float, width: float, height: float) -> None:

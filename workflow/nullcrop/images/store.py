@@ -37,7 +37,7 @@ from nullcrop.images.masks import mask_files, read_mask
 from nullcrop.images.views import view_function
 
 if TYPE_CHECKING:
-    from nullcrop.config.definitions import Masks
+    from nullcrop.config.definitions import FolderSource, Masks
 
 MUCH_LARGER = 4
 """Full originals are kept unless they take more than this many times the bytes of their extracts."""
@@ -166,17 +166,18 @@ def write_store(
     sides: Mapping[str, int] | None = None,
     masks: "Masks | None" = None,
     reading: Reading = AS_DECLARED,
+    source: "FolderSource | None" = None,
 ) -> None:
     """Decode every image of ``samples`` once and write ``views`` into ``folder``.
 
     ``samples`` needs the columns id, path, width and height. With ``sides`` (in pixels, by the words that ask
     for them), the input sides of the networks that will read the view `original`, that view is written as
     extracts where the images are much larger. ``masks`` says where the masks of masked views are, ``reading``
-    how values of more than 8 bits become 8. Raises NullcropError when an image is smaller than the crop or is
+    how values of more than 8 bits become 8, ``source`` which table names the masks. Raises NullcropError when an image is smaller than the crop or is
     no longer what samples.csv says, or when a view asks for masks and one is missing or gives another size
     than it should.
     """
-    _check_sizes(samples, crop_width, crop_height)
+    check_sizes(samples, crop_width, crop_height)
     own_sizes = samples[["height", "width"]].to_numpy(np.int64)
     sizes = {
         view: own_sizes
@@ -189,7 +190,7 @@ def write_store(
     )
     paths, ids_sha256 = samples["path"].tolist(), sha256_of_lines(samples["id"].tolist())
     functions = {view: view_function(view) for view in views}
-    of_masks = mask_files(masks, paths) if any(view_of(view).masked for view in views) else None
+    of_masks = mask_files(masks, paths, source) if any(view_of(view).masked for view in views) else None
     listed_sizes = list(map(tuple, own_sizes.tolist()))
     turns = Turns()
     with ExitStack() as writers:
@@ -368,7 +369,7 @@ def _check_pixels(view: str, pixels: NDArray[Any], size: NDArray[np.int64], path
         )
 
 
-def _check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> None:
+def check_sizes(samples: pd.DataFrame, crop_width: int, crop_height: int) -> None:
     small = samples[(samples["width"] < crop_width) | (samples["height"] < crop_height)]
     if len(small):
         names = [f"{row.path} ({row.width}×{row.height})" for row in small.itertuples()]

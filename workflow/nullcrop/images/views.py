@@ -91,7 +91,7 @@ def otsu_foreground(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
     objects, _ = label(bright, structure=np.ones((3, 3)))
     sizes = np.bincount(objects.ravel())[1:]
     if sizes.max(initial=0) <= SMALLEST_OBJECT:
-        return _patch(image, _counts(bright, crop_width, crop_height).argmax(), crop_width, crop_height)
+        return patch_at(image, counts_in_patches(bright, crop_width, crop_height).argmax(), crop_width, crop_height)
     rows, columns = find_objects(objects)[sizes.argmax()]
     height, width, _ = image.shape
     upper = np.clip((rows.start + rows.stop - crop_height) // 2, 0, height - crop_height)
@@ -104,8 +104,8 @@ def otsu_background(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
 
     Patches are counted row by row from the upper left.
     """
-    counts = _counts(_bright(image), crop_width, crop_height)
-    return _patch(image, counts.argmin(), crop_width, crop_height)
+    counts = counts_in_patches(_bright(image), crop_width, crop_height)
+    return patch_at(image, counts.argmin(), crop_width, crop_height)
 
 
 def _bright(image: Pixels) -> NDArray[np.bool_]:
@@ -118,9 +118,9 @@ def _bright(image: Pixels) -> NDArray[np.bool_]:
     return above
 
 
-def _counts(bright: NDArray[np.bool_], crop_width: int, crop_height: int) -> NDArray[np.int64]:
-    """Bright pixels in each patch, by the row and column of its upper left pixel."""
-    sums = np.pad(bright.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+def counts_in_patches(marked: NDArray[np.bool_], crop_width: int, crop_height: int) -> NDArray[np.int64]:
+    """``marked`` pixels in each patch, by the row and column of its upper left pixel."""
+    sums = np.pad(marked.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     lower, upper = sums[crop_height:], sums[:-crop_height]
     counts: NDArray[np.int64] = (
         lower[:, crop_width:] - lower[:, :-crop_width] - upper[:, crop_width:] + upper[:, :-crop_width]
@@ -128,7 +128,7 @@ def _counts(bright: NDArray[np.bool_], crop_width: int, crop_height: int) -> NDA
     return counts
 
 
-def _patch(image: Pixels, place: np.intp, crop_width: int, crop_height: int) -> Pixels:
+def patch_at(image: Pixels, place: np.intp, crop_width: int, crop_height: int) -> Pixels:
     """The ``place``-th patch, row by row."""
     upper, left = divmod(int(place), image.shape[1] - crop_width + 1)
     return image[upper : upper + crop_height, left : left + crop_width]

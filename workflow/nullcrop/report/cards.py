@@ -9,6 +9,7 @@ import pandas as pd
 from nullcrop.config.names import CROSSFIT, protocol_of
 from nullcrop.config.readers import BASELINES
 from nullcrop.cues.leak_map import map_sentence
+from nullcrop.images.lesion_counts import touching_sentence
 from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.report.frames import verdicts
 from nullcrop.statistics.sentences import power_words, upper_words
@@ -58,7 +59,7 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
         word=first["verdict"],
         kind=kind_of_verdict(first["field"], first["evidence"]),
         sentence=first["sentence"],
-        details=first["details"],
+        details=" ".join([first["details"], *_touching(dataset)]),
         found=" ".join(
             [first["sentence"], power_words(first), *_of_other_rules(table), *_mapped(dataset, first)]
         ),
@@ -74,6 +75,13 @@ def _mapped(dataset: DatasetContents, said: Mapping[str, Any]) -> list[str]:
     if (found := dataset.cues.get("leak_map")) is None:
         return []
     return [words] if (words := map_sentence(found, said["labels"], said["split"])) else []
+
+
+def _touching(dataset: DatasetContents) -> list[str]:
+    """Whether corners hold no lesion, if masks tell."""
+    if dataset.masks is None:
+        return []
+    return [touching_sentence(dataset.masks, dataset.definition.field)]
 
 
 def _of_other_rules(table: pd.DataFrame) -> list[str]:

@@ -66,6 +66,8 @@ class DatasetContents:
     """Drawn figures that the page shows, by name."""
     leaks: pd.DataFrame | None = None
     """leaks.csv as text: duplicates and groups that cross parts; None where nothing was counted."""
+    masks: pd.DataFrame | None = None
+    """masks.csv: how often crops touch a lesion; None where nothing was counted."""
     cues: dict[str, pd.DataFrame] = field(default_factory=dict)
     """Tables that say where and what is read, by name; those that there are."""
     published: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -200,6 +202,11 @@ def _dataset(standing: Standing, study: str, name: str) -> DatasetContents:
     contents.leaks = read_table(results / "datasets" / name / "leaks.csv")
     if contents.leaks is None:
         contents.absent.append("leaks and duplicates (leaks.csv)")
+    path = results / "datasets" / name / "masks.csv"
+    if path.is_file():
+        contents.masks = read_metrics(path)
+    elif grid.counts_lesions(name):
+        contents.absent.append("how often crops touch a lesion (masks.csv)")
     for table in dict.fromkeys(one for figure in FIGURES.values() for one in tables_of_figure(figure)):
         path = results / "studies" / study / name / f"{table}.csv"
         if table not in STUDY_TABLES and path.is_file():

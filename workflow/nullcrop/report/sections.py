@@ -18,7 +18,8 @@ from nullcrop.config.definitions import LabelRule
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.readers import label_of
 from nullcrop.datasets.ignored import in_words
-from nullcrop.figures.accuracy import FIELD_SENTENCES
+from nullcrop.figures.accuracy import FIELD_SENTENCES, UNCHECKED
+from nullcrop.images.lesion_counts import touching_sentence
 from nullcrop.report import charts, frames, tables
 from nullcrop.report.blocks import Block, Drawing, Pairs, drawing, picture
 from nullcrop.report.cards import Card, card_of
@@ -127,7 +128,7 @@ def _groups_words(group: str, counts: dict[str, Any]) -> str:
 
 def _identity(dataset: DatasetContents) -> Block:
     definition, counts = dataset.definition, dataset.counts
-    pairs: Pairs = [("Images show", definition.modality), ("Field", FIELD_SENTENCES[definition.field])]
+    pairs: Pairs = [("Images show", definition.modality), ("Field", _field_words(dataset))]
     if counts is None:
         pairs.append(("Images", "not listed yet"))
     else:
@@ -162,6 +163,16 @@ def _identity(dataset: DatasetContents) -> Block:
         )
         pictures.append(picture(dataset.figures[SAMPLES], alt, ""))
     return Block(f"{dataset.name}-identity", "What it is", pairs=pairs, pictures=pictures)
+
+
+def _field_words(dataset: DatasetContents) -> str:
+    """What the dataset's file says of its field, and what masks say to it."""
+    field = dataset.definition.field
+    if dataset.masks is None:
+        said = UNCHECKED.get(field, "")
+    else:
+        said = touching_sentence(dataset.masks, field)
+    return f"{FIELD_SENTENCES[field]} {said}".strip()
 
 
 def _figures(dataset: DatasetContents) -> list[Block]:

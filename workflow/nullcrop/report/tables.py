@@ -312,6 +312,15 @@ LEAK_MAP_TABLE = {
     "p": p_value("p, corrected"),
 }
 
+MASK_TABLE = {
+    "place": Column("place"),
+    "images": count("images"),
+    "lesions": count("with a lesion"),
+    "touching": count("touching"),
+    "share": share("share touching"),
+    "largest": share("largest"),
+}
+
 SHARED_TABLE = {
     "dataset_a": Column("dataset"),
     "official_split_a": Column("part"),

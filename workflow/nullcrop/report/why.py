@@ -1,5 +1,7 @@
 """The blocks that say why a dataset leaks: the numbers behind its figures of places and cues."""
 
+from nullcrop.config.views import view_label
+from nullcrop.images.lesion_counts import ANY_CORNER, touching_sentence
 from nullcrop.report import tables
 from nullcrop.report.blocks import Block
 from nullcrop.report.contents import DatasetContents
@@ -8,7 +10,7 @@ from nullcrop.report.tables import table_of
 
 def why_blocks(dataset: DatasetContents) -> list[Block]:
     """Where and what is read of one dataset; empty blocks for what was not looked at."""
-    return [_leak_map(dataset)]
+    return [_leak_map(dataset), _lesions(dataset)]
 
 
 def _leak_map(dataset: DatasetContents) -> Block:
@@ -22,3 +24,21 @@ def _leak_map(dataset: DatasetContents) -> Block:
         )
         block.tables.append(table_of(found, f"{dataset.name}-map-table", caption, tables.LEAK_MAP_TABLE))
     return block
+
+
+def _lesions(dataset: DatasetContents) -> Block:
+    """How often crops touch the lesion, by its masks."""
+    block = Block(f"{dataset.name}-lesions", "Where the lesion is, by its masks", unfolded=False)
+    if dataset.masks is not None:
+        block.paragraphs.append(touching_sentence(dataset.masks, dataset.definition.field))
+        counts = dataset.masks.assign(place=[_place(view) for view in dataset.masks["view"]])
+        caption = (
+            f"{dataset.definition.title}: images with a lesion, and those of which a crop holds at least one "
+            "of its pixels; “largest” is the largest part of such a crop that a lesion covers."
+        )
+        block.tables.append(table_of(counts, f"{dataset.name}-lesions-table", caption, tables.MASK_TABLE))
+    return block
+
+
+def _place(view: str) -> str:
+    return {ANY_CORNER: "any corner", "original": "whole image"}.get(view) or view_label(view)

@@ -1,0 +1,100 @@
+"""Views that hide the lesion, or show it alone. Their records: config/views.py.
+
+What hides a lesion still tells where it was and how large: its outline (`lesion_hidden`) or the box around it
+(`lesion_box_hidden`).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nullcrop.images.views import Mask, Pixels, counts_in_patches, patch_at
+
+MARGIN = 0.02
+"""How far beyond its mask a lesion is hidden, as a share of the image's shorter side: outlines are drawn by
+hand, and a lesion's edge is soft. The ring from which the filling is taken is as wide."""
+
+BLANK = 0
+"""Level of what is left out: black, as in a segmentation."""
+
+
+def margin_of(image: Pixels) -> int:
+    """Pixels beyond the mask that are hidden with it; at least 2."""
+    return max(2, round(MARGIN * min(image.shape[:2])))
+
+
+def hidden_pixels(image: Pixels, mask: Mask) -> Mask:
+    """``mask`` and all pixels no further from it than the margin (Euclidean); none of an empty one."""
+    if not mask.any():
+        return mask
+    return _distances(mask) <= margin_of(image)
+
+
+def lesion_hidden(image: Pixels, mask: Mask, crop_width: int, crop_height: int) -> Pixels:
+    """The image with its lesions and a margin around each filled by the mean of the ring that surrounds it.
+
+    Regions that touch one another are one. A region that nothing surrounds becomes BLANK.
+    """
+    from scipy.ndimage import distance_transform_edt, label
+
+    hidden = hidden_pixels(image, mask)
+    if not hidden.any():
+        return image
+    regions, count = label(hidden, structure=np.ones((3, 3)))
+    distances, (rows, columns) = distance_transform_edt(~hidden, return_indices=True)
+    ring = (distances > 0) & (distances <= margin_of(image))
+    nearest = regions[rows[ring], columns[ring]]
+    pixels = np.bincount(nearest, minlength=count + 1)
+    sums = np.stack([np.bincount(nearest, image[ring, channel], count + 1) for channel in range(3)], axis=1)
+    means = np.where(pixels[:, None] > 0, sums / np.maximum(pixels, 1)[:, None], BLANK)
+    filled = image.copy()
+    filled[hidden] = np.rint(means[regions[hidden]]).astype(np.uint8)
+    return filled
+
+
+def lesion_box_hidden(image: Pixels, mask: Mask, crop_width: int, crop_height: int) -> Pixels:
+    """The image with the box around all its lesions and their margin filled by the mean of the frame around
+    the box; BLANK where nothing surrounds it."""
+    hidden = hidden_pixels(image, mask)
+    if not hidden.any():
+        return image
+    (top, bottom), (left, right) = (np.flatnonzero(hidden.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    wide = margin_of(image)
+    around = np.zeros(mask.shape, bool)
+    around[max(0, top - wide) : bottom + wide + 1, max(0, left - wide) : right + wide + 1] = True
+    box = np.zeros(mask.shape, bool)
+    box[top : bottom + 1, left : right + 1] = True
+    frame = image[around & ~box]
+    filled = image.copy()
+    filled[box] = np.rint(frame.mean(axis=0)).astype(np.uint8) if len(frame) else BLANK
+    return filled
+
+
+def lesion_only(image: Pixels, mask: Mask, crop_width: int, crop_height: int) -> Pixels:
+    """The pixels of the mask, all others BLANK."""
+    return np.where(mask[..., None], image, np.uint8(BLANK))
+
+
+def background_patch(image: Pixels, mask: Mask, crop_width: int, crop_height: int) -> Pixels:
+    """The crop whose nearest pixel of the lesion is farthest away.
+
+    Where every crop touches the lesion, the one that holds the fewest of its pixels. Of several the first,
+    row by row from the upper left; so it is of an image without a lesion.
+    """
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    if not mask.any():
+        return patch_at(image, np.intp(0), crop_width, crop_height)
+    # The minimum over a box is that over its columns of that over its rows.
+    nearest = sliding_window_view(_distances(mask), crop_height, axis=0).min(axis=-1)
+    nearest = sliding_window_view(nearest, crop_width, axis=1).min(axis=-1)
+    if nearest.max() == 0:
+        nearest = -counts_in_patches(mask, crop_width, crop_height)
+    return patch_at(image, nearest.argmax(), crop_width, crop_height)
+
+
+def _distances(mask: Mask) -> NDArray[np.float64]:
+    """Of each pixel the Euclidean distance to the nearest one of ``mask``, which is not empty."""
+    from scipy.ndimage import distance_transform_edt
+
+    distances: NDArray[np.float64] = distance_transform_edt(~mask)
+    return distances
