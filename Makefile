@@ -74,6 +74,7 @@ audits: $(ENV)
 	else echo "SKIPPED: the audit of BUSI, because its images are not in $(IMAGES)/busi"; fi
 	@if [ -f $(IMAGES)/ham10000_200/images.zip ]; then \
 		$(BIN)/python -m zipfile -e $(IMAGES)/ham10000_200/images.zip results/audits/images/ham10000_200 && \
+		$(BIN)/python -m zipfile -e $(IMAGES)/ham10000_200/masks.zip results/audits/images/ham10000_200_masks && \
 		$(BIN)/snakemake --cores $(CORES) --quiet host reason --configfile config/audits/ham10000.yaml; \
 	else echo "SKIPPED: the audit of HAM10000, because $(IMAGES)/ham10000_200/images.zip is not there"; fi
 	$(BIN)/python docs/audits/write_pages.py results/audits docs/audits $(IMAGES)

@@ -40,7 +40,7 @@ STUDY = {
     "parts": [
         {
             "architectures": ["lenet5"],
-            "views": ["upper_left", "inverted", "inverted.upper_left", "lesion_hidden"],
+            "views": ["upper_left", "inverted", "inverted.upper_left", "lesion_gray"],
         },
         {"architectures": ["small_cnn"], "views": ["upper_left"]},
     ],
@@ -77,7 +77,7 @@ def test_everything_asked_for_is_made_once(extended: Checkout) -> None:
     assert {path.stem for path in figures.iterdir()} == {"accuracy", "samples", "auroc_by_view"}
     metrics = pd.read_csv(extended.folder / "results/studies/own/stripes/metrics.csv")
     of_networks = metrics[metrics["recipe"] == "toy"].groupby("architecture")["view"].agg(list)
-    assert of_networks["lenet5"] == ["upper_left", "inverted", "lesion_hidden", "inverted.upper_left"]
+    assert of_networks["lenet5"] == ["upper_left", "inverted", "lesion_gray", "inverted.upper_left"]
     assert of_networks["small_cnn"] == ["upper_left"]
     # The built-in verdict rests on what it rested on: of the own views none judges.
     assert set(metrics.loc[metrics["role"] == "crop", "view"]) == {"upper_left"}
@@ -93,17 +93,17 @@ def test_a_whole_view_has_the_images_size_and_can_be_cut(extended: Checkout) -> 
 
 def test_a_masked_view_is_given_the_mask_of_its_image(extended: Checkout) -> None:
     samples = pd.read_csv(extended.folder / "results/datasets/stripes/samples.csv")
-    original, hidden = store(extended, "original"), store(extended, "lesion_hidden")
+    original, gray = store(extended, "original"), store(extended, "lesion_gray")
     for row, name in enumerate(samples["id"]):
         mask = np.asarray(Image.open(extended.folder / f"resources/archives/stripes/masks/{name}.png")) > 0
-        np.testing.assert_array_equal(hidden[row][~mask], original[row][~mask])
-        assert len(np.unique(hidden[row][mask].reshape(-1, 3), axis=0)) == 1
+        np.testing.assert_array_equal(gray[row][~mask], original[row][~mask])
+        assert (gray[row][mask] == gray[row][mask][:, :1]).all()
 
 
 def test_an_own_baseline_stands_on_every_view_of_the_study(extended: Checkout) -> None:
     cells = extended.folder / "results/cells/stripes/printed/random"
     views = {path.parts[-5] for path in cells.glob("*/steps/baseline/seed0/cell.json")}
-    assert views == {"upper_left", "inverted", "inverted.upper_left", "lesion_hidden"}
+    assert views == {"upper_left", "inverted", "inverted.upper_left", "lesion_gray"}
     record = json.loads((cells / "inverted/steps/baseline/seed0/cell.json").read_text())
     assert record["features"] == 6
     # Those that come with nullcrop are fitted on the own views, too.
@@ -118,7 +118,7 @@ def test_a_cell_records_the_file_that_brought_its_network(extended: Checkout) ->
 
 def test_the_report_shows_the_figure_and_names_what_was_added(extended: Checkout) -> None:
     page = (extended.folder / "results/report/own/index.html").read_text()
-    for words in ("AUROC by view", "One mark a cell", "inverted, upper left", "lesion hidden", "small CNN"):
+    for words in ("AUROC by view", "One mark a cell", "inverted, upper left", "lesion in gray", "small CNN"):
         assert words in page
     assert "steps between pixels" in page
     assert "--series-small-cnn: #7A4900;" in page
@@ -161,7 +161,7 @@ def test_a_missing_extension_is_named(done: Checkout) -> None:
 
 
 def test_a_masked_view_of_a_dataset_without_masks_is_refused(done: Checkout) -> None:
-    extend(done, ["lesion_hidden.py"], studies={"toy": {**TOY_STUDY, "views": ["lesion_hidden"]}})
+    done.write_config(studies={"toy": {**TOY_STUDY, "views": ["lesion_hidden"]}})
     output = done.snakemake("--dry-run", fails=True)
     assert "the view lesion_hidden needs each image's mask, but dataset 'one' has none" in output
 

@@ -25,7 +25,8 @@ from nullcrop.config.dataset_files import (
     fetched_from,
     kept_together,
     listed_from,
-    mask_folders,
+    masks_from,
+    masks_of_view,
     source_record,
 )
 from nullcrop.config.dataset_params import (
@@ -33,6 +34,8 @@ from nullcrop.config.dataset_params import (
     cutting_param,
     field_param,
     listing_param,
+    mask_options,
+    masks_address,
     packing_param,
     published_counts,
     report_words,
@@ -40,7 +43,7 @@ from nullcrop.config.dataset_params import (
     targets_param,
     verdict_words,
 )
-from nullcrop.config.definitions import Masks
+from nullcrop.config.definitions import FolderSource, Masks
 from nullcrop.config.figure_params import (
     figure_axes,
     figure_flags,
@@ -133,7 +136,7 @@ def test_the_rule_of_values_is_told_to_what_packs(
     assert cutting_param(project, "second", "center") == ["20x20", *options]
     assert listing_param(project, "second") != listing_param(edited(), "second")
     told: list[Any] = []
-    monkeypatch.setattr("nullcrop.images.store.write_store", lambda *given: told.extend(given))
+    monkeypatch.setattr("nullcrop.images.store.write_store", lambda *_, reading, **__: told.append(reading))
     monkeypatch.setattr("nullcrop.datasets.samples.read_samples", lambda path: path)
     main(
         [
@@ -246,16 +249,51 @@ def test_masks_are_told_and_watched_for_the_views_that_ask_for_them(
     assert (crop, flag) == ("20x20", "--masks")
     assert Masks.model_validate_json(told) == project.definition("second").masks
     folders = [str(tmp_path / "masks"), str(tmp_path / "masks" / "deep")]
-    assert mask_folders(project, "second", "hidden") == folders
+    assert masks_of_view(project, "second", "hidden") == folders
     assert (
         cutting_param(project, "second", "center") == cutting_param(edited(), "second", "hidden") == "20x20"
     )
-    assert mask_folders(project, "second", "center") == mask_folders(edited(), "second", "hidden") == []
+    assert masks_of_view(project, "second", "center") == masks_of_view(edited(), "second", "hidden") == []
     # What came with the archive is watched by the archive.
     (tmp_path / "resources" / "archives" / "second" / "masks").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     inside = edited(masks={"path": "resources/archives/second/masks"})
-    assert mask_folders(inside, "second", "hidden") == []
+    assert masks_of_view(inside, "second", "hidden") == masks_from(inside, "second") == []
+
+
+def test_masks_that_a_table_names_are_told_with_the_table(
+    edited: Callable[..., Project], tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("path,class,mask\n")
+    source = {"kind": "folder", "path": str(tmp_path), "table": str(table)}
+    project = edited(source=source, masks={"column": "mask"})
+    assert masks_from(project, "second") == [str(table)]
+    _, masks, _, listed_by = mask_options(project, "second")
+    assert Masks.model_validate_json(masks) == Masks(column="mask")
+    assert FolderSource.model_validate_json(listed_by).table == str(table)
+
+
+def test_masks_to_be_downloaded_are_fetched_where_a_view_asks_for_them(
+    edited: Callable[..., Project],
+) -> None:
+    project = edited(masks={"files": {"https://example.org/masks.zip": None}})
+    assert masks_from(project, "second") == ["resources/masks/second/masks.json"]
+    assert json.loads(mask_options(project, "second")[1]) == {"path": "resources/masks/second/masks"}
+    assert json.loads(masks_address(project, "second")) == {"https://example.org/masks.zip": None}
+    counted = "results/datasets/second/masks.csv"
+    assert not Grid(project).counts_lesions("second")
+    assert counted not in Grid(project).targets()
+    study = project.config.studies["main"].model_copy(
+        update={"views": ["upper_left", "background_patch"], "datasets": ["second"]}
+    )
+    project.config = project.config.model_copy(update={"studies": {"main": study}})
+    assert Grid(project).counts_lesions("second")
+    assert counted in Grid(project).targets()
+    assert counted in Grid(project).report_inputs(Grid(project).studies[0])
+    # Masks on the disk are counted whatever a study asks for.
+    assert Grid(edited(masks={"path": "masks"})).counts_lesions("second")
+    assert not Grid(edited()).counts_lesions("second")
 
 
 # Cells

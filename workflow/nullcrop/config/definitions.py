@@ -511,9 +511,9 @@ class Definition(Model):
 
     @model_validator(mode="after")
     def _masks_are_in_a_table(self) -> "Definition":
-        if self.masks is not None and self.masks.column is not None:
-            if getattr(self.source, "table", None) is None:
-                raise ValueError("masks.column names a column of source.table, but there is no such table")
+        by_row = self.masks is not None and self.masks.column is not None
+        if by_row and getattr(self.source, "table", None) is None:
+            raise ValueError("masks.column names a column of source.table, but there is no such table")
         return self
 
     @model_validator(mode="after")

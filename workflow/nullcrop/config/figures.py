@@ -27,7 +27,8 @@ class Figure:
     reads: tuple[str, ...]
     """What it is drawn from: names of tables in the study's folder of the dataset (`metrics`, `comparisons`,
     `verdicts`), `cells` (the finished cells' own files), `splits` (their splits), `samples` (samples.csv),
-    `views` (the packed views that every dataset has), `masks` (where lesions lie, of datasets with masks). It is drawn again when one of these changes."""
+    `views` (the packed views that every dataset has), `masks` (where lesions lie, of datasets with masks). It
+    is drawn again when one of these changes."""
     of: Literal["dataset", "study"] = "dataset"
     """Whether there is one for each dataset of a study that names it, or one for each study."""
     in_page: bool = False

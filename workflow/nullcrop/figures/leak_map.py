@@ -44,8 +44,8 @@ def plot_leak_map(
     """Draw a map; write ``stem``.pdf, .svg and .png.
 
     ``table``: the rows of one label rule and split, of MAP_COLUMNS (cues/leak_map.py). ``means``: mean image
-    of each of ``targets`` (targets × S × S × 3, 0 … 255; NaN where there is no image). ``lesions``: share of the lesions that cover
-    each place (M × M, over relative coordinates), where masks tell.
+    of each of ``targets`` (targets × S × S × 3, 0 … 255; NaN where there is no image). ``lesions``: share
+    of the lesions that cover each place (M × M, over relative coordinates), where masks tell.
     """
     window = table["size"].iloc[0]
     grid = table[table["size"] == window]

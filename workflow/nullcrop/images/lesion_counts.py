@@ -1,4 +1,4 @@
-"""How often crops touch the lesion, counted from masks; so whether crops hold none is checked, not believed."""
+"""How often crops touch the lesion, by its masks: that corners hold none is checked, not believed."""
 
 from math import ceil
 from pathlib import Path
@@ -83,10 +83,10 @@ def write_lesion_counts(
     with written_whole(folder / "masks.npy") as aside, aside.open("wb") as file:
         np.save(file, (places / lesions).astype(np.float32))
     with written_whole(folder / "masks.csv") as aside:
-        counted(shares_of).to_csv(aside, index=False, float_format="%.6g")
+        count_touching(shares_of).to_csv(aside, index=False, float_format="%.6g")
 
 
-def counted(shares: pd.DataFrame) -> pd.DataFrame:
+def count_touching(shares: pd.DataFrame) -> pd.DataFrame:
     """The table of MASK_COLUMNS from the ``shares`` covered, a row an image and a column a view."""
     lesions = int((shares["original"] > 0).sum())
     together = shares.assign(**{ANY_CORNER: shares[study_corners()].max(axis=1)})
@@ -107,16 +107,19 @@ def touching_sentence(counts: pd.DataFrame, field: str) -> str:
     """What masks.csv (as numbers) says of the corners of a dataset whose file says ``field``."""
     rows = counts.set_index("view")
     lesions, touching = (int(rows.loc[ANY_CORNER, key]) for key in ("lesions", "touching"))
-    of = f"{lesions:,} images with a lesion" if lesions < rows["images"].iloc[0] else f"{lesions:,} images"
+    of = f"{lesions:,} images" + (" that show one" if lesions < rows["images"].iloc[0] else "")
     if not touching:
-        return f"By the masks no corner touches a lesion in {of}."
+        return f"By the masks no corner crop touches a lesion in any of {of}."
     corners = rows.loc[study_corners(), "touching"]
-    each = f"{corners.min():,}" if corners.min() == corners.max() else f"{corners.min():,} to {corners.max():,}"
+    least, most_often = int(corners.min()), int(corners.max())
+    where = f"{least:,} to {most_often:,} at a single corner"
+    if least == most_often:
+        where = f"{least:,} at each corner"
     # Rounded up, so that no crop holds more than is said; tables hold six digits.
     most = ceil(100 * rows.loc[ANY_CORNER, "largest"] - 1e-4)
     sentence = (
-        f"By the masks a corner touches a lesion in {touching:,} of {of} ({each} at each corner; it covers up "
-        f"to {most}% of a corner crop)"
+        f"By the masks a corner crop touches a lesion in {touching:,} of {of} ({where}), which covers "
+        f"up to {most}% of such a crop"
     )
     return sentence + (": “field: whole” does not hold there." if field == "whole" else ".")
 

@@ -89,8 +89,8 @@ def _of_rows(masks: "Masks", images: Sequence[str], source: "FolderSource") -> l
     unlisted = [image for image in images if image not in written]
     if unlisted:
         raise NullcropError(
-            f"masks.column: {source.table} no longer has a row of {len(unlisted)} images: {listed(unlisted)}; "
-            "delete samples.csv and run again"
+            f"masks.column: {source.table} no longer has a row of {len(unlisted)} images: "
+            f"{listed(unlisted)}; delete samples.csv and run again"
         )
     named = [
         [name.strip().replace("\\", "/") for name in written[image].split(masks.separator) if name.strip()]
@@ -121,7 +121,7 @@ def read_mask(paths: Sequence[str], size: tuple[int, ...]) -> NDArray[np.bool_]:
         # As with images: decoders of broken files raise nearly everything.
         except Exception as error:
             raise NullcropError(
-                f"the mask {path} cannot be read: {type(error).__name__}: {error}; replace it, or take it away"
+                f"the mask {path} cannot be read: {type(error).__name__}: {error}; replace it or take it away"
             ) from None
         if pixels.shape[:2] != size:
             raise NullcropError(

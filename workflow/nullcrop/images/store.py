@@ -173,9 +173,9 @@ def write_store(
     ``samples`` needs the columns id, path, width and height. With ``sides`` (in pixels, by the words that ask
     for them), the input sides of the networks that will read the view `original`, that view is written as
     extracts where the images are much larger. ``masks`` says where the masks of masked views are, ``reading``
-    how values of more than 8 bits become 8, ``source`` which table names the masks. Raises NullcropError when an image is smaller than the crop or is
-    no longer what samples.csv says, or when a view asks for masks and one is missing or gives another size
-    than it should.
+    how values of more than 8 bits become 8, ``source`` which table names the masks. Raises
+    NullcropError when an image is smaller than the crop or is no longer what samples.csv says, or when a view
+    asks for masks and one is missing or gives another size than it should.
     """
     check_sizes(samples, crop_width, crop_height)
     own_sizes = samples[["height", "width"]].to_numpy(np.int64)

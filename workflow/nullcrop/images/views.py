@@ -91,7 +91,9 @@ def otsu_foreground(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
     objects, _ = label(bright, structure=np.ones((3, 3)))
     sizes = np.bincount(objects.ravel())[1:]
     if sizes.max(initial=0) <= SMALLEST_OBJECT:
-        return patch_at(image, counts_in_patches(bright, crop_width, crop_height).argmax(), crop_width, crop_height)
+        return patch_at(
+            image, counts_in_patches(bright, crop_width, crop_height).argmax(), crop_width, crop_height
+        )
     rows, columns = find_objects(objects)[sizes.argmax()]
     height, width, _ = image.shape
     upper = np.clip((rows.start + rows.stop - crop_height) // 2, 0, height - crop_height)

@@ -168,10 +168,7 @@ def _identity(dataset: DatasetContents) -> Block:
 def _field_words(dataset: DatasetContents) -> str:
     """What the dataset's file says of its field, and what masks say to it."""
     field = dataset.definition.field
-    if dataset.masks is None:
-        said = UNCHECKED.get(field, "")
-    else:
-        said = touching_sentence(dataset.masks, field)
+    said = UNCHECKED.get(field, "") if dataset.masks is None else touching_sentence(dataset.masks, field)
     return f"{FIELD_SENTENCES[field]} {said}".strip()
 
 
