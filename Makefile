@@ -77,7 +77,7 @@ audits: $(ENV)
 		$(BIN)/python -m zipfile -e $(IMAGES)/ham10000_200/masks.zip results/audits/images/ham10000_200_masks && \
 		$(BIN)/snakemake --cores $(CORES) --quiet host reason --configfile config/audits/ham10000.yaml; \
 	else echo "SKIPPED: the audit of HAM10000, because $(IMAGES)/ham10000_200/images.zip is not there"; fi
-	$(BIN)/python docs/audits/write_pages.py results/audits docs/audits $(IMAGES)
+	$(BIN)/python docs/audits/write_pages.py results/audits docs/audits
 
 .PHONY: lint
 lint: $(ENV)

@@ -1,6 +1,6 @@
 """Write numbers and charts of the audits into their pages (`make audits`).
 
-.venv/bin/python docs/audits/write_pages.py results/audits docs/audits ../shared/data
+.venv/bin/python docs/audits/write_pages.py results/audits docs/audits
 
 Each page, `{dataset}.md`, holds text that is written by hand, and parts between `<!-- NAME: begin -->` and
 `<!-- NAME: end -->` that come from the tables of the study of the same name. Charts are drawn from the same
@@ -12,8 +12,6 @@ import re
 import shutil
 import sys
 import textwrap
-import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,35 +20,30 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
 
 from nullcrop.basics.files import written_whole
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.readers import in_order, label_of, look_of
 from nullcrop.config.views import TOGETHER, study_corners, view_label
 from nullcrop.figures.style import INK, MUTED, SMALL_SIZE, figure_style
-from nullcrop.images.views import crop_box
 from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.sentences import bound_words, upper_words
 from nullcrop.statistics.tables import FinishedCell, read_cells
 
-MASKS = {"busi": "busi/masks", "ham10000": "ham10000_200/masks.zip"}
-"""Masks of lesions of each dataset: a folder or a zip, below the folder of the images."""
-
-SIDE = 20
-"""Width and height of a crop in pixels."""
+AUDITS = ("busi", "ham10000")
+"""The audits that have a page."""
 
 
 class Audit:
     """The tables of one audit: a study and its only dataset, of one name."""
 
-    def __init__(self, results: Path, images: Path, name: str) -> None:
+    def __init__(self, results: Path, name: str) -> None:
         self.name = name
-        self.masks = images / MASKS[name]
         study, dataset = results / "studies" / name, results / "datasets" / name
         (self.verdict,) = pd.read_csv(study / "verdicts.csv", keep_default_na=False).to_dict("records")
         self.readers = pd.read_csv(study / "readers.csv")
+        self.covered = pd.read_csv(dataset / "mask_shares.csv", dtype={"id": str}).set_index("id")
         self.leaks = pd.read_csv(dataset / "leaks.csv")
         self.facts: dict[str, Any] = json.loads((dataset / "dataset.json").read_text(encoding="utf-8"))
         cells = pd.read_csv(study / "metrics.csv")[CELL_COLUMNS].to_dict("records")
@@ -90,7 +83,7 @@ class Audit:
 
     def _corners(self) -> str:
         """How many corner crops hold a pixel of a lesion; what the others tell, where some do."""
-        touched = lesions_in_corners(self.masks)
+        touched = lesions_in_corners(self.covered)
         somewhere = set().union(*touched.values())
         of = f"{len(touched):,} × {self.facts['images']:,}"
         if not somewhere:
@@ -187,35 +180,18 @@ class Audit:
             figure.savefig(folder / f"{self.name}_auroc.png", dpi=200, metadata={"Software": None})
 
 
-def lesions_in_corners(masks: Path) -> dict[str, set[str]]:
-    """For each corner the names of the images whose crop there holds a pixel of a lesion."""
-    found: dict[str, set[str]] = {view: set() for view in study_corners()}
-    for name, lesion in _read_masks(masks):
-        height, width = lesion.shape
-        for view, names in found.items():
-            left, upper, right, lower = crop_box(view, width, height, SIDE, SIDE)
-            if lesion[upper:lower, left:right].any():
-                names.add(name)
-    return found
-
-
-def _read_masks(masks: Path) -> Iterator[tuple[str, "np.ndarray[Any, np.dtype[np.bool_]]"]]:
-    """Each mask with the name of its image, of which there may be several."""
-    if masks.is_dir():
-        files: list[Path | zipfile.Path] = sorted(masks.rglob("*.png"))
-    else:
-        files = list(zipfile.Path(masks).iterdir())
-    for file in files:
-        with file.open("rb") as opened, Image.open(opened) as picture:
-            yield re.sub(r"_(mask(_\d+)?|segmentation)$", "", Path(file.name).stem), np.array(picture) > 0
+def lesions_in_corners(covered: pd.DataFrame) -> dict[str, set[str]]:
+    """For each corner the ids of the images whose crop there holds a pixel of a lesion; ``covered``:
+    mask_shares.csv by id."""
+    return {view: set(covered.index[covered[view] > 0]) for view in study_corners()}
 
 
 def without_images(cell: FinishedCell, names: set[str], rest: dict[str, TestSet]) -> FinishedCell:
-    """The cell with the answers on all images but those of these ``names``; cells share the test sets in
+    """The cell with the answers on all images but those of these ids, ``names``; cells share the test sets in
     ``rest``."""
     answers, test = cell.answers, cell.answers.test
     assert test.image is not None
-    kept = np.array([Path(image).stem not in names for image in test.image])
+    kept = ~np.isin(test.image, sorted(names))
     if test.name not in rest:
         rest[test.name] = TestSet(test.target[kept], test.group[kept], f"{test.name} cut", test.image[kept])
     fewer = replace(answers, test=rest[test.name], predicted=answers.predicted[kept], odds=answers.odds[kept])
@@ -266,15 +242,16 @@ def with_parts(page: str, parts: dict[str, str]) -> str:
     return page
 
 
-def main(results: Path, pages: Path, images: Path) -> None:
+def main(results: Path, pages: Path) -> None:
     """Write every page whose audit is done; name those that are not."""
-    for name in MASKS:
-        needed = (results / "studies" / name / "verdicts.csv", images / MASKS[name])
+    for name in AUDITS:
+        folders = (results / "studies" / name, results / "datasets" / name)
+        needed = (folders[0] / "verdicts.csv", folders[1] / "mask_shares.csv")
         missing = [str(path) for path in needed if not path.exists()]
         if missing:
             print(f"{pages}/{name}.md stays as it is: there is no {' and no '.join(missing)}")
             continue
-        audit = Audit(results, images, name)
+        audit = Audit(results, name)
         audit.draw(pages)
         page = pages / f"{name}.md"
         text = with_parts(page.read_text(encoding="utf-8"), audit.parts())

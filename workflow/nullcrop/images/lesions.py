@@ -22,13 +22,6 @@ def margin_of(image: Pixels) -> int:
     return max(2, round(MARGIN * min(image.shape[:2])))
 
 
-def hidden_pixels(image: Pixels, mask: Mask) -> Mask:
-    """``mask`` and all pixels no further from it than the margin (Euclidean); none of an empty one."""
-    if not mask.any():
-        return mask
-    return _distances(mask) <= margin_of(image)
-
-
 def lesion_hidden(image: Pixels, mask: Mask, crop_width: int, crop_height: int) -> Pixels:
     """The image with its lesions and a margin around each filled by the mean of the ring that surrounds it.
 
@@ -36,36 +29,36 @@ def lesion_hidden(image: Pixels, mask: Mask, crop_width: int, crop_height: int) 
     """
     from scipy.ndimage import distance_transform_edt, label
 
-    hidden = hidden_pixels(image, mask)
-    if not hidden.any():
+    if not mask.any():
         return image
+    wide = margin_of(image)
+    # Nothing further away than margin and ring is filled or looked at; a transform of all would take long.
+    near = _near(mask, 2 * wide)
+    hidden = _distances(mask[near]) <= wide
     regions, count = label(hidden, structure=np.ones((3, 3)))
     distances, (rows, columns) = distance_transform_edt(~hidden, return_indices=True)
-    ring = (distances > 0) & (distances <= margin_of(image))
-    nearest = regions[rows[ring], columns[ring]]
+    ring = (distances > 0) & (distances <= wide)
+    nearest, levels = regions[rows[ring], columns[ring]], image[near][ring]
     pixels = np.bincount(nearest, minlength=count + 1)
-    sums = np.stack([np.bincount(nearest, image[ring, channel], count + 1) for channel in range(3)], axis=1)
+    sums = np.stack([np.bincount(nearest, levels[:, channel], count + 1) for channel in range(3)], axis=1)
     means = np.where(pixels[:, None] > 0, sums / np.maximum(pixels, 1)[:, None], BLANK)
     filled = image.copy()
-    filled[hidden] = np.rint(means[regions[hidden]]).astype(np.uint8)
+    filled[near][hidden] = np.rint(means[regions[hidden]]).astype(np.uint8)
     return filled
 
 
 def lesion_box_hidden(image: Pixels, mask: Mask, crop_width: int, crop_height: int) -> Pixels:
     """The image with the box around all its lesions and their margin filled by the mean of the frame around
     the box; BLANK where nothing surrounds it."""
-    hidden = hidden_pixels(image, mask)
-    if not hidden.any():
+    if not mask.any():
         return image
-    (top, bottom), (left, right) = (np.flatnonzero(hidden.any(axis=axis))[[0, -1]] for axis in (1, 0))
     wide = margin_of(image)
-    around = np.zeros(mask.shape, bool)
-    around[max(0, top - wide) : bottom + wide + 1, max(0, left - wide) : right + wide + 1] = True
-    box = np.zeros(mask.shape, bool)
-    box[top : bottom + 1, left : right + 1] = True
-    frame = image[around & ~box]
+    box, around = _near(mask, wide), _near(mask, 2 * wide)
+    frame = np.zeros(mask.shape, bool)
+    frame[around] = True
+    frame[box] = False
     filled = image.copy()
-    filled[box] = np.rint(frame.mean(axis=0)).astype(np.uint8) if len(frame) else BLANK
+    filled[box] = np.rint(image[frame].mean(axis=0)).astype(np.uint8) if frame.any() else BLANK
     return filled
 
 
@@ -80,13 +73,15 @@ def background_patch(image: Pixels, mask: Mask, crop_width: int, crop_height: in
     Where every crop touches the lesion, the one that holds the fewest of its pixels. Of several the first,
     row by row from the upper left; so it is of an image without a lesion.
     """
-    from numpy.lib.stride_tricks import sliding_window_view
+    from scipy.ndimage import minimum_filter
 
     if not mask.any():
         return patch_at(image, np.intp(0), crop_width, crop_height)
-    # The minimum over a box is that over its columns of that over its rows.
-    nearest = sliding_window_view(_distances(mask), crop_height, axis=0).min(axis=-1)
-    nearest = sliding_window_view(nearest, crop_width, axis=1).min(axis=-1)
+    height, width = mask.shape
+    top, left = crop_height // 2, crop_width // 2
+    # The filter tells the minimum of each box at its centre, also of boxes that reach beyond the image.
+    nearest = minimum_filter(_distances(mask), (crop_height, crop_width))
+    nearest = nearest[top : top + height - crop_height + 1, left : left + width - crop_width + 1]
     if nearest.max() == 0:
         nearest = -counts_in_patches(mask, crop_width, crop_height)
     return patch_at(image, nearest.argmax(), crop_width, crop_height)
@@ -98,3 +93,10 @@ def _distances(mask: Mask) -> NDArray[np.float64]:
 
     distances: NDArray[np.float64] = distance_transform_edt(~mask)
     return distances
+
+
+def _near(mask: Mask, wide: int) -> tuple[slice, slice]:
+    """Rows and columns of the box around all of ``mask``, which is not empty, and ``wide`` pixels beyond."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    top, left = max(0, rows[0] - wide), max(0, columns[0] - wide)
+    return slice(top, rows[1] + wide + 1), slice(left, columns[1] + wide + 1)
