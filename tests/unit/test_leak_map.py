@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.contour import ContourSet
 from matplotlib.lines import Line2D
 from PIL import Image
 from scipy.stats import binom
@@ -214,6 +215,22 @@ def test_the_figure_outlines_the_places_that_tell(tmp_path: Path) -> None:
     )
     assert length == pytest.approx(2 * (0.4 + 0.25))  # the rim of two places side by side
     assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".svg", ".png"}
+
+
+def test_lesions_are_outlined_where_their_shares_lie(tmp_path: Path) -> None:
+    rows, columns = np.indices((64, 64)) + 0.5
+    lesions = np.maximum(0, 1 - np.hypot(rows / 64 - 0.5, columns / 64 - 0.4) / 0.3).astype(np.float32)
+    means = np.full((2, MEAN_SIDE, MEAN_SIDE, 3), 99, np.float32)
+    # Of no spread there is nothing to outline.
+    for masks in (0 * lesions, lesions):
+        figure = plot_leak_map(a_map([]), means, ["no", "yes"], "", "", tmp_path / "map", lesions=masks)
+        drawn = [one for ax in figure.axes[:2] for one in ax.collections if isinstance(one, ContourSet)]
+        assert len(drawn) == (2 if masks.any() else 0)
+    contours = drawn[0]
+    assert list(contours.levels) == [0.01, 0.1, 0.5]
+    for level, path in zip(contours.levels, contours.get_paths(), strict=True):
+        x, y = path.vertices.T
+        np.testing.assert_allclose(np.hypot(x - 0.4, y - 0.5), 0.3 * (1 - level), atol=0.01)
 
 
 def a_map(telling: list[tuple[int, int]], size: int = 20, split: str = "crossfit") -> pd.DataFrame:

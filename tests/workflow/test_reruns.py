@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.grid import STUDY_TABLES
@@ -183,6 +185,45 @@ def test_a_leak_map_is_made_where_a_study_asks_for_it_and_trains_nothing(done: C
     assert done.plan()["map_leaks"] == 2
     done.write_config(studies={"toy": {**TOY_STUDY, "figures": ["leak_map"]}}, figure_style={"width": 85})
     assert done.plan()["map_leaks"] == 0
+
+
+def test_masks_of_a_finished_study_are_counted_and_train_nothing(done: Checkout) -> None:
+    samples = pd.read_csv(done.folder / "results/datasets/one/samples.csv")
+    masks = done.folder / "masks"
+    masks.mkdir()
+    lesion = np.zeros((64, 64), np.uint8)
+    lesion[30:50, 30:50] = 255
+    for path in samples["path"]:
+        Image.fromarray(lesion).save(masks / f"{Path(path).stem}.png")
+    done.write_definition("one", masks={"path": "masks"})
+    assert done.plan() == Counter(["count_lesions", *REPORT])
+    done.snakemake()
+    assert done.plan() == {}
+    sentence = f"By the masks no corner crop touches a lesion in any of {len(samples)} images."
+    page = (done.folder / "results/report/toy/index.html").read_text()
+    # On the card, under the field, and above the numbers.
+    assert page.count(sentence) == 3
+    assert "Where the lesion is, by its masks" in page
+    # A view of them is cut and trained, and nothing else; the leak map takes them in.
+    done.write_study(views=["original", "upper_left", "background_patch"], datasets=["one"])
+    assert done.planned_cells() == {("one", "background_patch")}
+    assert done.plan()["crop_further_view"] == 1
+    # Other masks are counted anew; one that does not fit is named.
+    done.write_study()
+    lesion[5, 5] = 255
+    Image.fromarray(lesion).save(masks / f"{Path(samples['path'][0]).stem}.png")
+    Image.fromarray(lesion[:60]).save(masks / f"{Path(samples['path'][1]).stem}.png")
+    (masks / "another.png").touch()  # the folder changes
+    assert done.plan() == Counter(["count_lesions", *REPORT])
+    said = done.snakemake(fails=True)
+    assert re.search(
+        r"the mask masks/\S+ is 64×60 pixels, its image 64×64: bring it to the image's size", said
+    )
+    Image.fromarray(lesion).save(masks / f"{Path(samples['path'][1]).stem}.png")
+    done.snakemake()
+    page = (done.folder / "results/report/toy/index.html").read_text()
+    assert f"a corner crop touches a lesion in 2 of {len(samples)} images" in page
+    assert "does not hold there" in page
 
 
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
