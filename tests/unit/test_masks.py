@@ -1,5 +1,7 @@
 """Masks: which file belongs to which image, and what is told of those that do not fit."""
 
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +10,16 @@ import pytest
 from PIL import Image
 
 from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of
 from nullcrop.cli import main
-from nullcrop.config.definitions import Definition, FolderSource, Masks
+from nullcrop.config.definitions import Definition, FolderSource, Masks, read_definition
 from nullcrop.config.registry import implementation
 from nullcrop.config.views import VIEWS, View, study_crops
 from nullcrop.images.lesion_counts import count_touching, touching_sentence
 from nullcrop.images.masks import mask_files, read_mask
 from nullcrop.images.store import write_store
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def write_mask(path: Path, mask: object, scale: int = 255) -> None:
@@ -279,3 +284,31 @@ def test_the_sentence_says_whether_corners_hold_none(touching: int, field: str, 
     shares.loc[:7, "original"] = 0.1
     shares.loc[: touching - 1, "upper_left"] = 0.252
     assert touching_sentence(count_touching(shares), field) == words
+
+
+def test_masks_to_be_downloaded_are_verified_and_unpacked_beside_nothing_else(tmp_path: Path) -> None:
+    write_mask(tmp_path / "ISIC_0000000_Segmentation.png", np.eye(3))
+    folder = tmp_path / "resources"
+    folder.mkdir()
+    # As brought by hand, so that nothing is downloaded.
+    with zipfile.ZipFile(folder / "Part1.zip", "w") as packed:
+        packed.write(tmp_path / "ISIC_0000000_Segmentation.png", "Part1/ISIC_0000000_Segmentation.png")
+    checksum = f"sha256:{sha256_of(folder / 'Part1.zip')}"
+    files = json.dumps({"https://example.org/2016/Part1.zip": checksum})
+    assert main(["fetch-masks", "--files", files, "--out", str(folder)]) == 0
+    (entry,) = json.loads((folder / "masks.json").read_text())["files"]
+    assert entry["sha256"] == checksum.removeprefix("sha256:")
+    pattern = r"(?P<image>ISIC_[0-9]+)_[Ss]egmentation\.png$"
+    found = mask_files(Masks(path=str(folder / "masks"), name_pattern=pattern), ["x/ISIC_0000000.jpg"])
+    np.testing.assert_array_equal(read_mask(found[0], (3, 3)), np.eye(3, dtype=bool))
+
+
+@pytest.mark.parametrize("name", ["isic_2016", "isic_2017"])
+def test_masks_of_a_challenge_are_those_of_its_own_images_and_parts(name: str) -> None:
+    definition = read_definition(REPOSITORY / "config" / "datasets" / f"{name}.yaml")
+    assert definition.masks is not None
+    images = [address for role, address in definition.source.files.items() if role.endswith("_images")]
+    cut = "_Data.zip" if name == "isic_2017" else "_Part3_"
+    for image, masks in zip(images, definition.masks.files, strict=True):
+        assert masks.startswith(image.partition(cut)[0] + "_Part1_")
+        assert masks.endswith("GroundTruth.zip")
