@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from nullcrop.basics.errors import listed
 from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import DASHED, INK, MUTED, Sheet, figure_style, save_figure, wrapped
@@ -94,7 +95,7 @@ def draw_leak_map(job: FigureJob) -> None:
         + (f" of {first['units']:,} groups" if first["units"] < first["images"] else "")
         + f", {first['split'].replace('_', ' ')} split. Outlined: places that tell the class, with all "
         f"{len(table)} places and sizes tested at once. Squares: where the study's crops lie."
-        + ("" if lesions is None else f" Dashed: where {_levels_words(lesions)} of the lesions lie."),
+        + _lesion_words(lesions),
         job.stem,
         job.style,
         lesions,
@@ -150,9 +151,12 @@ def _levels(lesions: NDArray[np.float32]) -> list[float]:
     return [level for level in LESION_LEVELS if lesions.min() < level < lesions.max()]
 
 
-def _levels_words(lesions: NDArray[np.float32]) -> str:
-    words = [f"{level:.0%}" for level in _levels(lesions)]
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or "none"
+def _lesion_words(lesions: NDArray[np.float32] | None) -> str:
+    """What the dashed contours mean; nothing where there are none."""
+    levels = [] if lesions is None else [f"{level:.0%}" for level in _levels(lesions)]
+    if not levels:
+        return ""
+    return f" Dashed: around the places that at least {listed(levels)} of the lesions cover, by their masks."
 
 
 def _draw_lesions(ax: Axes, lesions: NDArray[np.float32], sheet: Sheet) -> None:
