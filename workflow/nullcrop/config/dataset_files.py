@@ -41,6 +41,12 @@ def kept_together(project: Project, dataset: str) -> list[str]:
     return []
 
 
+def attribute_tables(project: Project, dataset: str) -> list[str]:
+    """The user's own table of attributes, where there is one; a missing one is named by the step."""
+    asked = project.definition(dataset).attributes
+    return [asked.table] if asked and asked.table and Path(asked.table).is_file() else []
+
+
 def mask_folders(project: Project, dataset: str, view: str) -> list[str]:
     """The user's own folders whose change means other masks, of a ``view`` that asks for them."""
     masks = project.definition(dataset).masks

@@ -8,7 +8,7 @@ from nullcrop.report.tables import table_of
 
 def why_blocks(dataset: DatasetContents) -> list[Block]:
     """Where and what is read of one dataset; empty blocks for what was not looked at."""
-    return [_leak_map(dataset)]
+    return [_leak_map(dataset), _attributes(dataset)]
 
 
 def _leak_map(dataset: DatasetContents) -> Block:
@@ -21,4 +21,20 @@ def _leak_map(dataset: DatasetContents) -> Block:
             "and split at once."
         )
         block.tables.append(table_of(found, f"{dataset.name}-map-table", caption, tables.LEAK_MAP_TABLE))
+    return block
+
+
+def _attributes(dataset: DatasetContents) -> Block:
+    """The numbers of the attributes, whose figure stands above."""
+    block = Block(f"{dataset.name}-attributes", "Through what the class can be read: numbers", unfolded=False)
+    if (found := dataset.cues.get("attributes")) is not None:
+        caption = (
+            f"{dataset.definition.title}: AUROC by which an attribute alone tells the class, and by which a "
+            "simple reader of the four corners tells the attribute within each class; bounds and p hold for "
+            "all attributes and both questions of one label rule and split at once. “Explained”: the AUROC "
+            "of crops less that among images of one stratum of the attribute, with bounds that hold for all "
+            "attributes at once."
+        )
+        name = f"{dataset.name}-attributes-table"
+        block.tables.append(table_of(found, name, caption, tables.ATTRIBUTE_TABLE))
     return block
