@@ -256,7 +256,7 @@ def stratified_auroc(test: TestSet, score: Floats, stratum: Ints) -> tuple[float
     """AUROC over the pairs within one ``stratum`` (N integers) alone, the influence of each unit on it as in
     :func:`estimate_auroc`, and the share of all pairs that lie within one.
 
-    ``score`` is N or N×K, macro-averaged over the targets that have pairs. NaN where none has.
+    ``score`` is N or N×K, macro-averaged over the targets present. NaN where one of them has no such pair.
     """
     columns = score[:, None] if score.ndim == 1 else score
     classes = [1] if score.ndim == 1 else np.unique(test.target).tolist()
@@ -264,9 +264,6 @@ def stratified_auroc(test: TestSet, score: Floats, stratum: Ints) -> tuple[float
         _within_strata(test, test.target == k, columns[:, min(k, columns.shape[1] - 1)], stratum)
         for k in classes
     ]
-    each = [one for one in each if not np.isnan(one[0])]
-    if not each:
-        return np.nan, np.full(test.n_units, np.nan), 0.0
     values, influences, shares = zip(*each, strict=True)
     return float(np.mean(values)), np.mean(influences, axis=0), float(np.mean(shares))
 
@@ -274,6 +271,7 @@ def stratified_auroc(test: TestSet, score: Floats, stratum: Ints) -> tuple[float
 def _within_strata(
     test: TestSet, positive: Flags, score: Floats, stratum: Ints
 ) -> tuple[float, Floats, float]:
+    """What :func:`stratified_auroc` gives, of one target."""
     wins, against = np.zeros((2, test.n))
     for one in np.unique(stratum):
         inside = stratum == one
