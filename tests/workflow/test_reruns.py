@@ -185,6 +185,19 @@ def test_a_leak_map_is_made_where_a_study_asks_for_it_and_trains_nothing(done: C
     assert done.plan()["map_leaks"] == 0
 
 
+def test_attributes_are_asked_for_where_a_study_asks_and_train_nothing(done: Checkout) -> None:
+    done.write_study(figures=["attributes"])
+    made = ["list_attributes", "read_attributes", "plot_attributes"]
+    assert done.plan() == Counter([*made * 2, "resolve_config", *REPORT])
+    done.snakemake()
+    assert done.plan() == {}
+    page = (done.folder / "results/report/toy/index.html").read_text()
+    assert page.count("attributes") >= 2
+    # A column more is listed and asked for; nothing is trained or decoded for a view again.
+    done.write_definition("one", attributes={"columns": ["session"]})
+    assert done.plan() == Counter([*made, "resolve_config", *REPORT])
+
+
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
     done.write_config(verdict={"small": 0.6})
     after = ["join_verdicts", "plot_verdicts", "resolve_config", *REPORT]

@@ -319,7 +319,8 @@ class _Asked:
         values, counts = np.unique(held, return_counts=True)
         shared = values[counts > 1]
         frequent = shared[np.argsort(-counts[counts > 1], kind="stable")][:MOST_LEVELS]
-        return np.equal(codes[:, None], frequent).astype(float)
+        which: Floats = np.equal(codes[:, None], frequent).astype(float)
+        return which
 
     def read_from_crops(self, attribute: Attribute) -> Found | str:
         """How well corners tell an attribute within each class, or why nobody can say.

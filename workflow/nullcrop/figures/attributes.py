@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
@@ -25,8 +26,8 @@ LOWEST = 0.4
 """The axes begin here, or lower where a mark lies lower."""
 
 SIDES = (
-    *((6, 0, "left", "center"), (-6, 0, "right", "center")),
-    *((0, 6, "center", "bottom"), (0, -6, "center", "top")),
+    *((6, 0, "left", "center"), (0, 6, "center", "bottom")),
+    *((-6, 0, "right", "center"), (0, -6, "center", "top")),
     *((5, 5, "left", "bottom"), (5, -5, "left", "top"), (-5, 5, "right", "bottom"), (-5, -5, "right", "top")),
 )
 """Where a name may stand beside its mark, in points and Matplotlib's words, in the order in which it is
@@ -39,7 +40,8 @@ def plot_attributes(
     """Draw attributes; write ``stem``.pdf, .svg and .png.
 
     ``table``: the rows of one label rule and split, of ATTRIBUTE_COLUMNS (cues/attributes.py). Those that
-    crops cannot be asked for lie on the lower axis. Names that would cover one another are left out.
+    crops cannot be asked for lie on the lower axis. Only those of which anything is shown have names and
+    lines; names that would cover one another are left out.
     """
     asked = table[table["tells_target"].notna()]
     sheet = Sheet(style, 6.4)
@@ -54,13 +56,17 @@ def plot_attributes(
         floor = np.floor(20 * (lowest - 0.02)) / 20
         ways = set(blamed(asked)["attribute"])
         _draw_frame(ax, floor, sheet)
-        marks = [_draw_mark(ax, row, row["attribute"] in ways, floor) for _, row in asked.iterrows()]
+        told = ((asked["tells_target_low"] > 0.5) | (asked["read_low"] > 0.5)).tolist()
+        marks = [
+            _draw_mark(ax, row, row["attribute"] in ways, shown, floor)
+            for (_, row), shown in zip(asked.iterrows(), told, strict=True)
+        ]
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=sheet.title, weight="bold")
         sheet.add_caption(figure, caption)
         # The layout is settled first, because names are placed in pixels.
         figure.draw_without_rendering()
-        _write_names(ax, asked, marks, ways, sheet)
+        _write_names(ax, asked[told], marks, told, ways, sheet)
         save_figure(figure, stem, style)
     return figure
 
@@ -75,8 +81,8 @@ def draw_attributes(job: FigureJob) -> None:
         f"{job.definition.title}: through what the class can be read",
         f"AUROC of {table['tells_target'].notna().sum()} attributes, {first['split'].replace('_', ' ')} "
         "split. Lines end at lower bounds, with all attributes and both questions tested at once. Filled: "
-        "both bounds exceed 0.5. Triangles: within the classes they hardly vary, so that crops cannot be "
-        "asked for them.",
+        "both bounds exceed 0.5. Small and without a name: neither does. Triangles: within the classes they "
+        "hardly vary, so that crops cannot be asked for them.",
         job.stem,
         job.style,
     )
@@ -87,26 +93,32 @@ def _draw_frame(ax: Axes, floor: float, sheet: Sheet) -> None:
     for draw in (ax.axhline, ax.axvline):
         draw(0.5, color=MUTED, linewidth=0.8, linestyle=DASHED, zorder=0)
     ax.set_xlabel("how well it tells the class (AUROC)", fontsize=sheet.small)
-    ax.set_ylabel("how well crops tell it within each class (AUROC)", fontsize=sheet.small)
+    upwards = wrapped("how well crops tell it within each class (AUROC)", 0.6 * sheet.width, sheet.small)
+    ax.set_ylabel(upwards, fontsize=sheet.small)
+    place = {"ha": "right", "fontsize": sheet.small, "color": MUTED, "zorder": 0}
+    ax.text(1.02, 1.02, "may be the way", va="top", **place)
+    ax.text(1.02, 0.495, "goes with the class, not seen in crops", va="top", **place)
     ax.tick_params(labelsize=sheet.small)
 
 
-def _draw_mark(ax: Axes, row: "pd.Series[float]", way: bool, floor: float) -> tuple[float, float]:
+def _draw_mark(
+    ax: Axes, row: "pd.Series[float]", way: bool, shown: bool, floor: float
+) -> tuple[float, float]:
     """Draw one attribute; where its mark lies."""
     x, y = float(row["tells_target"]), float(row["read_from_crops"])
     if unasked := bool(np.isnan(y)):
         y = floor + 0.012
-    colour = WAY if way else LIGHT
-    ax.plot([max(row["tells_target_low"], floor), x], [y, y], color=colour, linewidth=0.9, zorder=1)
-    if not unasked:
-        ax.plot([x, x], [max(row["read_low"], floor), y], color=colour, linewidth=0.9, zorder=1)
-    shown = way or row["tells_target_low"] > 0.5 or row["read_low"] > 0.5
+    line = {"color": WAY if way else LIGHT, "linewidth": 0.9, "zorder": 1}
+    if shown:
+        ax.plot([max(row["tells_target_low"], floor), x], [y, y], **line)
+    if shown and not unasked:
+        ax.plot([x, x], [max(row["read_low"], floor), y], **line)
     ax.plot(
         *([x], [y]),
         marker="v" if unasked else "o",
-        markersize=5.5 if shown else 4,
+        markersize=5.5 if shown else 3.5,
         color=WAY if way else OTHER,
-        markeredgecolor=INK if shown else MUTED,
+        markeredgecolor=INK if shown else LIGHT,
         markeredgewidth=0.9,
         linestyle="none",
         zorder=3 if way else 2,
@@ -116,41 +128,46 @@ def _draw_mark(ax: Axes, row: "pd.Series[float]", way: bool, floor: float) -> tu
 
 
 def _write_names(
-    ax: Axes, asked: pd.DataFrame, marks: Sequence[tuple[float, float]], ways: set[str], sheet: Sheet
+    ax: Axes,
+    told: pd.DataFrame,
+    marks: Sequence[tuple[float, float]],
+    shown: Sequence[bool],
+    ways: set[str],
+    sheet: Sheet,
 ) -> None:
-    """Write names beside their marks, the clearest first, where they cover neither a name nor a mark."""
+    """Write the names of attributes ``told`` beside their marks, those of ``marks`` that are ``shown``; the
+    clearest first, where they cover neither a name nor a mark."""
     canvas = ax.get_figure()
     assert isinstance(canvas, Figure)
     renderer = canvas.canvas.get_renderer()  # type: ignore[attr-defined]
     inside = canvas.bbox
-    taken = [
-        Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in (ax.transData.transform(mark) for mark in marks)
-    ]
-    clear = asked[["tells_target_low", "read_low"]].fillna(0).to_numpy()
-    ranks = np.stack([asked["attribute"].isin(ways), (clear > 0.5).any(axis=1), clear.max(axis=1)], axis=1)
-    names = [attribute_words(name) for name in asked["attribute"]]
-    for place in sorted(range(len(names)), key=lambda place: tuple(-ranks[place])):
+    centres = ax.transData.transform(marks) if len(marks) else []
+    covered = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in centres]
+    written = [text.get_window_extent(renderer) for text in ax.texts]
+    own = [place for place, one in enumerate(shown) if one]
+    clear = told[["tells_target_low", "read_low"]].fillna(0).to_numpy().max(axis=1)
+    order = sorted(range(len(told)), key=lambda i: (told["attribute"].iloc[i] not in ways, -clear[i]))
+    for row in order:
+        name, place = told["attribute"].iloc[row], own[row]
+        others = covered[:place] + covered[place + 1 :]
         for across, up, side, level in SIDES:
             text: Annotation = ax.annotate(
-                *(names[place], marks[place]),
+                *(attribute_words(name), marks[place]),
                 xytext=(across, up),
                 textcoords="offset points",
                 ha=side,
                 va=level,
                 fontsize=sheet.small,
-                color=INK if ranks[place, 1] else MUTED,
-                weight="bold" if ranks[place, 0] else "normal",
+                weight="bold" if name in ways else "normal",
+                path_effects=[withStroke(linewidth=2.0, foreground="white")],
+                zorder=4,
                 annotation_clip=False,
             )
             # Names are no part of the layout, which would move the marks.
             text.set_in_layout(False)
             box = text.get_window_extent(renderer)
-            own = taken[:place] + taken[place + 1 :]
-            if (
-                not any(box.overlaps(other) for other in own)
-                and inside.contains(box.x0, box.y0)
-                and (inside.contains(box.x1, box.y1))
-            ):
-                taken.append(box)
+            fits = inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1)
+            if fits and not any(box.overlaps(other) for other in (*written, *others)):
+                written.append(box)
                 break
             text.remove()

@@ -58,8 +58,9 @@ class FigureJob:
         first = table["labels"].iloc[0]
         table = table[table["labels"] == first]
         quoted = verdicts.loc[(verdicts["labels"] == first) & verdicts["headline"].eq(True), "split"]
-        of_split = table["split"] == (quoted.iloc[0] if len(quoted) else table["split"].iloc[0])
-        return table[of_split]
+        split = quoted.iloc[0] if len(quoted) else table["split"].iloc[0]
+        rows: pd.DataFrame = table[table["split"] == split]
+        return rows
 
     @cached_property
     def definition(self) -> Definition:

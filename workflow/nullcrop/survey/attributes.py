@@ -100,14 +100,15 @@ def _lines_of_images(
     asked: Attributes, table: pd.DataFrame, path: str, images: pd.DataFrame
 ) -> "pd.Series[int]":
     """Line of the table for each image that it names, by id."""
-    by_id = {name: name for name in images["id"]}
+    ids = set(images["id"])
     stems = images["path"].map(lambda file: Path(file).stem)
     once = ~stems.duplicated(keep=False)
-    by_stem = dict(zip(stems[once], images.loc[once, "id"], strict=True))
+    by_stem: dict[str, str] = dict(zip(stems[once], images.loc[once, "id"], strict=True))
 
     def meant(written: str) -> str:
         plain = written.strip()
-        return by_id.get(written) or by_id.get(plain) or by_stem.get(plain, "")
+        # A name may begin or end with a blank.
+        return next((name for name in (written, plain) if name in ids), by_stem.get(plain, ""))
 
     found = table[asked.id].map(meant)
     nobody = table.loc[found == "", asked.id]
