@@ -23,6 +23,8 @@ from nullcrop.cues.attributes import (
     blamed,
 )
 from nullcrop.figures.attributes import plot_attributes
+from nullcrop.report.contents import DatasetContents
+from nullcrop.report.why import why_blocks
 from nullcrop.splits import make_split
 from nullcrop.statistics.auroc import TestSet, estimate_auroc, stratified_auroc
 from nullcrop.statistics.crossfit import Reading
@@ -280,13 +282,24 @@ def test_the_sentence_blames_nothing_beyond_its_bounds() -> None:
     table = pd.DataFrame([*unrelated, scanner])
     assert attributes_sentence(table, "printed", "crossfit5") == (
         "Crops tell the attribute “DICOM model” within each class (0.81, at least 0.70), and it tells the "
-        "class (0.76, at least 0.66): it may be the way; among images that share it the AUROC of crops is "
-        "0.60 in place of 0.80."
+        "class (0.76, at least 0.66): it may be the way; among images alike in it the AUROC of crops is 0.60 "
+        "in place of 0.80."
     )
     many = pd.DataFrame([row_of(f"a{i}", 0.9, 0.8, 0.9, 0.8 - i / 100) for i in range(5)])
     words = attributes_sentence(many, "printed", "crossfit5")
     assert words.count("it may be the way.") == 3
     assert words.endswith("The same is shown of 2 more.")
+
+
+def test_the_page_has_a_table_of_all_attributes() -> None:
+    asked = row_of("jpeg_quality", 0.9, 0.8, 0.9, 0.8)
+    table = pd.DataFrame([asked, {"attribute": "site", "remark": "all images have one value", "n": 5}])
+    definition = Definition.model_validate(DEFINITION)
+    dataset = DatasetContents("d", definition, None, [], cues={"attributes": table})
+    (shown,) = [one for block in why_blocks(dataset) for one in block.tables]
+    texts = [[field.text for field in row] for row in shown.rows]
+    assert ["jpeg quality" in row for row in texts] == [True, False]
+    assert "all images have one value" in texts[1]
 
 
 def test_names_in_the_figure_cover_neither_each_other_nor_marks(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def read_attributes(path: Path, ids: Sequence[str]) -> list[Attribute]:
     NullcropError when the table cannot be read or is of other images.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
     except (OSError, ValueError) as error:
         raise NullcropError(f"cannot read {path}: {error}") from None
     if list(table["id"]) != list(ids):
@@ -467,7 +467,7 @@ def _way(row: Mapping[Any, Any]) -> str:
     explains = ""
     if row["explained_low"] > 0:
         explains = (
-            f"; among images that share it the AUROC of crops is {row['auroc_within']:.2f} in place of "
+            f"; among images alike in it the AUROC of crops is {row['auroc_within']:.2f} in place of "
             f"{row['auroc']:.2f}"
         )
     return (

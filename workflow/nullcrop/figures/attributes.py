@@ -81,8 +81,8 @@ def draw_attributes(job: FigureJob) -> None:
         f"{job.definition.title}: through what the class can be read",
         f"AUROC of {table['tells_target'].notna().sum()} attributes, {first['split'].replace('_', ' ')} "
         "split. Lines end at lower bounds, with all attributes and both questions tested at once. Filled: "
-        "both bounds exceed 0.5. Small and without a name: neither does. Triangles: within the classes they "
-        "hardly vary, so that crops cannot be asked for them.",
+        "both bounds exceed 0.5, so that it may be the way. Small and without a name: neither does. "
+        "Triangles: within the classes they hardly vary, so that crops cannot be asked for them.",
         job.stem,
         job.style,
     )
@@ -95,9 +95,6 @@ def _draw_frame(ax: Axes, floor: float, sheet: Sheet) -> None:
     ax.set_xlabel("how well it tells the class (AUROC)", fontsize=sheet.small)
     upwards = wrapped("how well crops tell it within each class (AUROC)", 0.6 * sheet.width, sheet.small)
     ax.set_ylabel(upwards, fontsize=sheet.small)
-    place = {"ha": "right", "fontsize": sheet.small, "color": MUTED, "zorder": 0}
-    ax.text(1.02, 1.02, "may be the way", va="top", **place)
-    ax.text(1.02, 0.495, "goes with the class, not seen in crops", va="top", **place)
     ax.tick_params(labelsize=sheet.small)
 
 
@@ -143,7 +140,7 @@ def _write_names(
     inside = canvas.bbox
     centres = ax.transData.transform(marks) if len(marks) else []
     covered = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in centres]
-    written = [text.get_window_extent(renderer) for text in ax.texts]
+    written: list[Bbox] = []
     own = [place for place, one in enumerate(shown) if one]
     clear = told[["tells_target_low", "read_low"]].fillna(0).to_numpy().max(axis=1)
     order = sorted(range(len(told)), key=lambda i: (told["attribute"].iloc[i] not in ways, -clear[i]))

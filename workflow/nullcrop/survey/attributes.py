@@ -48,7 +48,7 @@ def list_attributes(
     parts = [images[["id"]], own, told.drop(columns=own.columns, errors="ignore"), facts.drop(columns=both)]
     table = pd.concat(parts, axis=1)
     with written_whole(out) as aside:
-        table.to_csv(aside, index=False)
+        table.to_csv(aside, index=False, errors="surrogateescape")
     return table
 
 
