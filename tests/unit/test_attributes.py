@@ -264,6 +264,14 @@ def test_a_number_of_few_values_is_a_name() -> None:
     assert ordered.codes.tolist() == [6, 5, 4, 3, 2, 1, 0]
 
 
+def test_what_tells_images_apart_as_another_does_is_asked_for_once(tmp_path: Path) -> None:
+    columns, corners, targets = a_clinic(6)
+    again = {"age": columns["age"], "months": columns["age"] * 12, "day": columns["day"], "one": targets * 0}
+    table = asked(tmp_path, again, corners, targets)
+    assert table.loc["months", "remark"] == "tells images apart as age does"
+    assert table["tells_target"].notna().tolist() == [True, False, True, False]
+
+
 def row_of(name: str, tells: float, tells_low: float, read: float, read_low: float, **more) -> dict:
     row = {"labels": "printed", "split": "crossfit5", "attribute": name, "tells_target": tells}
     row |= {"tells_target_low": tells_low, "read_from_crops": read, "read_low": read_low}
@@ -285,8 +293,10 @@ def test_the_sentence_blames_nothing_beyond_its_bounds() -> None:
         "class (0.76, at least 0.66): it may be the way; among images alike in it the AUROC of crops is 0.60 "
         "in place of 0.80."
     )
-    many = pd.DataFrame([row_of(f"a{i}", 0.9, 0.8, 0.9, 0.8 - i / 100) for i in range(5)])
-    words = attributes_sentence(many, "printed", "crossfit5")
+    explaining = [np.nan, -0.3, -0.2, -0.1, -0.15]
+    many = [row_of(f"a{i}", 0.9, 0.8, 0.9, 0.8, explained_low=low) for i, low in enumerate(explaining)]
+    words = attributes_sentence(pd.DataFrame(many), "printed", "crossfit5")
+    assert [words.find(f"“a{i}”") >= 0 for i in range(5)] == [False, False, True, True, True]
     assert words.count("it may be the way.") == 3
     assert words.endswith("The same is shown of 2 more.")
 
@@ -354,7 +364,7 @@ def test_attributes_of_the_sources_own_table_stand_before_what_is_measured(
     drawn = pd.read_csv(phantom / "archive/samples.csv", dtype=str).set_index("id")
     assert found["session"].tolist() == drawn.loc[found["id"], "session"].tolist()
     assert list(found)[:3] == ["id", "session", "width"]
-    assert {"jpeg_quality", "format", "brightness", "sharpness"} <= set(found)
+    assert {"jpeg_quality", "format", "brightness", "tint_green_to_red"} <= set(found)
     # What is read in the corners would be told by them in any case.
     assert not any("corner" in name for name in found)
     assert found["width"].astype(float).eq(64).all()

@@ -65,10 +65,14 @@ STRATA = 5
 NAMED = 3
 """Attributes that a sentence names."""
 
+QUESTIONS = (
+    ("tells_target", "tells_target_low", "tells_target_high", "p_target"),
+    ("read_from_crops", "read_low", "read_high", "p_read"),
+)
+"""Columns of what is asked of an attribute: an AUROC, its bounds, and p."""
+
 ATTRIBUTE_COLUMNS = [
-    *("labels", "split", "attribute"),
-    *("tells_target", "tells_target_low", "tells_target_high", "p_target"),
-    *("read_from_crops", "read_low", "read_high", "p_read"),
+    *("labels", "split", "attribute", *QUESTIONS[0], *QUESTIONS[1]),
     *("reader", "auroc", "auroc_within", "explained", "explained_low", "explained_high", "pairs_within"),
     *("n", "gaps", "levels", "remark"),
 ]
@@ -202,30 +206,46 @@ def attributes_of(
         crops_read, own_factor = asked.ridge(), factor
     else:
         crops_read, own_factor = (crops.test, crops.score), crops.inflation
-    tasks = [(ask, one) for one in attributes for ask in (asked.tells_target, asked.read_from_crops)]
+    twins = _twins(attributes)
+    tasks = [
+        (ask, one)
+        for one in attributes
+        if one.name not in twins
+        for ask in (asked.tells_target, asked.read_from_crops)
+    ]
     with threadpool_limits(1):
         done = mapped(lambda task: task[0](task[1]), tasks, threads, largest_block=1)
         found = list(tracked(done, len(tasks), "questions about attributes answered"))
-    rows: list[dict[str, Any]] = []
-    for place, one in enumerate(attributes):
-        said = [found[2 * place], found[2 * place + 1]]
-        rows.append(
-            {
-                "attribute": one.name,
-                "n": int(one.known[asked.rows].sum()),
-                "gaps": int((~one.known[asked.rows]).sum()),
-                "levels": one.levels,
-                "remark": next((words for words in said if isinstance(words, str)), ""),
-                "reader": "ridge" if crops is None else "together",
-            }
-        )
-    _add_family(rows, found, level)
+    of_attribute = {one.name: found[2 * i : 2 * i + 2] for i, (_, one) in enumerate(tasks[::2])}
+    rows: dict[str, dict[str, Any]] = {}
+    for one in attributes:
+        why_not = [words for words in of_attribute.get(one.name, []) if isinstance(words, str)]
+        rows[one.name] = {
+            "attribute": one.name,
+            "n": int(one.known[asked.rows].sum()),
+            "gaps": int((~one.known[asked.rows]).sum()),
+            "levels": one.levels,
+            "remark": f"tells images apart as {twins[one.name]} does" if one.name in twins else "",
+            "reader": "ridge" if crops is None else "together",
+        } | ({"remark": why_not[0]} if why_not else {})
+    _add_family(rows, of_attribute, level)
     places = _places(crops_read[0], asked.ids)
-    shown = [isinstance(found[2 * place], tuple) for place in range(len(attributes))]
-    for row, one, told in zip(rows, attributes, shown, strict=True):
-        if told:
-            row |= explained_by(one, *crops_read, places, own_factor, level / sum(shown))
-    return pd.DataFrame(rows).reindex(columns=ATTRIBUTE_COLUMNS[2:])
+    told = [one for one in attributes if "tells_target" in rows[one.name]]
+    for one in told:
+        rows[one.name] |= explained_by(one, *crops_read, places, own_factor, level / len(told))
+    return pd.DataFrame(rows.values()).reindex(columns=ATTRIBUTE_COLUMNS[2:])
+
+
+def _twins(attributes: Sequence[Attribute]) -> dict[str, str]:
+    """Attributes that vary and put the same images apart, in the same order, as an earlier one does, and its
+    name: as the size of a file and that by pixel do where all images are of one size."""
+    first: dict[tuple[bool, bytes], str] = {}
+    twins = {}
+    for one in attributes:
+        earlier = first.setdefault((one.numeric, one.codes.tobytes()), one.name)
+        if earlier != one.name and one.levels > 1:
+            twins[one.name] = earlier
+    return twins
 
 
 def _places(test: TestSet, ids: NDArray[np.str_]) -> Ints:
@@ -236,23 +256,23 @@ def _places(test: TestSet, ids: NDArray[np.str_]) -> Ints:
     return np.array([order[name] for name in test.image.tolist()], np.int64)
 
 
-def _add_family(rows: list[dict[str, Any]], found: Sequence[Found | str], level: float) -> None:
-    """Add the AUROCs, bounds and p of both questions, one family."""
-    members = [(place, one) for place, one in enumerate(found) if isinstance(one, tuple)]
+def _add_family(
+    rows: Mapping[str, dict[str, Any]], found: Mapping[str, Sequence[Found | str]], level: float
+) -> None:
+    """Add the AUROCs, bounds and p of both questions, one family, to the rows of the attributes."""
+    members = [
+        (name, columns, answer)
+        for name, answers in found.items()
+        for columns, answer in zip(QUESTIONS, answers, strict=True)
+        if isinstance(answer, tuple)
+    ]
     if not members:
         return
-    aurocs = np.stack([one[0] for _, one in members])
-    p, low, high = simultaneous(aurocs, np.array([one[1] for _, one in members]), level)
-    for number, (place, _) in enumerate(members):
-        name, short, p_name = (
-            ("read_from_crops", "read", "p_read") if place % 2 else ("tells_target",) * 2 + ("p_target",)
-        )
-        rows[place // 2] |= {
-            name: aurocs[number, 0],
-            f"{short}_low": low[number],
-            f"{short}_high": high[number],
-            p_name: p[number],
-        }
+    aurocs = np.stack([answer[0] for *_, answer in members])
+    p, low, high = simultaneous(aurocs, np.array([answer[1] for *_, answer in members]), level)
+    for place, (name, columns, _) in enumerate(members):
+        values = (aurocs[place, 0], low[place], high[place], p[place])
+        rows[name].update(zip(columns, values, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -414,7 +434,7 @@ def explained_by(
     if len(present) < len(np.unique(test.target)):
         return {}
     if attribute.numeric:
-        codes = np.digitize(codes, np.quantile(codes, np.arange(1, STRATA) / STRATA))
+        codes = np.digitize(codes, np.quantile(codes, np.arange(1, STRATA) / STRATA), right=True)
     whole = estimate_auroc(here, score[known])
     within, influence, pairs = stratified_auroc(here, score[known], codes)
     if np.isnan(within):
@@ -433,11 +453,10 @@ def explained_by(
 
 
 def blamed(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of attributes that are shown both to tell the target and to be told by crops, the clearest
-    first."""
+    """Rows of attributes that are shown both to tell the target and to be told by crops, those first that
+    explain most."""
     both = table[(table["tells_target_low"] > 0.5) & (table["read_low"] > 0.5)]
-    clear = both[["tells_target_low", "read_low"]].min(axis=1)
-    return both.loc[clear.sort_values(ascending=False, kind="stable").index]
+    return both.sort_values("explained_low", ascending=False, kind="stable")
 
 
 def attribute_words(name: str) -> str:

@@ -22,6 +22,14 @@ from nullcrop.survey.file_facts import NAMES, NUMBERS
 from nullcrop.survey.measuring import PROBLEM, measure
 from nullcrop.survey.properties import WHOLE
 
+CALLED = {
+    "red_green": "tint_green_to_red",
+    "yellow_blue": "tint_blue_to_yellow",
+    "black": "share_of_black",
+    "white": "share_of_white",
+}
+"""Properties whose names mean little where nothing explains them."""
+
 WITH_COMMA, WHOLE_NUMBER = r"[+-]?\d*,\d+", r"[+-]?\d+"
 """How a number is written where a comma stands for the point."""
 
@@ -41,7 +49,7 @@ def list_attributes(
     measured = measure(images["path"].tolist(), [0] * len(images), processes).table
     if PROBLEM in measured and (broken := int(measured[PROBLEM].notna().sum())):
         say(f"{broken} of {len(images)} images could not be measured and have gaps there")
-    facts = measured.reindex(columns=[*NUMBERS, *NAMES, *WHOLE])
+    facts = measured.reindex(columns=[*NUMBERS, *NAMES, *WHOLE]).rename(columns=CALLED)
     both = [name for name in own if name in facts]
     if both:
         say(f"attributes: {listed(both)} stands for the table's column, not for what nullcrop measures")
