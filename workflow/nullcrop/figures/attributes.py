@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,7 @@ def _draw_mark(
     x, y = float(row["tells_target"]), float(row["read_from_crops"])
     if unasked := bool(np.isnan(y)):
         y = floor + 0.012
-    line = {"color": WAY if way else LIGHT, "linewidth": 0.9, "zorder": 1}
+    line: dict[str, Any] = {"color": WAY if way else LIGHT, "linewidth": 0.9, "zorder": 1}
     if shown:
         ax.plot([max(row["tells_target_low"], floor), x], [y, y], **line)
     if shown and not unasked:
@@ -138,8 +139,7 @@ def _write_names(
     assert isinstance(canvas, Figure)
     renderer = canvas.canvas.get_renderer()  # type: ignore[attr-defined]
     inside = canvas.bbox
-    centres = ax.transData.transform(marks) if len(marks) else []
-    covered = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in centres]
+    covered = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in map(ax.transData.transform, marks)]
     written: list[Bbox] = []
     own = [place for place, one in enumerate(shown) if one]
     clear = told[["tells_target_low", "read_low"]].fillna(0).to_numpy().max(axis=1)
