@@ -226,6 +226,19 @@ def test_masks_of_a_finished_study_are_counted_and_train_nothing(done: Checkout)
     assert "does not hold there" in page
 
 
+def test_attributes_are_asked_for_where_a_study_asks_and_train_nothing(done: Checkout) -> None:
+    done.write_study(figures=["attributes"])
+    made = ["list_attributes", "read_attributes", "plot_attributes"]
+    assert done.plan() == Counter([*made * 2, "resolve_config", *REPORT])
+    done.snakemake()
+    assert done.plan() == {}
+    page = (done.folder / "results/report/toy/index.html").read_text()
+    assert page.count("attributes") >= 2
+    # A column more is listed and asked for; nothing is trained or decoded for a view again.
+    done.write_definition("one", attributes={"columns": ["session"]})
+    assert done.plan() == Counter([*made, "resolve_config", *REPORT])
+
+
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
     done.write_config(verdict={"small": 0.6})
     after = ["join_verdicts", "plot_verdicts", "resolve_config", *REPORT]

@@ -440,6 +440,35 @@ def map_leaks(options: argparse.Namespace) -> None:
     write_leak_map(job, options.out, options.means)
 
 
+def list_attributes(options: argparse.Namespace) -> None:
+    """List what is known of each image besides its class."""
+    from nullcrop.config.definitions import read_definition
+    from nullcrop.survey.attributes import list_attributes
+
+    definition = read_definition(options.definition)
+    found = list_attributes(definition, options.samples, options.archive, options.out, options.threads)
+    say(f"{options.dataset}: {found.shape[1] - 1} attributes")
+
+
+def read_attributes(options: argparse.Namespace) -> None:
+    """Read attributes from crops, and the class from attributes."""
+    from nullcrop.cues.attributes import AttributesJob, write_attributes
+    from nullcrop.statistics.tables import read_cells
+
+    folders = _folders(options)
+    job = AttributesJob(
+        attributes=options.attributes,
+        samples=options.samples,
+        view=options.view,
+        splits=options.splits,
+        cells=read_cells(folders) if folders else [],
+        window=min(options.crop),
+        level=options.level,
+        threads=options.threads,
+    )
+    write_attributes(job, options.out)
+
+
 def plot_figure(options: argparse.Namespace) -> None:
     """Draw a figure of a study, or of one dataset in it."""
     from nullcrop.config.figure_style import FigureStyle
@@ -946,6 +975,17 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         map_leaks,
         *("--samples", "--view", "--splits", "--settings", "--level", "--threads", "--means", "--out"),
     )
+    command(
+        "list-attributes",
+        list_attributes,
+        *("--dataset", "--definition", "--samples", "--archive", "--out", "--threads"),
+    )
+    command(
+        "read-attributes",
+        read_attributes,
+        *("--attributes", "--samples", "--view", "--splits", "--cells", "--results"),
+        *("--crop", "--level", "--threads", "--out"),
+    )
     _add_audit(commands)
     _add_triage(commands)
     command("audit-phantoms", audit_phantoms, "--phantom", "--datasets", "--protocols", "--recipe", "--out")
@@ -1085,6 +1125,7 @@ def _needed(help: str, **options: Any) -> dict[str, Any]:
 
 _FLAGS: dict[str, dict[str, Any]] = {
     "--architecture": _needed("name of the network", choices=list(NETWORKS)),
+    "--attributes": _needed("attributes.csv of the dataset", type=Path),
     "--baselines": {
         "nargs": "+",
         "type": _baseline,

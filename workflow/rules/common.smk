@@ -284,6 +284,14 @@ def checked_splits(wildcards):
     )
 
 
+def judging_cells_of(wildcards):
+    return cell_files(RESULTS, GRID.judging_cells(wildcards.study, wildcards.dataset))
+
+
+def folded_judging_cells_of(wildcards):
+    return fold_cells(GRID.judging_cells(wildcards.study, wildcards.dataset))
+
+
 def mapped_splits(wildcards):
     return GRID.mapped_splits(wildcards.study, wildcards.dataset)
 

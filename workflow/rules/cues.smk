@@ -29,3 +29,65 @@ rule map_leaks:
         "python -m nullcrop map-leaks --samples {input.samples:q} --view {input.view:q} "
         "--splits {input.splits:q} --settings {params.settings:q} --level {params.level} "
         "--threads {threads} --means {output.means:q} --out {output.table:q} > {log:q} 2>&1"
+
+
+rule list_attributes:
+    input:
+        of_dataset(dataset_files.attribute_tables),
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+    output:
+        f"{RESULTS}/datasets/{{dataset}}/attributes.csv",
+    log:
+        f"{RESULTS}/logs/list_attributes/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/list_attributes/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(120),
+    params:
+        definition=of_dataset(Project.definition_path),
+        attributes=of_dataset(dataset_params.attributes_param),
+        archive=f"{RESOURCES}/archives/{{dataset}}",
+    message:
+        "listing what else is known of the images of {wildcards.dataset}"
+    shell:
+        "python -m nullcrop list-attributes --dataset {wildcards.dataset:q} "
+        "--definition {params.definition:q} --samples {input.samples:q} --archive {params.archive:q} "
+        "--threads {threads} --out {output:q} > {log:q} 2>&1"
+
+
+rule read_attributes:
+    input:
+        judging_cells_of,
+        attributes=f"{RESULTS}/datasets/{{dataset}}/attributes.csv",
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        view=f"{STORE}/{{dataset}}/views/original.json",
+        pixels=ancient(f"{STORE}/{{dataset}}/views/original.npy"),
+        splits=mapped_splits,
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/attributes.csv",
+    log:
+        f"{RESULTS}/logs/read_attributes/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/read_attributes/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=resources.growing(6000),
+        runtime=resources.growing(120),
+    params:
+        cells=folded_judging_cells_of,
+        results=results_folder,
+        crop=of_dataset(dataset_params.crop_param),
+        level=CONFIG.verdict.level,
+    message:
+        "asking through which attributes {wildcards.dataset} may leak"
+    shell:
+        "python -m nullcrop read-attributes --attributes {input.attributes:q} --samples {input.samples:q} "
+        "--view {input.view:q} --splits {input.splits:q} --cells {params.cells:q} "
+        "--results {params.results:q} --crop {params.crop} --level {params.level} --threads {threads} "
+        "--out {output:q} > {log:q} 2>&1"

@@ -35,12 +35,14 @@ LOGGED: dict[int, tuple[str, ...]] = {
     1: (
         *("audit_phantoms", "judge_phantoms", "generate_images", "fetch_archive", "list_samples"),
         *("find_duplicates", "count_leaks", "compare_counts", "crop_views", "resolve_config"),
+        "list_attributes",
         *("join_metrics", "join_readers", "join_comparisons", "join_verdicts", "compare_published"),
         *("fetch_weights", "fetch_checkpoint", "fetch_masks", "count_lesions"),
     ),
     2: (
         *("compute_metrics", "judge_readers", "compare_cells", "check_inflation", "judge_dataset"),
         *("crop_further_view", "write_report", "map_leaks"),
+        "read_attributes",
     ),
     4: ("split_samples", "fit_baselines"),
     5: ("fit_further_baselines",),

@@ -46,6 +46,12 @@ def kept_together(project: Project, dataset: str) -> list[str]:
     return []
 
 
+def attribute_tables(project: Project, dataset: str) -> list[str]:
+    """The user's own table of attributes, where there is one; a missing one is named by the step."""
+    asked = project.definition(dataset).attributes
+    return [asked.table] if asked and asked.table and Path(asked.table).is_file() else []
+
+
 def masks_of_view(project: Project, dataset: str, view: str) -> list[str]:
     """What tells that the masks changed, for a ``view`` that asks for them; else nothing."""
     return masks_from(project, dataset) if view_of(view).masked else []

@@ -55,6 +55,12 @@ def crop_param(project: Project, dataset: str) -> str:
     return f"{size.width}x{size.height}"
 
 
+def attributes_param(project: Project, dataset: str) -> str:
+    """Which attributes of ``dataset`` are known besides those that its files tell."""
+    asked = project.definition(dataset).attributes
+    return "" if asked is None else asked.model_dump_json(exclude_defaults=True)
+
+
 def leak_map_param(project: Project, dataset: str) -> str:
     """What the leak map of ``dataset`` looks at, through windows as large as its crops unless the config
     names others."""

@@ -28,6 +28,10 @@ class SourceModel(Model):
         own: str | None = getattr(self, "data_dir", None)
         return own or str(archive)
 
+    def own_table(self, archive: Path) -> "FolderSource | None":
+        """Where the source itself has a row for each image; None where it has no such table."""
+        return None
+
     def watched(self, classes: Iterable[str]) -> list[str]:
         """The user's own tables and folders; a change of one means that other images are there. A source
         that is fetched has none."""
@@ -64,6 +68,10 @@ class PhantomSource(SourceModel):
     """Image height in pixels."""
     seed: int = 0
     """Seed of every random number in the phantom."""
+
+    def own_table(self, archive: Path) -> "FolderSource":
+        """The table that is generated with the images."""
+        return FolderSource(kind="folder", path=str(archive / "images"), table=str(archive / "samples.csv"))
 
 
 def _named_parts(pattern: str) -> str:
@@ -118,6 +126,10 @@ class FolderSource(SourceModel):
     def place(self, archive: Path) -> str:
         """The folder."""
         return self.path
+
+    def own_table(self, archive: Path) -> "FolderSource | None":
+        """Itself, where it names a table."""
+        return None if self.table is None else self
 
     def watched(self, classes: Iterable[str]) -> list[str]:
         """The table; without one the folder, which may get a class more, and all that may hold images."""
@@ -368,6 +380,27 @@ class Masks(Model):
         return self
 
 
+def _each_once(columns: list[str]) -> list[str]:
+    doubled = sorted({name for name in columns if columns.count(name) > 1})
+    if doubled:
+        raise ValueError(f"{listed(doubled)} is named twice")
+    if "id" in columns:
+        raise ValueError("'id' tells which image a row is of, and is no attribute")
+    return columns
+
+
+class Attributes(Model):
+    """What else is known of each image: site, scanner, sex, age, session, year."""
+
+    columns: Annotated[list[str], Field(min_length=1), AfterValidator(_each_once)]
+    """Columns of the table. Numbers or names; an empty field, or a word such as `unknown`, is a gap."""
+    table: Annotated[PathText, FOUND] | None = None
+    """CSV with a row for each image, where the source has no such table or another file tells these;
+    relative to the working folder or else to the workflow's, or absolute."""
+    id: str = "id"
+    """Its column with the images' ids, or the names of their files without their endings."""
+
+
 NOT_STATED = "not stated"
 """What stands for a key that says nothing of somebody's own folder."""
 
@@ -460,6 +493,9 @@ class Definition(Model):
     images and volumes (NIfTI, NRRD) need one."""
     masks: Masks | None = None
     """Where the lesion is, for views that ask for it; empty: not known."""
+    attributes: Attributes | None = None
+    """What else is known of each image, for the figure `attributes`, which looks through which of them the
+    class may leak."""
     expected: Expected = Expected()
     """Counts of the release; a mismatch stops the step."""
     on_mismatch: Literal["error", "report"] = "error"
@@ -514,6 +550,13 @@ class Definition(Model):
         by_row = self.masks is not None and self.masks.column is not None
         if by_row and getattr(self.source, "table", None) is None:
             raise ValueError("masks.column names a column of source.table, but there is no such table")
+        return self
+
+    @model_validator(mode="after")
+    def _attributes_have_a_table(self) -> "Definition":
+        named = self.attributes is None or self.attributes.table is not None
+        if not named and self.source.own_table(Path()) is None:
+            raise ValueError("attributes: the source has no table of its own; name one: attributes.table")
         return self
 
     @model_validator(mode="after")

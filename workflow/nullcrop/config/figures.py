@@ -104,6 +104,20 @@ FIGURES.register(
 )
 FIGURES.register(
     Figure(
+        name="attributes",
+        title="Through what the class can be read",
+        caption=(
+            "How well each attribute tells the class, and how well a simple reader of the four corners tells "
+            "the attribute within each class. Lines end at bounds that hold for all attributes at once. "
+            "Filled: attributes of which both are shown, so that they may be the way."
+        ),
+        plot="nullcrop.figures.attributes:draw_attributes",
+        reads=("attributes", "verdicts"),
+        in_page=True,
+    )
+)
+FIGURES.register(
+    Figure(
         name="scores",
         title="Accuracy, precision, recall and F-1",
         caption=(

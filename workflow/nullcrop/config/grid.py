@@ -306,19 +306,26 @@ class Grid:
     def checked_cells(self, study: str, dataset: str) -> list[Cell]:
         """Cells of the baselines that judge ``dataset``, of splits with several test parts whose labels are
         trained on, too: there the factor c is checked (calibration/ridge_twin.py)."""
-        judging = set(judging_views(self.project.definition(dataset).field))
         seeds: dict[tuple[str, str], set[int]] = defaultdict(set)
         for cell in self.cells(study, dataset):
             seeds[cell.labels, cell.split].add(cell.seed)
         return [
             cell
-            for cell in self.cells(study, dataset)
+            for cell in self.judging_cells(study, dataset)
             if cell.is_baseline
-            and BASELINES[cell.architecture].judges
-            and cell.view in judging
-            and not split_name(cell.split).shuffle
             and protocol_of(cell.split) != "official"
             and len(seeds[cell.labels, cell.split]) > 1
+        ]
+
+    def judging_cells(self, study: str, dataset: str) -> list[Cell]:
+        """Cells on which the verdicts of ``dataset`` in a study rest."""
+        judging = set(judging_views(self.project.definition(dataset).field))
+        return [
+            cell
+            for cell in self.cells(study, dataset)
+            if cell.view in judging
+            and not split_name(cell.split).shuffle
+            and (not cell.is_baseline or BASELINES[cell.architecture].judges)
         ]
 
     def mapped_splits(self, study: str, dataset: str) -> list[str]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of, written_whole
-from nullcrop.config.definitions import Cue, Definition, FolderSource, PhantomSource
+from nullcrop.config.definitions import Cue, Definition, PhantomSource
 from nullcrop.datasets.folder import list_folder
 
 Scan = NDArray[np.float64]
@@ -80,8 +80,7 @@ def write_phantom(source: PhantomSource, folder: Path) -> dict[str, Any]:
 
 def list_phantom(source: PhantomSource, archive: Path, definition: Definition) -> pd.DataFrame:
     """Columns id, path, class, group, official_split (all text) of the generated images."""
-    made = FolderSource(kind="folder", path=str(archive / "images"), table=str(archive / "samples.csv"))
-    return list_folder(made, definition)
+    return list_folder(source.own_table(archive), definition)
 
 
 def describe_phantom(definition: Definition) -> tuple[str, str]:

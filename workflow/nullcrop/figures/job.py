@@ -53,6 +53,17 @@ class FigureJob:
             )
         return read_metrics(self.tables[name])
 
+    def quoted(self, name: str) -> pd.DataFrame:
+        """The rows of the table ``name`` of the first label rule, on the split whose verdict is the one to
+        quote."""
+        table, verdicts = self.table(name), self.table("verdicts")
+        first = table["labels"].iloc[0]
+        table = table[table["labels"] == first]
+        quoted = verdicts.loc[(verdicts["labels"] == first) & verdicts["headline"].eq(True), "split"]
+        split = quoted.iloc[0] if len(quoted) else table["split"].iloc[0]
+        rows: pd.DataFrame = table[table["split"] == split]
+        return rows
+
     @cached_property
     def definition(self) -> Definition:
         """The dataset's definition."""

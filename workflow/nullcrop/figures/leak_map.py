@@ -76,13 +76,7 @@ def plot_leak_map(
 
 def draw_leak_map(job: FigureJob) -> None:
     """Draw the figure `leak_map`: of the first label rule, on the split whose verdict is the one to quote."""
-    table = job.table("leak_map")
-    table = table[table["labels"] == table["labels"].iloc[0]]
-    verdicts = job.table("verdicts")
-    quoted = verdicts.loc[
-        (verdicts["labels"] == table["labels"].iloc[0]) & verdicts["headline"].eq(True), "split"
-    ]
-    table = table[table["split"] == (quoted.iloc[0] if len(quoted) else table["split"].iloc[0])]
+    table = job.quoted("leak_map")
     first = table.iloc[0]
     lesions = None if job.mean_mask is None else np.load(job.mean_mask, allow_pickle=False)
     plot_leak_map(

@@ -8,6 +8,7 @@ import pandas as pd
 
 from nullcrop.config.names import CROSSFIT, protocol_of
 from nullcrop.config.readers import BASELINES
+from nullcrop.cues.attributes import attributes_sentence
 from nullcrop.cues.leak_map import map_sentence
 from nullcrop.images.lesion_counts import touching_sentence
 from nullcrop.report.contents import Contents, DatasetContents
@@ -71,10 +72,14 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
 
 
 def _mapped(dataset: DatasetContents, said: Mapping[str, Any]) -> list[str]:
-    """Where in the image the class can be read, if that was looked at."""
-    if (found := dataset.cues.get("leak_map")) is None:
-        return []
-    return [words] if (words := map_sentence(found, said["labels"], said["split"])) else []
+    """Where in the image the class can be read, and through what, as far as that was looked at."""
+    asked = {"leak_map": map_sentence, "attributes": attributes_sentence}
+    words = [
+        of_table(dataset.cues[name], said["labels"], said["split"])
+        for name, of_table in asked.items()
+        if name in dataset.cues
+    ]
+    return [sentence for sentence in words if sentence]
 
 
 def _touching(dataset: DatasetContents) -> list[str]:

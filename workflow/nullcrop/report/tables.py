@@ -10,6 +10,7 @@ import pandas as pd
 from nullcrop.basics.progress import duration
 from nullcrop.config.readers import label_of
 from nullcrop.config.views import view_label
+from nullcrop.cues.attributes import attribute_words
 
 MOVED_UP_TO = 60
 """Characters of a value that is the same in all rows, up to which the caption says it instead of a column."""
@@ -319,6 +320,29 @@ MASK_TABLE = {
     "touching": count("touching"),
     "share": share("share touching"),
     "largest": share("largest"),
+}
+
+ATTRIBUTE_TABLE = {
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "attribute": Column("attribute", attribute_words),
+    "tells_target": share("tells the class"),
+    "tells_target_low": share("at least", of="tells the class, "),
+    "tells_target_high": share("at most", of="tells the class, "),
+    "p_target": p_value("p, tells the class"),
+    "read_from_crops": share("told by crops"),
+    "read_low": share("at least", of="told by crops, "),
+    "read_high": share("at most", of="told by crops, "),
+    "p_read": p_value("p, told by crops"),
+    "auroc": share("AUROC of crops"),
+    "auroc_within": share("within strata", of="AUROC of crops "),
+    "explained": number("explained"),
+    "explained_low": number("at least", of="explained, "),
+    "explained_high": number("at most", of="explained, "),
+    "n": count("images"),
+    "gaps": count("without a value"),
+    "levels": count("values"),
+    "remark": Column("remark"),
 }
 
 SHARED_TABLE = {

@@ -10,7 +10,7 @@ from nullcrop.report.tables import table_of
 
 def why_blocks(dataset: DatasetContents) -> list[Block]:
     """Where and what is read of one dataset; empty blocks for what was not looked at."""
-    return [_leak_map(dataset), _lesions(dataset)]
+    return [_leak_map(dataset), _lesions(dataset), _attributes(dataset)]
 
 
 def _leak_map(dataset: DatasetContents) -> Block:
@@ -42,3 +42,19 @@ def _lesions(dataset: DatasetContents) -> Block:
 
 def _place(view: str) -> str:
     return {ANY_CORNER: "any corner", "original": "whole image"}.get(view) or view_label(view)
+
+
+def _attributes(dataset: DatasetContents) -> Block:
+    """The numbers of the attributes, whose figure stands above."""
+    block = Block(f"{dataset.name}-attributes", "Through what the class can be read: numbers", unfolded=False)
+    if (found := dataset.cues.get("attributes")) is not None:
+        caption = (
+            f"{dataset.definition.title}: AUROC by which an attribute alone tells the class, and by which a "
+            "simple reader of the four corners tells the attribute within each class; bounds and p hold for "
+            "all attributes and both questions of one label rule and split at once. “Explained”: the AUROC "
+            "of crops less that among images of one stratum of the attribute, with bounds that hold for all "
+            "attributes at once."
+        )
+        name = f"{dataset.name}-attributes-table"
+        block.tables.append(table_of(found, name, caption, tables.ATTRIBUTE_TABLE))
+    return block

@@ -252,6 +252,49 @@ def _wins_within(unit: Ints, positive: Flags, score: Floats, units: int) -> Floa
     return wins
 
 
+def stratified_auroc(test: TestSet, score: Floats, stratum: Ints) -> tuple[float, Floats, float]:
+    """AUROC over the pairs within one ``stratum`` (N integers) alone, the influence of each unit on it as in
+    :func:`estimate_auroc`, and the share of all pairs that lie within one.
+
+    ``score`` is N or N×K, macro-averaged over the targets present. NaN where one of them has no such pair.
+    """
+    columns = score[:, None] if score.ndim == 1 else score
+    classes = [1] if score.ndim == 1 else np.unique(test.target).tolist()
+    each = [
+        _within_strata(test, test.target == k, columns[:, min(k, columns.shape[1] - 1)], stratum)
+        for k in classes
+    ]
+    values, influences, shares = zip(*each, strict=True)
+    return float(np.mean(values)), np.mean(influences, axis=0), float(np.mean(shares))
+
+
+def _within_strata(
+    test: TestSet, positive: Flags, score: Floats, stratum: Ints
+) -> tuple[float, Floats, float]:
+    """What :func:`stratified_auroc` gives, of one target."""
+    wins, against = np.zeros((2, test.n))
+    for one in np.unique(stratum):
+        inside = stratum == one
+        own = positive[inside]
+        if own.any() and not own.all():
+            wins[inside] = placements(own, score[inside])
+            against[inside] = np.where(own, (~own).sum(), own.sum())
+    total, pairs = wins[positive].sum(), against[positive].sum()
+    if not pairs:
+        return np.nan, np.full(test.n_units, np.nan), 0.0
+    joint, of_image = np.unique(np.stack([test.unit, stratum]), axis=1, return_inverse=True)
+    of_image = of_image.ravel()
+    parts = joint.shape[1]
+    counts = [np.bincount(of_image[side], minlength=parts) for side in (positive, ~positive)]
+    wins_inside = np.bincount(joint[0], _wins_within(of_image, positive, score, parts), test.n_units)
+    pairs_inside = np.bincount(joint[0], counts[0] * counts[1], test.n_units)
+    without = total - np.bincount(test.unit, wins, test.n_units) + wins_inside
+    left = pairs - np.bincount(test.unit, against, test.n_units) + pairs_inside
+    with np.errstate(divide="ignore", invalid="ignore"):
+        influence = np.where(left > 0, total / pairs - without / left, np.nan)
+    return float(total / pairs), influence, float(pairs / (positive.sum() * (~positive).sum()))
+
+
 def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[float, float, float]:
     """95 % interval of the AUROC and one-sided p against 0.5: (low, high, p).
 
