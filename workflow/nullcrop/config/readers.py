@@ -107,8 +107,8 @@ BASELINES: Registry[Baseline] = Registry("baseline", NETWORKS)
 # Fills of networks stay apart with any colour vision: CIEDE2000 between two of them is above 10, on paper and
 # on the dark page, also as seen without one kind of cones (Machado et al. 2009). For print in grey at least
 # 10 units of CIE L* lie between them on paper. None is purple or orange: these mean below and above chance on
-# the page. Baselines are grey, and told apart by their marks; those that a study has to name share theirs with
-# a network or with timm's.
+# the page. Baselines are grey, and told apart by their marks; those that a study has to name share theirs
+# with a network or with timm's.
 NETWORKS.register(
     Network(
         name="resnet50",

@@ -12,5 +12,5 @@ class Spectrum(Model):
 
     draws: Annotated[int, Field(ge=99)] = 499
     """Draws of the labels to which each reader is fitted anew."""
-    images: Annotated[int, Field(ge=100)] = 20_000
-    """Of more images whole groups are drawn until there are so many."""
+    images: Annotated[int, Field(ge=100)] = 5_000
+    """Of more images whole groups are drawn up to so many."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import tracked
 from nullcrop.basics.threads import mapped
-from nullcrop.config.readers import BASELINES
+from nullcrop.config.readers import label_of
 from nullcrop.config.spectrum import Spectrum
 from nullcrop.config.views import study_corners, view_label
 from nullcrop.cues.refitted import READ_COLUMNS, read_all, rows_read, splits_by_name
@@ -39,6 +39,9 @@ SPECTRUM_COLUMNS = ["labels", "split", "kind", "place", "reader", *READ_COLUMNS]
 
 CORNERS, WHOLE = "corners", "original"
 """Places. What the file tells stands at the whole image."""
+
+PLACES = {CORNERS: "the four corners", WHOLE: "the whole image"}
+"""What a reader of the report sees in place of them."""
 
 RIDGE = "ridge"
 """The reader of block means, spreads, histograms and steps."""
@@ -210,7 +213,7 @@ def _of_kind(kind: str, place: str, image: NDArray[np.uint8], left: int, top: in
 def picture_features(picture: NDArray[np.uint8], blocks: int) -> NDArray[np.float64]:
     """Of each channel of a picture (height × width × channels): means of ``blocks`` × ``blocks`` parts, the
     standard deviation, a histogram of BINS bins, and the mean step down and across."""
-    levels = picture.astype(np.float64)
+    levels = picture.astype(np.int32)
     rows, columns = (np.minimum(np.arange(blocks) * side // blocks, side - 1) for side in picture.shape[:2])
     sums = np.add.reduceat(np.add.reduceat(levels, rows, axis=0), columns, axis=1)
     sizes = [
@@ -253,10 +256,13 @@ def fact_features(samples: pd.DataFrame) -> dict[Row, Features]:
     return found
 
 
-def kind_label(kind: str, reader: str = RIDGE) -> str:
-    """What a reader of the report sees in place of a kind of information and the reader of it."""
-    if reader != RIDGE:
-        return BASELINES[reader].label
+def reader_label(reader: str) -> str:
+    """What a reader of the report sees in place of ``reader``."""
+    return "ridge regression" if reader == RIDGE else f"ridge regression on {label_of(reader)}"
+
+
+def kind_label(kind: str) -> str:
+    """What a reader of the report sees in place of a kind of information."""
     if kind.startswith("file_"):
         return f"file: {FILE_FACTS.get(kind.removeprefix('file_'), kind)}"
     return view_label(kind)
@@ -265,8 +271,8 @@ def kind_label(kind: str, reader: str = RIDGE) -> str:
 def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float) -> str:
     """What a spectrum says of one label rule and split; empty where it holds none of it.
 
-    A kind tells where its lower bound exceeds 0.5, and does not where the upper one is below ``small``; of
-    the others neither can be said.
+    A kind tells where its lower bound exceeds 0.5, and does not where the upper one is below ``small``; the
+    others are undecided.
     """
     rows = table[(table["labels"] == labels) & (table["split"] == split) & (table["reader"] == RIDGE)]
     if rows.empty:
@@ -285,7 +291,7 @@ def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float
         verb = "does" if silent.sum() == 1 else "do"
         said.append(f"{_listed(corners[silent], _silent)} {verb} not tell it")
     if (rest := ~tells & ~silent).any():
-        said.append(f"of {_listed(corners[rest], _open)} neither can be said")
+        said.append(f"undecided: {_listed(corners[rest], _open)}")
     sentence = "; ".join(said) + "."
     files = rows[rows["kind"].str.startswith("file_")].sort_values("auroc", ascending=False, kind="stable")
     if (telling := files["low"] > 0.5).any():

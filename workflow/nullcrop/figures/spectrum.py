@@ -1,5 +1,6 @@
 """The cue spectrum: one row a kind of information, the corners and the whole image side by side."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nullcrop.config.figure_style import PLAIN, FigureStyle
-from nullcrop.cues.spectrum import CORNERS, RIDGE, WHOLE, kind_label
+from nullcrop.config.readers import label_of
+from nullcrop.cues.spectrum import PLACES, RIDGE, kind_label
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import DASHED, INK, MUTED, Sheet, figure_style, save_figure, wrapped
 
 WIDTH = 6.8
-
-PLACES = {CORNERS: "the four corners", WHOLE: "the whole image"}
 
 LEAST_SHOWN = 0.3
 """The axis begins here, or lower where an AUROC lies lower."""
@@ -43,7 +43,7 @@ def plot_spectrum(
             ax.set_xlabel("AUROC", fontsize=sheet.small)
         lowest = min(LEAST_SHOWN, float(table["auroc"].min()) - 0.02)
         axes[0].set(xlim=(lowest, 1.01), ylim=(len(names) - 0.4, -0.6))
-        axes[0].set_yticks(range(len(names)), [kind_label(*name) for name in names], fontsize=sheet.small)
+        axes[0].set_yticks(range(len(names)), [_label(*name) for name in names], fontsize=sheet.small)
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=sheet.title, weight="bold")
         sheet.add_caption(figure, caption)
@@ -74,6 +74,10 @@ def draw_spectrum(job: FigureJob) -> None:
     )
 
 
+def _label(kind: str, reader: str) -> str:
+    return kind_label(kind) if reader == RIDGE else label_of(reader)
+
+
 def _draw_place(ax: Axes, rows: pd.DataFrame, names: list[tuple[str, str]], sheet: Sheet) -> None:
     ax.axvline(0.5, color=INK, linewidth=0.8, linestyle=DASHED, zorder=1)
     for row in rows.to_dict("records"):
@@ -85,7 +89,7 @@ def _draw_place(ax: Axes, rows: pd.DataFrame, names: list[tuple[str, str]], shee
         ax.plot(row["auroc"], y, mark, color=fill, markeredgecolor=colour, markersize=4.5, zorder=3)
     # A line between kinds, what people made, and the file.
     groups = [(kind.startswith("file_"), reader != RIDGE) for kind, reader in names]
-    for y in np.flatnonzero([a != b for a, b in zip(groups, groups[1:], strict=False)]):
+    for y in np.flatnonzero([a != b for a, b in pairwise(groups)]):
         ax.axhline(y + 0.5, color=MUTED, linewidth=0.4)
     ax.tick_params(axis="x", labelsize=sheet.small)
     ax.tick_params(axis="y", length=0)

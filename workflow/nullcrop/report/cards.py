@@ -9,6 +9,7 @@ import pandas as pd
 from nullcrop.config.names import CROSSFIT, protocol_of
 from nullcrop.config.readers import BASELINES
 from nullcrop.cues.leak_map import map_sentence
+from nullcrop.cues.spectrum import spectrum_sentence
 from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.report.frames import verdicts
 from nullcrop.statistics.sentences import power_words, upper_words
@@ -60,7 +61,10 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
         sentence=first["sentence"],
         details=first["details"],
         found=" ".join(
-            [first["sentence"], power_words(first), *_of_other_rules(table), *_mapped(dataset, first)]
+            [
+                *(first["sentence"], power_words(first), *_of_other_rules(table), *_mapped(dataset, first)),
+                *_by_kind(dataset, first, contents.project.config.verdict.small),
+            ]
         ),
         explained=explained(first, dataset.tables.readers, dataset.tables.comparisons),
         next_step=next_step(
@@ -74,6 +78,14 @@ def _mapped(dataset: DatasetContents, said: Mapping[str, Any]) -> list[str]:
     if (found := dataset.cues.get("leak_map")) is None:
         return []
     return [words] if (words := map_sentence(found, said["labels"], said["split"])) else []
+
+
+def _by_kind(dataset: DatasetContents, said: Mapping[str, Any], small: float) -> list[str]:
+    """From which kinds of information the class can be read, if that was looked at."""
+    if (found := dataset.cues.get("spectrum")) is None:
+        return []
+    words = spectrum_sentence(found, said["labels"], said["split"], small)
+    return [words] if words else []
 
 
 def _of_other_rules(table: pd.DataFrame) -> list[str]:
