@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import binom
 
 from nullcrop.cli import main
+from nullcrop.config.definitions import Definition
 from nullcrop.cues import spectrum
 from nullcrop.cues.spectrum import (
     FILE_FACTS,
@@ -27,8 +28,12 @@ from nullcrop.cues.spectrum import (
 )
 from nullcrop.figures.spectrum import plot_spectrum
 from nullcrop.images.filters import FILTERS
+from nullcrop.report.cards import _by_kind
+from nullcrop.report.contents import DatasetContents
+from nullcrop.report.why import why_blocks
 from nullcrop.splits import make_split
 from nullcrop.training.engineered import radial_power
+from tests.conftest import definition_content
 
 from .test_leak_map import pack
 
@@ -290,3 +295,22 @@ def test_the_figure_has_a_row_a_kind_and_fills_what_tells(tmp_path: Path) -> Non
     assert sorted(marks[0]) == [(0, True), (1, False)]
     assert sorted(marks[1]) == [(0, False), (1, False), (2, False), (3, True)]
     assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".svg", ".png"}
+
+
+def test_the_report_tells_the_sentence_and_the_numbers() -> None:
+    table = a_spectrum(gray=(0.9, 0.8, 1.0), noise=(0.7, 0.61, 0.79), file_width=(0.5, 0.4, 0.6))
+    definition = Definition(**definition_content(title="Title"))
+    dataset = DatasetContents("d", definition, None, [], cues={"spectrum": table})
+    said = {"labels": "printed", "split": "crossfit"}
+    assert _by_kind(dataset, said, 0.55) == [spectrum_sentence(table, "printed", "crossfit", 0.55)]
+    assert _by_kind(dataset, {**said, "split": "random"}, 0.55) == []
+    block = next(one for one in why_blocks(dataset) if one.name == "d-spectrum")
+    rows = [[field.text for field in row] for row in block.tables[0].rows]
+    assert [row[:2] for row in rows] == [
+        ["gray", "the four corners"],
+        ["noise", "the four corners"],
+        ["file: width", "the whole image"],
+    ]
+    dataset.cues.clear()
+    assert _by_kind(dataset, said, 0.55) == []
+    assert all(one.empty for one in why_blocks(dataset))

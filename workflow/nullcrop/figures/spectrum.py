@@ -28,7 +28,7 @@ def plot_spectrum(
     ``table``: the rows of one label rule and split, of SPECTRUM_COLUMNS (cues/spectrum.py).
     """
     names = list(dict.fromkeys(zip(table["kind"], table["reader"], strict=True)))
-    # Kinds of information, then features that people made, then what the file tells.
+    # Kinds of information, then engineered features, then what the file tells.
     names.sort(key=lambda name: (name[0].startswith("file_"), name[1] != RIDGE))
     sheet = Sheet(style, WIDTH)
     with figure_style(style):
@@ -67,7 +67,7 @@ def draw_spectrum(job: FigureJob) -> None:
         f"AUROC of ridge regressions, each on one kind of information; {first['images']:,} images tested"
         + (f" of {first['units']:,} groups" if first["units"] < first["images"] else "")
         + f", {first['split'].replace('_', ' ')} split. Lines: bounds that hold for all {len(table)} rows at "
-        "once. Filled: it tells the class. Squares: features that people made. What the file tells stands at "
+        "once. Filled: it tells the class. Squares: engineered features. What the file tells stands at "
         "the whole image.",
         job.stem,
         job.style,
@@ -87,7 +87,7 @@ def _draw_place(ax: Axes, rows: pd.DataFrame, names: list[tuple[str, str]], shee
         mark = "o" if row["reader"] == RIDGE else "s"
         fill = colour if tells else "white"
         ax.plot(row["auroc"], y, mark, color=fill, markeredgecolor=colour, markersize=4.5, zorder=3)
-    # A line between kinds, what people made, and the file.
+    # A line between kinds, engineered features and the file.
     groups = [(kind.startswith("file_"), reader != RIDGE) for kind, reader in names]
     for y in np.flatnonzero([a != b for a, b in pairwise(groups)]):
         ax.axhline(y + 0.5, color=MUTED, linewidth=0.4)
