@@ -13,6 +13,8 @@ def cells(*rows: tuple[str, str, int, float], split: str = "random") -> pd.DataF
 
 def test_it_is_what_the_image_adds_to_shuffled_pixels_above_chance() -> None:
     assert expected_outside(0.95, 0.80, 0.5) == pytest.approx(0.65)
+    # What is below chance gives nothing away.
+    assert expected_outside(0.95, 0.45, 0.5) == 0.95
 
 
 def test_networks_are_paired_by_split_and_seed() -> None:

@@ -271,6 +271,10 @@ def test_the_sentence_says_what_tells_what_does_not_and_what_is_open() -> None:
         "From the corners a simple reader is shown to tell the class by no kind of information; colour "
         "(0.52, at most 0.55) does not tell it."
     )
+    assert spectrum_sentence(a_spectrum(colour_only=(0.5, 0.5, 0.5)), "printed", "crossfit", 0.55) == (
+        "From the corners a simple reader is shown to tell the class by no kind of information; alike in all "
+        "images: colour."
+    )
     # A larger bound on what is small, or a smaller one, moves a kind, not the numbers.
     assert "colour (0.52, up to 0.55)" in spectrum_sentence(table, "printed", "crossfit", 0.54)
     assert spectrum_sentence(table, "printed", "random", 0.55) == ""

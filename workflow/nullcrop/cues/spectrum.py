@@ -272,7 +272,7 @@ def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float
     """What a spectrum says of one label rule and split; empty where it holds none of it.
 
     A kind tells where its lower bound exceeds 0.5, and does not where the upper one is below ``small``; the
-    others are undecided.
+    others are undecided. What is alike in all images is called so.
     """
     rows = table[(table["labels"] == labels) & (table["split"] == split) & (table["reader"] == RIDGE)]
     if rows.empty:
@@ -281,7 +281,9 @@ def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float
         "auroc", ascending=False, kind="stable"
     )
     tells = corners["low"] > 0.5
-    silent = ~tells & (corners["high"] < small)
+    # Without any width nothing varies: no bound that was measured.
+    alike = corners["low"] == corners["high"]
+    silent = ~tells & ~alike & (corners["high"] < small)
     said = [
         "From the corners a simple reader tells the class by " + _listed(corners[tells], _told)
         if tells.any()
@@ -290,8 +292,10 @@ def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float
     if silent.any():
         verb = "does" if silent.sum() == 1 else "do"
         said.append(f"{_listed(corners[silent], _silent)} {verb} not tell it")
-    if (rest := ~tells & ~silent).any():
+    if (rest := ~tells & ~alike & ~silent).any():
         said.append(f"undecided: {_listed(corners[rest], _open)}")
+    if alike.any():
+        said.append(f"alike in all images: {_listed(corners[alike])}")
     sentence = "; ".join(said) + "."
     files = rows[rows["kind"].str.startswith("file_")].sort_values("auroc", ascending=False, kind="stable")
     if (telling := files["low"] > 0.5).any():
@@ -299,8 +303,8 @@ def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float
     return sentence
 
 
-def _listed(rows: pd.DataFrame, words: Callable[[Mapping[str, Any]], str]) -> str:
-    found = [f"{_spoken(row['kind'])} ({words(row)})" for row in rows.to_dict("records")]
+def _listed(rows: pd.DataFrame, words: Callable[[Mapping[str, Any]], str] | None = None) -> str:
+    found = [_spoken(row["kind"]) + (f" ({words(row)})" if words else "") for row in rows.to_dict("records")]
     return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
 

@@ -327,7 +327,7 @@ SPECTRUM_TABLE = {
 OUTSIDE_TABLE = {
     "labels": Column("label rule"),
     "split": Column("split"),
-    "architecture": Column("network", label_of),
+    "architecture": Column("network or baseline", label_of),
     "recipe": Column("recipe"),
     "seeds": count("seeds"),
     "source": share("whole images"),

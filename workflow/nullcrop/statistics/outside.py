@@ -17,8 +17,11 @@ OUTSIDE_COLUMNS = [*KEYS, "seeds", "source", "shuffled", "chance", "expected"]
 
 
 def expected_outside(source: float, shuffled: float, chance: float) -> float:
-    """P_Est from the accuracies on images and on shuffled pixels of one network, and that of chance."""
-    return source - shuffled + chance
+    """P_Est from the accuracies on images and on shuffled pixels of one network, and that of chance.
+
+    Where shuffled pixels tell no more than chance they give nothing away: it is ``source`` then, not more.
+    """
+    return source - max(shuffled - chance, 0)
 
 
 def expected_accuracies(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -51,6 +54,5 @@ def expected_accuracies(metrics: pd.DataFrame) -> pd.DataFrame:
         )
         .reset_index()
     )
-    return found.assign(expected=expected_outside(found["source"], found["shuffled"], found["chance"]))[
-        OUTSIDE_COLUMNS
-    ]
+    rows = found[["source", "shuffled", "chance"]].itertuples(index=False)
+    return found.assign(expected=[expected_outside(*row) for row in rows])[OUTSIDE_COLUMNS]
