@@ -53,8 +53,8 @@ def _outside(dataset: DatasetContents) -> Block:
             f"{dataset.definition.title}: P_Est = accuracy on whole images − accuracy on their pixels in "
             "another order + chance (after Data-Bias-Analysis; chance: the share of the largest class among "
             "the images tested). What shuffled pixels tell is taken for a trait of the dataset that is "
-            "missing elsewhere; where they tell no more than chance, nothing is taken away. Means over seeds; "
-            "a rule of thumb, without bounds."
+            "missing elsewhere; where they tell no more than chance, nothing is taken away. Means over "
+            "seeds; a rule of thumb, without bounds."
         )
         block.tables.append(table_of(found, f"{dataset.name}-outside-table", caption, tables.OUTSIDE_TABLE))
     return block
