@@ -469,6 +469,23 @@ def read_attributes(options: argparse.Namespace) -> None:
     write_attributes(job, options.out)
 
 
+def read_spectrum(options: argparse.Namespace) -> None:
+    """Read the class from each kind of information, at the corners and in the whole image."""
+    from nullcrop.config.spectrum import Spectrum
+    from nullcrop.cues.spectrum import SpectrumJob, write_spectrum
+
+    job = SpectrumJob(
+        samples=options.samples,
+        view=options.view,
+        splits=options.splits,
+        settings=Spectrum.model_validate_json(options.settings),
+        crop=options.crop,
+        level=options.level,
+        threads=options.threads,
+    )
+    write_spectrum(job, options.out)
+
+
 def plot_figure(options: argparse.Namespace) -> None:
     """Draw a figure of a study, or of one dataset in it."""
     from nullcrop.config.figure_style import FigureStyle
@@ -985,6 +1002,11 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         read_attributes,
         *("--attributes", "--samples", "--view", "--splits", "--cells", "--results"),
         *("--crop", "--level", "--threads", "--out"),
+    )
+    command(
+        "read-spectrum",
+        read_spectrum,
+        *("--samples", "--view", "--splits", "--settings", "--crop", "--level", "--threads", "--out"),
     )
     _add_audit(commands)
     _add_triage(commands)

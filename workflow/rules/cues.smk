@@ -91,3 +91,33 @@ rule read_attributes:
         "--view {input.view:q} --splits {input.splits:q} --cells {params.cells:q} "
         "--results {params.results:q} --crop {params.crop} --level {params.level} --threads {threads} "
         "--out {output:q} > {log:q} 2>&1"
+
+
+rule read_spectrum:
+    input:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        view=f"{STORE}/{{dataset}}/views/original.json",
+        pixels=ancient(f"{STORE}/{{dataset}}/views/original.npy"),
+        splits=mapped_splits,
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/spectrum.csv",
+    log:
+        f"{RESULTS}/logs/read_spectrum/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/read_spectrum/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=resources.growing(6000),
+        runtime=resources.growing(240),
+    params:
+        settings=of_dataset(dataset_params.spectrum_param),
+        crop=of_dataset(dataset_params.crop_param),
+        level=CONFIG.verdict.level,
+    message:
+        "reading {wildcards.dataset} from each kind of information"
+    shell:
+        "python -m nullcrop read-spectrum --samples {input.samples:q} --view {input.view:q} "
+        "--splits {input.splits:q} --settings {params.settings:q} --crop {params.crop} "
+        "--level {params.level} --threads {threads} --out {output:q} > {log:q} 2>&1"

@@ -41,8 +41,7 @@ LOGGED: dict[int, tuple[str, ...]] = {
     ),
     2: (
         *("compute_metrics", "judge_readers", "compare_cells", "check_inflation", "judge_dataset"),
-        *("crop_further_view", "write_report", "map_leaks"),
-        "read_attributes",
+        *("crop_further_view", "write_report", "map_leaks", "read_spectrum", "read_attributes"),
     ),
     4: ("split_samples", "fit_baselines"),
     5: ("fit_further_baselines",),

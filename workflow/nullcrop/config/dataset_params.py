@@ -69,6 +69,11 @@ def leak_map_param(project: Project, dataset: str) -> str:
     return settings.model_copy(update={"window": window}).model_dump_json()
 
 
+def spectrum_param(project: Project, dataset: str) -> str:
+    """What the cue spectrum of ``dataset`` looks at."""
+    return project.config.spectrum.model_dump_json()
+
+
 def reading_options(project: Project, dataset: str) -> list[str]:
     """Options of crop-views that tell how values of more than 8 bits become 8; none where the files do."""
     definition = project.definition(dataset)

@@ -118,6 +118,19 @@ FIGURES.register(
 )
 FIGURES.register(
     Figure(
+        name="spectrum",
+        title="From what the class can be read",
+        caption=(
+            "AUROC of simple readers, each of one kind of information, with bounds that hold for all rows at "
+            "once; filled: it tells the class. Left: of the four corners, right: of the whole image."
+        ),
+        plot="nullcrop.figures.spectrum:draw_spectrum",
+        reads=("spectrum", "verdicts"),
+        in_page=True,
+    )
+)
+FIGURES.register(
+    Figure(
         name="scores",
         title="Accuracy, precision, recall and F-1",
         caption=(

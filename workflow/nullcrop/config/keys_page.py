@@ -102,6 +102,8 @@ def _value(content: dict[str, Any], models: dict[str, Any]) -> str:
         return ", ".join(f"`{one}`" for one in content["enum"])
     if choices := content.get("anyOf") or content.get("oneOf"):
         return " or ".join(_value(one, models) for one in choices if one.get("type") != "null")
+    if "examples" in content:
+        return f"one made of two, as `{content['examples'][0]}`"
     kind = content.get("type")
     if kind == "array":
         return f"list: {_value(content['items'], models)}"

@@ -18,8 +18,9 @@ from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLIT
 from nullcrop.config.places import FOUND, expanded, found
 from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_network
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
-from nullcrop.config.registry import load_extensions
-from nullcrop.config.views import view_names, views_made_always
+from nullcrop.config.registry import any_of, load_extensions
+from nullcrop.config.spectrum import Spectrum
+from nullcrop.config.views import VIEWS, view_names, views_made_always
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, matching, meant, read_yaml
 
 
@@ -46,7 +47,15 @@ def _figures() -> list[str]:
     return figures_of("dataset")
 
 
-ViewName = Annotated[str, _one_of("view", view_names), _enum(view_names)]
+def _views_or_cuts(schema: dict[str, Any]) -> None:
+    """Views by name; of the many that are made of two the pattern and an example."""
+    made = [name.partition(".") for name in view_names() if name not in VIEWS]
+    firsts, seconds = (any_of(dict.fromkeys(name[place] for name in made)) for place in (0, 2))
+    pattern = rf"^({firsts})\.({seconds})$"
+    schema.update(anyOf=[{"enum": list(VIEWS)}, {"pattern": pattern, "examples": ["".join(made[0])]}])
+
+
+ViewName = Annotated[str, _one_of("view", view_names), Field(json_schema_extra=_views_or_cuts)]
 BaselineName = Annotated[str, _one_of("baseline", _baselines), _enum(_baselines)]
 FigureName = Annotated[str, _one_of("figure", _figures), _enum(_figures)]
 
@@ -259,6 +268,8 @@ class Config(Model):
     """Where things lie."""
     leak_map: LeakMap = LeakMap()
     """What the leak map looks at, where a study names it among its figures."""
+    spectrum: Spectrum = Spectrum()
+    """What the cue spectrum looks at, where a study names it among its figures."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Largest difference, as a share, at which a reproduced value is said to agree with the published one.
     Name it before the run."""

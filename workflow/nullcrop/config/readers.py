@@ -107,7 +107,8 @@ BASELINES: Registry[Baseline] = Registry("baseline", NETWORKS)
 # Fills of networks stay apart with any colour vision: CIEDE2000 between two of them is above 10, on paper and
 # on the dark page, also as seen without one kind of cones (Machado et al. 2009). For print in grey at least
 # 10 units of CIE L* lie between them on paper. None is purple or orange: these mean below and above chance on
-# the page. Baselines are grey, and told apart by their marks.
+# the page. Baselines are grey, and told apart by their marks; those that a study has to name share theirs
+# with a network or with timm's.
 NETWORKS.register(
     Network(
         name="resnet50",
@@ -271,6 +272,49 @@ BASELINES.register(
         sees="file",
         features="nullcrop.training.file_facts:file_facts",
         always=True,
+    )
+)
+
+# Made with a cue in mind: fitted where a study names them, and told apart from what a verdict rests on.
+BASELINES.register(
+    Baseline(
+        name="texture",
+        label="texture",
+        look=Look("#8C8C8C", dark="#98A1AB", mark="8"),
+        about="Haralick's and Tamura's features and local binary patterns of the gray levels",
+        sees="pixels",
+        features="nullcrop.training.engineered:texture",
+    )
+)
+BASELINES.register(
+    Baseline(
+        name="polynomials",
+        label="polynomials",
+        look=Look("#C4C4C4", dark="#5D6770", mark="H"),
+        about="Zernike and Chebyshev coefficients of the 20×20 gray levels (larger views are resized)",
+        sees="pixels",
+        features="nullcrop.training.engineered:polynomials",
+        reads="square",
+    )
+)
+BASELINES.register(
+    Baseline(
+        name="radial_power",
+        label="radial power",
+        look=Look("#404040", dark="#F2F4F6", mark="*"),
+        about="the power of the gray levels in 16 rings of frequencies",
+        sees="pixels",
+        features="nullcrop.training.engineered:radial_power",
+    )
+)
+BASELINES.register(
+    Baseline(
+        name="sharpness",
+        label="sharpness",
+        look=Look("#8C8C8C", dark="#98A1AB", mark="h"),
+        about="blur, noise, contrast and entropy of the gray levels",
+        sees="pixels",
+        features="nullcrop.training.engineered:sharpness",
     )
 )
 

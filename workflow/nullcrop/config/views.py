@@ -197,6 +197,36 @@ VIEWS.register(
     )
 )
 
+# The filters (images/filters.py): the whole image with one kind of its information, to be cut like it.
+for _name, _label, _about in (
+    ("gray", "gray", "the gray levels alone"),
+    ("colour_only", "colour only", "chroma at constant lightness, at half its contrast"),
+    ("pixel_shuffle", "pixels shuffled", "all pixels in another order: colours without places"),
+    ("tile_shuffle", "tiles shuffled", "tiles of 8×8 pixels in another order: texture without places"),
+    ("low_pass", "low frequencies", "the gray levels, blurred by a Gaussian of 3 pixels"),
+    ("high_pass", "high frequencies", "what the low frequencies leave of the gray levels"),
+    ("fourier", "Fourier magnitude", "the logarithm of the gray levels' Fourier magnitude, centred"),
+    ("edges", "edges", "the steepness of the gray levels, by Sobel"),
+    ("wavelet_ll", "wavelet, coarse", "means of 2×2 gray levels (Haar)"),
+    ("wavelet_lh", "wavelet, rows", "what differs from row to row in 2×2 gray levels (Haar)"),
+    ("wavelet_hl", "wavelet, columns", "what differs from column to column in 2×2 gray levels (Haar)"),
+    ("wavelet_hh", "wavelet, diagonals", "what differs along diagonals in 2×2 gray levels (Haar)"),
+    ("median", "median", "the median of 3×3 pixels by channel"),
+    ("block_grid", "compression blocks", "how steps of the gray levels go with JPEG's grid of 8×8 pixels"),
+    ("noise", "noise", "what a median of 3×3 pixels takes away of the gray levels"),
+):
+    VIEWS.register(
+        View(
+            name=_name,
+            label=_label,
+            about=_about,
+            function=f"nullcrop.images.filters:{_name}",
+            size="image",
+            filters=True,
+            resized_a_second=150,  # of a few megapixels
+        )
+    )
+
 
 def view_of(name: str) -> View:
     """The view ``name``, one made of two included; NullcropError when there is none."""

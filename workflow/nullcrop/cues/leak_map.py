@@ -11,26 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
-from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
-from nullcrop.basics.progress import tracked
-from nullcrop.basics.threads import mapped
 from nullcrop.config.leak_map import LeakMap
+from nullcrop.cues.refitted import READ_COLUMNS, read_all, splits_by_name
 from nullcrop.cues.windows import Place, Windows, measure_windows, places_of
 from nullcrop.datasets.samples import read_samples
-from nullcrop.statistics.auroc import Floats, TestSet, estimate_auroc
-from nullcrop.statistics.crossfit import inflation
-from nullcrop.statistics.maxt import drawn_labels
-from nullcrop.statistics.refits import Refits, folds_of, simultaneous
 from nullcrop.statistics.sentences import bound_words
 from nullcrop.training.cells import open_view, read_split
 
-MAP_COLUMNS = [
-    *("labels", "split", "size", "row", "column", "x", "y"),
-    *("auroc", "low", "high", "p", "images", "units"),
-]
+MAP_COLUMNS = ["labels", "split", "size", "row", "column", "x", "y", *READ_COLUMNS]
 
 
 @dataclass(frozen=True)
@@ -57,9 +47,6 @@ def write_leak_map(job: MapJob, out: Path, means: Path) -> None:
     bounds that hold for all places of that label rule and split at once, and p corrected over them. Raises
     NullcropError when files do not fit each other, or the window does not fit the images.
     """
-    of_split: dict[tuple[str, str], list[Path]] = {}
-    for path in job.splits:
-        of_split.setdefault((path.parent.parent.name, path.parent.name), []).append(path)
     samples = read_samples(job.samples)
     smallest = int(samples["width"].min()), int(samples["height"].min())
     settings = job.settings
@@ -73,7 +60,7 @@ def write_leak_map(job: MapJob, out: Path, means: Path) -> None:
         map_of(windows, places, paths, settings.draws, job.level, job.threads).assign(
             labels=labels, split=split
         )
-        for (labels, split), paths in of_split.items()
+        for (labels, split), paths in splits_by_name(job.splits).items()
     ]
     with written_whole(means) as aside, aside.open("wb") as file:
         np.save(file, windows.means.astype(np.float32))
@@ -114,25 +101,7 @@ def map_of(
 ) -> pd.DataFrame:
     """The rows of one label rule and split, whose seeds or folds are ``splits``; columns as MAP_COLUMNS
     without labels and split."""
-    tables = [read_split(path) for path in splits]
-    seeds = [int(path.stem.removeprefix("seed")) for path in splits]
-    test, folds = folds_of(tables)
-    if test.rarest_units < 2:
-        raise NullcropError(f"{splits[0]}: a class is in one group alone, so no map can tell it from that")
-    refits = Refits(folds, drawn_labels(test, draws))
-    tested = TestSet(test.target[refits.tested], test.group[refits.tested], test.name)
-    share = float(np.mean([len(fold.test) / len(fold.train) for fold in folds]))
-    factor = inflation(splits[0].parent.name, seeds, share)
-
-    def read(place: int) -> tuple[Floats, float]:
-        found = refits.fit(np.asarray(windows.features[place], dtype=float))
-        return found.aurocs, factor * estimate_auroc(tested, found.score)[0].error
-
-    with threadpool_limits(1):
-        read_places = mapped(read, range(len(places)), threads, largest_block=1)
-        results = list(tracked(read_places, len(places), "places read"))
-    aurocs = np.stack([of for of, _ in results])
-    p, low, high = simultaneous(aurocs, np.array([error for _, error in results]), level)
+    read = read_all(lambda place: windows.features[place], len(places), splits, draws, level, threads)
     return pd.DataFrame(
         {
             "size": [place.size for place in places],
@@ -140,11 +109,5 @@ def map_of(
             "column": [place.column for place in places],
             "x": windows.centres[:, 0].round(4),
             "y": windows.centres[:, 1].round(4),
-            "auroc": aurocs[:, 0],
-            "low": low,
-            "high": high,
-            "p": p,
-            "images": tested.n,
-            "units": tested.n_units,
         }
-    )
+    ).join(read)

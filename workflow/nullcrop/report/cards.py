@@ -10,6 +10,7 @@ from nullcrop.config.names import CROSSFIT, protocol_of
 from nullcrop.config.readers import BASELINES
 from nullcrop.cues.attributes import attributes_sentence
 from nullcrop.cues.leak_map import map_sentence
+from nullcrop.cues.spectrum import spectrum_sentence
 from nullcrop.images.lesion_counts import touching_sentence
 from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.report.frames import verdicts
@@ -62,7 +63,10 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
         sentence=first["sentence"],
         details=" ".join([first["details"], *_touching(dataset)]),
         found=" ".join(
-            [first["sentence"], power_words(first), *_of_other_rules(table), *_mapped(dataset, first)]
+            [
+                *(first["sentence"], power_words(first), *_of_other_rules(table), *_mapped(dataset, first)),
+                *_by_kind(dataset, first, contents.project.config.verdict.small),
+            ]
         ),
         explained=explained(first, dataset.tables.readers, dataset.tables.comparisons),
         next_step=next_step(
@@ -87,6 +91,14 @@ def _touching(dataset: DatasetContents) -> list[str]:
     if dataset.masks is None:
         return []
     return [touching_sentence(dataset.masks, dataset.definition.field)]
+
+
+def _by_kind(dataset: DatasetContents, said: Mapping[str, Any], small: float) -> list[str]:
+    """From which kinds of information the class can be read, if that was looked at."""
+    if (found := dataset.cues.get("spectrum")) is None:
+        return []
+    words = spectrum_sentence(found, said["labels"], said["split"], small)
+    return [words] if words else []
 
 
 def _of_other_rules(table: pd.DataFrame) -> list[str]:

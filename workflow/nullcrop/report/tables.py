@@ -345,6 +345,30 @@ ATTRIBUTE_TABLE = {
     "remark": Column("remark"),
 }
 
+SPECTRUM_TABLE = {
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "kind": Column("kind of information"),
+    "place": Column("place"),
+    "reader": Column("reader"),
+    "auroc": share("AUROC"),
+    "low": share("at least"),
+    "high": share("at most"),
+    "p": p_value("p, corrected"),
+}
+
+OUTSIDE_TABLE = {
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "architecture": Column("network or baseline", label_of),
+    "recipe": Column("recipe"),
+    "seeds": count("seeds"),
+    "source": share("whole images"),
+    "shuffled": share("pixels shuffled"),
+    "chance": share("chance"),
+    "expected": share("P_Est"),
+}
+
 SHARED_TABLE = {
     "dataset_a": Column("dataset"),
     "official_split_a": Column("part"),
