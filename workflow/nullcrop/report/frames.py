@@ -193,7 +193,7 @@ def roc_lines(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def learning_lines(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFrame:
-    """Learning curves, one row a cell and part (training, validation)."""
+    """Learning curves, one row a cell and part (training, validation) that its split has."""
     histories = dict(list(dataset.histories.groupby(CELL_COLUMNS)))
     return pd.DataFrame(
         [
@@ -207,6 +207,7 @@ def learning_lines(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFram
             for cell, place, _ in _finished_rows(cells)
             for history in [histories[astuple(cell)]]
             for part, name in (("train", "training"), ("val", "validation"))
+            if history[f"{part}_loss"].notna().any()
         ]
     )
 

@@ -353,11 +353,12 @@ def _learning_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
     block = Block(f"{dataset.name}-curves", "Learning curves", unfolded=False)
     lines = frames.learning_lines(dataset, networks)
     if len(lines):
+        parts = listed(list(dict.fromkeys(lines["part"])))
         block.drawings.append(
             drawing(
                 f"{dataset.name}-learning",
                 f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by "
-                "epoch, in training and validation.",
+                f"epoch, in {parts}.",
                 "Loss by epoch (or accuracy, by the menu), one line a trained network.",
                 charts.learning_chart(lines, charts.looks_of(networks)),
             )
