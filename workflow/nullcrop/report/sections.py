@@ -295,10 +295,20 @@ def _published(dataset: DatasetContents) -> Block:
     if len(dataset.published):
         caption = (
             f"{title}: every printed value, and what the same cells gave here; empty where they were not "
-            "run. “agrees”: the two differ by at most the tolerance."
+            "run. An accuracy is a number of right answers of the images it was printed for. “compatible”: "
+            "taken so, it shows no difference from the reproduced one (Fisher's exact test, corrected over "
+            "all values of this page); a difference below “would show from” could not have been shown. "
+            "“cannot tell”: the number of images is not known, the value is no whole number of right answers "
+            "of them, no accuracy, or the largest or smallest of several. “within the tolerance”: the two "
+            "differ by at most the tolerance, whatever their images."
         )
         block.tables.append(
-            table_of(dataset.published, f"{dataset.name}-published-table", caption, tables.PUBLISHED_TABLE)
+            table_of(
+                frames.printed_values(dataset.published),
+                f"{dataset.name}-published-table",
+                caption,
+                tables.PUBLISHED_TABLE,
+            )
         )
     if len(dataset.discrepancies):
         caption = (
