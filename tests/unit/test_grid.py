@@ -311,12 +311,12 @@ def test_a_recipe_that_watches_a_validation_part_refuses_a_split_without_one(
     make_project: MakeProject, watching: dict[str, Any]
 ) -> None:
     study = {"datasets": ["first"], "views": ["center"], "architectures": ["vgg16"], "recipes": ["own"]}
-    recipes = {"own": {"epochs": 9, **watching}}
+    recipes, (key,) = {"own": {"epochs": 9, **watching}}, watching
     for split in ("holdout20", "holdout20_balanced"):
         project = make_project({"main": {**study, "splits": ["random", split]}}, recipes=recipes)
         assert refusal(lambda project=project: Grid(project)) == (
             f"studies.main: the split '{split}' has no validation part, at which the recipe 'own' looks "
-            f"({[*watching][0]}); take a split that has one, such as `random`, or a recipe of a fixed number "
+            f"({key}); take a split that has one, such as `random`, or a recipe of a fixed number "
             "of epochs"
         )
     plain = make_project({"main": {**study, "splits": ["holdout20"]}}, recipes={"own": {"epochs": 9}})

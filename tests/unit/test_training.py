@@ -326,7 +326,8 @@ def test_a_recipe_that_watches_refuses_a_split_without_validation_images(
     split = pd.read_csv(job.split)
     split.assign(part=split["part"].replace("val", "train")).to_csv(tmp_path / "split.csv", index=False)
     watching = replace(job, split=tmp_path / "split.csv", recipe=replace(SCRATCH, **changes))
-    with pytest.raises(NullcropError, match=f"no validation part, at which the recipe looks .{[*changes][0]}"):
+    (key,) = changes
+    with pytest.raises(NullcropError, match=rf"no validation part, at which the recipe looks \({key}\)"):
         train_cell(watching)
 
 

@@ -253,9 +253,7 @@ def _balanced(
     return part
 
 
-def _check_parts(
-    protocol: str, part: NDArray[np.object_], target: NDArray[np.int64], watched: bool
-) -> None:
+def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.int64], watched: bool) -> None:
     # The folds of a cross-fitted split are tested as one set, in which every target occurs.
     for name in ("train",) if split_name(protocol).protocol in CROSSFIT else ("train", "test"):
         lacking = sorted(set(target) - set(target[part == name]))
