@@ -63,10 +63,10 @@ def draw(holdouts: pd.DataFrame, out: Path) -> None:
             x = low - 0.01 if side == "right" else high + 0.01
             ax.text(x, row - 0.42, words, ha=side, va="center", fontsize=SMALL_SIZE)
             print(
-                f"{view}: {len(right)} hold-outs of {n}, mean {mean:.4f}, from {right.min()} to {right.max()} "
-                f"right, at least {printed.least} in {(right >= printed.least).sum()} of them, standard "
-                f"deviation {right.std() / n:.3f}; p against the mean on {n} images "
-                f"{p_same(printed, mean, n):.3f}"
+                f"{view}: {len(right)} hold-outs of {n}, mean {mean:.4f}, from {right.min()} to "
+                f"{right.max()} right, at least {printed.least} in {(right >= printed.least).sum()}, at most "
+                f"that in {(right <= printed.least).sum()}, standard deviation {right.std() / n:.3f}; p "
+                f"against the mean on {n} images {p_same(printed, mean, n):.3f}"
             )
         ax.axvline(1 / 15, color=MUTED, linestyle=(0, (5, 2)), linewidth=0.9)
         ax.text(1 / 15 + 0.01, 1.45, "no information, 1 of 15", fontsize=SMALL_SIZE, va="center", color=MUTED)
