@@ -126,6 +126,8 @@ docs: $(ENV)
 	$(BIN)/python -m nullcrop list-discrepancies --published resources/published/*.csv --definitions config/datasets \
 		--out results/discrepancies.csv
 	$(BIN)/python -m nullcrop describe-discrepancies --table results/discrepancies.csv --out docs/discrepancies.md
+	$(BIN)/python -m nullcrop describe-printed --published resources/published/*.csv --definitions config/datasets \
+		--out docs/printed-values.md
 	$(BIN)/python -m nullcrop describe-datasets --definitions config/datasets config/companions --out docs/datasets.md
 	$(BIN)/python -m nullcrop describe-records --out docs/records.md
 	$(BIN)/python -m nullcrop describe-keys --out docs

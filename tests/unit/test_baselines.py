@@ -107,6 +107,17 @@ def job_of_three(tmp_path_factory: pytest.TempPathFactory) -> BaselinesJob:
     return job
 
 
+def test_a_baseline_copes_without_validation_images(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    job = prepare(tmp_path, write_images(tmp_path, ["a", "b", "c"]), "holdout20")
+    fit_baselines(job)
+    cell = job.out / Cell("toy", "printed", "holdout20", "original", "mean_rgb", "baseline", 0).path
+    (epoch,) = pd.read_csv(cell / "history.csv").to_dict("records")
+    assert np.isnan([epoch["val_loss"], epoch["val_accuracy"]]).all()
+    assert 0 <= epoch["train_accuracy"] <= 1
+    assert record(job, "mean_rgb")["images"] == {"train": 52, "val": 0, "test": 14}
+    assert not [one for one in recwarn if "empty" in str(one.message)]
+
+
 # Against independent implementations
 
 

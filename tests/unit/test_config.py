@@ -173,6 +173,7 @@ def test_networks_without_imagenet_weights_have_no_heads_to_replace() -> None:
 
 def test_split_protocols_are_plain_or_balanced() -> None:
     plain = ("official", "random", "grouped", "tenfold", "leave_one_group_out", "crossfit", "crossfit5")
+    plain += ("holdout20",)
     assert set(names.SPLITS) == {*plain, *(f"{name}_balanced" for name in plain)}
 
 

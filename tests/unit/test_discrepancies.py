@@ -244,7 +244,7 @@ def test_arithmetic_in_the_evidence_is_right() -> None:
         ),
         (
             "earlier_study.csv",
-            {"dataset": "yale_a", "view": "forehead"},
+            {"dataset": "yale_a", "view": "forehead", "table": "Table 3"},
             {"accuracy": "0.545"},
             "size of the test part",
             "yale_a",

@@ -109,6 +109,15 @@ def test_before_images_are_listed_the_stated_counts_are_taken(tmp_path: Path) ->
     assert "groups not counted yet" in grouped.words
 
 
+@pytest.mark.parametrize(("seeds", "tested"), [([0], 600), ([0, 1], 1080)])
+def test_a_hold_out_tests_a_fifth_of_the_images(tmp_path: Path, seeds: list[int], tested: int) -> None:
+    """A second one tests a fifth of the four fifths that are left, and a fifth of the first anew."""
+    counts = {"expected": {"classes": {"benign": 2250, "malignant": 750}}}
+    seen = foresee(a_grid(tmp_path, counts, splits=["holdout20"], seeds=seeds), "main", "one")
+    assert seen is not None
+    assert seen.units == tested
+
+
 def test_without_counts_nothing_is_promised(tmp_path: Path) -> None:
     grid = a_grid(tmp_path, {}, splits=["random"])
     assert foreseen_lines(grid) == [

@@ -306,6 +306,24 @@ def test_shuffles_train_everything_again_on_shuffled_targets(make_project: MakeP
     assert "unknown split 'random_shuffle3'" in refusal(lambda: grid.check_target(unplanned))
 
 
+@pytest.mark.parametrize("watching", [{"early_stopping": 3}, {"plateau_patience": 2}, {"tested": "best"}])
+def test_a_recipe_that_watches_a_validation_part_refuses_a_split_without_one(
+    make_project: MakeProject, watching: dict[str, Any]
+) -> None:
+    study = {"datasets": ["first"], "views": ["center"], "architectures": ["vgg16"], "recipes": ["own"]}
+    recipes, (key,) = {"own": {"epochs": 9, **watching}}, watching
+    for split in ("holdout20", "holdout20_balanced"):
+        project = make_project({"main": {**study, "splits": ["random", split]}}, recipes=recipes)
+        assert refusal(lambda project=project: Grid(project)) == (
+            f"studies.main: the split '{split}' has no validation part, at which the recipe 'own' looks "
+            f"({key}); take a split that has one, such as `random`, or a recipe of a fixed number "
+            "of epochs"
+        )
+    plain = make_project({"main": {**study, "splits": ["holdout20"]}}, recipes={"own": {"epochs": 9}})
+    assert [cell.split for cell in Grid(plain).cells("main")] == ["holdout20"]
+    assert Grid(make_project({"main": {**study, "splits": ["random"]}}, recipes=recipes)).cells("main")
+
+
 @pytest.mark.parametrize(
     "name", [*SPLITS, "random_shuffle1", "grouped_balanced_shuffle120", "random_balanced405"]
 )

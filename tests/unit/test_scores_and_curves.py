@@ -261,6 +261,17 @@ def test_the_rate_is_the_share_of_the_largest_class_among_validation_images(tmp_
         read_validation_rates([tmp_path / "seed9.csv"])
 
 
+def test_of_a_split_without_validation_images_training_alone_is_drawn(tmp_path):
+    table = histories().assign(val_loss=np.nan, val_accuracy=np.nan)
+    figure = draw(table, tmp_path / "curves", rates={})
+    assert [len(curves(ax)) for ax in figure.axes] == [2] * len(figure.axes)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:2] == ["training images", "without the image"]
+    both = draw(pd.concat([table, histories().assign(split="random")]), tmp_path / "both")
+    assert sorted({len(curves(ax)) for ax in both.axes}) == [2, 4]
+    assert np.isfinite([ax.get_ylim() for ax in [*figure.axes, *both.axes]]).all()
+
+
 def test_missing_cells_leave_their_panel_empty(tmp_path):
     table = histories()
     table = table[~((table["view"] == "center") & (table["architecture"] == "vgg16"))]

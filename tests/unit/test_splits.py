@@ -112,6 +112,40 @@ def test_a_random_split_of_round_numbers_is_exact() -> None:
     }
 
 
+EARLIER = pd.read_csv(Path(__file__).parents[2] / "resources/published/earlier_study.csv")
+
+
+@pytest.mark.parametrize(
+    ("classes", "n_train", "n_test"),
+    [
+        *((2, 558, 140), (4, 960, 240), (8, 3200, 800), (15, 132, 33)),
+        *((20, 1152, 288), (100, 5760, 1440), (28, 13104, 3276)),
+    ],
+)
+def test_a_hold_out_has_the_sizes_that_the_earlier_study_printed(
+    classes: int, n_train: int, n_test: int
+) -> None:
+    printed = EARLIER[["classes", "n_train", "n_test"]].itertuples(index=False, name=None)
+    assert (classes, n_train, n_test) in list(printed)
+    split = make_split(*samples([code % classes for code in range(n_train + n_test)]), "holdout20", 7)
+    assert split["part"].value_counts().to_dict() == {"train": n_train, "test": n_test}
+    shares = split.groupby("target")["part"].value_counts().unstack()
+    assert np.ptp(shares["test"]) <= 1  # every class alike
+
+
+def test_a_hold_out_needs_five_images_of_each_target() -> None:
+    with pytest.raises(NullcropError, match="target 1 has 4 images: at least 5 are needed to hold a fifth"):
+        make_split(*samples([0] * 50 + [1] * 4), "holdout20", 0)
+    assert len(make_split(*samples([0] * 50 + [1] * 5), "holdout20", 0)) == 55
+
+
+def test_seeds_of_a_hold_out_draw_anew_and_may_test_an_image_again() -> None:
+    tested = [make_split(*samples([0, 1] * 50), "holdout20", seed)["part"] == "test" for seed in range(9)]
+    times = np.sum(tested, axis=0)
+    assert times.sum() == 9 * 20
+    assert (times.min(), times.max() > 1) == (0, True)
+
+
 def test_a_grouped_split_of_equal_patients_is_eighty_ten_ten() -> None:
     split = make_split(*patients([4] * 100, [number % 5 < 2 for number in range(100)]), "grouped", 0)
     assert split["part"].value_counts().to_dict() == {"train": 320, "val": 40, "test": 40}
@@ -172,7 +206,7 @@ def test_a_shuffled_split_keeps_the_parts_and_the_test_targets(
     assert shuffled.drop(columns="target").equals(true.drop(columns="target"))
     kept = ~true["part"].isin(["train", "val"])
     assert (shuffled["target"] == true["target"])[kept].all()
-    for part in ("train", "val"):
+    for part in {"train", "val"} & set(true["part"]):
         before, after = true[true["part"] == part], shuffled[shuffled["part"] == part]
         # An image without a group is a group of its own.
         group = before["group"].where(before["group"] != "", before["id"])

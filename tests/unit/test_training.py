@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -300,6 +301,34 @@ def test_early_stopping_leaves_the_epochs_before_it_as_they_are(job: CellJob, tm
     ended = replace(job, recipe=replace(recipe, epochs=len(history), early_stopping=None))
     train_cell(replace(ended, out=tmp_path / "ended", work=tmp_path / "ended_work"))
     assert hashes(job.out) == hashes(tmp_path / "ended")
+
+
+def test_a_cell_without_validation_images_is_trained_as_one_with_them(job: CellJob, tmp_path: Path) -> None:
+    """Watching decides nothing under a recipe of fixed epochs: the same answers, and nothing watched."""
+    split = pd.read_csv(job.split)
+    split.loc[split["part"] == "val", "part"] = "unused"
+    split.to_csv(tmp_path / "split.csv", index=False)
+    blind = replace(job, split=tmp_path / "split.csv", out=tmp_path / "blind", work=tmp_path / "blind_work")
+    for one in (job, blind):
+        train_cell(one)
+    assert hashes(blind.out)["predictions"] == hashes(job.out)["predictions"]
+    watched, history = (pd.read_csv(one.out / "history.csv") for one in (job, blind))
+    assert history["train_loss"].equals(watched["train_loss"])
+    assert history[["val_loss", "val_accuracy"]].isna().all(axis=None)
+    assert len(history) == SCRATCH.epochs
+    assert json.loads((blind.out / "cell.json").read_text())["images"]["val"] == 0
+
+
+@pytest.mark.parametrize("changes", [{"early_stopping": 2}, {"plateau_patience": 1}, {"tested": "best"}])
+def test_a_recipe_that_watches_refuses_a_split_without_validation_images(
+    job: CellJob, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    split = pd.read_csv(job.split)
+    split.assign(part=split["part"].replace("val", "train")).to_csv(tmp_path / "split.csv", index=False)
+    watching = replace(job, split=tmp_path / "split.csv", recipe=replace(SCRATCH, **changes))
+    (key,) = changes
+    with pytest.raises(NullcropError, match=rf"no validation part, at which the recipe looks \({key}\)"):
+        train_cell(watching)
 
 
 def test_one_sigmoid_output_is_trained_by_binary_cross_entropy(job: CellJob, inputs: Path) -> None:

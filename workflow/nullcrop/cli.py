@@ -417,6 +417,18 @@ def describe_discrepancies(options: argparse.Namespace) -> None:
     write_page(options.table, options.out)
 
 
+def describe_printed(options: argparse.Namespace) -> None:
+    """Write every printed accuracy, as right answers of n images, as a page for readers."""
+    from nullcrop.config.definitions import find_definitions, read_definition
+    from nullcrop.config.names import EARLIER, PUBLISHED
+    from nullcrop.published.printed_page import write_page
+
+    found = find_definitions(options.definitions)
+    named = (*PUBLISHED, *EARLIER)
+    definitions = {name: read_definition(path) for name, path in found.items() if name in named}
+    write_page(options.published, definitions, options.out)
+
+
 def describe_datasets(options: argparse.Namespace) -> None:
     """Write the dataset files as a page for readers."""
     from nullcrop.datasets.overview import write_page
@@ -978,6 +990,7 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     command("list-discrepancies", list_discrepancies, "--published", "--definitions", "--counted", "--out")
     command("describe-discrepancies", describe_discrepancies, "--table", "--out")
+    command("describe-printed", describe_printed, "--published", "--definitions", "--out")
     command("describe-datasets", describe_datasets, "--definitions", "--out")
     command(
         "plot-figure",

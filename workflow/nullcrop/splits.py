@@ -11,10 +11,13 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import written_whole
-from nullcrop.config.names import CROSSFIT, FOLDS_OF, split_name
+from nullcrop.config.names import CROSSFIT, FOLDS_OF, UNWATCHED, split_name
 
 FOLDS = 10
 """Tenths: one is tested, one watched, eight are trained on (80/10/10)."""
+
+FIFTHS = 5
+"""Of a hold-out: one is tested, four are trained on."""
 
 
 def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: int) -> pd.DataFrame:
@@ -33,6 +36,8 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
       folds drawn anew.
     - `crossfit`, `crossfit5`: the same in ten or five folds that keep groups apart where there are any
       (StratifiedGroupKFold). A test part may lack a target, a training part may not.
+    - `holdout20`: a fifth is tested, four fifths are trained on, none is watched; by image, stratified by
+      target, blind to groups, as `random` is.
     - `leave_one_group_out`: one whole group (a session, a clinic) is tested, the ``seed``-th in the order of
       their names; of the others' images a tenth is watched.
     - `…_balanced`: of the training part as many images of each target as the rarest has, drawn
@@ -67,19 +72,22 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
             part = _fold(target, None, FOLDS_OF["tenfold"], seed)
         case "crossfit" | "crossfit5":
             part = _fold(target, groups, CROSSFIT[named.protocol], seed)
+        case "holdout20":
+            part = _fifth(target, seed)
         case "leave_one_group_out":
             part = _without_one(target, groups, seed)
         case "grouped":
             if groups is None:
                 raise NullcropError("no image has a group, so they cannot be split by group")
             part = _tenths(target, groups, seed)
-    _check_parts(protocol, part, target)
+    watched = named.protocol not in UNWATCHED
+    _check_parts(protocol, part, target, watched)
     if named.balanced is not None:
         part = _balanced(part, target, seed, named.balanced)
     if named.shuffle:
         # The shuffle's own stream, so that it does not repeat what the split has drawn.
         rng = np.random.default_rng([seed, named.shuffle])
-        for trained in ("train", "val"):
+        for trained in ("train", "val")[: 1 + watched]:
             rows = np.flatnonzero(part == trained)
             target[rows] = shuffled_targets(target[rows], None if groups is None else groups[rows], rng)
     return pd.DataFrame({"id": samples["id"], "group": samples["group"], "target": target, "part": part})
@@ -142,6 +150,19 @@ def _tenths(target: NDArray[np.int64], groups: NDArray[np.object_] | None, seed:
     part = np.full(len(target), "train", dtype=object)
     for name, fold in zip(("test", "val"), drawn, strict=False):
         part[folds[fold][1]] = name
+    return part
+
+
+def _fifth(target: NDArray[np.int64], seed: int) -> NDArray[np.object_]:
+    counts = np.bincount(target)
+    if counts.min() < FIFTHS:
+        raise NullcropError(
+            f"target {counts.argmin()} has {counts.min()} images: at least {FIFTHS} are needed to hold a "
+            "fifth out; add images of it, or name a label rule that joins it with another"
+        )
+    folds = StratifiedKFold(FIFTHS, shuffle=True, random_state=seed).split(np.zeros(len(target)), target)
+    part = np.full(len(target), "train", dtype=object)
+    part[next(folds)[1]] = "test"
     return part
 
 
@@ -232,7 +253,7 @@ def _balanced(
     return part
 
 
-def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.int64]) -> None:
+def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.int64], watched: bool) -> None:
     # The folds of a cross-fitted split are tested as one set, in which every target occurs.
     for name in ("train",) if split_name(protocol).protocol in CROSSFIT else ("train", "test"):
         lacking = sorted(set(target) - set(target[part == name]))
@@ -245,7 +266,7 @@ def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.in
                     else "there are too few images or groups of it for this protocol"
                 )
             )
-    for name, words in (("test", "test"), ("val", "validation")):
+    for name, words in (("test", "test"), ("val", "validation"))[: 1 + watched]:
         if not (part == name).any():
             raise NullcropError(
                 f"split '{protocol}': the {words} part is empty; there are too few images or groups"

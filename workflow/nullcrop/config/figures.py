@@ -148,9 +148,9 @@ FIGURES.register(
         name="curves",
         title="Learning curves",
         caption=(
-            "Accuracy and loss by epoch on training and validation images, by view and network. Dashed lines "
-            "show what needs no image: the share of the largest class among the validation images, and the "
-            "loss of calling all classes equally likely."
+            "Accuracy and loss by epoch on training images, and on validation images where the split has "
+            "any, by view and network. Dashed lines show what needs no image: the share of the largest class "
+            "among the validation images, and the loss of calling all classes equally likely."
         ),
         plot="nullcrop.figures.curves:draw_curves",
         reads=("cells", "splits"),

@@ -18,6 +18,7 @@ from nullcrop.config.names import (
     EARLIER,
     PUBLISHED,
     SPLITS,
+    UNWATCHED,
     protocol_of,
     shuffled_split,
     split_name,
@@ -94,6 +95,7 @@ class Grid:
                         )
                 self._check_masks(study, dataset, part.views or [])
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
+                self._check_watching(study, part.splits or [], part.recipes or [])
                 splits = [
                     shuffled_split(split, number) if number else split
                     for number in range((part.shuffles or 0) + 1)
@@ -200,6 +202,16 @@ class Grid:
                 raise NullcropError(
                     f"studies.{study}: there are no ImageNet weights for {architecture}, which the recipe "
                     f"'{recipe}' asks for; give it a recipe with `weights: random`, such as `scratch`"
+                )
+
+    def _check_watching(self, study: str, splits: list[str], recipes: list[str]) -> None:
+        for split, recipe in product(splits, recipes):
+            keys = self.project.config.all_recipes[recipe].watching
+            if keys and protocol_of(split) in UNWATCHED:
+                raise NullcropError(
+                    f"studies.{study}: the split '{split}' has no validation part, at which the recipe "
+                    f"'{recipe}' looks ({listed(keys)}); take a split that has one, such as `random`, or a "
+                    "recipe of a fixed number of epochs"
                 )
 
     @property

@@ -22,8 +22,14 @@ ENGINES = ("auto", "plain", "captured_fp32", "captured_bf16")
 BASELINE_RECIPE = "baseline"
 """Recipe of every baseline; no network has it."""
 
-PROTOCOLS = ("official", "random", "grouped", "tenfold", "leave_one_group_out", "crossfit", "crossfit5")
+PROTOCOLS = (
+    *("official", "random", "grouped", "tenfold", "leave_one_group_out", "crossfit", "crossfit5"),
+    "holdout20",
+)
 """How test images are set apart."""
+
+UNWATCHED = ("holdout20",)
+"""Protocols without a validation part: no recipe that looks at one goes with them."""
 
 BY_GROUP = ("grouped", "leave_one_group_out")
 """Protocols that need groups, and keep them apart."""

@@ -75,6 +75,16 @@ class Recipe:
         if not 0 <= self.auxiliary_weight < float("inf"):
             raise ValueError(f"auxiliary_weight must be 0 or more, not {self.auxiliary_weight}")
 
+    @property
+    def watching(self) -> list[str]:
+        """Keys by which this recipe looks at a validation part."""
+        looks = {
+            "plateau_patience": self.plateau_patience is not None,
+            "early_stopping": self.early_stopping is not None,
+            "tested": self.tested == "best",
+        }
+        return [key for key, looking in looks.items() if looking]
+
     def differences(self) -> dict[str, Any]:
         """What differs from the defaults: the recipe's identity, which a key added later does not change."""
         return {

@@ -87,7 +87,7 @@ def plot_curves(
     chunks = [views[start : start + columns] for start in range(0, len(views), columns)]
     levels = {row: (rates.get(row[:2]), float(np.log(classes[row[0]]))) for row in rows}
     # Not from zero: what is looked for is the rise, and lines carry no area.
-    lowest = [means[f"{part}_accuracy"].min() for part in PARTS]
+    lowest = [means[f"{part}_accuracy"].min() for part in _parts_of(means)]
     lowest += [rate for rate, _ in levels.values() if rate is not None]
     bottom = max(0.0, np.floor(min(lowest) * 10 - 0.2) / 10)
     with figure_style(style):
@@ -112,7 +112,7 @@ def plot_curves(
         sheet.add_legend(
             figure,
             f"{title}: accuracy and loss by epoch",
-            _legend(series),
+            _legend(series, _parts_of(means)),
             most=3,
             columnspacing=1.4,
             handlelength=2.6,
@@ -126,6 +126,11 @@ def _rows(histories: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Label rule, split and architecture of each row that there is, in their order."""
     present = histories[list(ROW)].drop_duplicates().itertuples(index=False, name=None)
     return sorted(present, key=lambda row: (row[0], place_of_split(row[1]), place_of_architecture(row[2])))
+
+
+def _parts_of(curves: pd.DataFrame) -> list[str]:
+    """Those of PARTS of which ``curves`` hold a value: a split may have no validation part."""
+    return [part for part in PARTS if curves[f"{part}_accuracy"].notna().any()]
 
 
 def _draw_block(
@@ -172,7 +177,7 @@ def _draw_lines(ax: Axes, of_row: pd.DataFrame, view: str, measure: str, series:
         if (view, one.recipe) not in of_row.index:
             continue
         curve = of_row.xs((view, one.recipe))
-        for part in PARTS:
+        for part in _parts_of(curve):
             (line,) = ax.plot(curve.index, curve[f"{part}_{measure}"], **_look(part, one.colour))
             if part == "val":
                 line.set_path_effects([withStroke(linewidth=2.6, foreground="#606060")])
@@ -188,9 +193,9 @@ def _look(part: str, colour: Colour) -> dict[str, Any]:
     return {"color": colour, "linestyle": "-", "linewidth": 1.7, "zorder": 3}
 
 
-def _legend(series: Sequence[Series]) -> list[Artist]:
+def _legend(series: Sequence[Series], parts: Sequence[str]) -> list[Artist]:
     handles: list[Artist] = [
-        Line2D([], [], label=name, **_look(part, to_rgb(MUTED))) for part, name in PARTS.items()
+        Line2D([], [], label=PARTS[part], **_look(part, to_rgb(MUTED))) for part in parts
     ]
     handles.append(Line2D([], [], color=INK, linewidth=0.9, linestyle=DASHED, label="without the image"))
     architectures = [one.architecture for one in series]

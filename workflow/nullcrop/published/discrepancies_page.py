@@ -40,7 +40,7 @@ def page_of(table: pd.DataFrame) -> str:
         if rows.empty:
             continue
         lines = [" | ".join(SHOWN.values()), " | ".join("---" for _ in SHOWN)]
-        lines += [" | ".join(_cell(str(row[name])) for name in SHOWN) for row in rows.to_dict("records")]
+        lines += [" | ".join(cell(str(row[name])) for name in SHOWN) for row in rows.to_dict("records")]
         body = "\n".join(f"| {line} |" for line in lines)
         parts.append(f"## {kind[0].upper()}{kind[1:]}\n\n{textwrap.fill(explanation, 110)}\n\n{body}\n")
     return "\n".join(parts)
@@ -58,6 +58,6 @@ def write_page(table: Path, out: Path) -> None:
         aside.write_text(page_of(rows), encoding="utf-8")
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that ends neither its cell nor its row; underscores of names are no emphasis."""
     return text.replace("|", "\\|").replace("\n", " ").replace("_", "\\_")

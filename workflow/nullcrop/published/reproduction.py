@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
-from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import say
 from nullcrop.config.definitions import Definition
 from nullcrop.config.names import EARLIER, PUBLISHED
 from nullcrop.config.views import study_corners, study_crops
 from nullcrop.published.columns import roles_of
+from nullcrop.published.finite import ALPHA, Counted, counted, p_same, told_from
 from nullcrop.published.official import Official
-from nullcrop.published.printed import ROLES, Published, metric_tables, read_published
+from nullcrop.published.printed import ROLES, Published, metric_tables, printed_share, read_published
+from nullcrop.published.rounding import Rounded
 from nullcrop.statistics.shares import mean_share
 from nullcrop.statistics.tables import read_metrics
 
@@ -34,10 +37,20 @@ EARLIER_VIEWS = {"foreground": "otsu_foreground", "background": "otsu_background
 
 COLUMNS = [
     *("dataset", "where", "balanced", "architecture", "view", "statistic", "metric", "printed"),
+    *("printed_least", "printed_most", "printed_n", "printed_low", "printed_high"),
     *("labels", "split", "recipe", "n", "seeds"),
     *("reproduced", "low", "high", "spread", "difference", "tolerance", "agrees"),
+    *("units", "p", "p_holm", "told_from", "judged"),
 ]
 """Columns of the table: what was printed, then what was reproduced (empty where nothing was run)."""
+
+COUNTS = ["printed_least", "printed_most", "printed_n", "n", "seeds", "units"]
+"""Columns that hold whole numbers."""
+
+COMPATIBLE, NOT, CANNOT_TELL = "compatible", "not compatible", "cannot tell"
+"""What a printed value is beside a reproduced one: no difference is shown; one is; or nothing can be said,
+because it is not known of how many images it is (or it is no k of them), because it is the largest or
+smallest of several, or because no result at all would have shown a difference."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,15 @@ class Printed:
     """`value` of one cell; `max` or `min` over the cells."""
     metric: str
     value: float
+    digits: Rounded | None = None
+    """The value as printed, where it is an accuracy."""
+    n: int | None = None
+    """Images that it was printed for: those printed beside it, or of the official test part."""
+
+    @property
+    def counts(self) -> Counted | None:
+        """How many of its images were told, where digits and images say so."""
+        return None if self.digits is None else counted(self.digits, self.n)
 
 
 def printed_values(published: Published, definitions: Mapping[str, Definition]) -> list[Printed]:
@@ -63,7 +85,11 @@ def printed_values(published: Published, definitions: Mapping[str, Definition]) 
     (:func:`~nullcrop.published.columns.roles_of`); as headed where the numbers do not tell.
     A claim of `each` of several cells is one value for each of them.
     """
-    return [*_of_tables(published, definitions), *_of_claims(published), *_of_earlier(published)]
+    return [
+        *_of_tables(published, definitions),
+        *_of_claims(published, definitions),
+        *_of_earlier(published),
+    ]
 
 
 def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, tolerance: float) -> pd.DataFrame:
@@ -75,9 +101,18 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
     one), ``low`` and ``high`` the 95 % interval of one test set with that mean
     (:func:`~nullcrop.statistics.shares.mean_share`). ``agrees`` says whether it differs from the printed
     value by at most ``tolerance``. What was not run is empty. Shares lie in 0 … 1.
+
+    A printed accuracy is ``printed_least`` to ``printed_most`` of ``printed_n`` images, with the interval
+    ``printed_low`` to ``printed_high`` (:class:`~nullcrop.published.finite.Counted`). ``p``
+    (:func:`~nullcrop.published.finite.p_same`) compares it with the reproduced share of ``units`` independent
+    images or groups, ``p_holm`` is corrected after Holm (1979) over all comparisons of the table, ``judged``
+    is COMPATIBLE, NOT or CANNOT_TELL, and ``told_from`` the smallest difference that would have been shown,
+    were it the smallest p of them.
     """
     rows: list[dict[str, Any]] = []
     for value in values:
+        counts = value.counts
+        interval = counts.interval if counts else (np.nan, np.nan)
         printed = {
             "dataset": value.dataset,
             "where": value.where,
@@ -87,13 +122,39 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
             "statistic": value.statistic,
             "metric": value.metric,
             "printed": value.value,
+            "printed_least": counts and counts.least,
+            "printed_most": counts and counts.most,
+            "printed_n": value.n,
+            "printed_low": interval[0],
+            "printed_high": interval[1],
         }
         found = [{**printed, **one, "tolerance": tolerance} for one in _reproduced(value, metrics)]
         for one in found:
             one["difference"] = one["reproduced"] - value.value
             one["agrees"] = bool(abs(one["difference"]) <= tolerance)
+            if counts and value.statistic == "value":
+                one["p"] = p_same(counts, one["reproduced"], one["units"])
         rows += found or [printed]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return _judged(pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COUNTS, "Int64")))
+
+
+def _judged(table: pd.DataFrame) -> pd.DataFrame:
+    """``table`` with ``p_holm``, ``told_from`` and ``judged`` of every comparison."""
+    tested = table.index[table["p"].notna()]
+    table = table.astype({"p": float, "p_holm": float, "told_from": float, "judged": object})
+    table.loc[table["reproduced"].notna(), "judged"] = CANNOT_TELL
+    if len(tested):
+        table.loc[tested, "p_holm"] = multipletests(table.loc[tested, "p"], method="holm")[1]
+    for place in tested:
+        row = table.loc[place]
+        counts = Counted(*(int(row[f"printed_{name}"]) for name in ("least", "most", "n")))
+        smallest = told_from(counts, int(row["units"]), ALPHA / len(tested))
+        table.loc[place, "told_from"] = smallest
+        if row["p_holm"] <= ALPHA:
+            table.loc[place, "judged"] = NOT
+        elif not np.isnan(smallest):
+            table.loc[place, "judged"] = COMPATIBLE
+    return table
 
 
 def write_reproduction(
@@ -121,14 +182,15 @@ def write_reproduction(
     printed = table.drop_duplicates(COLUMNS[:8])["reproduced"].notna()
     say(
         f"{printed.sum()} of {len(printed)} printed values were run; of {run.sum()} comparisons "
-        f"{table.loc[run, 'agrees'].sum()} agree within {tolerance:g}"
+        f"{table.loc[run, 'agrees'].sum()} agree within {tolerance:g}; as numbers of finite tests "
+        + ", ".join(f"{(table['judged'] == word).sum()} {word}" for word in (COMPATIBLE, NOT, CANNOT_TELL))
     )
 
 
 def _of_tables(published: Published, definitions: Mapping[str, Definition]) -> Iterator[Printed]:
     for table, dataset, rows in metric_tables(published):
         official = Official(definitions[dataset], f"{dataset}.yaml") if dataset in definitions else None
-        roles = roles_of(rows, official)
+        roles, images = roles_of(rows, official), official.images("test") if official else None
         columns = {"accuracy": "accuracy", **(roles.columns if roles else ROLES)}
         for row in rows.to_dict("records"):
             for metric, column in columns.items():
@@ -141,20 +203,19 @@ def _of_tables(published: Published, definitions: Mapping[str, Definition]) -> I
                     "value",
                     metric,
                     row[column].value,
+                    *((row[column], images) if metric == "accuracy" else ()),
                 )
 
 
-def _of_claims(published: Published) -> Iterator[Printed]:
+def _of_claims(published: Published, definitions: Mapping[str, Definition]) -> Iterator[Printed]:
     for claim in published["claims.csv"].to_dict("records"):
         architectures = STUDIED if claim["architecture"] == "any" else (claim["architecture"],)
         views = REGIONS.get(claim["region"], (claim["region"],))
         statistic, _, over = str(claim["statistic"]).partition(" over ")
         if over == "grid":
             architectures, views = STUDIED, tuple(study_crops())
-        try:
-            accuracy = float(claim["accuracy"])
-        except ValueError:
-            raise NullcropError(f"claims.csv: '{claim['accuracy']}' is not a share such as 0.8021") from None
+        accuracy = printed_share("claims.csv", str(claim["accuracy"]))
+        definition = definitions.get(claim["dataset"])
         several = (
             [((architecture,), (view,)) for architecture in architectures for view in views]
             if statistic == "each"
@@ -169,12 +230,15 @@ def _of_claims(published: Published) -> Iterator[Printed]:
                 of_views,
                 "value" if statistic == "each" else statistic,
                 "accuracy",
+                accuracy.value,
                 accuracy,
+                Official(definition, "").images("test") if definition else None,
             )
 
 
 def _of_earlier(published: Published) -> Iterator[Printed]:
     for row in published["earlier_study.csv"].to_dict("records"):
+        accuracy = printed_share("earlier_study.csv", str(row["accuracy"]))
         yield Printed(
             row["dataset"],
             f"Dhar and Shamir (2021), {row['table']}",
@@ -183,7 +247,9 @@ def _of_earlier(published: Published) -> Iterator[Printed]:
             (EARLIER_VIEWS.get(row["view"], row["view"]),),
             "value",
             "accuracy",
-            float(row["accuracy"]),
+            accuracy.value,
+            accuracy,
+            int(row["n_test"]),
         )
 
 
@@ -206,4 +272,9 @@ def _reproduced(value: Printed, metrics: pd.DataFrame) -> Iterator[dict[str, Any
             continue
         choose = min if value.statistic == "min" else max
         chosen = choose(means, key=lambda one: one["mean"])
-        yield {"labels": labels, "split": split, "recipe": recipe, "reproduced": chosen.pop("mean"), **chosen}
+        # Images of one group count as one.
+        apart = panel["units"].sum() / panel["n"].sum() if "units" in panel else 1.0
+        yield {
+            **{"labels": labels, "split": split, "recipe": recipe},
+            **{"reproduced": chosen.pop("mean"), "units": max(1, round(chosen["n"] * apart)), **chosen},
+        }

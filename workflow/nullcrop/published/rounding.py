@@ -60,6 +60,12 @@ class Rounded:
         k = (2 * self.units * n + self.scale) // (2 * self.scale)
         return k if 0 <= k <= n and 2 * abs(k * self.scale - self.units * n) <= n else None
 
+    def numerators(self, n: int) -> range:
+        """Every k for which k / ``n`` rounds to this number; a half may have been rounded either way."""
+        least = -((n - 2 * self.units * n) // (2 * self.scale))
+        most = (2 * self.units * n + n) // (2 * self.scale)
+        return range(max(0, least), min(n, most) + 1)
+
 
 def parse_column(texts: Sequence[str]) -> list[Rounded]:
     """Read a column printed with one number of decimal places: the most that any of its numbers shows."""

@@ -145,9 +145,15 @@ def _add_published(project: Project, datasets: list[DatasetContents]) -> None:
     definitions = read_published_definitions(project.config.definitions)
     values = printed_values(published, definitions)
     computed = list_discrepancies(published, definitions)
+    names = {contents.name for contents in printed}
+    # All at once, because they are corrected for one another.
+    beside = compare_published(
+        [value for value in values if value.dataset in names],
+        pd.concat([contents.tables.metrics for contents in printed], ignore_index=True),
+        project.config.tolerance,
+    )
     for contents in printed:
-        own = [value for value in values if value.dataset == contents.name]
-        contents.published = compare_published(own, contents.tables.metrics, project.config.tolerance)
+        contents.published = beside[beside["dataset"] == contents.name]
         counted = read_table(
             Path(project.config.paths.results, "datasets", contents.name, "discrepancies.csv")
         )

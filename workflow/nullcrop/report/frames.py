@@ -192,8 +192,18 @@ def roc_lines(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def printed_values(published: pd.DataFrame) -> pd.DataFrame:
+    """Published values with their right answers in words (`printed_right`), those that were run first."""
+    right = [
+        "" if pd.isna(least) else f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        for least, most in published[["printed_least", "printed_most"]].itertuples(index=False, name=None)
+    ]
+    run = published["reproduced"].isna().to_numpy()
+    return published.assign(printed_right=right).iloc[np.argsort(run, kind="stable")]
+
+
 def learning_lines(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFrame:
-    """Learning curves, one row a cell and part (training, validation)."""
+    """Learning curves, one row a cell and part (training, validation) that its split has."""
     histories = dict(list(dataset.histories.groupby(CELL_COLUMNS)))
     return pd.DataFrame(
         [
@@ -207,6 +217,7 @@ def learning_lines(dataset: DatasetContents, cells: pd.DataFrame) -> pd.DataFram
             for cell, place, _ in _finished_rows(cells)
             for history in [histories[astuple(cell)]]
             for part, name in (("train", "training"), ("val", "validation"))
+            if history[f"{part}_loss"].notna().any()
         ]
     )
 

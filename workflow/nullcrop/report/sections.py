@@ -303,10 +303,20 @@ def _published(dataset: DatasetContents) -> Block:
     if len(dataset.published):
         caption = (
             f"{title}: every printed value, and what the same cells gave here; empty where they were not "
-            "run. “agrees”: the two differ by at most the tolerance."
+            "run. An accuracy is a number of right answers of the images it was printed for. “compatible”: "
+            "taken so, it shows no difference from the reproduced one (Fisher's exact test, corrected over "
+            "all values of this page); a difference below “would show from” could not have been shown. "
+            "“cannot tell”: the number of images is not known, the value is no whole number of right answers "
+            "of them, no accuracy, or the largest or smallest of several. “within the tolerance”: the two "
+            "differ by at most the tolerance, whatever their images."
         )
         block.tables.append(
-            table_of(dataset.published, f"{dataset.name}-published-table", caption, tables.PUBLISHED_TABLE)
+            table_of(
+                frames.printed_values(dataset.published),
+                f"{dataset.name}-published-table",
+                caption,
+                tables.PUBLISHED_TABLE,
+            )
         )
     if len(dataset.discrepancies):
         caption = (
@@ -361,11 +371,12 @@ def _learning_curves(dataset: DatasetContents, networks: pd.DataFrame) -> Block:
     block = Block(f"{dataset.name}-curves", "Learning curves", unfolded=False)
     lines = frames.learning_lines(dataset, networks)
     if len(lines):
+        parts = listed(list(dict.fromkeys(lines["part"])))
         block.drawings.append(
             drawing(
                 f"{dataset.name}-learning",
                 f"Learning curves of {dataset.definition.title}, one panel a view: loss and accuracy by "
-                "epoch, in training and validation.",
+                f"epoch, in {parts}.",
                 "Loss by epoch (or accuracy, by the menu), one line a trained network.",
                 charts.learning_chart(lines, charts.looks_of(networks)),
             )

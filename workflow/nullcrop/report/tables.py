@@ -381,6 +381,8 @@ SHARED_TABLE = {
 }
 
 PUBLISHED_TABLE = {
+    "judged": Column("printed and reproduced", result=True),
+    "printed_n": Column("printed on images", lambda value: f"{int(value):,}", numeric=True, result=True),
     "where": Column("where"),
     "architecture": Column("network", label_of),
     "view": Column("view", view_label),
@@ -388,11 +390,16 @@ PUBLISHED_TABLE = {
     "metric": Column("measure"),
     "balanced": yes("balanced training"),
     "printed": number("printed", 4),
+    "printed_right": Column("right answers", numeric=True, of="printed, ", result=True),
+    "printed_low": share("95 % from", of="printed, "),
+    "printed_high": share("to", of="printed, 95 % "),
     "reproduced": number("reproduced", 4),
     "low": share("95 % from", of="reproduced, "),
     "high": share("to", of="reproduced, 95 % "),
     "difference": Column("difference", lambda value: f"{float(value):+.4f}", numeric=True, result=True),
-    "agrees": yes("agrees"),
+    "p_holm": p_value("p, corrected"),
+    "told_from": share("would show from"),
+    "agrees": yes("within the tolerance"),
     "labels": Column("label rule"),
     "split": Column("split"),
     "recipe": Column("recipe"),

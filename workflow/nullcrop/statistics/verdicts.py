@@ -30,7 +30,7 @@ result at all could have counted: there are too few images, or every reader give
 
 BY_TRUST = (
     *("leave_one_group_out", "crossfit", "crossfit5"),
-    *("grouped", "official", "random", "tenfold"),
+    *("grouped", "official", "random", "tenfold", "holdout20"),
 )
 """Protocols, the one first whose verdict counts where a dataset has several."""
 

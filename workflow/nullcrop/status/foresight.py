@@ -10,7 +10,7 @@ from nullcrop.config.cell import Cell, ReaderOnView
 from nullcrop.config.definitions import Definition
 from nullcrop.config.detectable import enough_arrangements, minimal_detectable
 from nullcrop.config.grid import Grid
-from nullcrop.config.names import FOLDS_OF, base_split, protocol_of
+from nullcrop.config.names import FOLDS_OF, UNWATCHED, base_split, protocol_of
 from nullcrop.datasets.samples import read_samples
 from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.crossfit import inflation
@@ -19,7 +19,10 @@ from nullcrop.statistics.sentences import upper_words
 from nullcrop.statistics.verdicts import trust
 
 TENTH = 0.1
-"""Share of the images that a seed of a random or grouped split tests."""
+"""Share of the images that a seed of a random or grouped split tests, and that it watches."""
+
+FIFTH = 0.2
+"""Share of the images that a seed of a hold-out without a validation part tests."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,10 @@ def _tested(split: str, seeds: Sequence[int]) -> tuple[float, float]:
         return 1.0, 1.0
     if protocol == "leave_one_group_out":
         return 1.0, inflation(split, seeds, 1.0)
-    factor, folds = inflation(split, seeds, TENTH / (1 - 2 * TENTH)), FOLDS_OF.get(protocol)
+    tested, watched = (FIFTH, 0.0) if protocol in UNWATCHED else (TENTH, TENTH)
+    factor, folds = inflation(split, seeds, tested / (1 - tested - watched)), FOLDS_OF.get(protocol)
     if folds is None:
-        return 1 - (1 - TENTH) ** len(seeds), factor
+        return 1 - (1 - tested) ** len(seeds), factor
     return len({seed % folds for seed in seeds}) / folds, factor
 
 

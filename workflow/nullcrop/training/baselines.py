@@ -133,8 +133,10 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
     history: dict[str, float] = {"epoch": 1}
     for part in ("train", "val"):
         logits, truth = fit.logits[rows[part]], targets[rows[part]]
-        loss = -log_softmax(logits, axis=1)[np.arange(len(truth)), truth].mean()
-        history |= {f"{part}_loss": loss, f"{part}_accuracy": (logits.argmax(1) == truth).mean()}
+        losses = -log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
+        # A split may have no validation part.
+        loss, accuracy = (losses.mean(), (logits.argmax(1) == truth).mean()) if len(truth) else (np.nan,) * 2
+        history |= {f"{part}_loss": loss, f"{part}_accuracy": accuracy}
     n_targets = fit.logits.shape[1]
     record = {
         "recipe": asdict(RECIPE),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
+from math import nan
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.progress import duration, say, tracked
 from nullcrop.config.cell import Cell
 from nullcrop.config.recipe import Recipe
@@ -181,6 +182,11 @@ def _train(
     size = input_size(job.cell.architecture, job.recipe.input_size)
     targets = torch.tensor(split["target"].to_numpy(), device=arithmetic.device)
     rows = rows_of_parts(split)
+    if job.recipe.watching and not len(rows["val"]):
+        raise NullcropError(
+            f"{job.split} has no validation part, at which the recipe looks ({listed(job.recipe.watching)}); "
+            "take a split that has one, or a recipe of a fixed number of epochs"
+        )
     training = _training(job, view, targets, size, arithmetic, slot, micro_batch)
     network, optimizer = training.network, training.optimizer
     history, best = resume(job.work / CHECKPOINT, identity, network, optimizer)
@@ -192,15 +198,14 @@ def _train(
         training.set_rate(learning_rate(job.recipe, history))
         train_loss, train_accuracy = yield from training.epoch(epoch, rows["train"])
         in_flight = max(in_flight, slot.in_flight)
-        logits = training.predict(rows["val"])
-        truth = targets[torch.from_numpy(rows["val"]).to(targets.device)]
+        val_loss, val_accuracy = _watched(training, targets, rows["val"])
         history.append(
             {
                 "epoch": epoch,
                 "train_loss": train_loss,
                 "train_accuracy": train_accuracy,
-                "val_loss": functional.cross_entropy(logits, truth).item(),
-                "val_accuracy": (logits.argmax(1) == truth).double().mean().item(),
+                "val_loss": val_loss,
+                "val_accuracy": val_accuracy,
                 "seconds": time.monotonic() - epoch_started,
                 "energy_kwh": _share(meter.kwh(), slot.in_flight),
                 **({"micro_batch": micro_batch} if micro_batch else {}),
@@ -211,11 +216,13 @@ def _train(
         if epoch < job.recipe.epochs and pace.is_due():
             with pace.writing():
                 save_checkpoint(job.work / CHECKPOINT, identity, network, optimizer, history, best)
-        last = history[-1]
+        loss, accuracy = f"{train_loss:.4f}", f"{train_accuracy:.3f}"
+        if len(rows["val"]):
+            loss, accuracy = f"{loss} (val {val_loss:.4f})", f"{accuracy} (val {val_accuracy:.3f})"
+        seconds = history[-1]["seconds"]
         left = sum(row["seconds"] for row in history) / epoch * (job.recipe.epochs - epoch)
         say(
-            f"epoch {epoch}/{job.recipe.epochs}: loss {train_loss:.4f} (val {last['val_loss']:.4f}), "
-            f"accuracy {train_accuracy:.3f} (val {last['val_accuracy']:.3f}), {duration(last['seconds'])}, "
+            f"epoch {epoch}/{job.recipe.epochs}: loss {loss}, accuracy {accuracy}, {duration(seconds)}, "
             f"{duration(left)} left"
         )
 
@@ -308,6 +315,17 @@ class PlainTraining:
     def predict(self, rows: NDArray[np.int64]) -> Tensor:
         """Logits of the given rows, shape (rows, targets), in evaluation mode."""
         return predict(self.network, self.images, rows, self.micro_batch or self.recipe.batch_size)
+
+
+def _watched(
+    training: PlainTraining | CapturedTraining, targets: Tensor, rows: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Loss and accuracy on the validation images; NaN where there are none."""
+    if not len(rows):
+        return nan, nan
+    logits, truth = training.predict(rows), targets[torch.from_numpy(rows).to(targets.device)]
+    loss: float = functional.cross_entropy(logits, truth).item()
+    return loss, (logits.argmax(1) == truth).double().mean().item()
 
 
 def _training(
