@@ -318,6 +318,15 @@ def compare_cells(options: argparse.Namespace) -> None:
     write_table(table.assign(cells_sha256=answers_of_cells(cells)), options.out)
 
 
+def compare_treatments(options: argparse.Namespace) -> None:
+    """Compare a dataset's readers on treated images with the same on untreated ones."""
+    from nullcrop.cues.treatments import compare_treatments
+    from nullcrop.statistics.tables import read_cells, write_table
+
+    table = compare_treatments(read_cells(_folders(options)), options.field, options.level)
+    write_table(table, options.out)
+
+
 def judge_dataset(options: argparse.Namespace) -> None:
     """Say in words what a dataset's crops tell."""
     from nullcrop.config.definitions import read_definition
@@ -879,6 +888,11 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command("compute-metrics", compute_metrics, "--cells", "--results", "--field", "--out")
     command("judge-readers", judge_readers, "--cells", "--results", "--field", "--level", "--out")
     command("compare-cells", compare_cells, "--cells", "--results", "--field", "--out")
+    command(
+        "compare-treatments",
+        compare_treatments,
+        *("--cells", "--results", "--field", "--level", "--out"),
+    )
     command("check-inflation", check_inflation, "--splits", "--views-folder", "--on", "--baselines", "--out")
     command(
         "judge-dataset",

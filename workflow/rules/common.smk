@@ -263,6 +263,10 @@ def cells_of(wildcards):
     return cell_files(RESULTS, GRID.cells(wildcards.study, wildcards.dataset))
 
 
+def treated_cells_of(wildcards):
+    return cell_files(RESULTS, GRID.compared_treatments(wildcards.study, wildcards.dataset))
+
+
 def splits_of(wildcards):
     return figure_params.figure_splits(GRID, wildcards.study, wildcards.dataset)
 

@@ -34,7 +34,7 @@ from nullcrop.decoding.rgb import read_rgb
 from nullcrop.decoding.values import AS_DECLARED, Reading
 from nullcrop.images.extracts import Extract, FullImage, kept_extracts, square
 from nullcrop.images.masks import mask_files, read_mask
-from nullcrop.images.views import view_function
+from nullcrop.images.views import view_function, view_sizes
 
 if TYPE_CHECKING:
     from nullcrop.config.definitions import Masks
@@ -178,12 +178,7 @@ def write_store(
     """
     _check_sizes(samples, crop_width, crop_height)
     own_sizes = samples[["height", "width"]].to_numpy(np.int64)
-    sizes = {
-        view: own_sizes
-        if view_of(view).size == "image"
-        else np.full((len(samples), 2), (crop_height, crop_width), dtype=np.int64)
-        for view in views
-    }
+    sizes = {view: view_sizes(view, own_sizes, crop_width, crop_height) for view in views}
     extracts = (
         [] if sides is None or "original" not in views else _extracts_in_place(own_sizes, sides.values())
     )

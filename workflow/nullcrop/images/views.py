@@ -48,7 +48,19 @@ def view_function(name: str) -> ViewFunction:
     function = implementation(view.function)
     if view.masked:
         return lambda image, mask, width, height: function(image, mask, width, height)
-    return lambda image, mask, width, height: function(image, width, height)
+    return lambda image, mask, width, height: function(image, width, height, *view.numbers)
+
+
+def view_sizes(name: str, sizes: NDArray[np.int64], crop_width: int, crop_height: int) -> NDArray[np.int64]:
+    """Height and width of what the view ``name`` gives of images of these ``sizes`` (N × 2, height and
+    width)."""
+    view = view_of(name)
+    if view.size == "crop":
+        return np.full_like(sizes, (crop_height, crop_width))
+    if view.shape is None:
+        return sizes
+    shape = implementation(view.shape)
+    return np.array([shape(tuple(size), *view.numbers) for size in sizes.tolist()], np.int64)
 
 
 def original(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
