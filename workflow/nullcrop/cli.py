@@ -41,6 +41,7 @@ EXAMPLES = {
     "status": "nullcrop status --watch",
     "verdicts": "nullcrop verdicts",
     "report": "nullcrop report",
+    "export-treated": "nullcrop export-treated busi crop_border_8 --out busi_cropped",
     "doctor": "nullcrop doctor",
 }
 """The commands that people need, in the order in which they do, each with one that can be typed."""
@@ -533,6 +534,32 @@ def triage(options: argparse.Namespace) -> None:
     write_page(found, options.out)
 
 
+def export_treated(options: argparse.Namespace) -> None:
+    """Write a dataset's images under a treatment, with a manifest."""
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.decoding.values import Reading
+    from nullcrop.images.export import export_treated
+
+    options.study = None
+    project = next((one for one, _ in _asked(options) if options.dataset in one.definition_paths), None)
+    if project is None:
+        raise NullcropError(f"no study found names the dataset '{options.dataset}': name its --configfile")
+    samples = Path(project.config.paths.results, "datasets", options.dataset, "samples.csv")
+    if not samples.is_file():
+        raise NullcropError(f"{samples} is not there yet: run the workflow for {options.dataset} first")
+    definition, crop = project.definition(options.dataset), project.crop(options.dataset)
+    window = definition.window
+    reading = Reading(definition.bits, None if window is None else (window.center, window.width))
+    export_treated(
+        read_samples(samples),
+        options.treatment,
+        (crop.width, crop.height),
+        reading,
+        options.out,
+        options.threads,
+    )
+
+
 def report(options: argparse.Namespace) -> None:
     """Write the report of what there is now."""
     from nullcrop.config.grid import Grid
@@ -939,6 +966,7 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         metavar="FILE",
         help="what to write (without it: beside the results, a file a study)",
     )
+    _add_export(command("export-treated", export_treated))
     command("report-index", report_index, "--results", "--out")
     command("describe-records", describe_records, "--out")
     command("describe-keys", describe_keys, "--out")
@@ -950,6 +978,16 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
     told = command("help", show_help)
     told.add_argument("of", nargs="?", metavar="COMMAND", help="the command whose flags are told")
     told.add_argument("--all", action="store_true", help="all commands, the steps of the workflow among them")
+
+
+def _add_export(sub: argparse.ArgumentParser) -> None:
+    """What is treated, how, and where it goes."""
+    sub.add_argument("dataset", metavar="DATASET", help="name of the dataset, whose images were listed")
+    sub.add_argument("treatment", metavar="TREATMENT", help="such as reencode_75 or crop_border_8")
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="an empty folder")
+    sub.add_argument("--configfile", type=Path, nargs="+", help="config of the study (else found)")
+    sub.add_argument("--results", type=Path, metavar="FOLDER", help="where studies are looked for (results)")
+    sub.add_argument("--threads", type=_positive, default=1, help="images treated at a time (1)")
 
 
 def _add_told(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:

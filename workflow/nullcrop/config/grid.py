@@ -127,7 +127,7 @@ class Grid:
                     for run in runs
                 }
                 cells.update(
-                    (Cell(dataset, *run, *point, seed), None)  # type: ignore[call-arg]
+                    (Cell(dataset, *run, *point, seed), None)
                     for run, views in shown.items()
                     for point in product(views, part.architectures or [], part.recipes or [])
                     for seed in runs[run]

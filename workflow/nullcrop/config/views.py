@@ -228,6 +228,11 @@ def untreated(name: str) -> str:
     return name.partition(".")[2] or ORIGINAL.name
 
 
+def views_of_treatment(treatment: str) -> list[str]:
+    """The views that are made of treated images together: the whole, and the study's crops."""
+    return [treatment, *(f"{treatment}.{name}" for name in study_crops())]
+
+
 def treated_views(treatments: Iterable[str], views: Iterable[str], field: Field) -> list[str]:
     """The views that show what ``treatments`` do: the whole image and the crops on which a verdict rests, as
     far as they are among ``views``."""
@@ -243,11 +248,12 @@ def view_names() -> list[str]:
 
 
 def view_pattern(further: bool = False) -> str:
-    """A regular expression that matches the names of all views, or of those that are made where a study names
-    them."""
-    names = any_of(name for name in view_names() if not (further and view_of(name).always))
-    cuts = any_of(name for name, view in VIEWS.items() if view.size == "crop")
-    return rf"{names}|(?:{treatment_pattern()})(?:\.(?:{cuts}))?"
+    """A regular expression that matches the names of all views; of untreated images alone, those that are
+    made where a study names them."""
+    if further:
+        return any_of(name for name in view_names() if not view_of(name).always)
+    cuts = any_of(study_crops())
+    return rf"{any_of(view_names())}|(?:{treatment_pattern()})(?:\.(?:{cuts}))?"
 
 
 def views_made_always() -> list[str]:

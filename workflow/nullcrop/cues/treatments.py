@@ -193,7 +193,7 @@ def remedy(table: pd.DataFrame, labels: str, split: str) -> str | None:
     """The treatment that is shown to remove the most from the crops; None where none is shown to."""
     rows = _quoted(table, labels, split)
     crops = rows[(rows["place"] == CROPS) & (rows["drop_low"] > 0)]
-    return None if crops.empty else str(crops.loc[crops["drop_low"].idxmax(), "treatment"])
+    return None if crops.empty else str(crops.sort_values("drop_low")["treatment"].iloc[-1])
 
 
 def _quoted(table: pd.DataFrame, labels: str, split: str) -> pd.DataFrame:
@@ -223,7 +223,7 @@ def _cost(row: Mapping[Any, Any], small: float) -> str:
         return f"and costs {row['drop']:.2f} on whole images (at least {bound_words(row['drop_low'])})"
     if row["drop_high"] < small:
         return f"and costs at most {upper_words(max(row['drop_high'], 0.0))} on whole images"
-    return f"and may cost up to {upper_words(row['drop_high'])} on whole images, which cannot be said more closely"
+    return f"and may cost up to {upper_words(row['drop_high'])} on whole images"
 
 
 def _capital(words: str) -> str:
