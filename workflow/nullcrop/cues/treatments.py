@@ -19,7 +19,14 @@ from nullcrop.config.names import Field
 from nullcrop.config.readers import AVERAGE
 from nullcrop.config.treatments import TREATMENTS, treatment_label, treatment_of
 from nullcrop.config.views import is_treated, judging_views, untreated
-from nullcrop.statistics.auroc import Floats, TestSet, estimate_auroc, jackknife_error, smallest_error
+from nullcrop.statistics.auroc import (
+    Flags,
+    Floats,
+    TestSet,
+    estimate_auroc,
+    jackknife_error,
+    smallest_error,
+)
 from nullcrop.statistics.crossfit import Reading, mean_of, readings
 from nullcrop.statistics.families import role_of
 from nullcrop.statistics.sentences import bound_words, upper_words
@@ -117,7 +124,8 @@ def _table(rows: Sequence[_Row], level: float) -> pd.DataFrame:
     influences = np.stack([one[1] - other[1] for one, other in zip(before, after, strict=True)])
     values = np.array([one[0].value - other[0].value for one, other in zip(before, after, strict=True)])
     factors = np.array([max(row.before.inflation, row.after.inflation) for row in rows])
-    p, low, high = simultaneous_differences(test, values, influences, factors, level)
+    same = np.array([np.array_equal(row.before.score, row.after.score) for row in rows])
+    p, low, high = simultaneous_differences(test, values, influences, factors, level, same)
     return pd.DataFrame(
         {
             "treatment": [row.treatment for row in rows],
@@ -137,7 +145,12 @@ def _table(rows: Sequence[_Row], level: float) -> pd.DataFrame:
 
 
 def simultaneous_differences(
-    test: TestSet, values: Floats, influences: Floats, factors: Floats, level: float
+    test: TestSet,
+    values: Floats,
+    influences: Floats,
+    factors: Floats,
+    level: float,
+    same: Flags | None = None,
 ) -> tuple[Floats, Floats, Floats]:
     """p of paired differences, corrected over all of them, and bounds that hold for all at once.
 
@@ -145,10 +158,11 @@ def simultaneous_differences(
     each unit moves them, ``factors`` (D) what multiplies their errors. The largest of the studentised
     differences is drawn by Gaussian multipliers of the units' influences (Chernozhukov, Chetverikov and Kato
     2013, Ann Stat 41:2786); how many independent tests it amounts to is carried over to Student's t, because
-    errors of few units are uncertain. Two scores that are the same have p = 1 and no width.
+    errors of few units are uncertain. Differences of scores that are the ``same`` (D) have p = 1 and no
+    width; others are never surer than :func:`~nullcrop.statistics.auroc.smallest_error`.
     """
     errors, dfs = np.transpose([jackknife_error(one, test.stratum) for one in influences])
-    same = (values == 0) & ~influences.any(axis=1)
+    same = np.zeros(len(values), bool) if same is None else same
     errors = np.where(same, 0, factors * np.maximum(errors, smallest_error(test)))
     centred = influences.copy()
     for stratum in np.unique(test.stratum):
