@@ -1,4 +1,4 @@
-"""A view, a network, a baseline, a figure and a source of the user's own: each one registration in one file.
+"""Records of the user's own, of every kind: each one registration in one file.
 
 The files are those that docs/extending.md shows.
 """
@@ -37,6 +37,7 @@ STUDY = {
     "recipes": ["toy"],
     "figures": ["accuracy", "samples", "auroc_by_view"],
     "baselines": ["majority", "mean_rgb", "steps"],
+    "treatments": ["posterize_8"],
     "parts": [
         {
             "architectures": ["lenet5"],
@@ -103,11 +104,23 @@ def test_a_masked_view_is_given_the_mask_of_its_image(extended: Checkout) -> Non
 def test_an_own_baseline_stands_on_every_view_of_the_study(extended: Checkout) -> None:
     cells = extended.folder / "results/cells/stripes/printed/random"
     views = {path.parts[-5] for path in cells.glob("*/steps/baseline/seed0/cell.json")}
-    assert views == {"upper_left", "inverted", "inverted.upper_left", "lesion_gray"}
+    own = {"upper_left", "inverted", "inverted.upper_left", "lesion_gray"}
+    assert views == own | {"posterize_8.upper_left"}
     record = json.loads((cells / "inverted/steps/baseline/seed0/cell.json").read_text())
     assert record["features"] == 6
     # Those that come with nullcrop are fitted on the own views, too.
     assert (cells / "inverted/mean_rgb/baseline/seed0/cell.json").is_file()
+
+
+def test_an_own_treatment_is_compared_with_images_as_they_are(extended: Checkout) -> None:
+    cut = store(extended, "posterize_8.upper_left").pixels
+    np.testing.assert_array_equal(cut, store(extended, "upper_left").pixels // 32 * 32)
+    table = pd.read_csv(extended.folder / "results/studies/own/stripes/treatments.csv")
+    assert set(table["treatment"]) == {"posterize_8"}
+    assert set(table["place"]) == {"crops"}
+    assert {"lenet5", "small_cnn", "mean_rgb", "average"} <= set(table["reader"])
+    page = (extended.folder / "results/report/own/index.html").read_text()
+    assert "8 levels a channel:" in page
 
 
 def test_a_cell_records_the_file_that_brought_its_network(extended: Checkout) -> None:

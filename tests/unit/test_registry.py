@@ -21,13 +21,11 @@ from nullcrop.config.names import (
     ANY_SPLIT_PATTERN,
     PROTOCOLS,
     SPLIT_PATTERN,
-    TREATED_PATTERN,
     SplitName,
     base_split,
     place_of_split,
     protocol_of,
     split_name,
-    untreated,
 )
 from nullcrop.config.readers import BASELINES, NETWORKS, Baseline, Look, Network, in_order, look_of
 from nullcrop.config.registry import Registry, implementation, load_extensions
@@ -320,12 +318,3 @@ def test_what_is_no_split_is_told(name: str) -> None:
     with pytest.raises(ValueError, match="names no split"):
         split_name(name)
     assert not re.fullmatch(ANY_SPLIT_PATTERN, name)
-
-
-def test_a_treated_dataset_is_named_by_both() -> None:
-    assert untreated("breakhis_40x+reencode_75") == ("breakhis_40x", "reencode_75")
-    assert untreated("idc") == ("idc", "")
-    for name in ("idc+", "+strip", "idc+strip+strip", "idc+Strip", "a/b"):
-        assert not re.fullmatch(TREATED_PATTERN, name)
-        with pytest.raises(ValueError, match="names no dataset"):
-            untreated(name)

@@ -41,6 +41,7 @@ EXAMPLES = {
     "status": "nullcrop status --watch",
     "verdicts": "nullcrop verdicts",
     "report": "nullcrop report",
+    "export-treated": "nullcrop export-treated busi crop_border_8 --out busi_cropped",
     "doctor": "nullcrop doctor",
 }
 """The commands that people need, in the order in which they do, each with one that can be typed."""
@@ -345,6 +346,15 @@ def compare_cells(options: argparse.Namespace) -> None:
     write_table(table.assign(cells_sha256=answers_of_cells(cells)), options.out)
 
 
+def compare_treatments(options: argparse.Namespace) -> None:
+    """Compare a dataset's readers on treated images with the same on untreated ones."""
+    from nullcrop.cues.treatments import compare_treatments
+    from nullcrop.statistics.tables import read_cells, write_table
+
+    table = compare_treatments(read_cells(_folders(options)), options.field, options.level)
+    write_table(table, options.out)
+
+
 def judge_dataset(options: argparse.Namespace) -> None:
     """Say in words what a dataset's crops tell."""
     from nullcrop.config.definitions import read_definition
@@ -608,6 +618,32 @@ def triage(options: argparse.Namespace) -> None:
         write_json(options.json, found.as_json())
         say(f"{options.json}: all numbers")
     write_page(found, options.out)
+
+
+def export_treated(options: argparse.Namespace) -> None:
+    """Write a dataset's images under a treatment, with a manifest."""
+    from nullcrop.datasets.samples import read_samples
+    from nullcrop.decoding.values import Reading
+    from nullcrop.images.export import export_treated
+
+    options.study = None
+    project = next((one for one, _ in _asked(options) if options.dataset in one.definition_paths), None)
+    if project is None:
+        raise NullcropError(f"no study found names the dataset '{options.dataset}': name its --configfile")
+    samples = Path(project.config.paths.results, "datasets", options.dataset, "samples.csv")
+    if not samples.is_file():
+        raise NullcropError(f"{samples} is not there yet: run the workflow for {options.dataset} first")
+    definition, crop = project.definition(options.dataset), project.crop(options.dataset)
+    window = definition.window
+    reading = Reading(definition.bits, None if window is None else (window.center, window.width))
+    export_treated(
+        read_samples(samples),
+        options.treatment,
+        (crop.width, crop.height),
+        reading,
+        options.out,
+        options.threads,
+    )
 
 
 def report(options: argparse.Namespace) -> None:
@@ -970,6 +1006,11 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command("compute-metrics", compute_metrics, "--cells", "--results", "--field", "--out")
     command("judge-readers", judge_readers, "--cells", "--results", "--field", "--level", "--out")
     command("compare-cells", compare_cells, "--cells", "--results", "--field", "--out")
+    command(
+        "compare-treatments",
+        compare_treatments,
+        *("--cells", "--results", "--field", "--level", "--out"),
+    )
     command("check-inflation", check_inflation, "--splits", "--views-folder", "--on", "--baselines", "--out")
     command(
         "judge-dataset",
@@ -1034,6 +1075,7 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         metavar="FILE",
         help="what to write (without it: beside the results, a file a study)",
     )
+    _add_export(command("export-treated", export_treated))
     command("report-index", report_index, "--results", "--out")
     command("describe-records", describe_records, "--out")
     command("describe-keys", describe_keys, "--out")
@@ -1045,6 +1087,16 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
     told = command("help", show_help)
     told.add_argument("of", nargs="?", metavar="COMMAND", help="the command whose flags are told")
     told.add_argument("--all", action="store_true", help="all commands, the steps of the workflow among them")
+
+
+def _add_export(sub: argparse.ArgumentParser) -> None:
+    """What is treated, how, and where it goes."""
+    sub.add_argument("dataset", metavar="DATASET", help="name of the dataset, whose images were listed")
+    sub.add_argument("treatment", metavar="TREATMENT", help="such as reencode_75 or crop_border_8")
+    sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="an empty folder")
+    sub.add_argument("--configfile", type=Path, nargs="+", help="config of the study (else found)")
+    sub.add_argument("--results", type=Path, metavar="FOLDER", help="where studies are looked for (results)")
+    sub.add_argument("--threads", type=_positive, default=1, help="images treated at a time (1)")
 
 
 def _add_told(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -94,6 +94,67 @@ rule fit_further_baselines:
         "--out {params.cells:q} --work {params.work:q} > {log:q} 2>&1"
 
 
+# The same on all views of treated images.
+rule fit_treated_baselines:
+    input:
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        split=f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
+        views=expand(
+            "{folder}/{view}.json",
+            folder=f"{STORE}/{{dataset}}/views",
+            view=views_of_treatment("{treatment}"),
+        ),
+        pixels=ancient(
+            expand(
+                "{folder}/{view}.npy",
+                folder=f"{STORE}/{{dataset}}/views",
+                view=views_of_treatment("{treatment}"),
+            )
+        ),
+    output:
+        expand(
+            "{folder}/{cell}/{name}",
+            folder=f"{RESULTS}/cells",
+            cell=[
+                cell.path
+                for cell in baseline_cells(
+                    "{dataset}", "{labels}", "{split}", "{seed}", views_of_treatment("{treatment}")
+                )
+            ],
+            name=CELL_FILES,
+        ),
+    log:
+        f"{RESULTS}/logs/fit_treated_baselines/"
+        f"{{dataset}}/{{labels}}/{{split}}/{{treatment}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit_treated_baselines/"
+        f"{{dataset}}/{{labels}}/{{split}}/{{treatment}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: resources.baselines_memory_mb(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
+        runtime=lambda wildcards, attempt: resources.baselines_minutes(
+            PROJECT.definition(wildcards.dataset), attempt
+        ),
+    params:
+        recipe=json.dumps(asdict(BaselineRecipe())),
+        on=lambda wildcards: views_of_treatment(wildcards.treatment),
+        views=lambda wildcards, input: str(Path(input.views[0]).parent),
+        cells=subpath(output[0], ancestor=ABOVE_A_CELLS_FILE),
+        work=f"{WORK}/cells",
+    message:
+        "fitting the baselines of {wildcards.dataset} to treated images ({wildcards.treatment}): "
+        "{wildcards.split}, seed {wildcards.seed}"
+    shell:
+        "python -m nullcrop fit-baselines --dataset {wildcards.dataset:q} --labels {wildcards.labels:q} "
+        "--protocol {wildcards.split:q} --seed {wildcards.seed} --samples {input.samples:q} "
+        "--split {input.split:q} --views-folder {params.views:q} --on {params.on} "
+        "--out {params.cells:q} --work {params.work:q} > {log:q} 2>&1"
+
+
 # One baseline of those that not every test set has, on one view. A baseline that sees no pixel stands at
 # `original`.
 rule fit_named_baseline:

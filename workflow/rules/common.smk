@@ -36,7 +36,8 @@ from nullcrop.config.places import check_writable, found
 from nullcrop.config.readers import BASELINES, NETWORKS, is_network
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_environment
-from nullcrop.config.views import view_pattern, views_made_always
+from nullcrop.config.treatments import treatment_pattern
+from nullcrop.config.views import view_pattern, views_made_always, views_of_treatment
 from nullcrop.images.packing import packed_sides
 from nullcrop.training.finished import damage
 from snakemake.persistence import PersistenceBase
@@ -170,6 +171,7 @@ wildcard_constraints:
     labels=any_of(GRID.values("labels")),
     split=ANY_SPLIT_PATTERN,
     view=view_pattern(),
+    treatment=treatment_pattern(),
     architecture=any_of([*NETWORKS, *(name for name in GRID.values("architecture") if is_network(name))]),
     recipe=any_of(CONFIG.all_recipes),
     seed="[0-9]+",
@@ -262,6 +264,10 @@ def threads_of(cells_asked_for):
 
 def cells_of(wildcards):
     return cell_files(RESULTS, GRID.cells(wildcards.study, wildcards.dataset))
+
+
+def treated_cells_of(wildcards):
+    return cell_files(RESULTS, GRID.compared_treatments(wildcards.study, wildcards.dataset))
 
 
 def splits_of(wildcards):

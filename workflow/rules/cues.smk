@@ -1,4 +1,4 @@
-# images, splits -> where and what is read
+# images, splits, cells -> where and what is read, and what takes it away
 
 
 rule map_leaks:
@@ -121,3 +121,31 @@ rule read_spectrum:
         "python -m nullcrop read-spectrum --samples {input.samples:q} --view {input.view:q} "
         "--splits {input.splits:q} --settings {params.settings:q} --crop {params.crop} "
         "--level {params.level} --threads {threads} --out {output:q} > {log:q} 2>&1"
+
+
+# The same cells on treated images: what did a treatment remove, and what did it cost?
+rule compare_treatments:
+    input:
+        treated_cells_of,
+    output:
+        f"{RESULTS}/studies/{{study}}/{{dataset}}/treatments.csv",
+    log:
+        f"{RESULTS}/logs/compare_treatments/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_treatments/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(3000),
+        runtime=resources.growing(30),
+    params:
+        cells=lambda wildcards: fold_cells(GRID.compared_treatments(wildcards.study, wildcards.dataset)),
+        results=results_folder,
+        field=of_dataset(dataset_params.field_param),
+        level=CONFIG.verdict.level,
+    message:
+        "comparing treated images of {wildcards.dataset} with untreated ones in the study {wildcards.study}"
+    shell:
+        "python -m nullcrop compare-treatments --cells {params.cells:q} --results {params.results:q} "
+        "--field {params.field} --level {params.level} --out {output:q} > {log:q} 2>&1"

@@ -91,3 +91,35 @@ rule count_lesions:
     shell:
         "python -m nullcrop count-lesions --samples {input.samples:q} --out {params.folder:q} "
         "--crop {params.crop} {params.masks:q} --threads {threads} > {log:q} 2>&1"
+
+
+# What a treatment makes of the images, whole and cropped: each image is decoded and treated once.
+rule treat_images:
+    input:
+        f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+    output:
+        expand(
+            "{folder}/{view}.{suffix}",
+            folder=f"{STORE}/{{dataset}}/views",
+            view=views_of_treatment("{treatment}"),
+            suffix=["npy", "json"],
+        ),
+    log:
+        f"{RESULTS}/logs/treat_images/{{dataset}}/{{treatment}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/treat_images/{{dataset}}/{{treatment}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(240),
+    params:
+        folder=subpath(output[0], parent=True),
+        views=lambda wildcards: views_of_treatment(wildcards.treatment),
+        crop=of_dataset(dataset_params.treating_param),
+    message:
+        "treating the images of {wildcards.dataset}: {wildcards.treatment}"
+    shell:
+        "python -m nullcrop crop-views --samples {input:q} --out {params.folder:q} --views {params.views} "
+        "--crop {params.crop:q} --threads {threads} > {log:q} 2>&1"

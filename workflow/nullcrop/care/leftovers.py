@@ -41,10 +41,11 @@ LOGGED: dict[int, tuple[str, ...]] = {
     ),
     2: (
         *("compute_metrics", "judge_readers", "compare_cells", "check_inflation", "judge_dataset"),
-        *("crop_further_view", "write_report", "map_leaks", "read_spectrum", "read_attributes"),
+        *("crop_further_view", "treat_images", "write_report", "map_leaks", "read_spectrum"),
+        *("read_attributes", "compare_treatments"),
     ),
     4: ("split_samples", "fit_baselines"),
-    5: ("fit_further_baselines",),
+    5: ("fit_further_baselines", "fit_treated_baselines"),
     6: ("fit_named_baseline", "train_batch"),
     7: ("train_cell", "collect_cell"),
 }

@@ -91,6 +91,11 @@ def packing_param(project: Project, dataset: str, sides: Sequence[str] | None) -
     return " ".join(asked if sides is None else [*asked, "--sides", *sides])
 
 
+def treating_param(project: Project, dataset: str) -> list[str]:
+    """Crop size and the rule of values of treated images."""
+    return [crop_param(project, dataset), *reading_options(project, dataset)]
+
+
 def cutting_param(project: Project, dataset: str, view: str) -> str | list[str]:
     """Crop size, the rule of values and, of a ``view`` that asks for masks, where these are; one param, which
     else reads as it always did."""

@@ -131,6 +131,20 @@ FIGURES.register(
 )
 FIGURES.register(
     Figure(
+        name="treatments",
+        title="What treatments remove, and what they cost",
+        caption=(
+            "How much lower the AUROC of the same readers is on treated images, on the crops and on the "
+            "whole image: large marks the mean of all readers with bounds that hold for all rows at once, "
+            "small marks single readers."
+        ),
+        plot="nullcrop.figures.treatments:draw_treatments",
+        reads=("treatments", "verdicts"),
+        in_page=True,
+    )
+)
+FIGURES.register(
+    Figure(
         name="scores",
         title="Accuracy, precision, recall and F-1",
         caption=(

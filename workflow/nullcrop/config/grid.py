@@ -38,7 +38,16 @@ from nullcrop.config.resources import (
     is_short,
     training_seconds,
 )
-from nullcrop.config.views import judging_views, view_names, view_of, views_in_order, views_made_always
+from nullcrop.config.views import (
+    is_treated,
+    judging_views,
+    treated_views,
+    untreated,
+    view_names,
+    view_of,
+    views_in_order,
+    views_made_always,
+)
 from nullcrop.config.yaml_files import meant
 
 STUDY_TABLES = ("metrics", "readers", "comparisons", "verdicts")
@@ -53,7 +62,12 @@ class Grid:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._cells = {name: self._cells_of(name) for name in project.config.studies}
+        self._cells: dict[str, list[Cell]] = {}
+        self._treated: dict[str, list[Cell]] = {}
+        for name in project.config.studies:
+            every = self._cells_of(name)
+            self._treated[name] = [cell for cell in every if is_treated(cell.view)]
+            self._cells[name] = [cell for cell in every if not is_treated(cell.view)]
         self._demanded = self._demands()
         self._batch_sizes: dict[tuple[str, str, str], int] = {}
         self.batches: dict[str, list[Cell]] = defaultdict(list)
@@ -106,21 +120,29 @@ class Grid:
                     (labels, split): self._seeds_of(dataset, labels, split, seeds, part)
                     for labels, split in product(rules, splits)
                 }
-                # What sees no pixel stands at `original`, whether or not networks are trained on it.
-                fitted_on = views_in_order(["original", *(part.views or [])])
+                treated = treated_views(
+                    self.project.config.studies[study].treatments, part.views or [], definition.field
+                )
+                # Controls are of untreated images alone.
+                shown = {
+                    run: [*(part.views or []), *([] if split_name(run[1]).shuffle else treated)]
+                    for run in runs
+                }
                 cells.update(
-                    (Cell(dataset, *run, *point, seed), None)  # type: ignore[call-arg, arg-type]
-                    for run, *point in product(
-                        runs, part.views or [], part.architectures or [], part.recipes or []
-                    )
+                    (Cell(dataset, *run, *point, seed), None)
+                    for run, views in shown.items()
+                    for point in product(views, part.architectures or [], part.recipes or [])
                     for seed in runs[run]
                 )
                 cells.update(
                     (cell, None)
-                    for (labels, split), folds in runs.items()
-                    for seed in folds
-                    for cell in baseline_cells(dataset, labels, split, seed, fitted_on, part.baselines or [])
-                    if cell.view in (part.views or []) or not sees_pixels(cell.architecture)
+                    for run, views in shown.items()
+                    for seed in runs[run]
+                    # What sees no pixel stands at `original`, whether or not networks are trained on it.
+                    for cell in baseline_cells(
+                        dataset, *run, seed, views_in_order(["original", *views]), part.baselines or []
+                    )
+                    if cell.view in views or not sees_pixels(cell.architecture)
                 )
         return list(cells)
 
@@ -223,6 +245,15 @@ class Grid:
         """Cells of ``study``, or of one dataset in it, in the order of the config."""
         return [cell for cell in self._cells[study] if dataset in (None, cell.dataset)]
 
+    def treated_cells(self, study: str, dataset: str | None = None) -> list[Cell]:
+        """Cells of ``study`` on treated images; they are in no table but that of treatments."""
+        return [cell for cell in self._treated[study] if dataset in (None, cell.dataset)]
+
+    def compared_treatments(self, study: str, dataset: str) -> list[Cell]:
+        """Cells from which a dataset's table of treatments is made: the treated, and the same untreated."""
+        treated = self.treated_cells(study, dataset)
+        return [*treated, *dict.fromkeys(replace(cell, view=untreated(cell.view)) for cell in treated)]
+
     def datasets(self, study: str) -> list[str]:
         """Datasets of ``study`` in the order of the config."""
         return list(dict.fromkeys(cell.dataset for cell in self._cells[study]))
@@ -230,7 +261,8 @@ class Grid:
     @property
     def all_cells(self) -> list[Cell]:
         """Cells of all studies, each once: studies share cells, never retrain them."""
-        return list(dict.fromkeys(cell for cells in self._cells.values() for cell in cells))
+        every = (*self._cells.values(), *self._treated.values())
+        return list(dict.fromkeys(cell for cells in every for cell in cells))
 
     def values(self, axis: str) -> list[str]:
         """Names that stand on one axis of the grid (a field of Cell), for wildcard patterns."""
@@ -373,6 +405,7 @@ class Grid:
             inputs += [f"{folder}/{table}.csv" for table in STUDY_TABLES]
             figures = self.figure_paths(study, name)
             inputs += [path for path in figures if path.endswith(tuple(shown))]
+            inputs += self.treatment_tables(study, name)
             inputs += [f"{counted}/dataset.json", f"{counted}/leaks.csv"]
             if self.counts_lesions(name):
                 inputs.append(f"{counted}/masks.csv")
@@ -385,6 +418,12 @@ class Grid:
         if dataset is None:
             inputs += self.calibration_results()
         return list(dict.fromkeys(inputs))
+
+    def treatment_tables(self, study: str, dataset: str) -> list[str]:
+        """Path of the table that says what treatments did to a dataset, where a study names any."""
+        if not self.treated_cells(study, dataset):
+            return []
+        return [f"{self.project.config.paths.results}/studies/{study}/{dataset}/treatments.csv"]
 
     def calibration_results(self) -> list[str]:
         """Table and figure of the calibration, where there is one."""
@@ -413,6 +452,7 @@ class Grid:
             ]
             for dataset in self.datasets(study):
                 made += self.figure_paths(study, dataset)
+                made += self.treatment_tables(study, dataset)
             if {*PUBLISHED, *EARLIER} & set(self.datasets(study)):
                 made.append(f"{results}/studies/{study}/published.csv")
         made += self.calibration_results()
@@ -454,7 +494,7 @@ class Grid:
                 ("dataset", self.values("dataset")),
                 ("label rule", labels),
                 ("split", splits),
-                ("view", view_names()),
+                ("view", list(dict.fromkeys([*view_names(), *self.values("view")]))),
                 ("architecture", list(dict.fromkeys([*architectures(), *self.values("architecture")]))),
                 ("recipe", [*self.project.config.all_recipes, BASELINE_RECIPE]),
                 ("seed", [f"seed{seed}" for seed in self.values("seed")]),
@@ -483,7 +523,8 @@ class Grid:
                 ]
                 axes["studies"] += [("folder", ["figures"]), ("figure", names)]
         if kind == "datasets" and len(rest) == 3 and rest[1] == "views":
-            names = [f"{view}.{suffix}" for view in view_names() for suffix in ("npy", "json")]
+            views = dict.fromkeys([*view_names(), *self.values("view")])
+            names = [f"{view}.{suffix}" for view in views for suffix in ("npy", "json")]
             axes["datasets"] += [("folder", ["views"]), ("view", names)]
         for part, (axis, known) in zip(rest, axes.get(kind, []), strict=False):
             if part not in known:

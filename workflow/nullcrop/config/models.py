@@ -14,12 +14,13 @@ from nullcrop.config.definitions import CropSize, Definition, find_definitions, 
 from nullcrop.config.figure_style import FigureStyle
 from nullcrop.config.figures import figures_of
 from nullcrop.config.leak_map import LeakMap
-from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS, untreated
+from nullcrop.config.names import BASELINE_RECIPE, ENGINES, SPLIT_PATTERN, SPLITS
 from nullcrop.config.places import FOUND, expanded, found
 from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_network
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.registry import any_of, load_extensions
 from nullcrop.config.spectrum import Spectrum
+from nullcrop.config.treatments import treatment_names, treatment_of, treatment_pattern
 from nullcrop.config.views import VIEWS, view_names, views_made_always
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, matching, meant, read_yaml
 
@@ -90,6 +91,24 @@ CONTROLS = {"baselines", "shuffles"}
 """Keys of a study that may be empty: it then has no such control."""
 
 
+def _known_treatment(name: str) -> str:
+    try:
+        treatment_of(name)
+    except NullcropError as error:
+        words = str(error)
+        if words.startswith("unknown"):
+            words += f", {meant(name, treatment_names())}"
+        raise ValueError(words) from None
+    return name
+
+
+TreatmentName = Annotated[
+    str,
+    AfterValidator(_known_treatment),
+    Field(json_schema_extra=lambda schema: schema.update(pattern=f"^({treatment_pattern()})$")),
+]
+
+
 class Part(Model):
     """One cross product of a study; an empty key takes the study's own."""
 
@@ -145,6 +164,10 @@ class Study(Model):
     """Figures of each dataset that a run ends in: accuracy by view, sample images, crops to look at (the
     mean of each class, and those that the readers are surest of), panels of accuracy, precision, recall and
     F-1 (`scores`, for two targets), learning curves (`curves`), confusion matrices (`confusion`)."""
+    treatments: list[TreatmentName] = []
+    """What is done to whole images to take a cue away, such as `reencode_75` or `crop_border_8`
+    (docs/treatments.md): every network and baseline is trained again on treated images, in the same splits
+    and with the same seeds, and treatments.csv says what each treatment removed and what it cost."""
     numerics: str | None = None
     """The one arithmetic its cells must be made with, such as `cuda_fp32`; empty: any. Cells are not
     trained under another, and those that were are named by `status`."""
@@ -308,6 +331,11 @@ class Config(Model):
                             f"studies.{name}.recipes: unknown recipe '{recipe}', "
                             f"{meant(recipe, self.all_recipes)}"
                         )
+            if "treatments" in study.figures and not study.treatments:
+                raise ValueError(
+                    f"studies.{name}.figures: the figure 'treatments' shows what treatments did; name some "
+                    f"under `treatments:`: {', '.join(treatment_names())}"
+                )
         return self
 
     def _check_pins(self) -> None:
@@ -390,8 +418,6 @@ class Project:
 
     def definition_path(self, dataset: str) -> Path:
         """The YAML file of ``dataset``; NullcropError when there is none."""
-        if "+" in dataset:
-            _refuse_treated(dataset)
         if dataset not in self.definition_paths:
             raise NullcropError(
                 f"unknown dataset '{dataset}', {meant(dataset, self.definition_paths)}; definitions are read "
@@ -408,17 +434,6 @@ class Project:
         if dataset not in self._definitions:
             self._definitions[dataset] = read_definition(self.definition_path(dataset))
         return self._definitions[dataset]
-
-
-def _refuse_treated(name: str) -> None:
-    try:
-        dataset, treatment = untreated(name)
-    except ValueError:
-        raise NullcropError(
-            f"'{name}' names no dataset; a treated one is `dataset+treatment`, in lower-case letters, digits "
-            "and underscores"
-        ) from None
-    raise NullcropError(f"'{name}': there is no treatment '{treatment}' of the dataset '{dataset}'")
 
 
 def read_project(*paths: Path | str) -> Project:

@@ -2,8 +2,8 @@
 names compose.
 
 What has a record is named there: config/views.py, readers.py, figures.py and sources.py. A view made of two
-is `{view}.{view}` (views.py), a treated dataset `{dataset}+{treatment}`, a split in which an attribute tells
-nothing of the class `{split}_match_{attribute}`.
+is `{view}.{view}`, a crop of treated images `{treatment}.{view}` (views.py, treatments.py), a split in which
+an attribute tells nothing of the class `{split}_match_{attribute}`.
 """
 
 import re
@@ -120,25 +120,6 @@ def place_of_split(name: str) -> int:
     # By a hash, because attributes have no order.
     matched = 10**7 * (1 + crc32(split.match.encode()) % 10**7) if split.match else 0
     return (split.shuffle * len(PROTOCOLS) + PROTOCOLS.index(split.protocol)) * 10**15 + matched + kept
-
-
-DATASET_PATTERN = r"[a-z0-9][a-z0-9_]*"
-"""A regular expression that matches the names of datasets as their files have them."""
-
-TREATED_PATTERN = rf"{DATASET_PATTERN}(?:\+[a-z][a-z0-9_]*)?"
-"""The same with those of treated datasets."""
-
-
-def untreated(name: str) -> tuple[str, str]:
-    """The dataset behind the name of a treated one, and its treatment: empty when it has none.
-
-    ValueError when ``name`` is neither. A treated dataset is the same dataset: it shares definition, samples
-    and splits.
-    """
-    if not re.fullmatch(TREATED_PATTERN, name):
-        raise ValueError(f"'{name}' names no dataset")
-    dataset, _, treatment = name.partition("+")
-    return dataset, treatment
 
 
 PUBLISHED = (

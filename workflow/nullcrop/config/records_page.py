@@ -1,4 +1,4 @@
-"""docs/records.md: every view, network, baseline, figure and source, as their records say."""
+"""docs/records.md: every view, network, baseline, treatment, figure and source, as their records say."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +7,13 @@ from nullcrop.basics.files import written_whole
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.readers import BASELINES, NETWORKS, Baseline
 from nullcrop.config.sources import SOURCES
+from nullcrop.config.treatments import TREATMENTS, treatment_names
 from nullcrop.config.views import VIEWS
 
 INTRODUCTION = """\
 <!-- Made by `make docs`; edit the records it reads (workflow/nullcrop/config), not this page. -->
 
-# Views, networks, baselines, figures and sources
+# Views, networks, baselines, treatments, figures and sources
 
 What a config and a dataset's file may name. How to add one: [extending.md](extending.md).
 """
@@ -60,6 +61,14 @@ def page() -> str:
                 [
                     [f"`{name}`", one.label, one.about, _seen(one), "yes" if one.judges else "no"]
                     for name, one in BASELINES.items()
+                ],
+            ),
+            _section(
+                "Treatments",
+                ["treatment", "does", "takes away", "from"],
+                [
+                    [f"`{called}`", one.label.format("n"), one.about, one.source or "nullcrop"]
+                    for called, one in zip(treatment_names(), TREATMENTS.values(), strict=True)
                 ],
             ),
             _section(

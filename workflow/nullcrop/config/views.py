@@ -12,6 +12,7 @@ from zlib import crc32
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.names import Field
 from nullcrop.config.registry import Registry, any_of
+from nullcrop.config.treatments import TREATMENTS, treatment_label, treatment_of, treatment_pattern
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class View:
     """Its images that one CPU core resizes in a second, for the time that is asked for."""
     parts: tuple[str, ...] = ()
     """Of a view made of two the names of both."""
+    numbers: tuple[int, ...] = ()
+    """What ``function`` is given last: the number of a treatment."""
+    shape: str | None = None
+    """`module:function` from (height, width), and ``numbers``, to height and width of what it gives; None:
+    as ``size`` says."""
 
     def __post_init__(self) -> None:
         if self.filters and self.size != "image":
@@ -90,7 +96,7 @@ def _shelf_of(name: str, views: int = 1) -> Shelf:
     return Shelf(10**13 * (1 + crc32(name.encode())), views)
 
 
-VIEWS: Registry[View] = Registry("view")
+VIEWS: Registry[View] = Registry("view", TREATMENTS)
 """All views but those made of two, in the order of every figure and table."""
 
 ORIGINAL = VIEWS.register(
@@ -230,12 +236,13 @@ for _name, _label, _about in (
 
 def view_of(name: str) -> View:
     """The view ``name``, one made of two included; NullcropError when there is none."""
-    if name in VIEWS:
-        return VIEWS[name]
     first, dot, second = name.partition(".")
-    if not (dot and first in VIEWS and second in VIEWS and _composes(VIEWS[first], VIEWS[second])):
+    made = VIEWS[first] if first in VIEWS else _treated(first)
+    if made is not None and not dot:
+        return made
+    cut = VIEWS.get(second)
+    if made is None or cut is None or not _composes(made, cut):
         raise NullcropError(f"unknown view '{name}'")
-    made, cut = VIEWS[first], VIEWS[second]
     # Cuts of one filter share jobs, as the study's crops do.
     shared = cut.shelf is STUDY_SHELF
     return View(
@@ -252,9 +259,51 @@ def view_of(name: str) -> View:
     )
 
 
+def _treated(name: str) -> View | None:
+    """The view of whole images under the treatment ``name``; None where there is no such treatment."""
+    try:
+        treatment, number = treatment_of(name)
+    except NullcropError:
+        return None
+    return View(
+        name=name,
+        label=treatment_label(name),
+        about=f"the whole image, {treatment_label(name)}",
+        function=treatment.function,
+        size="image",
+        filters=True,
+        resized_a_second=150,
+        numbers=() if number is None else (number,),
+        shape=treatment.shape,
+    )
+
+
 def _composes(made: View, cut: View) -> bool:
-    """Whether ``cut`` may be cut from what ``made`` gives."""
-    return made.filters and cut.size == "crop"
+    """Whether ``cut`` may be cut from what ``made`` gives; a mask fits the image's own size alone."""
+    return made.filters and cut.size == "crop" and not (cut.masked and made.shape)
+
+
+def is_treated(name: str) -> bool:
+    """Whether the view ``name`` shows treated images."""
+    return _treated(name.partition(".")[0]) is not None
+
+
+def untreated(name: str) -> str:
+    """What the view ``name`` of treated images shows, as a view of the images as they are."""
+    return name.partition(".")[2] or ORIGINAL.name
+
+
+def views_of_treatment(treatment: str) -> list[str]:
+    """The views that are made of treated images together: the whole, and the study's crops."""
+    return [treatment, *(f"{treatment}.{name}" for name in study_crops())]
+
+
+def treated_views(treatments: Iterable[str], views: Iterable[str], field: Field) -> list[str]:
+    """The views that show what ``treatments`` do: the whole image and the crops on which a verdict rests, as
+    far as they are among ``views``."""
+    cut = ["", *(f".{name}" for name in judging_views(field))]
+    asked = {"" if name == ORIGINAL.name else f".{name}" for name in views}
+    return [f"{treatment}{end}" for treatment in treatments for end in cut if end in asked]
 
 
 def view_names() -> list[str]:
@@ -264,9 +313,12 @@ def view_names() -> list[str]:
 
 
 def view_pattern(further: bool = False) -> str:
-    """A regular expression that matches the names of all views, or of those that are made where a study names
-    them."""
-    return any_of(name for name in view_names() if not (further and view_of(name).always))
+    """A regular expression that matches the names of all views; of untreated images alone, those that are
+    made where a study names them."""
+    if further:
+        return any_of(name for name in view_names() if not view_of(name).always)
+    cuts = any_of(study_crops())
+    return rf"{any_of(view_names())}|(?:{treatment_pattern()})(?:\.(?:{cuts}))?"
 
 
 def views_made_always() -> list[str]:

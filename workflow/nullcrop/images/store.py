@@ -34,7 +34,7 @@ from nullcrop.decoding.rgb import read_rgb
 from nullcrop.decoding.values import AS_DECLARED, Reading
 from nullcrop.images.extracts import Extract, FullImage, kept_extracts, square
 from nullcrop.images.masks import mask_files, read_mask
-from nullcrop.images.views import view_function
+from nullcrop.images.views import all_views, view_sizes
 
 if TYPE_CHECKING:
     from nullcrop.config.definitions import FolderSource, Masks
@@ -179,17 +179,12 @@ def write_store(
     """
     check_sizes(samples, crop_width, crop_height)
     own_sizes = samples[["height", "width"]].to_numpy(np.int64)
-    sizes = {
-        view: own_sizes
-        if view_of(view).size == "image"
-        else np.full((len(samples), 2), (crop_height, crop_width), dtype=np.int64)
-        for view in views
-    }
+    sizes = {view: view_sizes(view, own_sizes, crop_width, crop_height) for view in views}
     extracts = (
         [] if sides is None or "original" not in views else _extracts_in_place(own_sizes, sides.values())
     )
     paths, ids_sha256 = samples["path"].tolist(), sha256_of_lines(samples["id"].tolist())
-    functions = {view: view_function(view) for view in views}
+    views_of = all_views(views)
     of_masks = mask_files(masks, paths, source) if any(view_of(view).masked for view in views) else None
     listed_sizes = list(map(tuple, own_sizes.tolist()))
     turns = Turns()
@@ -210,8 +205,7 @@ def write_store(
                     "otherwise: the files changed since they were listed; delete samples.csv and run again"
                 )
             mask = read_mask(of_masks[row], image.shape[:2]) if of_masks is not None else None
-            for view in views:
-                pixels = functions[view](image, mask, crop_width, crop_height)
+            for view, pixels in views_of(image, mask, crop_width, crop_height):
                 _check_pixels(view, pixels, sizes[view][row], paths[row])
                 files[view].write(row, pixels)
             return row

@@ -1,7 +1,7 @@
 """What views show: deterministic functions of one image, or of an image and its mask. Their records:
 config/views.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ Mask = NDArray[np.bool_]
 ViewFunction = Callable[[Pixels, Mask | None, int, int], Pixels]
 """From an image, its mask, and width and height of the crop to the view's pixels; a masked view alone asks
 for the mask."""
+ViewsFunction = Callable[[Pixels, Mask | None, int, int], Iterator[tuple[str, Pixels]]]
+"""From the same to the pixels of several views, by name."""
 Box = tuple[int, int, int, int]
 
 FOREHEAD = 0.28
@@ -48,7 +50,43 @@ def view_function(name: str) -> ViewFunction:
     function = implementation(view.function)
     if view.masked:
         return lambda image, mask, width, height: function(image, mask, width, height)
-    return lambda image, mask, width, height: function(image, width, height)
+    return lambda image, mask, width, height: function(image, width, height, *view.numbers)
+
+
+def view_sizes(name: str, sizes: NDArray[np.int64], crop_width: int, crop_height: int) -> NDArray[np.int64]:
+    """Height and width of what the view ``name`` gives of images of these ``sizes`` (N × 2, height and
+    width)."""
+    view = view_of(name)
+    if view.size == "crop":
+        return np.full_like(sizes, (crop_height, crop_width))
+    if view.shape is None:
+        return sizes
+    shape = implementation(view.shape)
+    return np.array([shape(tuple(size), *view.numbers) for size in sizes.tolist()], np.int64)
+
+
+def all_views(
+    names: Iterable[str],
+) -> Callable[[Pixels, Mask | None, int, int], Iterator[tuple[str, Pixels]]]:
+    """A function that gives each of the views ``names`` of one image; what several are cut from is made
+    once."""
+    views = {name: view_of(name) for name in names}
+    functions = {
+        part: view_function(part) for name, view in views.items() for part in (view.parts or (name,))
+    }
+
+    def of(image: Pixels, mask: Mask | None, width: int, height: int) -> Iterator[tuple[str, Pixels]]:
+        made: dict[str, Pixels] = {}
+        for name, view in views.items():
+            first, *cut = view.parts or (name,)
+            if first not in made:
+                made[first] = functions[first](image, mask, width, height)
+            pixels = made[first]
+            for part in cut:
+                pixels = functions[part](pixels, mask, width, height)
+            yield name, pixels
+
+    return of
 
 
 def original(image: Pixels, crop_width: int, crop_height: int) -> Pixels:

@@ -11,6 +11,7 @@ from nullcrop.config.readers import BASELINES
 from nullcrop.cues.attributes import attributes_sentence
 from nullcrop.cues.leak_map import map_sentence
 from nullcrop.cues.spectrum import spectrum_sentence
+from nullcrop.cues.treatments import remedy, treatment_sentences
 from nullcrop.images.lesion_counts import touching_sentence
 from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.report.frames import verdicts
@@ -44,6 +45,18 @@ class Card:
     next_step: str
 
 
+@dataclass(frozen=True)
+class Treated:
+    """What treatments did, in words."""
+
+    words: str
+    helps: bool = False
+    """Whether one is shown to remove some of what is read."""
+
+
+NOT_TREATED = Treated("")
+
+
 def kind_of_verdict(field: str, evidence: str) -> str:
     """Class of a verdict's colour; `tissue` of tiles, whatever is found. Undecided is no good news."""
     return "tissue" if field == "tile" else _KINDS[evidence]
@@ -70,7 +83,9 @@ def card_of(dataset: DatasetContents, contents: Contents) -> Card:
         ),
         explained=explained(first, dataset.tables.readers, dataset.tables.comparisons),
         next_step=next_step(
-            first, foresee(contents.grid, contents.study, dataset.name, "crossfit", first["labels"])
+            first,
+            foresee(contents.grid, contents.study, dataset.name, "crossfit", first["labels"]),
+            _treated(dataset, first, contents.project.config.verdict.equivalence),
         ),
     )
 
@@ -101,6 +116,23 @@ def _by_kind(dataset: DatasetContents, said: Mapping[str, Any], small: float) ->
     return [words] if words else []
 
 
+def _treated(dataset: DatasetContents, said: Mapping[str, Any], small: float) -> Treated:
+    """What treatments did, and how to apply the one that helps; nothing where none was tried on this
+    split."""
+    table = dataset.cues.get("treatments")
+    if table is None:
+        return NOT_TREATED
+    asked = table, said["labels"], said["split"]
+    sentences = treatment_sentences(*asked, small)
+    best = remedy(*asked)
+    if not sentences:
+        return NOT_TREATED
+    if best is None:
+        return Treated(f"No treatment that was tried ({len(sentences)}) is shown to remove it.")
+    how = f"`nullcrop export-treated {dataset.name} {best} --out FOLDER` writes the images so."
+    return Treated(f"{sentences[0]} {how}", helps=True)
+
+
 def _of_other_rules(table: pd.DataFrame) -> list[str]:
     """The verdicts to quote of a dataset's other label rules, in a few words each."""
     quoted = table[table["headline"].eq(True)]
@@ -124,9 +156,9 @@ def _not_done(waiting: int, planned: int) -> str:
     return f"{waiting} of {planned} cells {'is' if waiting == 1 else 'are'} not done"
 
 
-def next_step(said: Mapping[str, Any], every_image: Foreseen | None) -> str:
+def next_step(said: Mapping[str, Any], every_image: Foreseen | None, treated: Treated = NOT_TREATED) -> str:
     """What to try, by what a verdict says; ``every_image``: what its readers would see if each image were
-    tested once."""
+    tested once; ``treated``: what treatments did, where any were tried."""
     if said["cells"] < said["planned"]:
         return f"Finish the crops first: {_not_done(said['planned'] - said['cells'], said['planned'])}."
     protocol = protocol_of(said["split"])
@@ -135,7 +167,7 @@ def next_step(said: Mapping[str, Any], every_image: Foreseen | None) -> str:
     every_image_tested = crossfit and said["folds"] == CROSSFIT[protocol]
     match said["evidence"]:
         case "readable" | "readable and bounded":
-            step = _cure(said)
+            step = " ".join([treated.words, *([] if treated.helps else [_cure(said)])]).strip()
         case "bounded":
             step = "Nothing needs to be removed from these crops; of the rest of the image this says nothing."
         case "undecided" if not crossfit:
@@ -175,25 +207,32 @@ def _cure(said: Mapping[str, Any]) -> str:
     if "mean_rgb" in explains or (explains == {"raw_pixels"} and "mean_rgb" in shown):
         return (
             "Compare brightness and colour of the classes (the mean crops below), balance them, and audit "
-            "again."
+            "again" + _try("gray_world", "histogram_match")
         )
     if "color_histogram" in explains:
         return (
             "Compare colour, contrast, noise and compression of the classes, treat all images alike, and "
-            "audit again."
+            "audit again" + _try("histogram_match", "reencode_75")
         )
     if explains:
         return (
             "Look at the mean crops below for a rim, a logo or a marker at a fixed place, cut it away or "
-            "mask it, and audit again."
+            "mask it, and audit again" + _try("crop_border_16")
         )
     # What the pixels explain may move a file's size as well; what only files tell has to do with files.
     if any(name in BASELINES and BASELINES[name].sees == "file" for name in others):
         return (
             "Compare how the files of each class were made (`nullcrop triage` names the facts that differ), "
-            "save all of them alike, and audit again."
+            "save all of them alike, and audit again" + _try("strip")
         )
-    return "Look at the crops below for what tells the classes apart, take it away, and audit again."
+    return "Look at the crops below for what tells the classes apart, take it away, and audit again" + _try(
+        "reencode_75", "histogram_match"
+    )
+
+
+def _try(*treatments: str) -> str:
+    """How to ask for treatments that may help."""
+    return f" (`treatments: [{', '.join(treatments)}]` in the study)."
 
 
 def _test_all(said: Mapping[str, Any], seen: Foreseen | None) -> str:

@@ -78,6 +78,6 @@ def _entry(config: Path, results: Path) -> Entry:
                 rule = f" ({one['labels']})" if len(quoted) > 1 else ""
                 kind = kind_of_verdict(one["field"], one["evidence"])
                 verdicts.append((f"{title}{rule}", one["verdict"], kind))
-        return Entry(study.title, href, progress(standing.cells(name)), verdicts)
+        return Entry(study.title, href, progress(standing.planned(name)), verdicts)
     except NullcropError as error:
         return Entry(name, href, f"its results cannot be told: {error}", [])

@@ -52,7 +52,7 @@ class Section:
 def dataset_section(dataset: DatasetContents, contents: Contents) -> Section:
     """Everything about one dataset."""
     cells = frames.planned(dataset)
-    measures, *others = _results(dataset, cells)
+    measures, *others = _results(dataset, contents, cells)
     blocks = [measures, *_figures(dataset), _identity(dataset), _leaks(dataset), *others]
     return Section(
         name=f"dataset-{dataset.name}",
@@ -187,7 +187,7 @@ def _figures(dataset: DatasetContents) -> list[Block]:
     ]
 
 
-def _results(dataset: DatasetContents, cells: pd.DataFrame) -> list[Block]:
+def _results(dataset: DatasetContents, contents: Contents, cells: pd.DataFrame) -> list[Block]:
     """Everything that the cells say."""
     every, cells = cells, cells[cells["kind"] != "shuffled"]
     networks = cells[cells["kind"] == "network"]
@@ -196,7 +196,7 @@ def _results(dataset: DatasetContents, cells: pd.DataFrame) -> list[Block]:
         _verdicts(dataset),
         *_comparisons(dataset),
         _published(dataset),
-        *why_blocks(dataset),
+        *why_blocks(dataset, contents),
         _roc_curves(dataset, networks),
         _confusions(dataset, networks),
         _learning_curves(dataset, networks),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from nullcrop.basics.progress import duration
 from nullcrop.config.readers import label_of
+from nullcrop.config.treatments import treatment_label
 from nullcrop.config.views import view_label
 from nullcrop.cues.attributes import attribute_words
 
@@ -367,6 +368,21 @@ OUTSIDE_TABLE = {
     "shuffled": share("pixels shuffled"),
     "chance": share("chance"),
     "expected": share("P_Est"),
+}
+
+TREATMENT_TABLE = {
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "treatment": Column("treatment", treatment_label),
+    "place": Column("read from"),
+    "reader": Column("reader", label_of),
+    "recipe": Column("recipe"),
+    "auroc_untreated": share("AUROC before"),
+    "auroc": share("after"),
+    "drop": share("drop"),
+    "drop_low": share("at least"),
+    "drop_high": share("at most"),
+    "p": p_value("p, corrected"),
 }
 
 SHARED_TABLE = {

@@ -2,22 +2,24 @@
 
 from nullcrop.config.views import view_label
 from nullcrop.cues.spectrum import PLACES, kind_label, reader_label
+from nullcrop.cues.treatments import treatment_sentences
 from nullcrop.images.lesion_counts import ANY_CORNER, touching_sentence
 from nullcrop.report import tables
 from nullcrop.report.blocks import Block
-from nullcrop.report.contents import DatasetContents
+from nullcrop.report.contents import Contents, DatasetContents
 from nullcrop.report.tables import table_of
 from nullcrop.statistics.outside import expected_accuracies
 
 
-def why_blocks(dataset: DatasetContents) -> list[Block]:
-    """Where and what is read of one dataset; empty blocks for what was not looked at."""
+def why_blocks(dataset: DatasetContents, contents: Contents) -> list[Block]:
+    """Where and what is read of one dataset, and what takes it away; empty where nobody looked."""
     return [
         _leak_map(dataset),
         _spectrum(dataset),
         _outside(dataset),
         _lesions(dataset),
         _attributes(dataset),
+        _treatments(dataset, contents),
     ]
 
 
@@ -99,4 +101,24 @@ def _outside(dataset: DatasetContents) -> Block:
             "seeds; a rule of thumb, without bounds."
         )
         block.tables.append(table_of(found, f"{dataset.name}-outside-table", caption, tables.OUTSIDE_TABLE))
+    return block
+
+
+def _treatments(dataset: DatasetContents, contents: Contents) -> Block:
+    """What treatments removed and what they cost: a sentence each, and the numbers."""
+    block = Block(f"{dataset.name}-treatments", "What treatments did", unfolded=False)
+    if (found := dataset.cues.get("treatments")) is not None:
+        said = contents.project.config.verdict
+        of_splits = found[["labels", "split"]].drop_duplicates().itertuples(index=False)
+        for labels, split in of_splits:
+            where = f"{split.replace('_', ' ')} split, label rule {labels}"
+            sentences = treatment_sentences(found, labels, split, said.equivalence)
+            block.paragraphs.append(f"On the {where}. {' '.join(sentences)}")
+        caption = (
+            f"{dataset.definition.title}: AUROC of the same readers on images as they are and on treated "
+            "ones, in the same splits with the same seeds. “crops”: the mean score of the crops on which the "
+            "verdict rests. Bounds and p hold for all rows of one label rule and split at once."
+        )
+        name = f"{dataset.name}-treatments-table"
+        block.tables.append(table_of(found, name, caption, tables.TREATMENT_TABLE))
     return block

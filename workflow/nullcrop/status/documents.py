@@ -55,7 +55,7 @@ def _studies(asked: Sequence[tuple[Project, str | None]]) -> Iterable[tuple[Stan
 
 
 def _study_status(standing: Standing, study: str) -> dict[str, Any]:
-    project, cells = standing.project, standing.cells(study)
+    project, cells = standing.project, standing.planned(study)
     left = time_left(cells, project.definition)
     return {
         "study": study,
@@ -84,7 +84,7 @@ def _dataset_status(standing: Standing, study: str, dataset: str) -> dict[str, A
     leaks, seen = folder / "leaks.csv", foresee(standing.grid, study, dataset)
     return {
         "dataset": dataset,
-        **_counted(standing.cells(study, dataset)),
+        **_counted(standing.planned(study, dataset)),
         "could_be_seen": {key: _plain(value) for key, value in asdict(seen).items()} if seen else None,
         "ignored": _plain(told_in(folder / "dataset.json")),
         "leaks": _rows(read_leaks(leaks)) if leaks.is_file() else [],

@@ -80,9 +80,15 @@ class Standing:
         return [study] if study else self.grid.studies
 
     def cells(self, study: str | None = None, dataset: str | None = None) -> list[CellState]:
-        """Every planned cell, or those of one study or one dataset: how far it is."""
+        """Every planned cell, or those of one study (but for those on treated images) or one dataset: how far
+        it is."""
         planned = self.grid.all_cells if study is None else self.grid.cells(study)
         return [self._cell(cell) for cell in planned if dataset in (None, cell.dataset)]
+
+    def planned(self, study: str, dataset: str | None = None) -> list[CellState]:
+        """Every cell that a study plans, those on treated images too."""
+        treated = [self._cell(cell) for cell in self.grid.treated_cells(study, dataset)]
+        return [*self.cells(study, dataset), *treated]
 
     def finished(self, dataset: str) -> tuple[list[FinishedCell], pd.DataFrame]:
         """The finished cells of a dataset with their answers, and their histories (``read_histories``).

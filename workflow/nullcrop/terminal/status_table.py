@@ -59,7 +59,7 @@ def print_status(project: Project, study: str | None = None, console: Console | 
     standing = Standing(project)
     records: dict[str, dict[str, Any]] = {}
     for name in standing.studies(study):
-        cells = standing.cells(name)
+        cells = standing.planned(name)
         _put_study(console, f"{name}: {project.config.studies[name].title}", cells)
         for line in standing.remarks(name):
             put(console, line)
@@ -113,7 +113,7 @@ def _put_progress(console: Console, asked: Sequence[tuple[Project, str | None]])
     standings = [(Standing(project), study) for project, study in asked]
     studies = [(standing, name) for standing, study in standings for name in standing.studies(study)]
     for standing, name in studies:
-        cells = standing.cells(name)
+        cells = standing.planned(name)
         count = Counter(one.state for one in cells)
         put(console, f"{name}: {standing.project.config.studies[name].title}", "bold")
         states = [f"{count[state]} {state}" for state in SHOWN if count[state]]
@@ -124,7 +124,7 @@ def _put_progress(console: Console, asked: Sequence[tuple[Project, str | None]])
             put(console, line, indent=2, most=REMARK_LINES)
     for standing, name in studies:
         console.print()
-        _put_study(console, name if len(studies) > 1 else "", standing.cells(name), unfinished_first=True)
+        _put_study(console, name if len(studies) > 1 else "", standing.planned(name), unfinished_first=True)
 
 
 def _fitting(page: str, height: int) -> Text:

@@ -1,0 +1,150 @@
+"""Treated images as files, and the manifest that says how each was made."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from nullcrop import __version__
+from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.files import sha256_of, sha256_of_lines, written_whole
+from nullcrop.basics.progress import say, tracked
+from nullcrop.basics.threads import mapped
+from nullcrop.config.treatments import treatment_of
+from nullcrop.decoding.rgb import LOCATOR, read_rgb
+from nullcrop.decoding.values import Reading
+from nullcrop.images.views import view_function
+
+MANIFEST = "manifest.csv"
+"""Name of the finished manifest, in the folder of the images."""
+JOURNAL = "manifest.part.csv"
+"""Name of what is written image by image, until all are there."""
+
+MANIFEST_COLUMNS = [
+    *("path", "class", "group", "split", "id", "sha256"),
+    *("source", "source_sha256", "treatment", "number", "nullcrop"),
+]
+"""`path` is relative to the manifest's folder; `number` is the treatment's, where it has one."""
+
+
+def export_treated(
+    samples: pd.DataFrame, treatment: str, crop: tuple[int, int], reading: Reading, out: Path, threads: int
+) -> Path:
+    """Write every image of ``samples`` (samples.csv) under ``treatment`` as PNG into ``out``; return the
+    manifest's path.
+
+    Images lie in folders by class; each pixel is the one that a treated view holds. The manifest's columns
+    path, class, group and split are those of a folder source's table, so that what was written can be audited
+    as it is. Each image is read, treated and written by itself, and what a killed run wrote is kept: an image
+    is made again where its source or its file changed. ``crop``: width and height for which a treatment
+    must leave room.
+
+    Raises NullcropError when ``out`` holds another treatment's images, or images that are not these.
+    """
+    record, number = treatment_of(treatment)
+    treat = view_function(treatment)
+    manifest, journal = out / MANIFEST, out / JOURNAL
+    if out.is_dir() and any(out.iterdir()) and not (manifest.is_file() or journal.is_file()):
+        raise NullcropError(f"{out} holds files that were not exported here: name an empty folder")
+    known = _known(manifest, treatment) | _known(journal, treatment)
+    rows: list[dict[Any, Any]] = samples.fillna({"group": "", "official_split": ""}).to_dict("records")
+    paths = _paths(rows)
+    # An array holds many images, and is hashed once.
+    hash_of_array = lru_cache(maxsize=None)(sha256_of)
+
+    def write(row: int) -> dict[str, Any]:
+        sample, path = rows[row], out / paths[row]
+        source = str(sample["path"])
+        array = LOCATOR.fullmatch(source)
+        entry = {
+            "path": paths[row],
+            "class": sample["class"],
+            "group": sample["group"],
+            "split": sample["official_split"],
+            "id": sample["id"],
+            "source": source,
+            "source_sha256": hash_of_array(array[1]) if array else sha256_of(source),
+            "treatment": record.name,
+            "number": "" if number is None else number,
+            "nullcrop": __version__,
+        }
+        before = known.get(paths[row], {})
+        if before.get("source_sha256") != entry["source_sha256"] or not _holds(path, before["sha256"]):
+            pixels = treat(read_rgb(source, reading), None, *crop)
+            with written_whole(path) as aside:
+                Image.fromarray(pixels).save(aside, "PNG")
+        return entry | {"sha256": sha256_of(path)}
+
+    # Whole again, because a kill may have cut its last line short.
+    _write_rows(journal, known.values())
+    with journal.open("a", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        writer = csv.DictWriter(stream, MANIFEST_COLUMNS)
+        entries = []
+        written = mapped(write, range(len(rows)), threads, largest_block=16)
+        for entry in tracked(written, len(rows), "images treated"):
+            entries.append(entry)
+            writer.writerow(entry)
+            stream.flush()
+    _write_rows(manifest, entries)
+    journal.unlink()
+    say(f"{manifest}: {len(entries)} images under {treatment}")
+    return manifest
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of(path) == sha256
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    with (
+        written_whole(path) as aside,
+        aside.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
+    ):
+        writer = csv.DictWriter(stream, MANIFEST_COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _known(path: Path, treatment: str) -> dict[str, Mapping[str, str]]:
+    """Rows of an earlier manifest by path; NullcropError when they are of another treatment."""
+    found = {row["path"]: row for row in _rows(path)}
+    record, number = treatment_of(treatment)
+    for row in found.values():
+        if (row["treatment"], row["number"]) != (record.name, "" if number is None else str(number)):
+            raise NullcropError(
+                f"{path.parent} holds images under "
+                f"{'_'.join(filter(None, (row['treatment'], row['number'])))}: name another folder"
+            )
+    return found
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, str]]:
+    """Whole rows of a manifest; the last may be cut short by a kill."""
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        for row in csv.DictReader(stream):
+            if None not in row.values() and list(row) == MANIFEST_COLUMNS:
+                yield row
+
+
+def _paths(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
+    """Where each image goes: `class/id.png`, in characters that every file system takes; ids that would be
+    one there, whatever the case, are told apart by a hash."""
+    paths = [
+        "/".join(re.sub(r"[^\w.+-]+", "_", str(part)).strip(".") or "_" for part in (one["class"], one["id"]))
+        for one in rows
+    ]
+    times = Counter(path.casefold() for path in paths)
+    return [
+        f"{path}.png"
+        if times[path.casefold()] == 1
+        else f"{path}-{sha256_of_lines([one['class'], one['id']])[:12]}.png"
+        for path, one in zip(paths, rows, strict=True)
+    ]
