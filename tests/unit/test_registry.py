@@ -190,17 +190,21 @@ def test_the_study_views_are_cut_where_they_were_and_judge_what_they_judged() ->
     assert judging_views("whole") == [crop for crop in crops if crop != "center"]
 
 
-STUDY = ["original", "upper_left", "upper_right", "center", "bottom_left", "bottom_right"]
-FURTHER = ["forehead", "otsu_foreground", "otsu_background"]
+OF_THE_STUDY = ["original", "upper_left", "upper_right", "center", "bottom_left", "bottom_right"]
+FIRST_FURTHER = ["forehead", "otsu_foreground", "otsu_background"]
 
 
-@given(seed=st.integers(0, 2**31 - 1), size=st.integers(1, 60), view=st.sampled_from([*STUDY, *FURTHER]))
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    size=st.integers(1, 60),
+    view=st.sampled_from([*OF_THE_STUDY, *FIRST_FURTHER]),
+)
 def test_finished_cells_stay_in_their_batches(seed: int, size: int, view: str) -> None:
     """The numbers as they always were, written by hand."""
-    if view in STUDY:
-        expected = (seed * 6 + STUDY.index(view)) // size
+    if view in OF_THE_STUDY:
+        expected = (seed * 6 + OF_THE_STUDY.index(view)) // size
     else:
-        expected = 10**12 + (seed * 3 + FURTHER.index(view)) // size
+        expected = 10**12 + (seed * 3 + FIRST_FURTHER.index(view)) // size
     assert view_of(view).batch(seed, size) == expected
 
 
