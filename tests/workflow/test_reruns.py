@@ -234,9 +234,9 @@ def test_attributes_are_asked_for_where_a_study_asks_and_train_nothing(done: Che
     assert done.plan() == {}
     page = (done.folder / "results/report/toy/index.html").read_text()
     assert page.count("attributes") >= 2
-    # A column more is listed and asked for; nothing is trained or decoded for a view again.
+    # A column more is listed and asked for; nothing is listed, decoded or trained again.
     done.write_definition("one", attributes={"columns": ["session"]})
-    assert done.plan() == Counter([*made, "resolve_config", *REPORT])
+    assert done.plan() == Counter([*made, *REPORT])
 
 
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
