@@ -110,16 +110,18 @@ def _haralick(levels: Levels) -> Values:
 
     angles = np.arange(4) * np.pi / 4
     coarse = levels // (256 // GRAY_LEVELS)
-    matrix = graycomatrix(coarse, [1], angles, GRAY_LEVELS, symmetric=True, normed=True)
-    found = np.stack([graycoprops(matrix, name)[0] for name in PROPERTIES])
+    options = {"levels": GRAY_LEVELS, "symmetric": True, "normed": True}
+    matrix = graycomatrix(coarse, [1], angles, **options)  # type: ignore[no-untyped-call]
+    of_each = [graycoprops(matrix, name)[0] for name in PROPERTIES]  # type: ignore[no-untyped-call]
+    found = np.stack(of_each)
     return np.concatenate([found.mean(axis=1), np.ptp(found, axis=1)])
 
 
 def _binary_patterns(levels: Levels) -> Values:
     from skimage.feature import local_binary_pattern
 
-    patterns = local_binary_pattern(levels, PATTERNS - 2, 1, "uniform").astype(int)
-    shares: Values = np.bincount(patterns.ravel(), minlength=PATTERNS) / patterns.size
+    patterns = local_binary_pattern(levels, PATTERNS - 2, 1, "uniform")  # type: ignore[no-untyped-call]
+    shares: Values = np.bincount(patterns.astype(int).ravel(), minlength=PATTERNS) / patterns.size
     return shares
 
 
@@ -154,14 +156,15 @@ def _bases(side: int) -> tuple[NDArray[np.complex128], Values]:
     y, x = (axis.ravel() for axis in np.meshgrid(centres, centres, indexing="ij"))
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
     inside = radius <= 1
-    moments = [
+    moments: list[NDArray[np.complex128]] = [
         (order + 1) / np.pi * _radial(order, turns, radius) * np.exp(-1j * turns * angle) * inside
         for order in range(ZERNIKE_ORDER + 1)
         for turns in range(order % 2, order + 1, 2)
     ]
     degrees = [CHEBYSHEV_DEGREE, CHEBYSHEV_DEGREE]
-    polynomial = np.polynomial.chebyshev.chebvander2d(y, x, degrees)
-    return np.stack(moments) * (2 / side) ** 2, np.linalg.pinv(polynomial)
+    chebyshev: Values = np.linalg.pinv(np.polynomial.chebyshev.chebvander2d(y, x, degrees))
+    zernike: NDArray[np.complex128] = np.stack(moments) * (2 / side) ** 2
+    return zernike, chebyshev
 
 
 def _radial(order: int, turns: int, radius: Values) -> Values:
