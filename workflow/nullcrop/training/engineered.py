@@ -156,15 +156,15 @@ def _bases(side: int) -> tuple[NDArray[np.complex128], Values]:
     y, x = (axis.ravel() for axis in np.meshgrid(centres, centres, indexing="ij"))
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
     inside = radius <= 1
-    moments: list[NDArray[np.complex128]] = [
+    moments = [
         (order + 1) / np.pi * _radial(order, turns, radius) * np.exp(-1j * turns * angle) * inside
         for order in range(ZERNIKE_ORDER + 1)
         for turns in range(order % 2, order + 1, 2)
     ]
     degrees = [CHEBYSHEV_DEGREE, CHEBYSHEV_DEGREE]
-    chebyshev: Values = np.linalg.pinv(np.polynomial.chebyshev.chebvander2d(y, x, degrees))
-    zernike: NDArray[np.complex128] = np.stack(moments) * (2 / side) ** 2
-    return zernike, chebyshev
+    chebyshev = np.linalg.pinv(np.polynomial.chebyshev.chebvander2d(y, x, degrees))
+    zernike = np.stack(moments) * (2 / side) ** 2
+    return zernike.astype(np.complex128), chebyshev.astype(np.float64)
 
 
 def _radial(order: int, turns: int, radius: Values) -> Values:
