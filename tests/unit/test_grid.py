@@ -32,14 +32,14 @@ from nullcrop.config.resources import (
     training_memory_mb,
     training_seconds,
 )
-from nullcrop.config.views import study_crops, view_names, view_of, views_made_always
+from nullcrop.config.views import FURTHER_SHELF, study_crops, view_names, view_of, views_made_always
 from nullcrop.training.data import CACHE_BYTES
 
 from ..conftest import definition_content
 
 ARCHITECTURES = architectures()
 CROPS = tuple(study_crops())
-FURTHER_VIEWS = [name for name in view_names() if not view_of(name).always]
+FURTHER_VIEWS = [name for name in view_names() if view_of(name).shelf is FURTHER_SHELF]
 VIEWS = tuple(views_made_always())
 
 ROOT = Path(__file__).parents[2]

@@ -239,6 +239,15 @@ def test_attributes_are_asked_for_where_a_study_asks_and_train_nothing(done: Che
     assert done.plan() == Counter([*made, *REPORT])
 
 
+def test_a_spectrum_is_read_where_a_study_asks_for_it_and_trains_nothing(done: Checkout) -> None:
+    done.write_study(figures=["spectrum"])
+    assert done.plan() == Counter(["read_spectrum", "plot_spectrum"] * 2 + ["resolve_config", *REPORT])
+    done.snakemake()
+    assert done.plan() == {}
+    page = (done.folder / "results/report/toy/index.html").read_text()
+    assert page.count("From the corners a simple reader") >= 2
+
+
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
     done.write_config(verdict={"small": 0.6})
     after = ["join_verdicts", "plot_verdicts", "resolve_config", *REPORT]

@@ -250,7 +250,7 @@ def fact_features(samples: pd.DataFrame) -> dict[Row, Features]:
     facts = file_facts(samples)
     found = {}
     for fact in FILE_FACTS:
-        values = facts[[name for name in facts if re.fullmatch(rf"{fact}(s|\d?_.+)?", name)]]
+        values = facts[[name for name in facts if re.fullmatch(rf"{fact}(s|\d?_.+)?", str(name))]]
         if (values.nunique() > 1).any():
             found[Row(f"file_{fact}", WHOLE, RIDGE)] = values.to_numpy(np.float32)
     return found
@@ -303,7 +303,7 @@ def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float
     return sentence
 
 
-def _listed(rows: pd.DataFrame, words: Callable[[Mapping[str, Any]], str] | None = None) -> str:
+def _listed(rows: pd.DataFrame, words: Callable[[Mapping[Any, Any]], str] | None = None) -> str:
     found = [_spoken(row["kind"]) + (f" ({words(row)})" if words else "") for row in rows.to_dict("records")]
     return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
 
@@ -314,13 +314,13 @@ def _spoken(kind: str) -> str:
     return WORDS.get(kind, view_label(kind))
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _told(row: Mapping[Any, Any]) -> str:
     return f"{row['auroc']:.2f}, at least {bound_words(row['low'])}"
 
 
-def _silent(row: Mapping[str, Any]) -> str:
+def _silent(row: Mapping[Any, Any]) -> str:
     return f"{row['auroc']:.2f}, at most {upper_words(row['high'])}"
 
 
-def _open(row: Mapping[str, Any]) -> str:
+def _open(row: Mapping[Any, Any]) -> str:
     return f"{row['auroc']:.2f}, up to {upper_words(row['high'])}"

@@ -3,7 +3,6 @@
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -89,7 +88,8 @@ def _draw_place(ax: Axes, rows: pd.DataFrame, names: list[tuple[str, str]], shee
         ax.plot(row["auroc"], y, mark, color=fill, markeredgecolor=colour, markersize=4.5, zorder=3)
     # A line between kinds, engineered features and the file.
     groups = [(kind.startswith("file_"), reader != RIDGE) for kind, reader in names]
-    for y in np.flatnonzero([a != b for a, b in pairwise(groups)]):
-        ax.axhline(y + 0.5, color=MUTED, linewidth=0.4)
+    for y, (group, following) in enumerate(pairwise(groups)):
+        if group != following:
+            ax.axhline(y + 0.5, color=MUTED, linewidth=0.4)
     ax.tick_params(axis="x", labelsize=sheet.small)
     ax.tick_params(axis="y", length=0)

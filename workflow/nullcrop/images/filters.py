@@ -178,7 +178,8 @@ def _phases(levels: Plane, axis: int) -> Plane:
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (same[0] / same[1]) / (around[0] / around[1])
-    return np.nan_to_num(ratio, nan=1, posinf=1)
+    found: Plane = np.nan_to_num(ratio, nan=1, posinf=1)
+    return found
 
 
 def _summed(plane: Plane, kernel: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

@@ -110,16 +110,18 @@ def _haralick(levels: Levels) -> Values:
 
     angles = np.arange(4) * np.pi / 4
     coarse = levels // (256 // GRAY_LEVELS)
-    matrix = graycomatrix(coarse, [1], angles, GRAY_LEVELS, symmetric=True, normed=True)
-    found = np.stack([graycoprops(matrix, name)[0] for name in PROPERTIES])
+    options = {"levels": GRAY_LEVELS, "symmetric": True, "normed": True}
+    matrix = graycomatrix(coarse, [1], angles, **options)  # type: ignore[no-untyped-call]
+    of_each = [graycoprops(matrix, name)[0] for name in PROPERTIES]  # type: ignore[no-untyped-call]
+    found = np.stack(of_each)
     return np.concatenate([found.mean(axis=1), np.ptp(found, axis=1)])
 
 
 def _binary_patterns(levels: Levels) -> Values:
     from skimage.feature import local_binary_pattern
 
-    patterns = local_binary_pattern(levels, PATTERNS - 2, 1, "uniform").astype(int)
-    shares: Values = np.bincount(patterns.ravel(), minlength=PATTERNS) / patterns.size
+    patterns = local_binary_pattern(levels, PATTERNS - 2, 1, "uniform")  # type: ignore[no-untyped-call]
+    shares: Values = np.bincount(patterns.astype(int).ravel(), minlength=PATTERNS) / patterns.size
     return shares
 
 
@@ -160,8 +162,9 @@ def _bases(side: int) -> tuple[NDArray[np.complex128], Values]:
         for turns in range(order % 2, order + 1, 2)
     ]
     degrees = [CHEBYSHEV_DEGREE, CHEBYSHEV_DEGREE]
-    polynomial = np.polynomial.chebyshev.chebvander2d(y, x, degrees)
-    return np.stack(moments) * (2 / side) ** 2, np.linalg.pinv(polynomial)
+    chebyshev = np.linalg.pinv(np.polynomial.chebyshev.chebvander2d(y, x, degrees))
+    zernike = np.stack(moments) * (2 / side) ** 2
+    return zernike.astype(np.complex128), chebyshev.astype(np.float64)
 
 
 def _radial(order: int, turns: int, radius: Values) -> Values:
