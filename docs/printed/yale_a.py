@@ -36,6 +36,7 @@ def printed_counts(text: str, n: int) -> Counted:
 def draw(holdouts: pd.DataFrame, out: Path) -> None:
     """Draw the cells of ``holdouts``, one row a view, and print what they come to."""
     n = int(holdouts["n"].iloc[0])
+    images = int(holdouts[["n_train", "n_test"]].iloc[0].sum())
     look = look_of("lenet5")
     with figure_style():
         figure = Figure(figsize=(6.8, 3.3), layout="constrained")
@@ -66,7 +67,7 @@ def draw(holdouts: pd.DataFrame, out: Path) -> None:
                 f"{view}: {len(right)} hold-outs of {n}, mean {mean:.4f}, from {right.min()} to "
                 f"{right.max()} right, at least {printed.least} in {(right >= printed.least).sum()}, at most "
                 f"that in {(right <= printed.least).sum()}, standard deviation {right.std() / n:.3f}; p "
-                f"against the mean on {n} images {p_same(printed, mean, n):.3f}"
+                f"against the mean on {images} images {p_same(printed, mean, images):.3f}"
             )
         ax.axvline(1 / 15, color=MUTED, linestyle=(0, (5, 2)), linewidth=0.9)
         ax.text(1 / 15 + 0.01, 1.45, "no information, 1 of 15", fontsize=SMALL_SIZE, va="center", color=MUTED)

@@ -155,6 +155,16 @@ def test_what_cannot_be_told_is_said() -> None:
     assert (table["printed_least"][2], table["printed_n"][4]) == (32, 33)
 
 
+def test_images_that_several_hold_outs_test_count_once() -> None:
+    holdout = {"split": "holdout20", "n": 33, "n_train": 132, "n_val": 0}
+    cells = pd.DataFrame([metrics(0.8, **holdout, seed=seed) for seed in range(20)])
+    for several, units in ((cells, 163), (cells[:2], 59), (cells[:1], 33)):  # 165 (1 - 0.8^20), 165 × 0.36
+        (row,) = compare_published([printed("0.9697")], several, 0.02).to_dict("records")
+        assert row["units"] == units
+    official = cells.assign(split="official")
+    assert compare_published([printed("0.9697")], official, 0.02)["units"].tolist() == [33]
+
+
 def test_images_of_one_group_count_as_one() -> None:
     cells = pd.DataFrame([metrics(132 / 165, units=33)])
     (row,) = compare_published([printed("0.9697")], cells, 0.02).to_dict("records")

@@ -49,7 +49,7 @@ class Counted:
 
 def counted(printed: Rounded, n: int | None) -> Counted | None:
     """The k of which k / ``n`` rounds to ``printed``; None where there is none, or where n is not known."""
-    fitting = printed.numerators(n) if n else range(0)
+    fitting = printed.numerators(n) if n else ()
     return Counted(fitting[0], fitting[-1], n) if n and fitting else None
 
 

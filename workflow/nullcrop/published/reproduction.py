@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import say
 from nullcrop.config.definitions import Definition
-from nullcrop.config.names import EARLIER, PUBLISHED
+from nullcrop.config.names import EARLIER, PUBLISHED, protocol_of
 from nullcrop.config.views import study_corners, study_crops
 from nullcrop.published.columns import roles_of
 from nullcrop.published.finite import ALPHA, Counted, counted, p_same, told_from
@@ -34,6 +34,9 @@ REGIONS = {"crops": tuple(study_crops()), "corners": tuple(study_corners())}
 
 EARLIER_VIEWS = {"foreground": "otsu_foreground", "background": "otsu_background"}
 """The forerunner's patches and the views that are cut by the same rule."""
+
+DRAWN = ("random", "grouped", "holdout20")
+"""Protocols each seed of which draws its test images anew."""
 
 COLUMNS = [
     *("dataset", "where", "balanced", "architecture", "view", "statistic", "metric", "printed"),
@@ -272,9 +275,19 @@ def _reproduced(value: Printed, metrics: pd.DataFrame) -> Iterator[dict[str, Any
             continue
         choose = min if value.statistic == "min" else max
         chosen = choose(means, key=lambda one: one["mean"])
-        # Images of one group count as one.
-        apart = panel["units"].sum() / panel["n"].sum() if "units" in panel else 1.0
         yield {
             **{"labels": labels, "split": split, "recipe": recipe},
-            **{"reproduced": chosen.pop("mean"), "units": max(1, round(chosen["n"] * apart)), **chosen},
+            **{"reproduced": chosen.pop("mean"), "units": _independent(panel, chosen), **chosen},
         }
+
+
+def _independent(panel: pd.DataFrame, chosen: Mapping[str, Any]) -> int:
+    """Independent images behind a mean over seeds: those that are tested at least once, as far as they can be
+    expected, and of a group one."""
+    images = chosen["n"]
+    drawn = protocol_of(str(panel["split"].iloc[0])) in DRAWN and {"n_train", "n_val"} <= set(panel)
+    if drawn:
+        every = float((panel["n_train"] + panel["n_val"] + panel["n"]).mean())
+        images = every * (1 - (1 - images / every) ** chosen["seeds"])
+    apart = panel["units"].sum() / panel["n"].sum() if "units" in panel else 1.0
+    return max(1, int(images * apart + 1e-9))

@@ -60,7 +60,7 @@ class Rounded:
         k = (2 * self.units * n + self.scale) // (2 * self.scale)
         return k if 0 <= k <= n and 2 * abs(k * self.scale - self.units * n) <= n else None
 
-    def numerators(self, n: int) -> range:
+    def numerators(self, n: int) -> Sequence[int]:
         """Every k for which k / ``n`` rounds to this number; a half may have been rounded either way."""
         least = -((n - 2 * self.units * n) // (2 * self.scale))
         most = (2 * self.units * n + n) // (2 * self.scale)
