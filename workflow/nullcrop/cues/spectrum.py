@@ -111,7 +111,7 @@ class Row:
     """Something that is read by itself."""
 
     kind: str
-    """A filter, `original`, or `file_` and a fact."""
+    """A filter, `original`, or ``file_`` and a fact."""
     place: str
     reader: str
     """RIDGE or an engineered baseline."""
