@@ -153,7 +153,8 @@ def count_lesions(options: argparse.Namespace) -> None:
     masks = Masks.model_validate_json(options.masks)
     source = FolderSource.model_validate_json(options.listed_by) if options.listed_by else None
     samples = read_samples(options.samples, ["id", "path", "width", "height"])
-    write_lesion_counts(samples, masks, source, *options.crop, options.threads, options.out)
+    width, height = options.crop
+    write_lesion_counts(samples, masks, source, width, height, options.threads, options.out)
 
 
 def _side(asked: str) -> int:

@@ -2,7 +2,7 @@
 
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -105,18 +105,18 @@ def count_touching(shares: pd.DataFrame) -> pd.DataFrame:
 
 def touching_sentence(counts: pd.DataFrame, field: str) -> str:
     """What masks.csv (as numbers) says of the corners of a dataset whose file says ``field``."""
-    rows = counts.set_index("view")
-    lesions, touching = (int(rows.loc[ANY_CORNER, key]) for key in ("lesions", "touching"))
-    of = f"{lesions:,} images" + (" that show one" if lesions < rows["images"].iloc[0] else "")
+    rows: dict[Any, dict[Any, Any]] = {row["view"]: row for row in counts.to_dict("records")}
+    lesions, touching = rows[ANY_CORNER]["lesions"], rows[ANY_CORNER]["touching"]
+    of = f"{lesions:,} images" + (" that show one" if lesions < rows[ANY_CORNER]["images"] else "")
     if not touching:
         return f"By the masks no corner crop touches a lesion in any of {of}."
-    corners = rows.loc[study_corners(), "touching"]
-    least, most_often = int(corners.min()), int(corners.max())
+    corners = [rows[view]["touching"] for view in study_corners()]
+    least, most_often = min(corners), max(corners)
     where = f"{least:,} to {most_often:,} at a single corner"
     if least == most_often:
         where = f"{least:,} at each corner"
     # Rounded up, so that no crop holds more than is said; tables hold six digits.
-    most = ceil(100 * rows.loc[ANY_CORNER, "largest"] - 1e-4)
+    most = ceil(100 * rows[ANY_CORNER]["largest"] - 1e-4)
     sentence = (
         f"By the masks a corner crop touches a lesion in {touching:,} of {of} ({where}), which covers "
         f"up to {most}% of such a crop"

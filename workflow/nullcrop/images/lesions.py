@@ -19,7 +19,7 @@ BLANK = 0
 
 def margin_of(image: Pixels) -> int:
     """Pixels beyond the mask that are hidden with it; at least 2."""
-    return max(2, round(MARGIN * min(image.shape[:2])))
+    return max(2, round(MARGIN * int(min(image.shape[:2]))))
 
 
 def lesion_hidden(image: Pixels, mask: Mask, crop_width: int, crop_height: int) -> Pixels:

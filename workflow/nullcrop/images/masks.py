@@ -128,12 +128,13 @@ def read_mask(paths: Sequence[str], size: tuple[int, ...]) -> NDArray[np.bool_]:
                 f"the mask {path} is {pixels.shape[1]}×{pixels.shape[0]} pixels, its image "
                 f"{size[1]}×{size[0]}: bring it to the image's size, or replace it"
             )
-        union |= pixels > 0 if pixels.ndim == 2 else _lesion_in_colour(path, pixels)
+        lesion = pixels if pixels.ndim == 2 else _lesion_in_colour(path, pixels)
+        union[lesion > 0] = True
     return union
 
 
 def _lesion_in_colour(path: str, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    lesion: NDArray[np.bool_] = pixels.any(axis=2)
+    lesion: NDArray[np.bool_] = pixels.max(axis=2) > 0
     inside = pixels[lesion]
     gray = bool((inside == inside[:, :1]).all())
     if not gray and (inside != inside[0]).any():
