@@ -176,7 +176,7 @@ def _draw_lines(ax: Axes, of_row: pd.DataFrame, view: str, measure: str, series:
     for one in series:
         if (view, one.recipe) not in of_row.index:
             continue
-        curve = of_row.xs((view, one.recipe))
+        curve: pd.DataFrame = of_row.xs((view, one.recipe))  # type: ignore[assignment]
         for part in _parts_of(curve):
             (line,) = ax.plot(curve.index, curve[f"{part}_{measure}"], **_look(part, one.colour))
             if part == "val":
