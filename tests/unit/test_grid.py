@@ -368,7 +368,7 @@ def test_seeds_of_the_config_stand_in_place_of_every_studys_own(make_project: Ma
         ("pcam", 6 * 2),
         # Four datasets and the two of COIL on two views, Yale A on three and C. elegans on two in ten folds,
         # RNAi's patches within a session and across two
-        ("earlier", 6 * 2 + 10 * 3 + 10 * 2 + 2 + 2 * 2),
+        ("earlier", 6 * 2 + 20 * 2 + 10 * 3 + 10 * 2 + 2 + 2 * 2),
     ],
 )
 def test_the_studies_hold_as_many_networks_as_the_paper_trained(config: str, cells: int) -> None:
