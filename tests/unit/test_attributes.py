@@ -17,11 +17,11 @@ from nullcrop.config.cell import ReaderOnView
 from nullcrop.config.definitions import Definition
 from nullcrop.cues.attributes import (
     ATTRIBUTE_COLUMNS,
-    attribute_of,
     attributes_of,
     attributes_sentence,
     blamed,
 )
+from nullcrop.datasets.attribute_values import attribute_of
 from nullcrop.figures.attributes import plot_attributes
 from nullcrop.report.contents import DatasetContents
 from nullcrop.report.why import why_blocks

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.config.names import SPLITS
+from nullcrop.config.names import MEASURED, SPLITS, attribute_slug
+from nullcrop.datasets.attribute_values import Attribute, attribute_of
 from nullcrop.splits import make_split, write_split
+from nullcrop.survey.attributes import CALLED
+from nullcrop.survey.file_facts import NAMES, NUMBERS
+from nullcrop.survey.properties import WHOLE
 
 Samples = tuple[pd.DataFrame, pd.Series]
 
@@ -543,3 +547,92 @@ def test_too_few_images_or_groups_for_so_many_folds_are_counted(protocol: str, f
         make_split(*table, protocol, 0)
     with pytest.raises(NullcropError, match="no class has more than 4 images"):
         make_split(*samples([row // 4 for row in range(40)]), protocol, 0)
+
+
+def sites(table: Samples, share: float, seed: int = 0) -> Attribute:
+    """Two sites, of which one has more of the images of target 1; an image in twenty has none."""
+    rng = np.random.default_rng(seed)
+    target = table[1].to_numpy()
+    names = np.where(rng.random(len(target)) < np.where(target == 1, share, 1 - share), "a", "b")
+    return attribute_of("Site", pd.Series(np.where(rng.random(len(target)) < 0.05, "", names)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    protocol=st.sampled_from(["random", "crossfit5", "holdout20"]),
+    share=st.floats(0.5, 0.9),
+    seed=st.integers(0, 4),
+)
+def test_in_a_matched_split_an_attribute_tells_nothing_of_the_target(
+    protocol: str, share: float, seed: int
+) -> None:
+    table = samples([0] * 200 + [1] * 150)
+    attribute = sites(table, share, seed)
+    split = make_split(*table, f"{protocol}_match_site", seed, [attribute])
+    plain = make_split(*table, protocol, seed)
+    for part in set(plain["part"]):
+        here = split[split["part"] == part]
+        counts = pd.crosstab(here["target"], attribute.codes[here.index])
+        assert (counts.loc[0] == counts.loc[1]).all()
+        assert set(here.index) <= set(plain.index[plain["part"] == part])
+        # As many as can be kept: of the rarer target of each site all.
+        before = plain[(plain["part"] == part) & attribute.known]
+        fewest = pd.crosstab(before["target"], attribute.codes[before.index]).min()
+        assert counts.loc[0].sum() == fewest.sum()
+    assert (attribute.codes[split["part"] != "unused"] >= 0).all()
+    assert split.equals(make_split(*table, f"{protocol}_match_site", seed, [attribute]))
+
+
+def test_a_number_is_matched_in_five_ranges() -> None:
+    table = samples([0, 1] * 300)
+    rng = np.random.default_rng(0)
+    age = rng.normal(50 + 10 * table[1].to_numpy(), 10).round(2)
+    attribute = attribute_of("age", pd.Series(age).astype(str))
+    split = make_split(*table, "random_match_age", 0, [attribute])
+    kept = split["part"] == "train"
+    by_target = [age[kept & (split["target"] == code)] for code in (0, 1)]
+    before = [age[table[1] == code] for code in (0, 1)]
+    assert abs(by_target[0].mean() - by_target[1].mean()) < 0.2 * abs(before[0].mean() - before[1].mean())
+    cut = np.digitize(age, np.quantile(age, [0.2, 0.4, 0.6, 0.8]), right=True)
+    counts = pd.crosstab(split.loc[kept, "target"], cut[kept])
+    assert (counts.loc[0] == counts.loc[1]).all()
+
+
+def test_balance_and_controls_stand_on_a_matched_split() -> None:
+    table = samples([0] * 200 + [1] * 150)
+    attribute = sites(table, 0.7)
+    plain = make_split(*table, "random_match_site", 0, [attribute])
+    balanced = make_split(*table, "random_balanced20_match_site", 0, [attribute])
+    assert balanced.loc[balanced["part"] == "train", "target"].value_counts().tolist() == [20, 20]
+    assert (balanced["part"] == "test").equals(plain["part"] == "test")
+    control = make_split(*table, "random_match_site_shuffle1", 0, [attribute])
+    assert control["part"].equals(plain["part"])
+    assert not control["target"].equals(plain["target"])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ([], "no attribute is called 'site'; there are"),
+        (["Site", "site"], "several attributes are called 'site'"),
+        (["age"], "no attribute is called 'site'; there are age"),
+    ],
+)
+def test_a_match_needs_its_attribute(attributes: list[str], words: str) -> None:
+    table = samples([0, 1] * 30)
+    known = [attribute_of(name, pd.Series(["a"] * 60)) for name in attributes]
+    with pytest.raises(NullcropError, match=words):
+        make_split(*table, "random_match_site", 0, known)
+
+
+def test_a_match_of_which_nothing_remains_is_refused() -> None:
+    table = samples([0] * 40 + [1] * 40)
+    attribute = attribute_of("site", pd.Series(["a"] * 40 + ["b"] * 40))
+    with pytest.raises(NullcropError, match="no value of 'site' is shared by images of all targets"):
+        make_split(*table, "random_match_site", 0, [attribute])
+
+
+def test_every_dataset_has_the_attributes_that_are_measured() -> None:
+    facts = [CALLED.get(name, name) for name in (*NUMBERS, *NAMES, *WHOLE)]
+    assert sorted(facts) == sorted(MEASURED)
+    assert all(attribute_slug(name) == name for name in MEASURED)

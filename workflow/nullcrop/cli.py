@@ -193,6 +193,7 @@ def compare_datasets(options: argparse.Namespace) -> None:
 def split_samples(options: argparse.Namespace) -> None:
     """Divide a dataset's images into training, validation and test."""
     from nullcrop.config.definitions import read_definition
+    from nullcrop.datasets.attribute_values import read_attributes
     from nullcrop.datasets.samples import read_samples
     from nullcrop.duplicates.search import group_duplicates, read_duplicates
     from nullcrop.splits import write_split
@@ -202,8 +203,10 @@ def split_samples(options: argparse.Namespace) -> None:
         samples = group_duplicates(samples, read_duplicates(path))
     definition = read_definition(options.definition)
     targets = samples["class"].map(definition.targets(options.labels))
+    ids = list(samples["id"])
+    attributes = [one for path in options.attributes_table for one in read_attributes(path, ids)]
     try:
-        split = write_split(samples, targets, options.protocol, options.seed, options.out)
+        split = write_split(samples, targets, options.protocol, options.seed, options.out, attributes)
     except NullcropError as error:
         names = listed(f"{code} {name}" for code, name in enumerate(definition.target_names(options.labels)))
         where = f"dataset '{options.definition.stem}', split '{options.protocol}', seed {options.seed}"
@@ -941,6 +944,7 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         split_samples,
         "--samples",
         "--duplicates",
+        "--attributes-table",
         "--definition",
         "--labels",
         "--protocol",
@@ -1263,6 +1267,12 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "nargs": "*",
         "type": Path,
         "help": "duplicates.csv; of a split: images that belong to one group",
+    },
+    "--attributes-table": {
+        "default": [],
+        "nargs": "*",
+        "type": Path,
+        "help": "attributes.csv, of a split in which one is to tell nothing of the class",
     },
     "--finished": _needed("folder of all finished cells", type=Path),
     "--folders": _needed("folders of results of one dataset each", type=Path, nargs="+"),

@@ -1,6 +1,7 @@
 """Split protocols: which images a network is trained on, watched on, and tested on."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import written_whole
-from nullcrop.config.names import CROSSFIT, FOLDS_OF, UNWATCHED, split_name
+from nullcrop.config.names import CROSSFIT, FOLDS_OF, UNWATCHED, attribute_slug, split_name
+from nullcrop.datasets.attribute_values import Attribute, strata_of
 
 FOLDS = 10
 """Tenths: one is tested, one watched, eight are trained on (80/10/10)."""
@@ -20,7 +22,13 @@ FIFTHS = 5
 """Of a hold-out: one is tested, four are trained on."""
 
 
-def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: int) -> pd.DataFrame:
+def make_split(
+    samples: pd.DataFrame,
+    targets: pd.Series,
+    protocol: str,
+    seed: int,
+    attributes: Sequence[Attribute] = (),
+) -> pd.DataFrame:
     """Assign every image to `train`, `val`, `test` or `unused`.
 
     ``samples`` has the columns id, group and official_split; ``targets`` one integer a row.
@@ -43,6 +51,10 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
     - `…_balanced`: of the training part as many images of each target as the rarest has, drawn
       at random; the others are unused. Validation and test keep their shares. `…_balanced405` keeps
       405 of each.
+    - `…_match_site`: in each part as many images of each target in every stratum of the attribute `site` (a
+      value, or one of five ranges of a number), drawn at random; the others, and those without a value, are
+      unused. So the attribute tells nothing of the target, and targets are of one size. ``attributes`` are
+      those of ``samples``.
     - `…_shuffle1`, `…_shuffle2`, …: the very parts of the split before it, with the targets of its
       training and validation images shuffled (:func:`shuffled_targets`): a negative control, tested
       on the true targets.
@@ -54,10 +66,6 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
         named = split_name(protocol)
     except ValueError:
         raise NullcropError(f"unknown split protocol '{protocol}'") from None
-    if named.match:
-        raise NullcropError(
-            f"the split '{protocol}' matches on '{named.match}', of which nothing is known here"
-        )
     target = targets.to_numpy(np.int64, copy=True)
     groups = None
     if (samples["group"] != "").any():
@@ -82,6 +90,9 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
             part = _tenths(target, groups, seed)
     watched = named.protocol not in UNWATCHED
     _check_parts(protocol, part, target, watched)
+    if named.match:
+        part = _matched(part, target, _attribute(attributes, named.match), seed)
+        _check_parts(protocol, part, target, watched)
     if named.balanced is not None:
         part = _balanced(part, target, seed, named.balanced)
     if named.shuffle:
@@ -94,10 +105,15 @@ def make_split(samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: i
 
 
 def write_split(
-    samples: pd.DataFrame, targets: pd.Series, protocol: str, seed: int, out: Path
+    samples: pd.DataFrame,
+    targets: pd.Series,
+    protocol: str,
+    seed: int,
+    out: Path,
+    attributes: Sequence[Attribute] = (),
 ) -> pd.DataFrame:
     """Write the split of :func:`make_split` to ``out`` and return it."""
-    split = make_split(samples, targets, protocol, seed)
+    split = make_split(samples, targets, protocol, seed, attributes)
     with written_whole(out) as aside:
         split.to_csv(aside, index=False)
     return split
@@ -251,6 +267,41 @@ def _balanced(
     for rows in rows_of:
         part[rng.permutation(rows)[keep:]] = "unused"
     return part
+
+
+def _attribute(attributes: Sequence[Attribute], name: str) -> Attribute:
+    found = [one for one in attributes if attribute_slug(one.name) == name]
+    if len(found) != 1:
+        many = "several attributes are" if found else "no attribute is"
+        there = listed(attribute_slug(one.name) for one in attributes)
+        raise NullcropError(f"{many} called '{name}'; there are {there}")
+    return found[0]
+
+
+def _matched(
+    part: NDArray[np.object_], target: NDArray[np.int64], attribute: Attribute, seed: int
+) -> NDArray[np.object_]:
+    """``part`` with as many images of each target in every stratum of an attribute; NullcropError when none
+    are left to train on or to test."""
+    rng = np.random.default_rng([seed, *b"match"])
+    known = np.flatnonzero(attribute.known)
+    stratum = np.full(len(part), -1)
+    stratum[known] = strata_of(attribute, known)
+    matched = np.full(len(part), "unused", dtype=object)
+    targets = np.unique(target)
+    for name in ("train", "val", "test"):
+        for one in np.unique(stratum[known]):
+            here = (part == name) & (stratum == one)
+            rows_of = [rng.permutation(np.flatnonzero(here & (target == code))) for code in targets]
+            for rows in rows_of:
+                matched[rows[: min(map(len, rows_of))]] = name
+        if (part == name).any() and name != "val" and not (matched == name).any():
+            raise NullcropError(
+                f"no value of '{attribute.name}' is shared by images of all targets in the {name} part, so "
+                "nothing remains when the attribute is to tell nothing; take another attribute, or ask it of "
+                "crops alone (`figures: [attributes]`)"
+            )
+    return matched
 
 
 def _check_parts(protocol: str, part: NDArray[np.object_], target: NDArray[np.int64], watched: bool) -> None:

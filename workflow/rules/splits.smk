@@ -5,6 +5,7 @@ rule split_samples:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
         duplicates=of_dataset(dataset_files.kept_together),
+        attributes=of_dataset(dataset_files.matched_on, "split"),
     output:
         f"{RESULTS}/splits/{{dataset}}/{{labels}}/{{split}}/seed{{seed}}.csv",
     log:
@@ -24,5 +25,5 @@ rule split_samples:
         "splitting {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
     shell:
         "python -m nullcrop split-samples --samples {input.samples:q} --duplicates {input.duplicates:q} "
-        "--definition {params.definition:q} --labels {wildcards.labels:q} --protocol {wildcards.split:q} "
+        "--attributes-table {input.attributes:q} --definition {params.definition:q} --labels {wildcards.labels:q} --protocol {wildcards.split:q} "
         "--seed {wildcards.seed} --out {output:q} > {log:q} 2>&1"

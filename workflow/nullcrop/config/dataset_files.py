@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nullcrop.basics.walk import walk
 from nullcrop.config.models import Project
+from nullcrop.config.names import split_name
 from nullcrop.config.sources import SOURCES, Source
 from nullcrop.config.views import view_of
 
@@ -44,6 +45,12 @@ def kept_together(project: Project, dataset: str) -> list[str]:
     if project.definition(dataset).duplicates == "group":
         return [f"{project.config.paths.results}/datasets/{dataset}/duplicates.csv"]
     return []
+
+
+def matched_on(project: Project, dataset: str, split: str) -> list[str]:
+    """The attributes of ``dataset``, where ``split`` makes one of them independent of the class."""
+    wanted = split_name(split).match
+    return [f"{project.config.paths.results}/datasets/{dataset}/attributes.csv"] if wanted else []
 
 
 def attribute_tables(project: Project, dataset: str) -> list[str]:

@@ -16,9 +16,12 @@ from nullcrop.config.names import (
     BY_GROUP,
     CROSSFIT,
     EARLIER,
+    MEASURED,
     PUBLISHED,
     SPLITS,
+    TOLD,
     UNWATCHED,
+    attribute_slug,
     protocol_of,
     shuffled_split,
     split_name,
@@ -102,11 +105,7 @@ class Grid:
                         "set `duplicates: group` there"
                     )
                 for split in part.splits or []:
-                    if attribute := split_name(split).match:
-                        raise NullcropError(
-                            f"studies.{study}: the split '{split}' matches on '{attribute}', but dataset "
-                            f"'{dataset}' has no such attribute"
-                        )
+                    self._check_attribute(study, dataset, split)
                 self._check_masks(study, dataset, part.views or [])
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
                 self._check_watching(study, part.splits or [], part.recipes or [])
@@ -159,7 +158,8 @@ class Grid:
             return list(seeds)
         definition, tested = self.project.definition(dataset), folds
         counts = definition.expected_targets(labels)
-        if counts and not definition.has_groups:
+        # Of a matched split nobody knows how many images remain.
+        if counts and not definition.has_groups and not split_name(split).match:
             members = self.members(dataset, part)
             tested = fewest_folds(counts, folds, members, self.project.config.verdict.level)
         return [folds * partition + fold for partition in seeds for fold in range(tested)]
@@ -194,6 +194,18 @@ class Grid:
                 f"studies.{study}: the view {listed(masked)} needs each image's mask, but dataset "
                 f"'{dataset}' has none; name their folder under `masks:` in "
                 f"{self.project.definition_path(dataset)}"
+            )
+
+    def _check_attribute(self, study: str, dataset: str, split: str) -> None:
+        """Whether ``dataset`` has the attribute that ``split`` makes independent of the class; what DICOM
+        files tell is not known before they are read."""
+        wanted, own = split_name(split).match, self.project.definition(dataset).attributes
+        known = [*map(attribute_slug, own.columns if own else []), *MEASURED]
+        if wanted and wanted not in known and not wanted.startswith(TOLD):
+            raise NullcropError(
+                f"studies.{study}: the split '{split}' matches on '{wanted}', but dataset '{dataset}' has no "
+                f"such attribute, {meant(wanted, known)}; columns of its table are named under `attributes:` "
+                f"in {self.project.definition_path(dataset)}"
             )
 
     def _check_recipes(self, study: str, architectures: list[str], recipes: list[str]) -> None:

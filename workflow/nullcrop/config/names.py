@@ -122,6 +122,24 @@ def place_of_split(name: str) -> int:
     return (split.shuffle * len(PROTOCOLS) + PROTOCOLS.index(split.protocol)) * 10**15 + matched + kept
 
 
+MEASURED = (
+    *("width", "height", "aspect", "file_bytes", "bytes_a_pixel", "jpeg_quality", "dpi", "ending", "format"),
+    *("mode", "jpeg_tables", "jpeg_layers", "exif", "exif_orientation", "icc_profile", "header_fields"),
+    *("brightness", "contrast", "sharpness", "entropy", "colourfulness", "tint_green_to_red"),
+    *("tint_blue_to_yellow", "share_of_black", "share_of_white"),
+)
+"""Attributes that every dataset has: facts of the file, and properties of the whole image
+(survey/attributes.py)."""
+
+TOLD = "dicom_"
+"""How the names of attributes begin that DICOM files tell."""
+
+
+def attribute_slug(name: str) -> str:
+    """An attribute's name as it stands in that of a split: `Site Code` is `site_code`."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
 PUBLISHED = (
     "pathmnist",
     "dermamnist",

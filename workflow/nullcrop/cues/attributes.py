@@ -25,9 +25,9 @@ from nullcrop.basics.files import sha256_of_lines, written_whole
 from nullcrop.basics.progress import tracked
 from nullcrop.basics.threads import mapped
 from nullcrop.cues.windows import measure_windows, places_of
+from nullcrop.datasets.attribute_values import Attribute, read_attributes, strata_of
 from nullcrop.datasets.samples import read_samples
 from nullcrop.statistics.auroc import (
-    Flags,
     Floats,
     Ints,
     TestSet,
@@ -49,18 +49,12 @@ DRAWS = 499
 MOST_IMAGES = 20_000
 """Images that are read; of more, whole groups are drawn."""
 
-FEW_VALUES = 5
-"""A number of so few different values is taken for a name."""
-
 MOST_LEVELS = 64
 """Values of a name that are told apart, the most frequent ones."""
 
 LEAST_UNITS = 5
 """Independent units that must hold a value within a class, and others beside it, for crops to be asked for
 it."""
-
-STRATA = 5
-"""Strata of a number, of as many images each as its values allow."""
 
 NAMED = 3
 """Attributes that a sentence names."""
@@ -102,24 +96,6 @@ class AttributesJob:
     threads: int
 
 
-@dataclass(frozen=True, eq=False)
-class Attribute:
-    """An attribute of N images."""
-
-    name: str
-    codes: Ints
-    """Number of each image's value among the different ones, in their order (N); -1 where there is none."""
-    numeric: bool
-    levels: int
-    """Different values."""
-
-    @property
-    def known(self) -> Flags:
-        """Images with a value."""
-        known: Flags = self.codes >= 0
-        return known
-
-
 def write_attributes(job: AttributesJob, out: Path) -> None:
     """Write ATTRIBUTE_COLUMNS as CSV, a row for each label rule, split and attribute.
 
@@ -142,31 +118,6 @@ def write_attributes(job: AttributesJob, out: Path) -> None:
         tables.append(table.assign(labels=labels, split=split))
     with written_whole(out) as aside:
         pd.concat(tables)[ATTRIBUTE_COLUMNS].to_csv(aside, index=False)
-
-
-def read_attributes(path: Path, ids: Sequence[str]) -> list[Attribute]:
-    """The columns of a dataset's attributes.csv, whose rows must be of ``ids``.
-
-    A column of numbers with more than FEW_VALUES different ones is a number, any other a name. Raises
-    NullcropError when the table cannot be read or is of other images.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
-    except (OSError, ValueError) as error:
-        raise NullcropError(f"cannot read {path}: {error}") from None
-    if list(table["id"]) != list(ids):
-        raise NullcropError(f"{path} is of other images than the splits: delete it and run again")
-    return [attribute_of(str(name), column) for name, column in table.drop(columns="id").items()]
-
-
-def attribute_of(name: str, column: "pd.Series[str]") -> Attribute:
-    """An attribute from its values as text, empty where there is none."""
-    known = column != ""
-    numbers = pd.to_numeric(column.where(known), errors="coerce").astype(float)
-    numbers = numbers.where(np.isfinite(numbers))
-    numeric = bool(numbers.notna().eq(known).all()) and numbers.nunique() > FEW_VALUES
-    codes, values = pd.factorize(numbers if numeric else column.where(known), sort=True)
-    return Attribute(name, codes.astype(np.int64), numeric, len(values))
 
 
 def _corners(job: AttributesJob, first: pd.DataFrame) -> NDArray[np.float32]:
@@ -428,13 +379,11 @@ def explained_by(
     stratum.
     """
     known = attribute.known[places]
-    codes = attribute.codes[places][known]
     here = TestSet(test.target[known], test.group[known], test.name)
     present = np.unique(here.target)
     if len(present) < len(np.unique(test.target)):
         return {}
-    if attribute.numeric:
-        codes = np.digitize(codes, np.quantile(codes, np.arange(1, STRATA) / STRATA), right=True)
+    codes = strata_of(attribute, places[known])
     whole = estimate_auroc(here, score[known])
     within, influence, pairs = stratified_auroc(here, score[known], codes)
     if np.isnan(within):

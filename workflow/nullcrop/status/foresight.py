@@ -10,7 +10,7 @@ from nullcrop.config.cell import Cell, ReaderOnView
 from nullcrop.config.definitions import Definition
 from nullcrop.config.detectable import enough_arrangements, minimal_detectable
 from nullcrop.config.grid import Grid
-from nullcrop.config.names import FOLDS_OF, UNWATCHED, base_split, protocol_of
+from nullcrop.config.names import FOLDS_OF, UNWATCHED, base_split, protocol_of, split_name
 from nullcrop.datasets.samples import read_samples
 from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.crossfit import inflation
@@ -60,6 +60,8 @@ class Foreseen:
         if np.isnan(self.minimal):
             return f"what could be seen ({split} split) is told once the images are listed"
         images = "images tested, groups not counted yet" if self.at_best else "independent images tested"
+        if split_name(self.split).match:
+            images = "images at most, as far as they match"
         where = f"{split} split, {self.units} {images}, {self.members} readers × views"
         if not self.can_tell:
             return f"too small for any result to count ({where})"
@@ -102,7 +104,7 @@ def foresee(
     share, factor = _tested(split, seeds)
     tested = [count * share for count in units]
     minimal = min(1.0, minimal_detectable(tested, _members(own), level, factor)) if units else np.nan
-    at_best = definition.has_groups and not counted
+    at_best = (definition.has_groups and not counted) or bool(split_name(split).match)
     can_tell = not units or enough_arrangements(tested, level)
     return Foreseen(minimal, split, round(sum(tested)), _members(own), can_tell, at_best)
 
