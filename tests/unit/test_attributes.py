@@ -306,7 +306,7 @@ def test_the_page_has_a_table_of_all_attributes() -> None:
     table = pd.DataFrame([asked, {"attribute": "site", "remark": "all images have one value", "n": 5}])
     definition = Definition.model_validate(DEFINITION)
     dataset = DatasetContents("d", definition, None, [], cues={"attributes": table})
-    (shown,) = [one for block in why_blocks(dataset) for one in block.tables]
+    (shown,) = [one for block in why_blocks(dataset, 0.05) for one in block.tables]
     texts = [[field.text for field in row] for row in shown.rows]
     assert ["jpeg quality" in row for row in texts] == [True, False]
     assert "all images have one value" in texts[1]

@@ -308,7 +308,7 @@ def test_the_report_tells_the_sentence_and_the_numbers() -> None:
     said = {"labels": "printed", "split": "crossfit"}
     assert _by_kind(dataset, said, 0.55) == [spectrum_sentence(table, "printed", "crossfit", 0.55)]
     assert _by_kind(dataset, {**said, "split": "random"}, 0.55) == []
-    block = next(one for one in why_blocks(dataset) if one.name == "d-spectrum")
+    block = next(one for one in why_blocks(dataset, 0.05) if one.name == "d-spectrum")
     rows = [[field.text for field in row] for row in block.tables[0].rows]
     assert [row[:2] for row in rows] == [
         ["gray", "the four corners"],
@@ -317,4 +317,4 @@ def test_the_report_tells_the_sentence_and_the_numbers() -> None:
     ]
     dataset.cues.clear()
     assert _by_kind(dataset, said, 0.55) == []
-    assert all(one.empty for one in why_blocks(dataset))
+    assert all(one.empty for one in why_blocks(dataset, 0.05))

@@ -196,7 +196,7 @@ def _results(dataset: DatasetContents, contents: Contents, cells: pd.DataFrame) 
         _verdicts(dataset),
         *_comparisons(dataset),
         _published(dataset),
-        *why_blocks(dataset, contents),
+        *why_blocks(dataset, contents.project.config.verdict.equivalence),
         _roc_curves(dataset, networks),
         _confusions(dataset, networks),
         _learning_curves(dataset, networks),

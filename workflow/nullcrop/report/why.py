@@ -6,20 +6,23 @@ from nullcrop.cues.treatments import treatment_sentences
 from nullcrop.images.lesion_counts import ANY_CORNER, touching_sentence
 from nullcrop.report import tables
 from nullcrop.report.blocks import Block
-from nullcrop.report.contents import Contents, DatasetContents
+from nullcrop.report.contents import DatasetContents
 from nullcrop.report.tables import table_of
 from nullcrop.statistics.outside import expected_accuracies
 
 
-def why_blocks(dataset: DatasetContents, contents: Contents) -> list[Block]:
-    """Where and what is read of one dataset, and what takes it away; empty where nobody looked."""
+def why_blocks(dataset: DatasetContents, small: float) -> list[Block]:
+    """Where and what is read of one dataset, and what takes it away; empty where nobody looked.
+
+    A difference of AUROCs below ``small`` counts as none.
+    """
     return [
         _leak_map(dataset),
         _spectrum(dataset),
         _outside(dataset),
         _lesions(dataset),
         _attributes(dataset),
-        _treatments(dataset, contents),
+        _treatments(dataset, small),
     ]
 
 
@@ -104,15 +107,14 @@ def _outside(dataset: DatasetContents) -> Block:
     return block
 
 
-def _treatments(dataset: DatasetContents, contents: Contents) -> Block:
+def _treatments(dataset: DatasetContents, small: float) -> Block:
     """What treatments removed and what they cost: a sentence each, and the numbers."""
     block = Block(f"{dataset.name}-treatments", "What treatments did", unfolded=False)
     if (found := dataset.cues.get("treatments")) is not None:
-        said = contents.project.config.verdict
         of_splits = found[["labels", "split"]].drop_duplicates().itertuples(index=False)
         for labels, split in of_splits:
             where = f"{split.replace('_', ' ')} split, label rule {labels}"
-            sentences = treatment_sentences(found, labels, split, said.equivalence)
+            sentences = treatment_sentences(found, labels, split, small)
             block.paragraphs.append(f"On the {where}. {' '.join(sentences)}")
         caption = (
             f"{dataset.definition.title}: AUROC of the same readers on images as they are and on treated "
