@@ -60,7 +60,7 @@ class FigureJob:
         first = table["labels"].iloc[0]
         table = table[table["labels"] == first]
         quoted = verdicts.loc[(verdicts["labels"] == first) & verdicts["headline"].eq(True), "split"]
-        split = quoted.iloc[0] if len(quoted) else table["split"].iloc[0]
+        split = quoted.iloc[0] if quoted.isin(table["split"]).any() else table["split"].iloc[0]
         rows: pd.DataFrame = table[table["split"] == split]
         return rows
 

@@ -52,13 +52,7 @@ def plot_spectrum(
 
 def draw_spectrum(job: FigureJob) -> None:
     """Draw the figure `spectrum`: of the first label rule, on the split whose verdict is the one to quote."""
-    table = job.table("spectrum")
-    table = table[table["labels"] == table["labels"].iloc[0]]
-    verdicts = job.table("verdicts")
-    quoted = verdicts.loc[
-        (verdicts["labels"] == table["labels"].iloc[0]) & verdicts["headline"].eq(True), "split"
-    ]
-    table = table[table["split"] == (quoted.iloc[0] if len(quoted) else table["split"].iloc[0])]
+    table = job.quoted("spectrum")
     first = table.iloc[0]
     plot_spectrum(
         table,

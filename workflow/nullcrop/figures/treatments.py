@@ -54,13 +54,7 @@ def plot_treatments(
 def draw_treatments(job: FigureJob) -> None:
     """Draw the figure `treatments`: of the first label rule, on the split whose verdict is the one to
     quote."""
-    table = job.table("treatments")
-    labels = table["labels"].iloc[0]
-    verdicts = job.table("verdicts")
-    quoted = verdicts.loc[(verdicts["labels"] == labels) & verdicts["headline"].eq(True), "split"]
-    own = table[table["labels"] == labels]
-    split = quoted.iloc[0] if quoted.isin(own["split"]).any() else own["split"].iloc[0]
-    own = own[own["split"] == split]
+    own = job.quoted("treatments")
     first = own.iloc[0]
     several = own["reader"].nunique() > 1
     marks = "Large marks: the mean of all readers" if several else "Marks: the only reader"
@@ -71,7 +65,7 @@ def draw_treatments(job: FigureJob) -> None:
         + ("; small marks: single readers" if several else "")
         + f". Grey line: all that the readers tell above chance. {first['images']:,} images"
         + (f" of {first['units']:,} groups" if first["units"] < first["images"] else "")
-        + f", {split.replace('_', ' ')} split.",
+        + f", {first['split'].replace('_', ' ')} split.",
         job.stem,
         job.style,
     )
