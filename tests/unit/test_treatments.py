@@ -213,6 +213,13 @@ def test_the_store_holds_what_a_treatment_makes_and_crops_of_it(tmp_path):
         assert np.array_equal(views["reencode_60.upper_left"][row], treat("reencode_60", image)[:7, :9])
 
 
+def test_a_border_that_leaves_no_room_is_named_before_anything_is_written(tmp_path):
+    Image.new("RGB", (60, 100)).save(tmp_path / "a.png")
+    samples = pd.DataFrame([{"id": "a", "path": str(tmp_path / "a.png"), "width": 60, "height": 100}])
+    with pytest.raises(NullcropError, match="leaves no room for a crop of 20×20 pixels in 1 of 1 images"):
+        write_store(samples, tmp_path / "views", ["crop_border_40"], 20, 20, threads=1)
+
+
 MakeProject = Callable[..., Project]
 
 
@@ -264,11 +271,12 @@ def test_only_views_of_the_study_are_treated(of_studies):
         ({"treatments": ["reencod_75"]}, "unknown treatment 'reencod_75', did you mean"),
         ({"treatments": ["reencode_99"]}, "must lie between 1 and 95"),
         ({"figures": ["treatments"]}, "name some under `treatments:`"),
+        ({"treatments": ["strip"], "views": ["center"]}, "for scans `views` names none of these"),
     ],
 )
 def test_wrong_treatments_are_refused_in_words(of_studies, study, words):
     with pytest.raises(NullcropError) as failure:
-        of_studies(**study)
+        Grid(of_studies(**study))
     assert words in str(failure.value)
 
 
@@ -401,7 +409,7 @@ def test_what_is_in_the_content_goes_at_no_lower_price(cured):
         pytest.skip("the cue is not in the content")
     drops = table.pivot(index="treatment", columns="place", values="drop")
     assert (drops[WHOLE] >= drops[CROPS] - 0.05).all()
-    assert remedy(table, "printed", "random") is None or drops[CROPS].max() < 0.2
+    assert remedy(table, "printed", "random", 0.05) is None or drops[CROPS].max() < 0.2
 
 
 def test_sentences_are_true_of_their_rows(cured):
@@ -412,10 +420,16 @@ def test_sentences_are_true_of_their_rows(cured):
     for treatment, row in crops.iterrows():
         label = treatment_label(treatment)
         (words,) = [one for one in sentences if one.lower().startswith(label.lower())]
-        removes, nothing = row["drop_low"] > 0, row["drop_low"] <= 0 <= row["drop_high"] < 0.05
-        assert (f"removes {row['drop']:.2f} of {row['auroc_untreated'] - 0.5:.2f}" in words) == removes
+        nothing = 0 <= row["drop_high"] < 0.05
+        removes = row["drop_low"] > 0 and not nothing
+        assert (f"removes {row['drop']:.2f}" in words) == removes
+        assert (" of " in words.partition("removes")[2].partition(" from")[0]) <= (
+            row["drop"] <= row["auroc_untreated"] - 0.5 or not removes
+        )
+        assert "nan" not in words
+        assert "-0.00" not in words
         assert ("removes nothing to speak of" in words) == nothing
-    best = remedy(table, "printed", "random")
+    best = remedy(table, "printed", "random", 0.05)
     if best is not None:
         assert sentences[0].lower().startswith(treatment_label(best).lower())
 
@@ -459,12 +473,52 @@ def test_readers_are_compared_with_themselves_and_their_mean_is_the_average():
     for reader in ("lenet5", "mean_rgb"):
         mean = (ranked[reader, "upper_left"] + ranked[reader, "bottom_right"]).round(9)
         (row,) = table[table["reader"] == reader].to_dict("records")
-        assert row["auroc_untreated"] == pytest.approx(roc_auc_score(test.target, mean), abs=1e-9)
+        # Scores are rounded before they are averaged, which parts a few ties between folds.
+        assert row["auroc_untreated"] == pytest.approx(roc_auc_score(test.target, mean), abs=2e-3)
         assert row["drop"] == pytest.approx(row["auroc_untreated"] - 0.5)
     (row,) = table[table["reader"] == "average"].to_dict("records")
     assert row["auroc_untreated"] == pytest.approx(
         roc_auc_score(test.target, sum(ranked.values()).round(9)), abs=1e-9
     )
+
+
+def test_a_study_demands_its_arithmetic_of_treated_cells_too(of_studies):
+    grid = Grid(of_studies(treatments=["strip"], numerics="cuda_fp32"))
+    assert {grid.demanded_numerics(cell) for cell in grid.treated_cells("first")} == {"cuda_fp32"}
+
+
+def test_readers_of_other_seeds_are_compared_with_themselves():
+    tests = [a_test_set(80, 30, name=f"seed {seed}") for seed in range(3)]
+    cells = []
+    for view in ("upper_left", "strip.upper_left"):
+        for seed, test in enumerate(tests):
+            score = scores(test, 0.8, seed) * (not view.startswith("strip"))
+            cells.append(finished(test, score, view=view, architecture="lenet5", seed=seed))
+        first = scores(tests[0], 0.7, 9)
+        cells.append(finished(tests[0], first, view=view, architecture="resnet50", seed=0))
+    table = compare_treatments(cells, "whole", 0.05)
+    assert table["reader"].tolist() == ["lenet5", "resnet50"]
+    assert table["images"].tolist() == [240, 80]
+    # The one on the most images is quoted.
+    (sentence,) = treatment_sentences(table, "printed", "random", 0.05)
+    assert f"removes {table['drop'].iloc[0]:.2f}" in sentence
+
+
+def test_a_class_in_one_unit_is_not_judged(tmp_path):
+    group = np.array(["all positives"] * 20 + [""] * 40)
+    test = a_test_set(60, 20, group)
+    cells = [
+        finished(test, scores(test, auroc, seed), view=view, architecture="lenet5")
+        for seed, (view, auroc) in enumerate(
+            [("upper_left", 0.9), ("strip.upper_left", 0.6), ("original", 0.9), ("strip", 0.9)]
+        )
+    ]
+    table = compare_treatments(cells, "whole", 0.05)
+    assert table[["drop_low", "drop_high", "p"]].isna().all(axis=None)
+    (sentence,) = treatment_sentences(table, "printed", "random", 0.05)
+    assert "cannot be judged" in sentence
+    assert remedy(table, "printed", "random", 0.05) is None
+    plot_treatments(table, "Title", "Caption.", tmp_path / "treatments")
 
 
 def export(folder: Path, samples: pd.DataFrame, treatment: str, out: Path) -> int:
@@ -541,6 +595,26 @@ def test_an_export_that_was_cut_short_goes_on(tmp_path, listed):
     assert kept.stat().st_mtime_ns == before
 
 
+def test_a_folder_of_other_images_is_left_alone(tmp_path, listed, capsys):
+    out = tmp_path / "out"
+    export(tmp_path, listed, "strip", out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(Path(listed["path"][0]).read_bytes())
+    others = listed.head(1).assign(path=str(copy))
+    assert export(tmp_path, others, "strip", out) == 1
+    assert "holds other images than these" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_long_ids_become_names_that_file_systems_take(tmp_path, listed):
+    table = listed.head(2).assign(id=["1." * 150 + "x", "1." * 150 + "y"])
+    assert export(tmp_path, table, "gray_world", tmp_path / "out") == 0
+    names = [Path(row["path"]).name for row in manifest(tmp_path / "out")]
+    assert len(set(names)) == 2
+    assert max(map(len, names)) < 100
+
+
 def test_a_changed_source_is_treated_again(tmp_path, listed):
     out = tmp_path / "out"
     export(tmp_path, listed, "gray_world", out)
@@ -554,6 +628,7 @@ def test_a_changed_source_is_treated_again(tmp_path, listed):
     ("prepare", "treatment", "words"),
     [
         (lambda out: (out / "holiday.png").write_bytes(b""), "strip", "files that were not exported here"),
+        (lambda out: (out / MANIFEST).write_text("file,label\n"), "strip", "was not written by an export"),
         (None, "gray_world", "holds images under reencode_60: name another folder"),
         (None, "reencode", "needs a number"),
     ],

@@ -353,10 +353,11 @@ def compare_cells(options: argparse.Namespace) -> None:
 def compare_treatments(options: argparse.Namespace) -> None:
     """Compare a dataset's readers on treated images with the same on untreated ones."""
     from nullcrop.cues.treatments import compare_treatments
-    from nullcrop.statistics.tables import read_cells, write_table
+    from nullcrop.statistics.tables import answers_of_cells, read_cells, write_table
 
-    table = compare_treatments(read_cells(_folders(options)), options.field, options.level)
-    write_table(table, options.out)
+    cells = read_cells(_folders(options))
+    table = compare_treatments(cells, options.field, options.level)
+    write_table(table.assign(cells_sha256=answers_of_cells(cells), level=options.level), options.out)
 
 
 def judge_dataset(options: argparse.Namespace) -> None:

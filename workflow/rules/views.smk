@@ -112,7 +112,7 @@ rule treat_images:
         ENVIRONMENT
     threads: 4
     resources:
-        mem_mb=resources.growing(4000),
+        mem_mb=resources.growing(8000),
         runtime=resources.growing(240),
     params:
         folder=subpath(output[0], parent=True),

@@ -54,9 +54,12 @@ def matched_on(project: Project, dataset: str, split: str) -> list[str]:
 
 
 def attribute_tables(project: Project, dataset: str) -> list[str]:
-    """The user's own table of attributes, where there is one; a missing one is named by the step."""
-    asked = project.definition(dataset).attributes
-    return [asked.table] if asked and asked.table and Path(asked.table).is_file() else []
+    """The user's own table that attributes are columns of, where there is one; a missing one is named by the
+    step."""
+    definition = project.definition(dataset)
+    asked = definition.attributes
+    table = asked and (asked.table or getattr(definition.source, "table", None))
+    return [table] if table and Path(table).is_file() else []
 
 
 def masks_of_view(project: Project, dataset: str, view: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The grid: the cells of a study, and where each of their files lies."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path, PurePosixPath
@@ -119,9 +119,8 @@ class Grid:
                     (labels, split): self._seeds_of(dataset, labels, split, seeds, part)
                     for labels, split in product(rules, splits)
                 }
-                treated = treated_views(
-                    self.project.config.studies[study].treatments, part.views or [], definition.field
-                )
+                treatments = self.project.config.studies[study].treatments
+                treated = treated_views(treatments, part.views or [], definition.field)
                 # Controls are of untreated images alone.
                 shown = {
                     run: [*(part.views or []), *([] if split_name(run[1]).shuffle else treated)]
@@ -143,7 +142,18 @@ class Grid:
                     )
                     if cell.view in views or not sees_pixels(cell.architecture)
                 )
+        self._check_treated(study, cells)
         return list(cells)
+
+    def _check_treated(self, study: str, cells: Collection[Cell]) -> None:
+        """Whether the treatments of ``study`` treat anything that its ``cells`` show."""
+        treated = {cell.dataset for cell in cells if is_treated(cell.view)}
+        untreated_datasets = {cell.dataset for cell in cells} - treated
+        if self.project.config.studies[study].treatments and untreated_datasets:
+            raise NullcropError(
+                f"studies.{study}: treatments are looked at on `original` and on the crops on which a "
+                f"verdict rests, but for {listed(sorted(untreated_datasets))} `views` names none of these"
+            )
 
     def _seeds_of(self, dataset: str, labels: str, split: str, seeds: Sequence[int], part: Part) -> list[int]:
         """Seeds of the cells that ``seeds`` of a study stand for: of a cross-fitted split these are
@@ -177,7 +187,7 @@ class Grid:
             numerics = self.project.config.studies[name].numerics
             if numerics is None:
                 continue
-            for cell in cells:
+            for cell in (*cells, *self._treated[name]):
                 if cell.is_baseline:
                     continue
                 if demanded.setdefault(cell, numerics) != numerics:

@@ -24,7 +24,8 @@ from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of_lines, written_whole
 from nullcrop.basics.progress import tracked
 from nullcrop.basics.threads import mapped
-from nullcrop.cues.windows import measure_windows, places_of
+from nullcrop.cues.refitted import splits_by_name
+from nullcrop.cues.windows import Place, measure_windows
 from nullcrop.datasets.attribute_values import Attribute, read_attributes, strata_of
 from nullcrop.datasets.samples import read_samples
 from nullcrop.statistics.auroc import (
@@ -103,15 +104,12 @@ def write_attributes(job: AttributesJob, out: Path) -> None:
     questions of one label rule and split; those of ``explained`` over all attributes. Raises NullcropError
     when files do not fit each other, or where a class is in one group alone.
     """
-    of_split: dict[tuple[str, str], list[Path]] = {}
-    for path in job.splits:
-        of_split.setdefault((path.parent.parent.name, path.parent.name), []).append(path)
     first = read_split(job.splits[0])
     attributes = read_attributes(job.attributes, list(first["id"]))
     corners = _corners(job, first)
     read = readings(job.cells)
     tables = []
-    for (labels, split), paths in of_split.items():
+    for (labels, split), paths in splits_by_name(job.splits).items():
         own = [one for one in read if (one.reader.labels, one.reader.split) == (labels, split)]
         crops = together(own) if own else None
         table = attributes_of(attributes, corners, paths, crops, job.level, job.threads)
@@ -124,7 +122,8 @@ def _corners(job: AttributesJob, first: pd.DataFrame) -> NDArray[np.float32]:
     """What a simple reader sees in the four corners of each image together (N×d)."""
     samples = read_samples(job.samples)
     smallest = int(samples["width"].min()), int(samples["height"].min())
-    places = places_of(*smallest, min(job.window, *smallest), 2, [])
+    side = min(job.window, *smallest)
+    places = [Place(side, row, column, 2, 2) for row in (0, 1) for column in (0, 1)]
     view = open_view(job.view, first, job.splits[0])
     paths, target = list(samples["path"]), first["target"].to_numpy()
     windows = measure_windows(view, paths, target, places, job.threads, job.attributes.parent)
@@ -306,27 +305,34 @@ class _Asked:
             folds = among(self.folds, own)
             if not folds:
                 continue
-            within = self._test_set(_cut(attribute.codes[own], attribute.numeric), own)
-            values = _asked_for(within)
-            if not values:
+            codes = _cut(attribute.codes[own], attribute.numeric)
+            asked = _asked_for(self._test_set(codes, own))
+            if not asked:
                 continue
+            # Labels are small numbers, so that those of other values share one.
+            numbers = np.zeros(len(own), np.int64)
+            for number, value in enumerate(asked, 1):
+                numbers[codes == value] = number
+            within = self._test_set(numbers, own)
             drawn, corners = drawn_labels(within, self.draws), self.corners[own].astype(float)
-            for value in values:
+            for value in range(1, len(asked) + 1):
                 refits = Refits(folds, np.equal(drawn, value).astype(np.int8))
                 tested = own[refits.tested]
                 has = within.target[refits.tested] == value
                 weight = float(has.sum() * (~has).sum())
-                if not weight:
+                units = self.test.unit[tested]
+                # A value that a single unit has, among those tested, says nothing of others.
+                if min(len(np.unique(units[side])) for side in (has, ~has)) < 2:
                     continue
                 found = refits.fit(corners)
                 here = TestSet(has.astype(np.int64), self.test.group[tested], within.name)
                 _, first = np.unique(here.unit, return_index=True)
-                influence[self.test.unit[tested][first]] += weight * estimate_auroc(here, found.score)[1]
+                influence[units[first]] += weight * estimate_auroc(here, found.score)[1]
                 # A draw in which no tested image has the value says nothing.
                 total += weight * np.nan_to_num(found.aurocs, nan=0.5)
                 pairs += weight
         if not pairs:
-            return "within no class enough images have different values"
+            return "within no class a value is held by five independent images, and others by five"
         error, _ = jackknife_error(influence / pairs, np.zeros(self.test.n_units, np.int64))
         return total / pairs, self.factor * error
 
@@ -389,7 +395,8 @@ def explained_by(
     if np.isnan(within):
         return {"auroc": whole[0].value, "pairs_within": pairs}
     error, df = jackknife_error(whole[1] - influence, here.stratum)
-    half = student.ppf(1 - level, df) * factor * np.fmax(error, smallest_error(here))
+    # Where all pairs within strata rest on one unit nobody knows the error.
+    half = student.ppf(1 - level, df) * factor * np.maximum(error, smallest_error(here))
     explained = whole[0].value - within
     return {
         "auroc": whole[0].value,
@@ -423,7 +430,7 @@ def attributes_sentence(table: pd.DataFrame, labels: str, split: str) -> str:
     if found.empty:
         return (
             f"Of {len(asked)} attributes none is shown both to tell the class and to be told by crops within "
-            "each class."
+            "classes."
         )
     words = [_way(row) for row in found.head(NAMED).to_dict("records")]
     further = f" The same is shown of {len(found) - NAMED} more." if len(found) > NAMED else ""
@@ -439,7 +446,7 @@ def _way(row: Mapping[Any, Any]) -> str:
             f"{row['auroc']:.2f}"
         )
     return (
-        f"Crops tell the attribute “{name}” within each class ({row['read_from_crops']:.2f}, at least "
+        f"Crops tell the attribute “{name}” within classes ({row['read_from_crops']:.2f}, at least "
         f"{bound_words(row['read_low'])}), and it tells the class ({row['tells_target']:.2f}, at least "
         f"{bound_words(row['tells_target_low'])}): it may be the way{explains}."
     )

@@ -14,7 +14,7 @@ from nullcrop.basics.threads import mapped
 from nullcrop.statistics.auroc import Floats, Ints, TestSet, estimate_auroc
 from nullcrop.statistics.crossfit import inflation
 from nullcrop.statistics.maxt import drawn_labels
-from nullcrop.statistics.refits import Refits, folds_of, simultaneous
+from nullcrop.statistics.refits import Fold, Refits, folds_of, simultaneous
 from nullcrop.training.cells import read_split
 
 READ_COLUMNS = ["auroc", "low", "high", "p", "images", "units"]
@@ -55,13 +55,20 @@ def read_all(
     test, folds = folds_of(tables, most)
     if test.rarest_units < 2:
         raise NullcropError(f"{splits[0]}: a class is in one group alone, so nothing can tell it from that")
+    rows: Ints | slice = slice(None)
+    if most is not None and test.n > most:
+        # What nobody reads takes no memory.
+        read_rows = np.unique(np.concatenate([part for fold in folds for part in (fold.train, fold.test)]))
+        test = TestSet(test.target[read_rows], test.group[read_rows], test.name)
+        folds = [Fold(*(np.searchsorted(read_rows, part) for part in (one.train, one.test))) for one in folds]
+        rows = read_rows
     refits = Refits(folds, drawn_labels(test, draws))
     tested = TestSet(test.target[refits.tested], test.group[refits.tested], test.name)
     share = float(np.mean([len(fold.test) / len(fold.train) for fold in folds]))
     factor = inflation(splits[0].parent.name, seeds, share)
 
     def read(number: int) -> tuple[Floats, float]:
-        found = refits.fit(np.asarray(features(number), dtype=float))
+        found = refits.fit(np.asarray(features(number)[rows], dtype=float))
         return found.aurocs, factor * estimate_auroc(tested, found.score)[0].error
 
     with threadpool_limits(1):

@@ -204,10 +204,20 @@ def patches(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _of_kind(kind: str, place: str, image: NDArray[np.uint8], left: int, top: int) -> NDArray[np.float64]:
     """Features of one kind of information in a part of an image that begins at ``left`` and ``top``."""
-    picture = image if kind == "original" else FILTERS[kind](image, 0, 0)
     if kind == BLOCK_GRID:
-        return phase_means(picture, left, top)
+        of_tiles = [phase_means(FILTERS[kind](tile, 0, 0), left, top) for tile in _tiles(image)]
+        means: NDArray[np.float64] = np.mean(of_tiles, axis=0)
+        return means
+    picture = image if kind == "original" else FILTERS[kind](image, 0, 0)
     return picture_features(picture[..., : 3 if kind in IN_COLOUR else 1], BLOCKS[place])
+
+
+def _tiles(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """The image itself; of one that :func:`patches` put together each patch, whose seams are no blocks'."""
+    rows, columns = (
+        np.array_split(np.arange(side), PATCHES if side == PATCHES * PATCH else 1) for side in image.shape[:2]
+    )
+    return [np.ascontiguousarray(image[np.ix_(down, across)]) for down in rows for across in columns]
 
 
 def picture_features(picture: NDArray[np.uint8], blocks: int) -> NDArray[np.float64]:
@@ -287,7 +297,7 @@ def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float
     said = [
         "From the corners a simple reader tells the class by " + _listed(corners[tells], _told)
         if tells.any()
-        else "From the corners a simple reader is shown to tell the class by no kind of information"
+        else _by_none(rows)
     ]
     if silent.any():
         verb = "does" if silent.sum() == 1 else "do"
@@ -301,6 +311,15 @@ def spectrum_sentence(table: pd.DataFrame, labels: str, split: str, small: float
     if (telling := files["low"] > 0.5).any():
         sentence += f" The file alone tells it, by {_listed(files[telling], _told)}."
     return sentence
+
+
+def _by_none(rows: pd.DataFrame) -> str:
+    """What is said of corners of which no part of the information is shown to tell the class."""
+    corners = rows[(rows["place"] == CORNERS) & (rows["low"] > 0.5)]
+    if corners.empty:
+        return "From the corners a simple reader is shown to tell the class by no kind of information"
+    best = corners.sort_values("auroc", ascending=False, kind="stable").head(3)
+    return f"From the corners a simple reader tells the class by {_listed(best, _told)}, but by no part alone"
 
 
 def _listed(rows: pd.DataFrame, words: Callable[[Mapping[Any, Any]], str] | None = None) -> str:

@@ -62,12 +62,15 @@ def compare_treatments(cells: Sequence[FinishedCell], field: Field, level: float
     over them (:func:`simultaneous_differences`). Errors are by units and hold the factor c.
     """
     found = [one for one in readings(cells) if role_of(one.reader, field) in ("crop", "view")]
-    of_split: dict[tuple[str, str], list[Reading]] = defaultdict(list)
+    of_split: dict[tuple[str, str], dict[TestSet, list[Reading]]] = defaultdict(dict)
     for one in found:
-        of_split[one.reader.labels, one.reader.split].append(one)
+        of_split[one.reader.labels, one.reader.split].setdefault(one.test, []).append(one)
+    # Readers of other seeds were tested on other images, so that nothing is paired between them: each test
+    # set has its share of the level.
     tables = [
-        _table(_rows(own, judging_views(field)), level).assign(labels=labels, split=split)
-        for (labels, split), own in of_split.items()
+        _table(_rows(own, judging_views(field)), level, len(of_test)).assign(labels=labels, split=split)
+        for (labels, split), of_test in of_split.items()
+        for own in of_test.values()
     ]
     return pd.concat([pd.DataFrame(columns=TREATMENT_COLUMNS), *tables])[TREATMENT_COLUMNS]
 
@@ -113,7 +116,7 @@ def _mean(of: Sequence[Reading]) -> Reading:
     return replace(mean_of(of), reader=of[0].reader)
 
 
-def _table(rows: Sequence[_Row], level: float) -> pd.DataFrame:
+def _table(rows: Sequence[_Row], level: float, tests: int) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame(columns=TREATMENT_COLUMNS)
     test = rows[0].before.test
@@ -125,7 +128,7 @@ def _table(rows: Sequence[_Row], level: float) -> pd.DataFrame:
     values = np.array([one[0].value - other[0].value for one, other in zip(before, after, strict=True)])
     factors = np.array([max(row.before.inflation, row.after.inflation) for row in rows])
     same = np.array([np.array_equal(row.before.score, row.after.score) for row in rows])
-    p, low, high = simultaneous_differences(test, values, influences, factors, level, same)
+    p, low, high = simultaneous_differences(test, values, influences, factors, level / tests, same)
     return pd.DataFrame(
         {
             "treatment": [row.treatment for row in rows],
@@ -137,7 +140,7 @@ def _table(rows: Sequence[_Row], level: float) -> pd.DataFrame:
             "drop": values,
             "drop_low": low,
             "drop_high": high,
-            "p": p,
+            "p": np.minimum(p * tests, 1),
             "images": test.n,
             "units": test.n_units,
         }
@@ -159,7 +162,8 @@ def simultaneous_differences(
     differences is drawn by Gaussian multipliers of the units' influences (Chernozhukov, Chetverikov and Kato
     2013, Ann Stat 41:2786); how many independent tests it amounts to is carried over to Student's t, because
     errors of few units are uncertain. Differences of scores that are the ``same`` (D) have p = 1 and no
-    width; others are never surer than :func:`~nullcrop.statistics.auroc.smallest_error`.
+    width; others are never surer than :func:`~nullcrop.statistics.auroc.smallest_error`. Where a class rests
+    on a single unit p and bounds are NaN.
     """
     errors, dfs = np.transpose([jackknife_error(one, test.stratum) for one in influences])
     same = np.zeros(len(values), bool) if same is None else same
@@ -174,16 +178,18 @@ def simultaneous_differences(
     # A seed of the test set's own, so that a table is the same whenever it is made.
     seed = int.from_bytes(hashlib.sha256(test.name.encode()).digest()[:8], "big")
     random = np.random.default_rng(seed)
-    largest = np.array(
-        [np.abs(directions @ random.standard_normal(test.n_units)).max() for _ in range(DRAWS)]
-    )
-    each = 2 * norm.sf(np.quantile(largest, 1 - level, method="higher"))
+    known = ~np.isnan(influences).any(axis=1)
+    draws = (random.standard_normal(test.n_units) for _ in range(DRAWS))
+    largest = np.array([np.abs(directions[known] @ drawn).max(initial=0) for drawn in draws])
+    # No fewer than one test, also where no difference has a direction.
+    quantile = max(np.quantile(largest, 1 - level, method="higher"), norm.isf(level / 2))
+    each = 2 * norm.sf(quantile)
     half = student.isf(each / 2, dfs) * errors
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = norm.isf(student.sf(np.where(same, 0, np.abs(values) / errors), dfs))
     reached = (largest[None, :] >= seen[:, None] - 1e-12).sum(axis=1)
-    p = np.where(same, 1.0, (1 + reached) / (1 + DRAWS))
-    low, high = (np.clip(values + sign * half, -1, 1) for sign in (-1, 1))
+    p = np.where(known, np.where(same, 1.0, (1 + reached) / (1 + DRAWS)), np.nan)
+    low, high = (np.where(known, np.clip(values + sign * half, -1, 1), np.nan) for sign in (-1, 1))
     return p, low, high
 
 
@@ -203,40 +209,54 @@ def treatment_sentences(table: pd.DataFrame, labels: str, split: str, small: flo
     ]
 
 
-def remedy(table: pd.DataFrame, labels: str, split: str) -> str | None:
-    """The treatment that is shown to remove the most from the crops; None where none is shown to."""
+def remedy(table: pd.DataFrame, labels: str, split: str, small: float) -> str | None:
+    """The treatment that is shown to remove the most from the crops; None where none is shown to remove more
+    than ``small``."""
     rows = _quoted(table, labels, split)
-    crops = rows[(rows["place"] == CROPS) & (rows["drop_low"] > 0)]
-    return None if crops.empty else str(crops.sort_values("drop_low")["treatment"].iloc[-1])
+    crops = rows[(rows["place"] == CROPS) & (rows["drop_low"] > small)]
+    order = crops.sort_values("drop_low", ascending=False, kind="stable")
+    return None if crops.empty else str(order["treatment"].iloc[0])
 
 
 def _quoted(table: pd.DataFrame, labels: str, split: str) -> pd.DataFrame:
+    """A row for each treatment and place: of the average of all readers, or of the only one, on the most
+    images."""
     rows = table[(table["labels"] == labels) & (table["split"] == split)]
-    return rows if rows["reader"].nunique() == 1 else rows[rows["reader"] == AVERAGE]
+    rows = rows.sort_values("images", ascending=False, kind="stable")
+    several = rows.groupby(["place", "images"])["reader"].transform("nunique") > 1
+    return rows[~several | (rows["reader"] == AVERAGE)].drop_duplicates(["treatment", "place"])
 
 
 def _removed(row: Mapping[Any, Any], small: float) -> str:
     told = row["auroc_untreated"] - 0.5
-    if row["drop_low"] > 0:
-        of = f" of {told:.2f}" if told > 0 else ""
-        return (
-            f"removes {row['drop']:.2f}{of} from the crops’ AUROC (at least {bound_words(row['drop_low'])})"
-        )
+    if np.isnan(row["drop_low"]):
+        return "what it removes cannot be judged: a class has too few independent images"
     if row["drop_high"] < 0:
         return f"makes the crops easier to read (AUROC {row['auroc_untreated']:.2f}, then {row['auroc']:.2f})"
     if row["drop_high"] < small:
         return f"removes nothing to speak of from the crops (at most {upper_words(row['drop_high'])})"
+    if row["drop_low"] > 0:
+        of = f" of {told:.2f}" if told >= row["drop"] else ""
+        after = f"at least {bound_words(row['drop_low'])}; AUROC then {row['auroc']:.2f}"
+        return f"removes {row['drop']:.2f}{of} from the crops’ AUROC ({after})"
+    of = f" of {told:.2f}" if told >= row["drop_high"] else ""
     return (
         f"whether it removes anything from the crops cannot be said (between {row['drop_low']:.2f} and "
-        f"{row['drop_high']:.2f} of {told:.2f})"
+        f"{row['drop_high']:.2f}{of})"
     )
 
 
 def _cost(row: Mapping[Any, Any], small: float) -> str:
+    if np.isnan(row["drop_low"]):
+        return "and what it costs on whole images cannot be judged"
     if row["drop_low"] > 0:
         return f"and costs {row['drop']:.2f} on whole images (at least {bound_words(row['drop_low'])})"
+    if row["drop_high"] < 0:
+        return (
+            f"and whole images are read better (AUROC {row['auroc_untreated']:.2f}, then {row['auroc']:.2f})"
+        )
     if row["drop_high"] < small:
-        return f"and costs at most {upper_words(max(row['drop_high'], 0.0))} on whole images"
+        return f"and costs at most {upper_words(row['drop_high'])} on whole images"
     return f"and may cost up to {upper_words(row['drop_high'])} on whole images"
 
 

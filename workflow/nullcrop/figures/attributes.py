@@ -83,7 +83,7 @@ def draw_attributes(job: FigureJob) -> None:
         f"AUROC of {table['tells_target'].notna().sum()} attributes, {first['split'].replace('_', ' ')} "
         "split. Lines end at lower bounds, with all attributes and both questions tested at once. Filled: "
         "both bounds exceed 0.5, so that it may be the way. Small and without a name: neither does. "
-        "Triangles: within the classes they hardly vary, so that crops cannot be asked for them.",
+        "Triangles: within no class enough independent images share a value to ask crops for it.",
         job.stem,
         job.style,
     )
@@ -94,7 +94,7 @@ def _draw_frame(ax: Axes, floor: float, sheet: Sheet) -> None:
     for draw in (ax.axhline, ax.axvline):
         draw(0.5, color=MUTED, linewidth=0.8, linestyle=DASHED, zorder=0)
     ax.set_xlabel("how well it tells the class (AUROC)", fontsize=sheet.small)
-    upwards = wrapped("how well crops tell it within each class (AUROC)", 0.6 * sheet.width, sheet.small)
+    upwards = wrapped("how well crops tell it within classes (AUROC)", 0.6 * sheet.width, sheet.small)
     ax.set_ylabel(upwards, fontsize=sheet.small)
     ax.tick_params(labelsize=sheet.small)
 

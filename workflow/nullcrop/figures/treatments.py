@@ -96,7 +96,7 @@ def _draw_place(ax: Axes, rows: pd.DataFrame, names: list[str], sheet: Sheet) ->
         place = at[row["treatment"]] - (0.1 if several else 0)
         ax.plot((row["drop_low"], row["drop_high"]), (place, place), color=colour, linewidth=1.4)
         ax.plot(row["drop"], place, color=colour if shown else "white", marker="o", markeredgecolor=colour)
-    ends = [*rows["drop_low"], *rows["drop_high"], told, 0.0]
+    ends = [*rows["drop_low"].dropna(), *rows["drop_high"].dropna(), *rows["drop"], told, 0.0]
     ax.set_xlim(min(ends) - 0.03, max(ends) + 0.03)
     ax.tick_params(labelsize=sheet.small, axis="x")
     ax.tick_params(axis="y", length=0)

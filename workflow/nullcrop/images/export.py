@@ -1,6 +1,7 @@
 """Treated images as files, and the manifest that says how each was made."""
 
 import csv
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,11 +27,15 @@ MANIFEST = "manifest.csv"
 JOURNAL = "manifest.part.csv"
 """Name of what is written image by image, until all are there."""
 
+LONGEST_NAME = 200
+"""Bytes of a file's name that are left as they are; file systems take 255."""
+
 MANIFEST_COLUMNS = [
     *("path", "class", "group", "split", "id", "sha256"),
-    *("source", "source_sha256", "treatment", "number", "nullcrop"),
+    *("source", "source_sha256", "treatment", "number", "values", "nullcrop"),
 ]
-"""`path` is relative to the manifest's folder; `number` is the treatment's, where it has one."""
+"""`path` is relative to the manifest's folder; `number` is the treatment's, where it has one; `values` the
+rule by which values of more than 8 bits became 8 (JSON)."""
 
 
 def export_treated(
@@ -45,14 +50,18 @@ def export_treated(
     is made again where its source or its file changed. ``crop``: width and height for which a treatment
     must leave room.
 
-    Raises NullcropError when ``out`` holds another treatment's images, or images that are not these.
+    Raises NullcropError when ``out`` holds files that no export of these images under this treatment wrote.
     """
     record, number = treatment_of(treatment)
     treat = view_function(treatment)
     manifest, journal = out / MANIFEST, out / JOURNAL
+    if out.exists() and not out.is_dir():
+        raise NullcropError(f"{out} is a file: name a folder")
     if out.is_dir() and any(out.iterdir()) and not (manifest.is_file() or journal.is_file()):
         raise NullcropError(f"{out} holds files that were not exported here: name an empty folder")
     known = _known(manifest, treatment) | _known(journal, treatment)
+    if known and not set(samples["path"]) & {row["source"] for row in known.values()}:
+        raise NullcropError(f"{out} holds other images than these: name another folder")
     rows: list[dict[Any, Any]] = samples.fillna({"group": "", "official_split": ""}).to_dict("records")
     paths = _paths(rows)
     # An array holds many images, and is hashed once.
@@ -72,10 +81,12 @@ def export_treated(
             "source_sha256": hash_of_array(array[1]) if array else sha256_of(source),
             "treatment": record.name,
             "number": "" if number is None else number,
+            "values": json.dumps(reading.as_json()),
             "nullcrop": __version__,
         }
         before = known.get(paths[row], {})
-        if before.get("source_sha256") != entry["source_sha256"] or not _holds(path, before["sha256"]):
+        same = all(before.get(name) == entry[name] for name in ("source_sha256", "values", "nullcrop"))
+        if not same or not _holds(path, before["sha256"]):
             pixels = treat(read_rgb(source, reading), None, *crop)
             with written_whole(path) as aside:
                 Image.fromarray(pixels).save(aside, "PNG")
@@ -125,26 +136,31 @@ def _known(path: Path, treatment: str) -> dict[str, Mapping[str, str]]:
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, str]]:
-    """Whole rows of a manifest; the last may be cut short by a kill."""
+    """Whole rows of a manifest; the last may be cut short by a kill. NullcropError when it is none."""
     if not path.is_file():
         return
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
-        for row in csv.DictReader(stream):
-            if None not in row.values() and list(row) == MANIFEST_COLUMNS:
+        reader = csv.DictReader(stream)
+        if reader.fieldnames != MANIFEST_COLUMNS:
+            raise NullcropError(f"{path} was not written by an export: name an empty folder")
+        for row in reader:
+            if None not in row.values() and None not in row:
                 yield row
 
 
 def _paths(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
-    """Where each image goes: `class/id.png`, in characters that every file system takes; ids that would be
-    one there, whatever the case, are told apart by a hash."""
+    """Where each image goes: `class/id.png`, in characters that every file system takes; ids that are
+    too long for one, or would be one there, whatever the case, are told apart by a hash."""
     paths = [
         "/".join(re.sub(r"[^\w.+-]+", "_", str(part)).strip(".") or "_" for part in (one["class"], one["id"]))
         for one in rows
     ]
     times = Counter(path.casefold() for path in paths)
-    return [
-        f"{path}.png"
-        if times[path.casefold()] == 1
-        else f"{path}-{sha256_of_lines([one['class'], one['id']])[:12]}.png"
-        for path, one in zip(paths, rows, strict=True)
-    ]
+
+    def named(path: str, one: Mapping[Any, Any]) -> str:
+        folder, _, name = path.partition("/")
+        if times[path.casefold()] == 1 and len(name.encode()) <= LONGEST_NAME:
+            return f"{path}.png"
+        return f"{folder}/{name[:60]}-{sha256_of_lines([one['class'], one['id']])[:12]}.png"
+
+    return [named(path, one) for path, one in zip(paths, rows, strict=True)]

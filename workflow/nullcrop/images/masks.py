@@ -69,7 +69,7 @@ def _of_names(masks: "Masks", images: Sequence[str]) -> list[list[str]]:
     for path in whole_walk(folder).paths:
         match = re.search(masks.name_pattern, path.relative_to(folder).as_posix())
         # Where masks lie beside the images, an image is no mask of itself.
-        if match and os.path.realpath(path) not in own:
+        if match and match["image"] and os.path.realpath(path) not in own:
             of_name[match["image"]].append(str(path))
     depths = sorted({name.count("/") for name in of_name}, reverse=True)
     found = []

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.config.registry import implementation
 from nullcrop.config.views import view_of
 
@@ -55,19 +56,26 @@ def view_function(name: str) -> ViewFunction:
 
 def view_sizes(name: str, sizes: NDArray[np.int64], crop_width: int, crop_height: int) -> NDArray[np.int64]:
     """Height and width of what the view ``name`` gives of images of these ``sizes`` (N × 2, height and
-    width)."""
+    width).
+
+    Raises NullcropError when a treatment leaves no room for a crop.
+    """
     view = view_of(name)
     if view.size == "crop":
         return np.full_like(sizes, (crop_height, crop_width))
     if view.shape is None:
         return sizes
     shape = implementation(view.shape)
-    return np.array([shape(tuple(size), *view.numbers) for size in sizes.tolist()], np.int64)
+    found = np.array([shape(tuple(size), *view.numbers) for size in sizes.tolist()], np.int64)
+    if (small := (found < (crop_height, crop_width)).any(axis=1)).any():
+        raise NullcropError(
+            f"the treatment '{name}' leaves no room for a crop of {crop_width}×{crop_height} pixels in "
+            f"{small.sum()} of {len(found)} images: name another number under `treatments:`"
+        )
+    return found
 
 
-def all_views(
-    names: Iterable[str],
-) -> Callable[[Pixels, Mask | None, int, int], Iterator[tuple[str, Pixels]]]:
+def all_views(names: Iterable[str]) -> ViewsFunction:
     """A function that gives each of the views ``names`` of one image; what several are cut from is made
     once."""
     views = {name: view_of(name) for name in names}

@@ -28,20 +28,20 @@ HEADING = """\
 INTRODUCTION = (
     "An accuracy on n images is k right answers of n, and says no more than k of n can. For each accuracy "
     "that is printed ([resources/published](../resources/published/README.md)) this page gives every k "
-    "that rounds to it, the 95 % interval of Clopper and Pearson, and whether it is above the no- "
-    "information rate: what answering the largest class always scores."
+    "that rounds to it, the 95 % interval of Clopper and Pearson, and whether it is above the "
+    "no-information rate: what answering the largest class always scores."
 )
 
 METHOD = (
-    "n is the number printed beside the accuracy, or the official test part of the release. The no- "
-    "information rate is that of the official test part, under the label rule that makes it largest; for "
-    "the forerunner it is its own chance level, one of K classes. “Above” is an exact binomial test, one- "
-    "sided, of the smallest k that fits, corrected after Holm over all rows that have one; of the largest "
-    "of several accuracies p is multiplied by their number first. “Compatible with the rate alone” says "
-    "that this test shows nothing, not that nothing is there. “Cannot tell”: n is not known, or the "
-    "accuracy is no k of it (as means over several runs are not). Images are taken for independent; where "
-    "several are of one patient, less is shown than here. Accuracies that are equal in one place stand in "
-    "one row."
+    "n is the number printed beside the accuracy, or the official test part of the release. The "
+    "no-information rate is that of the official test part, under the label rule that makes it largest; for "
+    "the forerunner it is its own chance level, one of K classes. “Above” is an exact binomial test, "
+    "one-sided, of the smallest k that fits, corrected after Holm over all rows that have one; of the "
+    "largest of several accuracies p is multiplied by their number first. “Compatible with the rate "
+    "alone” says that this test shows nothing, not that nothing is there. “Cannot tell”: n is not known, or "
+    "the accuracy is no k of it (as means over several runs are not). Images are taken for independent; "
+    "where several are of one patient, less is shown than here. Accuracies that are equal in one place "
+    "stand in one row."
 )
 
 HEADINGS = (

@@ -284,8 +284,11 @@ def _reproduced(value: Printed, metrics: pd.DataFrame) -> Iterator[dict[str, Any
 def _independent(panel: pd.DataFrame, chosen: Mapping[str, Any]) -> int:
     """Independent images behind a mean over seeds: those that are tested at least once, as far as they can be
     expected, and of a group one."""
-    images = chosen["n"]
-    drawn = protocol_of(str(panel["split"].iloc[0])) in DRAWN and {"n_train", "n_val"} <= set(panel)
+    images, protocol = chosen["n"], protocol_of(str(panel["split"].iloc[0]))
+    if protocol == "leave_one_group_out":
+        # Its parts are whole groups, so that images are its units, each tested once.
+        return int(panel.drop_duplicates("seed")["n"].sum())
+    drawn = protocol in DRAWN and {"n_train", "n_val"} <= set(panel)
     if drawn:
         every = float((panel["n_train"] + panel["n_val"] + panel["n"]).mean())
         images = every * (1 - (1 - images / every) ** chosen["seeds"])

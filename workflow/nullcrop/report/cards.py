@@ -1,6 +1,6 @@
 """The first screen: for each dataset what was found, what explains it, and what to do next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ class Treated:
     """What treatments did, in words."""
 
     words: str
+    tried: tuple[str, ...] = ()
     helps: bool = False
     """Whether one is shown to remove some of what is read."""
 
@@ -124,13 +125,14 @@ def _treated(dataset: DatasetContents, said: Mapping[str, Any], small: float) ->
         return NOT_TREATED
     asked = table, said["labels"], said["split"]
     sentences = treatment_sentences(*asked, small)
-    best = remedy(*asked)
+    best = remedy(*asked, small)
     if not sentences:
         return NOT_TREATED
+    tried = tuple(dict.fromkeys(table["treatment"]))
     if best is None:
-        return Treated(f"No treatment that was tried ({len(sentences)}) is shown to remove it.")
+        return Treated(f"No treatment that was tried ({len(sentences)}) is shown to remove it.", tried)
     how = f"`nullcrop export-treated {dataset.name} {best} --out FOLDER` writes the images so."
-    return Treated(f"{sentences[0]} {how}", helps=True)
+    return Treated(f"{sentences[0]} {how}", tried, helps=True)
 
 
 def _of_other_rules(table: pd.DataFrame) -> list[str]:
@@ -167,7 +169,9 @@ def next_step(said: Mapping[str, Any], every_image: Foreseen | None, treated: Tr
     every_image_tested = crossfit and said["folds"] == CROSSFIT[protocol]
     match said["evidence"]:
         case "readable" | "readable and bounded":
-            step = " ".join([treated.words, *([] if treated.helps else [_cure(said)])]).strip()
+            # Of tiles no treatment is known to spare the tissue.
+            helped = treated.helps and said["field"] != "tile"
+            step = " ".join([treated.words, *([] if helped else [_cure(said, treated.tried)])]).strip()
         case "bounded":
             step = "Nothing needs to be removed from these crops; of the rest of the image this says nothing."
         case "undecided" if not crossfit:
@@ -194,8 +198,8 @@ def next_step(said: Mapping[str, Any], every_image: Foreseen | None, treated: Tr
     return step
 
 
-def _cure(said: Mapping[str, Any]) -> str:
-    """Where to look for what is read."""
+def _cure(said: Mapping[str, Any], tried: Sequence[str]) -> str:
+    """Where to look for what is read, and which treatments to try besides those ``tried``."""
     others, explains, shown = (
         set(filter(None, said[key].split(", "))) for key in ("others", "explained_by", "readers_shown")
     )
@@ -207,32 +211,32 @@ def _cure(said: Mapping[str, Any]) -> str:
     if "mean_rgb" in explains or (explains == {"raw_pixels"} and "mean_rgb" in shown):
         return (
             "Compare brightness and colour of the classes (the mean crops below), balance them, and audit "
-            "again" + _try("gray_world", "histogram_match")
+            "again" + _try(tried, "gray_world", "histogram_match")
         )
     if "color_histogram" in explains:
         return (
             "Compare colour, contrast, noise and compression of the classes, treat all images alike, and "
-            "audit again" + _try("histogram_match", "reencode_75")
+            "audit again" + _try(tried, "histogram_match", "reencode_75")
         )
     if explains:
         return (
             "Look at the mean crops below for a rim, a logo or a marker at a fixed place, cut it away or "
-            "mask it, and audit again" + _try("crop_border_16")
+            "mask it, and audit again" + _try(tried, "crop_border_16")
         )
     # What the pixels explain may move a file's size as well; what only files tell has to do with files.
     if any(name in BASELINES and BASELINES[name].sees == "file" for name in others):
         return (
             "Compare how the files of each class were made (`nullcrop triage` names the facts that differ), "
-            "save all of them alike, and audit again" + _try("strip")
+            "save all of them alike, and audit again" + _try(tried, "strip")
         )
-    return "Look at the crops below for what tells the classes apart, take it away, and audit again" + _try(
-        "reencode_75", "histogram_match"
-    )
+    look = "Look at the crops below for what tells the classes apart, take it away, and audit again"
+    return look + _try(tried, "reencode_75", "histogram_match")
 
 
-def _try(*treatments: str) -> str:
-    """How to ask for treatments that may help."""
-    return f" (`treatments: [{', '.join(treatments)}]` in the study)."
+def _try(tried: Sequence[str], *treatments: str) -> str:
+    """How to ask for treatments that may help, those left out that were ``tried``; the end of a sentence."""
+    left = [name for name in treatments if name not in tried]
+    return f" (`treatments: [{', '.join(left)}]` in the study)." if left else "."
 
 
 def _test_all(said: Mapping[str, Any], seen: Foreseen | None) -> str:

@@ -1,5 +1,6 @@
 """What the report says, gathered from whatever results there are; nothing here knows of HTML."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from nullcrop.published.discrepancies import list_discrepancies
 from nullcrop.published.printed import read_published
 from nullcrop.published.reproduction import compare_published, printed_values
 from nullcrop.statistics.metrics import Answers
-from nullcrop.statistics.tables import read_metrics
+from nullcrop.statistics.tables import FinishedCell, answers_of_cells, read_metrics
 from nullcrop.status.cells import CellState, State
 from nullcrop.status.foresight import Foreseen, foresee
 from nullcrop.status.standing import NO_HISTORY, Standing, Tables
@@ -75,6 +76,8 @@ class DatasetContents:
     (:func:`~nullcrop.published.reproduction.compare_published`)."""
     discrepancies: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Published values beside counts and arithmetic."""
+    treated: list[CellState] = field(default_factory=list)
+    """Planned on treated images, which stand in no table but that of treatments."""
     hashes: list[dict[str, Any]] = field(default_factory=list)
     """Files behind the numbers: dataset, file, bytes (where known) and sha256."""
     absent: list[str] = field(default_factory=list)
@@ -101,8 +104,8 @@ class Contents:
 
     @property
     def cells(self) -> list[CellState]:
-        """Cells of all datasets in the report."""
-        return [one for dataset in self.datasets for one in dataset.cells]
+        """Cells of all datasets in the report, those on treated images too."""
+        return [one for dataset in self.datasets for one in (*dataset.cells, *dataset.treated)]
 
 
 def collect(project: Project, study: str, dataset: str | None = None) -> Contents:
@@ -217,8 +220,22 @@ def _dataset(standing: Standing, study: str, name: str) -> DatasetContents:
         path = results / "studies" / study / name / f"{table}.csv"
         if table not in STUDY_TABLES and path.is_file():
             contents.cues[table] = read_metrics(path)
+    if grid.treated_cells(study, name):
+        contents.treated = standing.planned(study, name)[len(contents.cells) :]
+        _keep_todays_treatments(contents, grid.compared_treatments(study, name), finished)
     contents.hashes = _hashes(grid, name)
     return contents
+
+
+def _keep_todays_treatments(
+    contents: DatasetContents, compared: Sequence[Cell], finished: Sequence[FinishedCell]
+) -> None:
+    """Leave out a table of treatments that is of other answers than those of the finished cells."""
+    table, wanted = contents.cues.get("treatments"), set(compared)
+    own = [one for one in finished if one.cell in wanted]
+    if table is None or len(own) < len(wanted) or (table["cells_sha256"] != answers_of_cells(own)).any():
+        contents.cues.pop("treatments", None)
+        contents.absent.append("what treatments did (treatments.csv)")
 
 
 def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:

@@ -51,14 +51,14 @@ class Section:
 
 def dataset_section(dataset: DatasetContents, contents: Contents) -> Section:
     """Everything about one dataset."""
-    cells = frames.planned(dataset)
+    cells, planned = frames.planned(dataset), [*dataset.cells, *dataset.treated]
     measures, *others = _results(dataset, contents, cells)
     blocks = [measures, *_figures(dataset), _identity(dataset), _leaks(dataset), *others]
     return Section(
         name=f"dataset-{dataset.name}",
         title=dataset.definition.title,
-        progress=progress(dataset.cells),
-        missing=" ".join([missing(dataset.cells), *stale_verdicts(dataset), *_absent(dataset)]).strip(),
+        progress=progress(planned),
+        missing=" ".join([missing(planned), *stale_verdicts(dataset), *_absent(dataset)]).strip(),
         card=card_of(dataset, contents),
         blocks=[block for block in blocks if not block.empty],
     )

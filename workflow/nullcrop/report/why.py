@@ -63,7 +63,7 @@ def _attributes(dataset: DatasetContents) -> Block:
     if (found := dataset.cues.get("attributes")) is not None:
         caption = (
             f"{dataset.definition.title}: AUROC by which an attribute alone tells the class, and by which a "
-            "simple reader of the four corners tells the attribute within each class; bounds and p hold for "
+            "simple reader of the four corners tells the attribute within classes; bounds and p hold for "
             "all attributes and both questions of one label rule and split at once. “Explained”: the AUROC "
             "of crops less that among images of one stratum of the attribute, with bounds that hold for all "
             "attributes at once."

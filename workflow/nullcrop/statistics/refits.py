@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.stats import rankdata
 
-from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import sha256_of_lines
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.statistics.auroc import Floats, Ints, TestSet
@@ -30,6 +30,13 @@ ANSWER_DECIMALS = 10
 
 ELEMENTS_AT_ONCE = 8_000_000
 """Answers that are ranked at a time (64 MB)."""
+
+
+LEAST_GROUPS = 20
+"""Groups that hold at least as many images as are read; where the largest is larger, images are drawn."""
+
+ROUNDING = 1e-12
+"""Spread of AUROCs that is none."""
 
 
 @dataclass(frozen=True)
@@ -191,8 +198,9 @@ def doubled_midranks(values: Floats) -> Ints:
 def folds_of(splits: Sequence[pd.DataFrame], most: int | None = None) -> tuple[TestSet, list[Fold]]:
     """All images of a dataset as one test set, and the rows of each of its ``splits``.
 
-    Of more than ``most`` images whole groups are drawn; rows of the others are in no fold. Rows count in the
-    dataset. Raises NullcropError when the splits name different images.
+    Of more than ``most`` images whole groups are drawn, or images where groups are large; rows of the others
+    are in no fold. Rows count in the dataset. Raises NullcropError when the splits name different images, or
+    when no fold, or of a class no image, is left.
     """
     first = splits[0]
     test = TestSet(
@@ -205,13 +213,25 @@ def folds_of(splits: Sequence[pd.DataFrame], most: int | None = None) -> tuple[T
     if most is not None and test.n > most:
         order = test.stream("twin").permutation(test.n_units)
         sizes = np.bincount(test.unit)[order]
-        kept = np.isin(test.unit, order[: np.searchsorted(sizes.cumsum(), most, side="right")])
+        if sizes.max() > most / LEAST_GROUPS:
+            # Whole groups would be a few of them. The units of errors stay the groups.
+            kept = np.isin(np.arange(test.n), test.stream("twin").permutation(test.n)[:most])
+        else:
+            kept = np.isin(test.unit, order[: np.searchsorted(sizes.cumsum(), most, side="right")])
     folds = []
     for split in splits:
         if list(split["id"]) != list(first["id"]):
             raise NullcropError("the splits name different images: delete them and run again")
         rows = {part: np.flatnonzero((split["part"] == part) & kept) for part in ("train", "test")}
         folds.append(Fold(rows["train"], rows["test"]))
+    folds = [fold for fold in folds if len(fold.train) and len(fold.test)]
+    tested = np.concatenate([np.zeros(0, np.int64), *(fold.test for fold in folds)])
+    lacking = np.setdiff1d(test.target, test.target[tested])
+    if len(lacking):
+        raise NullcropError(
+            f"of target {listed(lacking.tolist())} no image is among those that are read and tested"
+            + (f", {most} of {test.n}" if most is not None and test.n > most else "")
+        )
     return test, folds
 
 
@@ -224,6 +244,8 @@ def simultaneous(aurocs: Floats, errors: Floats, level: float) -> tuple[Floats, 
     draw in which a target is not tested says nothing.
     """
     spread = np.nanstd(aurocs[:, 1:], axis=1)
+    # Means of several classes' ½ differ from it by rounding.
+    spread[spread < ROUNDING] = 0
     width = np.fmax(spread, errors)
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = np.nan_to_num((aurocs[:, 1:] - 0.5) / spread[:, None], nan=0, posinf=0, neginf=0)

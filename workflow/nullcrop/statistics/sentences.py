@@ -327,7 +327,8 @@ def bound_words(bound: float) -> str:
 
 def upper_words(bound: float) -> str:
     """An upper bound, rounded up to two decimals."""
-    return f"{min(1.0, np.ceil(bound * 100 - 1e-9) / 100):.2f}"
+    # Without the sign of a zero.
+    return f"{min(1.0, np.ceil(bound * 100 - 1e-9) / 100) + 0.0:.2f}"
 
 
 def _p(p: float) -> str:

@@ -18,6 +18,7 @@ from nullcrop.config.definitions import Attributes, Definition
 from nullcrop.datasets.groups import is_not_known
 from nullcrop.datasets.samples import read_samples
 from nullcrop.datasets.tables import lines_of, list_table, near_misses, read_table
+from nullcrop.decoding.values import Reading
 from nullcrop.survey.file_facts import NAMES, NUMBERS
 from nullcrop.survey.measuring import PROBLEM, measure
 from nullcrop.survey.properties import WHOLE
@@ -46,7 +47,9 @@ def list_attributes(
     images = read_samples(samples)
     own = _own_columns(definition, images, archive)
     told = images[[name for name in images if str(name).startswith("dicom_")]]
-    measured = measure(images["path"].tolist(), [0] * len(images), processes).table
+    window = definition.window
+    reading = Reading(definition.bits, None if window is None else (window.center, window.width))
+    measured = measure(images["path"].tolist(), [0] * len(images), processes, reading).table
     if PROBLEM in measured and (broken := int(measured[PROBLEM].notna().sum())):
         say(f"{broken} of {len(images)} images could not be measured and have gaps there")
     facts = measured.reindex(columns=[*NUMBERS, *NAMES, *WHOLE]).rename(columns=CALLED)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from nullcrop.basics.progress import tracked
 from nullcrop.decoding.rgb import packed_image, read_rgb
+from nullcrop.decoding.values import AS_DECLARED, Reading
 from nullcrop.duplicates.search import FLAT
 from nullcrop.images.hashes import SQUARE, perceptual_hashes, thumbnail_contrast
 from nullcrop.survey.file_facts import NONE, facts_of_header, facts_of_size, without_header
@@ -76,8 +78,12 @@ _Waiting = tuple[int, NDArray[np.uint8], Image.Image]
 """Place in the chunk, RGB pixels, gray levels."""
 
 
-def measure(paths: Sequence[str], classes: Sequence[int], processes: int) -> Measured:
+def measure(
+    paths: Sequence[str], classes: Sequence[int], processes: int, reading: Reading = AS_DECLARED
+) -> Measured:
     """Decode each of ``paths`` (files or locators) once, over so many ``processes``.
+
+    ``reading`` says how values of more than 8 bits become 8.
 
     ``classes`` holds the number of each image's class, from 0. An image that cannot be read is no error: its
     row says why.
@@ -90,7 +96,7 @@ def measure(paths: Sequence[str], classes: Sequence[int], processes: int) -> Mea
     counts = np.zeros(n_classes)
 
     def images() -> Iterator[int]:
-        for chunk in _chunks(paths, classes, processes):
+        for chunk in _chunks(paths, classes, processes, reading):
             nonlocal done
             done += len(chunk.colours)
             colours[done - len(chunk.colours) : done] = chunk.colours
@@ -107,7 +113,9 @@ def measure(paths: Sequence[str], classes: Sequence[int], processes: int) -> Mea
     return Measured(pd.concat(tables, ignore_index=True), colours, mean)
 
 
-def _chunks(paths: Sequence[str], classes: Sequence[int], processes: int) -> Iterator[_Chunk]:
+def _chunks(
+    paths: Sequence[str], classes: Sequence[int], processes: int, reading: Reading
+) -> Iterator[_Chunk]:
     """What was measured, chunk by chunk in the order of ``paths``."""
     parts: list[list[str]] = []
     room = 0
@@ -121,10 +129,10 @@ def _chunks(paths: Sequence[str], classes: Sequence[int], processes: int) -> Ite
     ends = np.cumsum([len(part) for part in parts]).tolist()
     codes = [list(classes[end - len(part) : end]) for part, end in zip(parts, ends, strict=True)]
     if processes == 1 or len(paths) < WORTH_A_PROCESS:
-        yield from map(measure_chunk, parts, codes)
+        yield from map(measure_chunk, parts, codes, repeat(reading))
         return
     with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(measure_chunk, parts, codes)
+        yield from pool.map(measure_chunk, parts, codes, repeat(reading))
 
 
 def _bytes(path: str) -> int:
@@ -135,7 +143,7 @@ def _bytes(path: str) -> int:
         return 0
 
 
-def measure_chunk(paths: Sequence[str], classes: Sequence[int]) -> _Chunk:
+def measure_chunk(paths: Sequence[str], classes: Sequence[int], reading: Reading = AS_DECLARED) -> _Chunk:
     """Facts, properties, corners and hashes of some images; see :func:`measure`."""
     rows: list[dict[str, Any]] = [{} for _ in paths]
     found = _Chunk(pd.DataFrame(), np.full((len(paths), len(CORNERS), 3), np.nan))
@@ -143,7 +151,7 @@ def measure_chunk(paths: Sequence[str], classes: Sequence[int]) -> _Chunk:
     waiting: dict[tuple[tuple[int, ...], bool], list[_Waiting]] = defaultdict(list)
     for place, path in enumerate(paths):
         try:
-            rows[place], pixels, gray = _read(path)
+            rows[place], pixels, gray = _read(path, reading)
         # Decoders of broken files raise nearly everything; whatever it is, the image cannot be read.
         except Exception as error:
             rows[place] = {PROBLEM: f"{type(error).__name__}: {error}".replace(path, "the file")}
@@ -159,7 +167,7 @@ def measure_chunk(paths: Sequence[str], classes: Sequence[int]) -> _Chunk:
     return found
 
 
-def _read(path: str) -> tuple[dict[str, Any], NDArray[np.uint8], Image.Image]:
+def _read(path: str, reading: Reading) -> tuple[dict[str, Any], NDArray[np.uint8], Image.Image]:
     """Facts of the file, its RGB pixels and its gray levels."""
     packed = packed_image(path)
     facts: dict[str, Any] | None = None
@@ -177,7 +185,7 @@ def _read(path: str) -> tuple[dict[str, Any], NDArray[np.uint8], Image.Image]:
                     return facts | facts_of_size(*gray.size, file_bytes), pixels, gray
         except UnidentifiedImageError:
             pass  # of a kind that Pillow does not know, or none
-    pixels = np.ascontiguousarray(read_rgb(path))
+    pixels = np.ascontiguousarray(read_rgb(path, reading))
     gray = Image.fromarray(pixels).convert("L")
     if facts is None:
         kind = PurePath(path).suffix
