@@ -166,7 +166,7 @@ def test_gaps_are_left_out_and_counted_and_odd_attributes_say_what_they_are(tmp_
         "number": "no value is shared by independent images",
         "nothing": "no image has a value",
         "few": "a class has values in one group at most",
-        "the_class": "within no class enough images have different values",
+        "the_class": "within no class a value is held by five independent images, and others by five",
         "half": "",
     }
     assert table.loc["the_class", "tells_target"] == 1
@@ -283,13 +283,13 @@ def test_the_sentence_blames_nothing_beyond_its_bounds() -> None:
     unasked = row_of("ward", 1, 0.9, np.nan, np.nan)
     table = pd.DataFrame([*unrelated, unasked])
     assert attributes_sentence(table, "printed", "crossfit5") == (
-        "Of 2 attributes none is shown both to tell the class and to be told by crops within each class."
+        "Of 2 attributes none is shown both to tell the class and to be told by crops within classes."
     )
     assert attributes_sentence(table, "printed", "random") == ""
     scanner = row_of("dicom_model", 0.76, 0.6666, 0.81, 0.7099, explained_low=0.05)
     table = pd.DataFrame([*unrelated, scanner])
     assert attributes_sentence(table, "printed", "crossfit5") == (
-        "Crops tell the attribute “DICOM model” within each class (0.81, at least 0.70), and it tells the "
+        "Crops tell the attribute “DICOM model” within classes (0.81, at least 0.70), and it tells the "
         "class (0.76, at least 0.66): it may be the way; among images alike in it the AUROC of crops is 0.60 "
         "in place of 0.80."
     )
@@ -453,3 +453,27 @@ def test_the_command_reads_what_the_corners_show(tmp_path: Path) -> None:
     # A table of other images is refused.
     known.iloc[1:].to_csv(tmp_path / "known.csv", index=False)
     assert main(["read-attributes", *given, "--out", str(out)]) == 1
+
+
+def test_a_name_with_more_values_than_small_numbers_hold_is_read_by_those_that_images_share(
+    tmp_path: Path,
+) -> None:
+    """150 values of one image each, before three that the corners show, in the order of the alphabet."""
+    rng = np.random.default_rng(0)
+    shown = rng.integers(0, 3, 150)
+    corners = rng.normal(0, 0.3, (300, 4))
+    corners[150:, 0] += 3 * shown
+    values = np.array([f"a{i:03}" for i in range(150)] + [f"z{value}" for value in shown])
+    order = rng.permutation(300)
+    table = asked(tmp_path, {"room": values[order]}, corners[order], np.arange(300) % 2)
+    assert table.loc["room", "read_low"] > 0.7
+
+
+def test_what_is_explained_has_no_bounds_where_all_pairs_rest_on_one_image(tmp_path: Path) -> None:
+    _, corners, targets = a_clinic(3)
+    corners[:, 2] += 3 * targets
+    room = np.array([f"r{target}" for target in targets])
+    room[np.flatnonzero(targets == 1)[0]] = "r0"
+    table = asked(tmp_path, {"room": room}, corners, targets)
+    assert table.loc["room", "pairs_within"] < 0.02
+    assert np.isnan(table.loc["room", "explained_low"])

@@ -161,3 +161,43 @@ def test_folds_are_the_rows_of_the_splits_and_other_images_are_refused() -> None
     assert [fold.test.tolist() for fold in folds] == [[2], [0]]
     with pytest.raises(NullcropError, match="name different images"):
         folds_of([first, first.assign(id=list("abce"))])
+
+
+def by_site(sites: int, images: int, targets: list[int]) -> list[pd.DataFrame]:
+    """Splits of which each tests one whole site."""
+    table = pd.DataFrame(
+        {
+            "id": [f"{i:05}" for i in range(sites * images)],
+            "group": np.repeat([f"site {i}" for i in range(sites)], images),
+            "target": np.resize(targets, sites * images),
+        }
+    )
+    whole = np.repeat(np.arange(sites), images)
+    return [table.assign(part=np.where(whole == site, "test", "train")) for site in range(sites)]
+
+
+@pytest.mark.parametrize("most", [300, 500, 900])
+def test_of_a_few_large_groups_images_are_drawn_and_every_fold_stays(most: int) -> None:
+    test, folds = folds_of(by_site(5, 400, [0, 1]), most)
+    assert len(folds) == 5
+    assert sum(len(fold.test) for fold in folds) == most
+    for fold in folds:
+        assert len(np.unique(test.unit[fold.test])) == 1
+        assert not np.isin(test.unit[fold.train], test.unit[fold.test]).any()
+
+
+def test_a_class_of_which_no_image_is_drawn_is_named() -> None:
+    splits = by_site(5, 400, [0, 1])
+    rare = [split.assign(target=np.where(split["id"] == "00000", 2, split["target"])) for split in splits]
+    with pytest.raises(NullcropError, match="of target 2 no image is among those that are read and tested"):
+        folds_of(rare, 100)
+
+
+def test_a_reader_that_says_nothing_of_seven_classes_has_no_width() -> None:
+    none = np.zeros(100)
+    for _ in range(7):
+        none += np.full(100, 0.5) / 7
+    assert none[0] != 0.5, "rounding is what this is about"
+    p, low, high = simultaneous(np.stack([none + 1e-17 * np.arange(100), none]), np.zeros(2), 0.05)
+    assert p.tolist() == [1, 1]
+    assert (low == high).all()

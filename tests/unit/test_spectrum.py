@@ -15,9 +15,12 @@ from nullcrop.cli import main
 from nullcrop.config.definitions import Definition
 from nullcrop.cues import spectrum
 from nullcrop.cues.spectrum import (
+    BLOCK_GRID,
     FILE_FACTS,
     PARTED,
+    RIDGE,
     SPECTRUM_COLUMNS,
+    WHOLE,
     Row,
     fact_features,
     features_of_image,
@@ -318,3 +321,16 @@ def test_the_report_tells_the_sentence_and_the_numbers() -> None:
     dataset.cues.clear()
     assert _by_kind(dataset, said, 0.55) == []
     assert all(one.empty for one in why_blocks(dataset, 0.05))
+
+
+def test_seams_of_patches_are_no_blocks() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (320, 320, 3)).astype(np.uint8)
+    large = features_of_image(noise, (20, 20))[Row(BLOCK_GRID, WHOLE, RIDGE)]
+    small = features_of_image(noise[:256, :256], (20, 20))[Row(BLOCK_GRID, WHOLE, RIDGE)]
+    assert np.abs(large - small).max() < 3
+
+
+def test_what_the_whole_tells_and_no_part_alone_is_said_so() -> None:
+    table = a_spectrum(original=(0.7, 0.6, 0.8), low_pass=(0.55, 0.47, 0.63), high_pass=(0.5, 0.42, 0.58))
+    sentence = spectrum_sentence(table, "printed", "crossfit", 0.55)
+    assert "tells the class by original (0.70, at least 0.60), but by no part alone" in sentence

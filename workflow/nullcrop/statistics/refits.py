@@ -199,8 +199,8 @@ def folds_of(splits: Sequence[pd.DataFrame], most: int | None = None) -> tuple[T
     """All images of a dataset as one test set, and the rows of each of its ``splits``.
 
     Of more than ``most`` images whole groups are drawn, or images where groups are large; rows of the others
-    are in no fold. Rows count in the dataset. Raises NullcropError when the splits name different images, or
-    when no fold, or of a class no image, is left.
+    are in no fold, and folds of which nothing is left are left out. Rows count in the dataset. Raises
+    NullcropError when the splits name different images, or when of a class none is drawn and tested.
     """
     first = splits[0]
     test = TestSet(
@@ -225,12 +225,14 @@ def folds_of(splits: Sequence[pd.DataFrame], most: int | None = None) -> tuple[T
         rows = {part: np.flatnonzero((split["part"] == part) & kept) for part in ("train", "test")}
         folds.append(Fold(rows["train"], rows["test"]))
     folds = [fold for fold in folds if len(fold.train) and len(fold.test)]
+    if kept.all():
+        return test, folds
     tested = np.concatenate([np.zeros(0, np.int64), *(fold.test for fold in folds)])
     lacking = np.setdiff1d(test.target, test.target[tested])
     if len(lacking):
         raise NullcropError(
-            f"of target {listed(lacking.tolist())} no image is among those that are read and tested"
-            + (f", {most} of {test.n}" if most is not None and test.n > most else "")
+            f"of target {listed(lacking.tolist())} no image is among those that are read and tested, {most} "
+            f"of {test.n}"
         )
     return test, folds
 
