@@ -34,7 +34,7 @@ def pixels(image: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def test_every_filter_is_a_view_from_which_crops_are_cut() -> None:
-    filters = [name for name, view in VIEWS.items() if view.filters]
+    filters = [name for name, view in VIEWS.items() if view.filters and not view.masked]
     assert set(filters) == set(FILTERS)
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     for name in filters:

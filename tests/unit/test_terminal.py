@@ -379,7 +379,7 @@ def test_the_help_names_what_people_need_and_of_all_commands_each(capsys: pytest
         assert lines[place + 1].strip().startswith(f"nullcrop {name}")  # one line, then an example
     assert main(["help", "--all"]) == 0
     every = [line.split()[0] for line in capsys.readouterr().out.splitlines() if re.match(r"  \w", line)]
-    assert {"clean", "train-cell", "write-schemas", *named} < set(every)
+    assert {"clean", "export-treated", "train-cell", "write-schemas", *named} < set(every)
     assert len(every) == len(set(every)) > 35
     assert main(["help", "status"]) == 0
     assert "usage: nullcrop status" in capsys.readouterr().out

@@ -41,7 +41,6 @@ EXAMPLES = {
     "status": "nullcrop status --watch",
     "verdicts": "nullcrop verdicts",
     "report": "nullcrop report",
-    "export-treated": "nullcrop export-treated busi crop_border_8 --out busi_cropped",
     "doctor": "nullcrop doctor",
 }
 """The commands that people need, in the order in which they do, each with one that can be typed."""

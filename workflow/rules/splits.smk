@@ -25,5 +25,6 @@ rule split_samples:
         "splitting {wildcards.dataset}: {wildcards.split}, seed {wildcards.seed}"
     shell:
         "python -m nullcrop split-samples --samples {input.samples:q} --duplicates {input.duplicates:q} "
-        "--attributes-table {input.attributes:q} --definition {params.definition:q} --labels {wildcards.labels:q} --protocol {wildcards.split:q} "
+        "--attributes-table {input.attributes:q} --definition {params.definition:q} "
+        "--labels {wildcards.labels:q} --protocol {wildcards.split:q} "
         "--seed {wildcards.seed} --out {output:q} > {log:q} 2>&1"

@@ -32,7 +32,7 @@ ELEMENTS_AT_ONCE = 8_000_000
 """Answers that are ranked at a time (64 MB)."""
 
 
-LEAST_GROUPS = 20
+LEAST_GROUPS = 10
 """Groups that hold at least as many images as are read; where the largest is larger, images are drawn."""
 
 ROUNDING = 1e-12

@@ -103,6 +103,10 @@ def _breaks(line: str, width: int) -> list[int]:
     return breaks
 
 
+LIST_INDENT = 2
+"""Characters in front of the values of a row that is no line of a table."""
+
+
 def put_table(console: Console, columns: Sequence[Column], rows: Sequence[Row], title: str = "") -> None:
     """Print a table, as wide as its cells or as the terminal, and a blank line below it."""
     if title:
@@ -133,11 +137,16 @@ def _put_list(console: Console, columns: Sequence[Column], rows: Sequence[Row]) 
         name, *values = row.cells
         put(console, "\n".join(_pieces(str(name), console.width)), row.style or "")
         told = [
-            f"{column.heading} {value}".strip()
+            f"{column.heading} {_whole(value, column, console.width - LIST_INDENT)}".strip()
             for column, value in zip(columns[1:], values, strict=True)
             if value
         ]
-        put(console, "; ".join(told), row.style or "", indent=2)
+        put(console, "; ".join(told), row.style or "", indent=LIST_INDENT)
+
+
+def _whole(value: object, column: Column, width: int) -> str:
+    """A value in pieces that fit so many characters."""
+    return " ".join(_pieces(str(value), width)) if column.kind == "name" else str(value)
 
 
 def _grid(columns: Sequence[Column], rows: Sequence[Row], widths: Sequence[int]) -> Table:
