@@ -403,10 +403,9 @@ def test_each_cue_goes_with_the_treatment_that_fits_and_stays_under_the_others(c
             assert row["drop_high"] < 0.4 * told, (cue, treatment, row.to_dict())
 
 
+@pytest.mark.parametrize("cured", ["content"], indirect=True)
 def test_what_is_in_the_content_goes_at_no_lower_price(cured):
-    cue, table = cured
-    if cue != "content":
-        pytest.skip("the cue is not in the content")
+    _, table = cured
     drops = table.pivot(index="treatment", columns="place", values="drop")
     assert (drops[WHOLE] >= drops[CROPS] - 0.05).all()
     assert remedy(table, "printed", "random", 0.05) is None or drops[CROPS].max() < 0.2
