@@ -204,7 +204,8 @@ def _draw_sizes(ax: Axes, corners: pd.DataFrame, sheet: Sheet) -> None:
     ax.set_xlabel("window at the corner, pixels", fontsize=sheet.small)
     ax.set_ylabel("AUROC", fontsize=sheet.small)
     ax.tick_params(labelsize=sheet.small)
-    ax.legend(fontsize=sheet.small)
+    # Below, where no line runs through it.
+    ax.legend(fontsize=sheet.small, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     ax.set_title("AUROC by size", fontsize=sheet.text, loc="left")
 
 
