@@ -35,6 +35,9 @@ from nullcrop.statistics.tables import FinishedCell
 CROPS, WHOLE = "crops", "original"
 """Places: the mean score of the crops on which a verdict rests; the whole image."""
 
+PLACES = {CROPS: "crops", WHOLE: "whole image"}
+"""What a reader of the report sees in their place."""
+
 TREATMENT_COLUMNS = [
     *("labels", "split", "treatment", "place", "reader", "recipe"),
     *("auroc_untreated", "auroc", "drop", "drop_low", "drop_high", "p", "images", "units"),
@@ -204,7 +207,7 @@ def treatment_sentences(table: pd.DataFrame, labels: str, split: str, small: flo
     whole = rows[rows["place"] == WHOLE].set_index("treatment").to_dict("index")
     return [
         f"{_capital(treatment_label(row['treatment']))}: {_removed(row, small)}"
-        + (f", {_cost(whole[row['treatment']], small)}." if row["treatment"] in whole else ".")
+        + (f"; {_cost(whole[row['treatment']], small)}." if row["treatment"] in whole else ".")
         for row in crops.to_dict("records")
     ]
 
@@ -248,16 +251,14 @@ def _removed(row: Mapping[Any, Any], small: float) -> str:
 
 def _cost(row: Mapping[Any, Any], small: float) -> str:
     if np.isnan(row["drop_low"]):
-        return "and what it costs on whole images cannot be judged"
+        return "what it costs on whole images cannot be judged"
     if row["drop_low"] > 0:
-        return f"and costs {row['drop']:.2f} on whole images (at least {bound_words(row['drop_low'])})"
+        return f"it costs {row['drop']:.2f} on whole images (at least {bound_words(row['drop_low'])})"
     if row["drop_high"] < 0:
-        return (
-            f"and whole images are read better (AUROC {row['auroc_untreated']:.2f}, then {row['auroc']:.2f})"
-        )
+        return f"whole images are read better (AUROC {row['auroc_untreated']:.2f}, then {row['auroc']:.2f})"
     if row["drop_high"] < small:
-        return f"and costs at most {upper_words(row['drop_high'])} on whole images"
-    return f"and may cost up to {upper_words(row['drop_high'])} on whole images"
+        return f"it costs at most {upper_words(row['drop_high'])} on whole images"
+    return f"it may cost up to {upper_words(row['drop_high'])} on whole images"
 
 
 def _capital(words: str) -> str:

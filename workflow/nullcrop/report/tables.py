@@ -12,6 +12,7 @@ from nullcrop.config.readers import label_of
 from nullcrop.config.treatments import treatment_label
 from nullcrop.config.views import view_label
 from nullcrop.cues.attributes import attribute_words
+from nullcrop.cues.treatments import PLACES
 
 MOVED_UP_TO = 60
 """Characters of a value that is the same in all rows, up to which the caption says it instead of a column."""
@@ -374,7 +375,7 @@ TREATMENT_TABLE = {
     "labels": Column("label rule"),
     "split": Column("split"),
     "treatment": Column("treatment", treatment_label),
-    "place": Column("read from"),
+    "place": Column("read from", PLACES.__getitem__),
     "reader": Column("reader", label_of),
     "recipe": Column("recipe"),
     "auroc_untreated": share("AUROC before"),
