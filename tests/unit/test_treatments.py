@@ -606,6 +606,15 @@ def test_a_folder_of_other_images_is_left_alone(tmp_path, listed, capsys):
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
+def test_names_do_not_say_class_and_ending_twice(tmp_path, listed):
+    table = listed.head(2).assign(id=["benign/scan 1.png", "other/scan 1.png"])
+    assert export(tmp_path, table, "gray_world", tmp_path / "out") == 0
+    assert [row["path"] for row in manifest(tmp_path / "out")] == [
+        "benign/scan_1.png",
+        "benign/other_scan_1.png",
+    ]
+
+
 def test_long_ids_become_names_that_file_systems_take(tmp_path, listed):
     table = listed.head(2).assign(id=["1." * 150 + "x", "1." * 150 + "y"])
     assert export(tmp_path, table, "gray_world", tmp_path / "out") == 0

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -151,10 +151,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, str]]:
 def _paths(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
     """Where each image goes: `class/id.png`, in characters that every file system takes; ids that are
     too long for one, or would be one there, whatever the case, are told apart by a hash."""
-    paths = [
-        "/".join(re.sub(r"[^\w.+-]+", "_", str(part)).strip(".") or "_" for part in (one["class"], one["id"]))
-        for one in rows
-    ]
+    paths = [f"{_plain(one['class'])}/{_plain(_name(one))}" for one in rows]
     times = Counter(path.casefold() for path in paths)
 
     def named(path: str, one: Mapping[Any, Any]) -> str:
@@ -164,3 +161,14 @@ def _paths(rows: Sequence[Mapping[Any, Any]]) -> list[str]:
         return f"{folder}/{name[:60]}-{sha256_of_lines([one['class'], one['id']])[:12]}.png"
 
     return [named(path, one) for path, one in zip(paths, rows, strict=True)]
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    """An image's id without its class's folder before it and the ending of its file, which say nothing
+    more."""
+    name = str(row["id"]).removeprefix(f"{row['class']}/")
+    return name.removesuffix(PurePath(str(row["path"])).suffix) or name
+
+
+def _plain(part: str) -> str:
+    return re.sub(r"[^\w.+-]+", "_", part).strip(".") or "_"
