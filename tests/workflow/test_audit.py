@@ -51,12 +51,14 @@ def here(tmp_path: Path) -> Path:
 
 
 def test_a_dry_run_writes_files_that_an_edit_outlives(here: Path, tmp_path: Path) -> None:
-    root = scans(tmp_path / "scans")
+    root = scans(tmp_path / "my scans")
     said = nullcrop(here, str(root), "--dry-run", "--out", "elsewhere")
     assert "masks" in said
+    # As a shell takes it, blanks in names or not.
+    assert f"To run it: nullcrop audit '{root}' --out elsewhere" in " ".join(said.split())
     assert "An AUROC from" in said or "an AUROC from" in said
     assert not (here / "elsewhere/results").exists()
-    definition = here / "elsewhere/datasets/scans.yaml"
+    definition = here / "elsewhere/datasets/my_scans.yaml"
     definition.write_text(definition.read_text().replace("field: whole", "field: tile"))
     nullcrop(here, str(root), "--dry-run", "--out", "elsewhere")
     assert "field: tile" in definition.read_text()

@@ -19,6 +19,7 @@ from nullcrop.basics.errors import NullcropError, explained, listed
 from nullcrop.basics.imports import uncollected
 from nullcrop.basics.progress import say
 from nullcrop.basics.threads import usable_cores
+from nullcrop.basics.walk import AUDIT_FOLDER
 from nullcrop.basics.wrapping import width_of, wrapped
 from nullcrop.config.cell import Cell, unfold_cells
 from nullcrop.config.figures import FIGURES
@@ -1122,7 +1123,7 @@ def _add_audit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     summary = (audit.__doc__ or "").strip()
     sub = commands.add_parser("audit", help=summary, description=summary)
     sub.add_argument("folder", type=Path, metavar="PATH", help="folder with the images")
-    sub.add_argument("--out", type=Path, default=Path("nullcrop-audit"), help="what is made (nullcrop-audit)")
+    sub.add_argument("--out", type=Path, default=Path(AUDIT_FOLDER), help=f"what is made ({AUDIT_FOLDER})")
     sub.add_argument("--dry-run", action="store_true", help="stop after the YAML files")
     sub.add_argument(
         "--thorough", action="store_true", help="all views and baselines, ten folds, two partitions"

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from nullcrop.basics.errors import NullcropError, listed
 
+AUDIT_FOLDER = "nullcrop-audit"
+"""Where an audit makes everything, unless another place is named."""
+
 LITTER = {
     "macOS resource forks (._*)": r"\._.*",
     "folders of macOS resource forks (__MACOSX)": r"(__MACOSX|\.AppleDouble)/",
@@ -19,7 +22,7 @@ LITTER = {
     ),
     "Windows thumbnails and folder settings (Thumbs.db, desktop.ini)": r"(?i)(eh)?thumbs\.db|desktop\.ini",
     "Windows recycle bins ($RECYCLE.BIN)": r"(?i)(\$RECYCLE\.BIN|RECYCLER|System Volume Information)/",
-    "folders that an audit made (nullcrop-audit)": r"nullcrop-audit/",
+    f"folders that an audit made ({AUDIT_FOLDER})": rf"{AUDIT_FOLDER}/",
     "leftovers of a disk check (lost+found)": r"lost\+found/",
     "backups of editors (*~)": r".*~|~\$.*",
     "hidden files and folders (.*)": r"\..*",

@@ -2,6 +2,7 @@
 
 import fcntl
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from rich.text import Text
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import duration, say
+from nullcrop.basics.walk import AUDIT_FOLDER
 from nullcrop.config.cell import Cell
 from nullcrop.config.definitions import FolderSource
 from nullcrop.config.grid import Grid
@@ -73,7 +75,10 @@ def audit(asked: Audit, console: Console | None = None) -> None:
     else:
         project = _begin(asked, out, config, console)
     if asked.dry_run:
-        put_whole(console, f"Nothing was run. To run it: nullcrop audit {asked.folder}")
+        # The files say what other flags did.
+        elsewhere = [] if asked.out == Path(AUDIT_FOLDER) else ["--out", str(asked.out)]
+        command = shlex.join(["nullcrop", "audit", str(asked.folder), *elsewhere])
+        put_whole(console, f"Nothing was run. To run it: {command}")
         return
     with _alone(out):
         _run(project, config, out, asked.cores, console)
