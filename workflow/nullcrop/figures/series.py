@@ -1,11 +1,13 @@
 """What is drawn in one colour: an architecture trained by one recipe."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.colors import to_rgb
 
 from nullcrop.config.readers import BASELINES, in_order, label_of, look_of
+from nullcrop.figures.style import INK
 
 Colour = tuple[float, float, float]
 
@@ -51,3 +53,16 @@ def series_of(cells: pd.DataFrame) -> list[Series]:
             red, green, blue = (part + (1 - part) * white for part in to_rgb(look_of(architecture).colour))
             found.append(Series(architecture, recipe, label, (red, green, blue)))
     return found
+
+
+def mark_of(name: str, size: float) -> dict[str, Any]:
+    """How a line of matplotlib's shows the reader ``name`` as a mark alone, ``size`` points wide."""
+    look = look_of(name)
+    return {
+        "marker": look.mark,
+        "markersize": size,
+        "markerfacecolor": look.colour,
+        "markeredgecolor": INK,
+        "markeredgewidth": 0.6,
+        "linestyle": "",
+    }

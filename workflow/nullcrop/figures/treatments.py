@@ -6,17 +6,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
 from nullcrop.config.figure_style import PLAIN, FigureStyle
-from nullcrop.config.readers import AVERAGE, look_of
+from nullcrop.config.readers import AVERAGE, in_order, label_of
 from nullcrop.config.treatments import treatment_label
 from nullcrop.cues.treatments import CROPS, WHOLE
 from nullcrop.figures.job import FigureJob
-from nullcrop.figures.style import DASHED, INK, MUTED, Sheet, broken, figure_style, save_figure, wrapped
+from nullcrop.figures.series import mark_of
+from nullcrop.figures.style import DASHED, INK, MUTED, Sheet, broken, figure_style, save_figure
 
 ROW = 0.34
 """Inches that a treatment takes in height."""
+
+MARK_SIZE = 4.5
+"""Width in points of a single reader's mark."""
 
 ENDS = {CROPS: "removed from the crops", WHOLE: "cost on the whole image"}
 """Panels and what a drop of the AUROC means there."""
@@ -34,8 +39,11 @@ def plot_treatments(
     sheet = Sheet(style, 7.2)
     with figure_style(style):
         caption = sheet.caption(caption)
-        heading = wrapped(title, sheet.width - 0.4, sheet.title * 1.1) if style.title else ""
-        height = ROW * sheet.scale * len(names) + 1.0 + sheet.height_of(caption) + (0.3 if heading else 0)
+        single = [name for name in in_order(table["reader"]) if name != AVERAGE]
+        marks = single if len(single) > 1 else []
+        handles = [Line2D([], [], label=label_of(name), **mark_of(name, MARK_SIZE)) for name in marks]
+        above = 0.3 * bool(style.title) + 0.2 * -(-len(handles) // sheet.legend_columns(handles, 5))
+        height = ROW * sheet.scale * len(names) + 1.0 + sheet.height_of(caption) + above * sheet.scale
         figure = Figure(figsize=(sheet.width, height), layout="constrained")
         axes = figure.subplots(1, len(places), sharey=True, squeeze=False)[0]
         for ax, place in zip(axes, places, strict=True):
@@ -44,8 +52,7 @@ def plot_treatments(
         labels = [broken(treatment_label(name), sheet.width / 4, sheet.text, 2) for name in names]
         axes[0].set_yticks(range(len(names)), labels, fontsize=sheet.text)
         axes[0].set_ylim(len(names) - 0.5, -0.5)
-        if heading:
-            figure.suptitle(heading, x=0.01, ha="left", fontsize=sheet.title, weight="bold")
+        sheet.add_legend(figure, title, handles, most=5, handlelength=1.2, columnspacing=1.2)
         sheet.add_caption(figure, caption)
         save_figure(figure, stem, style)
     return figure
@@ -81,15 +88,7 @@ def _draw_place(ax: Axes, rows: pd.DataFrame, names: list[str], sheet: Sheet) ->
     at = {name: place for place, name in enumerate(names)}
     if several:
         for row in rows[rows["reader"] != AVERAGE].to_dict("records"):
-            look = look_of(row["reader"])
-            ax.plot(
-                *(row["drop"], at[row["treatment"]] + 0.22),
-                color=look.colour,
-                marker=look.mark,
-                markersize=3.5,
-                markeredgecolor=INK,
-                markeredgewidth=0.4,
-            )
+            ax.plot(row["drop"], at[row["treatment"]] + 0.22, **mark_of(row["reader"], MARK_SIZE))
     for row in large.to_dict("records"):
         shown = row["drop_low"] > 0 or row["drop_high"] < 0
         colour = INK if shown else MUTED

@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from nullcrop.config.figure_style import PLAIN, FigureStyle
-from nullcrop.config.readers import BASELINES, in_order, label_of, look_of
+from nullcrop.config.readers import BASELINES, in_order, label_of
 from nullcrop.config.views import TOGETHER
 from nullcrop.figures.job import FigureJob
+from nullcrop.figures.series import mark_of
 from nullcrop.figures.style import (
     DASHED,
     INK,
@@ -110,9 +111,9 @@ def _draw_row(
         )
         ax.plot(cell["bound_low"], place, marker="|", markersize=size, color=INK, zorder=3)
     for place, (_, cell) in zip(places, crops.iterrows(), strict=True):
-        ax.plot(cell["auroc"], place, **_mark(str(cell["architecture"]), NETWORK_SIZE), zorder=4)
+        ax.plot(cell["auroc"], place, **mark_of(str(cell["architecture"]), NETWORK_SIZE), zorder=4)
     for place, (_, cell) in zip(y + _spread(len(baselines), *OTHERS), baselines.iterrows(), strict=True):
-        ax.plot(cell["auroc"], place, **_mark(str(cell["architecture"]), BASELINE_SIZE), zorder=4)
+        ax.plot(cell["auroc"], place, **mark_of(str(cell["architecture"]), BASELINE_SIZE), zorder=4)
     drawn: pd.DataFrame = pd.concat([crops, baselines])
     return drawn
 
@@ -234,24 +235,11 @@ def _count_words(row: "pd.Series[Any]") -> str:
     return words
 
 
-def _mark(name: str, size: float) -> dict[str, Any]:
-    """How a reader is drawn, ``size`` points wide."""
-    return {
-        "marker": look_of(name).mark,
-        "markersize": size,
-        "markerfacecolor": look_of(name).colour,
-        "markeredgecolor": INK,
-        "markeredgewidth": 0.6,
-        "linestyle": "",
-    }
-
-
 def _legend_entries(cells: pd.DataFrame) -> list[Artist]:
     entries: list[Artist] = []
     for name in in_order(cells["architecture"]):
-        mark = Line2D([], [], label=label_of(name))
-        mark.set(**_mark(name, BASELINE_SIZE if name in BASELINES else NETWORK_SIZE))
-        entries.append(mark)
+        size = BASELINE_SIZE if name in BASELINES else NETWORK_SIZE
+        entries.append(Line2D([], [], label=label_of(name), **mark_of(name, size)))
     return entries
 
 

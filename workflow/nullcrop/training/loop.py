@@ -112,27 +112,24 @@ def keep_cell(job: CellJob) -> str:
 def cell_steps(job: CellJob, slot: Slot) -> Generator[None, None, str]:
     """:func:`keep_cell` one training step at a time, so that several cells can take turns."""
     with working(job.work):
-        # What a study demands is what `auto` runs.
-        engine = ENGINE_OF_NAME.get(job.numerics or "", "auto") if job.engine == "auto" else job.engine
-        arithmetic = set_arithmetic(job.device, job.threads, engine, job.granted_gpus)
-        split = read_split(job.split)
-        view = open_view(job.view, split, job.split)
-        for name in (arithmetic.name, *arithmetic.taken_too):
-            if is_kept(job.out, job.work, _identity(job, view, name)):
-                return _identity(job, view, name)
-        check_demand(arithmetic, job.numerics)
-        refused = ""
-        try:
-            yield from _train_in_memory(job, view, split, arithmetic, slot)
-        except EngineError as error:
-            if engine != "auto":
-                raise
-            refused = str(error)
-        if refused:
-            say(f"{refused}; it is trained so")
-            arithmetic = set_arithmetic(job.device, job.threads, "plain")
-            yield from _train_in_memory(job, view, split, arithmetic, slot)
-    return _identity(job, view, arithmetic.name)
+        start = _Start(job)
+        for name in (start.arithmetic.name, *start.arithmetic.taken_too):
+            if is_kept(job.out, job.work, _identity(job, start.view, name)):
+                return _identity(job, start.view, name)
+        trained = yield from _trained(start, slot)
+        logits = trained.logits.cpu().numpy()
+        write_cell(job.cell, job.work, start.split, logits, trained.history, trained.record)
+    identity: str = trained.record["identity"]
+    return identity
+
+
+def train_again(job: CellJob) -> "Trained":
+    """Train the network of ``job`` once more and return it, for a look at what no cell keeps: its weights.
+
+    It has its own working folder, in which a killed training goes on; ``job.out`` is not looked at.
+    """
+    with working(job.work):
+        return to_its_end(_trained(_Start(job), Slot()))
 
 
 def to_its_end(steps: Generator[None, None, Result]) -> Result:
@@ -145,15 +142,55 @@ def to_its_end(steps: Generator[None, None, Result]) -> Result:
             return result
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A network at the end of its training."""
+
+    network: nn.Module
+    logits: Tensor
+    """Its answers to the test images, shape (rows, targets), in the order of the split."""
+    history: list[dict[str, Any]]
+    """A row an epoch."""
+    record: dict[str, Any]
+    """What cell.json says of it."""
+
+
+class _Start:
+    """What a training begins with: inputs that fit together, and the arithmetic."""
+
+    def __init__(self, job: CellJob) -> None:
+        # What a study demands is what `auto` runs.
+        self.engine = ENGINE_OF_NAME.get(job.numerics or "", "auto") if job.engine == "auto" else job.engine
+        self.job = job
+        self.arithmetic = set_arithmetic(job.device, job.threads, self.engine, job.granted_gpus)
+        self.split = read_split(job.split)
+        self.view = open_view(job.view, self.split, job.split)
+
+
+def _trained(start: _Start, slot: Slot) -> Generator[None, None, Trained]:
+    """Train; where the engine that was tried refuses the network, by the plain one."""
+    job, arithmetic = start.job, start.arithmetic
+    check_demand(arithmetic, job.numerics)
+    refused = ""
+    try:
+        return (yield from _train_in_memory(job, start.view, start.split, arithmetic, slot))
+    except EngineError as error:
+        if start.engine != "auto":
+            raise
+        refused = str(error)
+    say(f"{refused}; it is trained so")
+    arithmetic = set_arithmetic(job.device, job.threads, "plain")
+    return (yield from _train_in_memory(job, start.view, start.split, arithmetic, slot))
+
+
 def _train_in_memory(
     job: CellJob, view: PackedView, split: pd.DataFrame, arithmetic: Arithmetic, slot: Slot
-) -> Generator[None, None, None]:
+) -> Generator[None, None, Trained]:
     """Train the cell; where the device's memory does not suffice, in smaller parts of each batch."""
     micro_batch = None
     while True:
         try:
-            yield from _train(job, view, split, arithmetic, slot, micro_batch)
-            return
+            return (yield from _train(job, view, split, arithmetic, slot, micro_batch))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 check_deterministic(error, job.cell.architecture)
@@ -176,7 +213,7 @@ def _train(
     arithmetic: Arithmetic,
     slot: Slot,
     micro_batch: int | None,
-) -> Generator[None, None, None]:
+) -> Generator[None, None, Trained]:
     started, identity = time.monotonic(), _identity(job, view, arithmetic.name)
     begin_measuring(arithmetic.device)
     size = input_size(job.cell.architecture, job.recipe.input_size)
@@ -234,11 +271,9 @@ def _train(
             f"the trained network answers with values that are no numbers ({job.out}): try a learning rate "
             f"below {job.recipe.learning_rate:g}; nothing was written"
         )
-    write_cell(
-        job.cell,
-        job.work,
-        split,
-        logits.cpu().numpy(),
+    return Trained(
+        network,
+        logits,
         history,
         {
             "recipe": asdict(job.recipe),
