@@ -232,6 +232,21 @@ def test_a_spectrum_is_read_where_a_study_asks_for_it_and_trains_nothing(done: C
     assert page.count("From the corners a simple reader") >= 2
 
 
+def test_saliency_is_asked_of_a_second_training_and_no_cell_is_made_again(done: Checkout) -> None:
+    done.write_study(figures=["saliency"])
+    cells = {path: path.read_bytes() for path in (done.folder / "results/cells").rglob("cell.json")}
+    made = ["explain_cell", "join_saliency", "plot_saliency"]
+    assert done.plan() == Counter([*made * 2, "resolve_config", *REPORT])
+    done.snakemake()
+    assert done.plan() == {}
+    assert {path: path.read_bytes() for path in (done.folder / "results/cells").rglob("cell.json")} == cells
+    table = pd.read_csv(done.folder / "results/studies/toy/one/saliency.csv")
+    # On one machine it is the same network.
+    assert table["difference"].max() < 1e-6
+    page = (done.folder / "results/report/toy/index.html").read_text()
+    assert page.count("of the attribution lies outside the central half") >= 2
+
+
 def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> None:
     done.write_config(verdict={"small": 0.6})
     after = ["join_verdicts", "plot_verdicts", "resolve_config", *REPORT]

@@ -30,6 +30,7 @@ from nullcrop.config.registry import extensions_of_environment, implementation, 
 from nullcrop.config.views import view_of
 
 if TYPE_CHECKING:
+    from nullcrop.config.definitions import FolderSource, Masks
     from nullcrop.config.models import Project
     from nullcrop.survey.layout import Said
 
@@ -124,15 +125,13 @@ def list_samples(options: argparse.Namespace) -> None:
 
 def crop_views(options: argparse.Namespace) -> None:
     """Decode every image once and pack its views."""
-    from nullcrop.config.definitions import FolderSource, Masks
     from nullcrop.datasets.samples import read_samples
     from nullcrop.decoding.values import Reading
     from nullcrop.images.store import write_store
 
     samples = read_samples(options.samples)
     width, height = options.crop
-    masks = Masks.model_validate_json(options.masks) if options.masks else None
-    source = FolderSource.model_validate_json(options.listed_by) if options.listed_by else None
+    masks, source = _masks(options)
     sides = None if options.sides is None else {asked: _side(asked) for asked in options.sides}
     reading = Reading(options.bits, options.window)
     write_store(
@@ -146,15 +145,24 @@ def crop_views(options: argparse.Namespace) -> None:
 
 def count_lesions(options: argparse.Namespace) -> None:
     """Count how often the crops touch a lesion."""
-    from nullcrop.config.definitions import FolderSource, Masks
     from nullcrop.datasets.samples import read_samples
     from nullcrop.images.lesion_counts import write_lesion_counts
 
-    masks = Masks.model_validate_json(options.masks)
-    source = FolderSource.model_validate_json(options.listed_by) if options.listed_by else None
+    masks, source = _masks(options)
+    assert masks is not None  # there is no such job without
     samples = read_samples(options.samples, ["id", "path", "width", "height"])
     width, height = options.crop
     write_lesion_counts(samples, masks, source, width, height, options.threads, options.out)
+
+
+def _masks(options: argparse.Namespace) -> "tuple[Masks | None, FolderSource | None]":
+    """Where masks are, and the source whose table names them; None where there are none."""
+    from nullcrop.config.definitions import FolderSource, Masks
+
+    return (
+        Masks.model_validate_json(options.masks) if options.masks else None,
+        FolderSource.model_validate_json(options.listed_by) if options.listed_by else None,
+    )
 
 
 def _side(asked: str) -> int:
@@ -243,22 +251,13 @@ def train_cell(options: argparse.Namespace) -> None:
     with uncollected("torch"):
         from nullcrop.training.loop import CellJob, train_cell
 
-    train_cell(
-        CellJob(
-            cell=options.cell,
-            recipe=options.recipe,
-            view=options.view,
-            split=options.split,
-            weights=options.weights,
-            device=options.device,
-            engine=options.engine,
-            granted_gpus=options.granted_gpus,
-            numerics=options.numerics,
-            threads=options.threads,
-            out=options.out,
-            work=options.work,
-        )
-    )
+    train_cell(CellJob(out=options.out, **_of_one_cell(options)))
+
+
+def _of_one_cell(options: argparse.Namespace) -> dict[str, Any]:
+    """All fields of a CellJob but ``out``."""
+    names = ("cell", "recipe", "view", "split", "weights", "device", "engine", "granted_gpus", "numerics")
+    return {name: getattr(options, name) for name in (*names, "threads", "work")}
 
 
 def train_batch(options: argparse.Namespace) -> None:
@@ -511,6 +510,32 @@ def read_spectrum(options: argparse.Namespace) -> None:
         threads=options.threads,
     )
     write_spectrum(job, options.out)
+
+
+def explain_cell(options: argparse.Namespace) -> None:
+    """Ask what in its images a cell's network looks at."""
+    from nullcrop.config.saliency import Saliency
+
+    with uncollected("torch"):
+        from nullcrop.cues.explained import SaliencyJob, write_saliency
+        from nullcrop.training.loop import CellJob
+
+    masks, source = _masks(options)
+    job = SaliencyJob(
+        training=CellJob(out=options.finished / options.cell.path, **_of_one_cell(options)),
+        samples=options.samples,
+        settings=Saliency.model_validate_json(options.settings),
+        masks=masks,
+        source=source,
+    )
+    write_saliency(job, options.out, options.maps)
+
+
+def join_saliency(options: argparse.Namespace) -> None:
+    """Put together what networks look at."""
+    from nullcrop.cues.saliency import join_saliency
+
+    join_saliency(options.cells, options.results, options.level, options.out, options.maps)
 
 
 def plot_figure(options: argparse.Namespace) -> None:
@@ -974,6 +999,14 @@ def _add_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         ),
     )
     command(
+        "explain-cell",
+        explain_cell,
+        *("--cell", "--view", "--split", "--weights", "--recipe", "--device", "--engine", "--granted-gpus"),
+        *("--numerics", "--samples", "--masks", "--listed-by", "--settings", "--threads", "--finished"),
+        *("--work", "--maps", "--out"),
+    )
+    command("join-saliency", join_saliency, "--cells", "--results", "--level", "--maps", "--out")
+    command(
         "train-batch",
         train_batch,
         *(
@@ -1290,6 +1323,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--logs": _needed("folder of the cells' logs", type=Path),
     "--files": _needed("addresses and checksums, as JSON"),
     "--listed-by": {"default": None, "help": "the source whose table names the masks, as JSON"},
+    "--maps": _needed("file for the maps, .npz", type=Path),
     "--masks": {"default": None, "help": "where the masks of the images are, as JSON"},
     "--means": _needed("file for the mean image of each class, .npy", type=Path),
     "--metrics": _needed("metrics.csv of one dataset or study", type=Path),

@@ -298,6 +298,23 @@ def folded_judging_cells_of(wildcards):
     return fold_cells(GRID.judging_cells(wildcards.study, wildcards.dataset))
 
 
+def explained_cells_of(wildcards):
+    """What networks look at in a dataset, one network after the other."""
+    cells = GRID.explained_cells(wildcards.study, wildcards.dataset)
+    return [f"{RESULTS}/saliency/{cell.path}.{ending}" for cell in cells for ending in ("csv", "npz")]
+
+
+def explained_masks_of(wildcards):
+    """What tells that a dataset's masks changed, where lesions are counted anyway."""
+    counted = GRID.counts_lesions(wildcards.dataset)
+    return dataset_files.masks_from(PROJECT, wildcards.dataset) if counted else []
+
+
+def explained_mask_options_of(wildcards):
+    counted = GRID.counts_lesions(wildcards.dataset)
+    return dataset_params.mask_options(PROJECT, wildcards.dataset) if counted else []
+
+
 def mapped_splits(wildcards):
     return GRID.mapped_splits(wildcards.study, wildcards.dataset)
 

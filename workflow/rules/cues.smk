@@ -123,6 +123,79 @@ rule read_spectrum:
         "--level {params.level} --threads {threads} --out {output:q} > {log:q} 2>&1"
 
 
+# Weights of finished cells are not kept: the network is trained once more, beside the cell.
+rule explain_cell:
+    input:
+        unpack(cell_inputs),
+        cell=f"{RESULTS}/cells/{CELL_PATH}/cell.json",
+        samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+        masks=explained_masks_of,
+    output:
+        table=f"{RESULTS}/saliency/{CELL_PATH}.csv",
+        maps=f"{RESULTS}/saliency/{CELL_PATH}.npz",
+    log:
+        f"{RESULTS}/logs/explain_cell/{CELL_PATH}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/explain_cell/{CELL_PATH}.tsv"
+    wildcard_constraints:
+        view="original",
+    conda:
+        ENVIRONMENT
+    threads: threads_of(lambda wildcards: [cell_of(wildcards)])
+    resources:
+        mem_mb=memory_of,
+        runtime=runtime_of(lambda wildcards: [cell_of(wildcards)] * 2),
+        gpu=resources.training_gpus(CONFIG.device),
+    params:
+        recipe=recipe_of,
+        numerics=NUMERICS,
+        cell=CELL_PATH,
+        settings=dataset_params.saliency_param(PROJECT),
+        masks=explained_mask_options_of,
+        weights=lambda wildcards, input: ["--weights", input.weights] if "weights" in input.keys() else [],
+        demand=lambda wildcards, input: training_params.demand_flags(GRID, [cell_of(wildcards)]),
+        granted=granted_of,
+        plain=plain_of,
+        finished=f"{RESULTS}/cells",
+        work=f"{WORK}/saliency/{CELL_PATH}",
+    message:
+        "asking what {params.cell} looks at"
+    shell:
+        "python -m nullcrop explain-cell --cell {params.cell:q} --view {input.view:q} "
+        "--split {input.split:q} {params.weights:q} --recipe {params.recipe:q} "
+        "--device {params.numerics} {params.plain:q} {params.granted:q} {params.demand:q} "
+        "--samples {input.samples:q} {params.masks:q} "
+        "--settings {params.settings:q} --threads {threads} --finished {params.finished:q} "
+        "--work {params.work:q} --maps {output.maps:q} --out {output.table:q} > {log:q} 2>&1"
+
+
+rule join_saliency:
+    input:
+        explained_cells_of,
+    output:
+        table=f"{RESULTS}/studies/{{study}}/{{dataset}}/saliency.csv",
+        maps=f"{RESULTS}/studies/{{study}}/{{dataset}}/saliency.npz",
+    log:
+        f"{RESULTS}/logs/join_saliency/{{study}}/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/join_saliency/{{study}}/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=resources.growing(2000),
+        runtime=resources.growing(20),
+    params:
+        cells=lambda wildcards: fold_cells(GRID.explained_cells(wildcards.study, wildcards.dataset)),
+        results=results_folder,
+        level=CONFIG.verdict.level,
+    message:
+        "putting together what networks look at in {wildcards.dataset}"
+    shell:
+        "python -m nullcrop join-saliency --cells {params.cells:q} --results {params.results:q} "
+        "--level {params.level} --maps {output.maps:q} --out {output.table:q} > {log:q} 2>&1"
+
+
 # The same cells on treated images: what did a treatment remove, and what did it cost?
 rule compare_treatments:
     input:

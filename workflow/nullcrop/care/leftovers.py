@@ -42,12 +42,12 @@ LOGGED: dict[int, tuple[str, ...]] = {
     2: (
         *("compute_metrics", "judge_readers", "compare_cells", "check_inflation", "judge_dataset"),
         *("crop_further_view", "treat_images", "write_report", "map_leaks", "read_spectrum"),
-        *("read_attributes", "compare_treatments"),
+        *("read_attributes", "compare_treatments", "join_saliency"),
     ),
     4: ("split_samples", "fit_baselines"),
     5: ("fit_further_baselines", "fit_treated_baselines"),
     6: ("fit_named_baseline", "train_batch"),
-    7: ("train_cell", "collect_cell"),
+    7: ("train_cell", "collect_cell", "explain_cell"),
 }
 """Rules by the number of parts that the path of a log has below the rule's name."""
 

@@ -74,6 +74,11 @@ def spectrum_param(project: Project, dataset: str) -> str:
     return project.config.spectrum.model_dump_json()
 
 
+def saliency_param(project: Project) -> str:
+    """What saliency maps look at."""
+    return project.config.saliency.model_dump_json()
+
+
 def reading_options(project: Project, dataset: str) -> list[str]:
     """Options of crop-views that tell how values of more than 8 bits become 8; none where the files do."""
     definition = project.definition(dataset)

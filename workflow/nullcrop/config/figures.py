@@ -131,6 +131,20 @@ FIGURES.register(
 )
 FIGURES.register(
     Figure(
+        name="saliency",
+        title="What networks look at in whole images",
+        caption=(
+            "On which places of the image the networks' answers depend, over all images of a class and for "
+            "single ones, beside the same networks with random weights. Maps mislead about cues that one "
+            "does not know; no verdict rests on them."
+        ),
+        plot="nullcrop.figures.saliency:draw_saliency",
+        reads=("saliency", "verdicts"),
+        in_page=True,
+    )
+)
+FIGURES.register(
+    Figure(
         name="treatments",
         title="What treatments remove, and what they cost",
         caption=(

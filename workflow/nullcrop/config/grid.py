@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 
 from nullcrop.basics.errors import NullcropError, listed
-from nullcrop.config.cell import CELL_FILES, Cell, baseline_cells
+from nullcrop.config.cell import CELL_FILES, Cell, ReaderOnView, baseline_cells
 from nullcrop.config.detectable import fewest_folds
 from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, figures_of
 from nullcrop.config.models import Part, Project
@@ -72,6 +72,9 @@ class Grid:
             self._treated[name] = [cell for cell in every if is_treated(cell.view)]
             self._cells[name] = [cell for cell in every if not is_treated(cell.view)]
         self._demanded = self._demands()
+        for name in self.studies:
+            for dataset in self.datasets(name):
+                self.explained_cells(name, dataset)
         self._batch_sizes: dict[tuple[str, str, str], int] = {}
         self.batches: dict[str, list[Cell]] = defaultdict(list)
         """Cells of networks that share a job, by :meth:`batch_path`."""
@@ -399,6 +402,26 @@ class Grid:
         results = self.project.config.paths.results
         cells = [cell for cell in self.cells(study, dataset) if not split_name(cell.split).shuffle]
         return sorted({split_path(results, cell) for cell in cells})
+
+    def explained_cells(self, study: str, dataset: str) -> list[Cell]:
+        """Cells of which saliency maps are made: of each network on whole images that of the first seed; none
+        unless the study asks for maps.
+
+        Raises NullcropError when there is none though it does.
+        """
+        if "saliency" not in self.project.config.studies[study].figures:
+            return []
+        first: dict[ReaderOnView, Cell] = {}
+        for cell in self.cells(study, dataset):
+            if cell.view == "original" and not cell.is_baseline and not split_name(cell.split).shuffle:
+                own = ReaderOnView.of(cell)
+                first[own] = min(cell, first.get(own, cell))
+        if not first:
+            raise NullcropError(
+                f"studies.{study}: the figure 'saliency' shows what networks look at in whole images, but "
+                f"none is trained on those of '{dataset}'; add `original` to `views`, or leave the figure out"
+            )
+        return list(first.values())
 
     def counts_lesions(self, dataset: str) -> bool:
         """Whether it is counted how often crops of ``dataset`` touch a lesion: where it has masks. Those that

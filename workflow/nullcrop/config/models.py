@@ -19,6 +19,7 @@ from nullcrop.config.places import FOUND, expanded, found
 from nullcrop.config.readers import BASELINES, NETWORKS, TIMM_PATTERN, is_known_network
 from nullcrop.config.recipe import BUILT_IN, BaselineRecipe, Recipe
 from nullcrop.config.registry import any_of, load_extensions
+from nullcrop.config.saliency import Saliency
 from nullcrop.config.spectrum import Spectrum
 from nullcrop.config.treatments import treatment_names, treatment_of, treatment_pattern
 from nullcrop.config.views import VIEWS, view_names, views_made_always
@@ -293,6 +294,8 @@ class Config(Model):
     """What the leak map looks at, where a study names it among its figures."""
     spectrum: Spectrum = Spectrum()
     """What the cue spectrum looks at, where a study names it among its figures."""
+    saliency: Saliency = Saliency()
+    """What saliency maps look at, where a study names them among its figures."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Largest difference, as a share, at which a reproduced value is said to agree with the published one.
     Name it before the run."""

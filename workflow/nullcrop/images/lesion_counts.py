@@ -59,7 +59,7 @@ def write_lesion_counts(
         lesion = read_mask(files[row], (height, width))
         boxes = [crop_box(view, width, height, crop_width, crop_height) for view in study_crops()]
         covered = [float(lesion[upper:lower, left:right].mean()) for left, upper, right, lower in boxes]
-        place = _by_place(lesion) if lesion.any() else None
+        place = covered_places(lesion, MEAN_SIDE) if lesion.any() else None
         return [float(lesion.mean()), *covered], place
 
     rows, places, lesions = [], np.zeros((MEAN_SIDE, MEAN_SIDE)), 0
@@ -124,7 +124,7 @@ def touching_sentence(counts: pd.DataFrame, field: str) -> str:
     return sentence + (": “field: whole” does not hold there." if field == "whole" else ".")
 
 
-def _by_place(lesion: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The share of each of MEAN_SIDE × MEAN_SIDE equal parts of the image that the lesion covers."""
-    small = Image.fromarray(lesion.astype(np.float32)).resize((MEAN_SIDE, MEAN_SIDE), Image.Resampling.BOX)
+def covered_places(lesion: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
+    """The share of each of ``side`` × ``side`` equal parts of the image that the lesion covers."""
+    small = Image.fromarray(lesion.astype(np.float32)).resize((side, side), Image.Resampling.BOX)
     return np.asarray(small)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from nullcrop.basics.progress import duration
 from nullcrop.config.readers import label_of
+from nullcrop.config.saliency import METHOD_LABELS
 from nullcrop.config.treatments import treatment_label
 from nullcrop.config.views import view_label
 from nullcrop.cues.attributes import attribute_words
@@ -369,6 +370,27 @@ OUTSIDE_TABLE = {
     "shuffled": share("pixels shuffled"),
     "chance": share("chance"),
     "expected": share("P_Est"),
+}
+
+SALIENCY_TABLE = {
+    "labels": Column("label rule"),
+    "split": Column("split"),
+    "architecture": Column("network", label_of),
+    "recipe": Column("recipe"),
+    "method": Column("method", METHOD_LABELS.__getitem__),
+    "outside_centre": share("outside the central half"),
+    "outside_centre_low": share("at least", of="outside the central half, "),
+    "outside_centre_high": share("at most", of="outside the central half, "),
+    "outside_centre_random": share("random weights", of="outside the central half, "),
+    "outside_lesion": share("outside the lesion"),
+    "outside_lesion_low": share("at least", of="outside the lesion, "),
+    "outside_lesion_high": share("at most", of="outside the lesion, "),
+    "outside_lesion_random": share("random weights", of="outside the lesion, "),
+    "area_outside_lesion": share("area outside the lesion"),
+    "correlation": number("correlation"),
+    "difference": number("difference"),
+    "images": count("images"),
+    "silent": count("empty maps"),
 }
 
 TREATMENT_TABLE = {

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from nullcrop.config.views import view_label
+from nullcrop.cues.saliency import saliency_sentences
 from nullcrop.cues.spectrum import PLACES, kind_label, reader_label
 from nullcrop.cues.treatments import treatment_sentences
 from nullcrop.images.lesion_counts import ANY_CORNER, touching_sentence
@@ -26,6 +27,7 @@ def why_blocks(dataset: DatasetContents, small: float) -> list[Block]:
         _outside(dataset),
         _lesions(dataset),
         _attributes(dataset),
+        _saliency(dataset),
         _treatments(dataset, small),
     ]
 
@@ -118,6 +120,23 @@ def _attributes(dataset: DatasetContents) -> Block:
     found = dataset.cues.get("attributes")
     heading = "Through what the class can be read: numbers"
     return _numbers(dataset, "attributes", heading, found, caption, tables.ATTRIBUTE_TABLE)
+
+
+def _saliency(dataset: DatasetContents) -> Block:
+    """What networks look at in whole images: a sentence each, and the numbers."""
+    caption = (
+        "share of the attribution outside the central half of the image's area, and outside the lesion where "
+        "masks tell; “correlation”: of each map with that of the same network with random weights, by ranks. "
+        "Means over images; bounds hold for all numbers of one label rule and split at once. “difference”: "
+        "by how much the network that was trained once more differs in its answers from the cell at most."
+    )
+    found, said = dataset.cues.get("saliency"), []
+    if found is not None:
+        for labels, split in found[["labels", "split"]].drop_duplicates().itertuples(index=False):
+            where = f"{split.replace('_', ' ')} split, label rule {labels}"
+            said.append(f"On the {where}. {' '.join(saliency_sentences(found, labels, split))}")
+    heading = "What networks look at in whole images: numbers"
+    return _numbers(dataset, "saliency", heading, found, caption, tables.SALIENCY_TABLE, said)
 
 
 def _treatments(dataset: DatasetContents, small: float) -> Block:
