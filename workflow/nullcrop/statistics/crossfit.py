@@ -26,6 +26,10 @@ from nullcrop.statistics.tables import FinishedCell
 DECIMALS = 12
 """Of pooled scores: the noise of sums of floats would break ties."""
 
+DECIMALS_OF_MEANS = 10
+"""Of their means over readers: what the scores were rounded by must not part them, either. Ranks of different
+parts differ by more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Reading:
@@ -136,7 +140,7 @@ def mean_of(of: Sequence[Reading]) -> Reading:
     return replace(
         first,
         reader=replace(first.reader, architecture=AVERAGE, recipe=AVERAGE),
-        score=np.mean([one.score for one in of], axis=0).round(DECIMALS),
+        score=np.mean([one.score for one in of], axis=0).round(DECIMALS_OF_MEANS),
         correct=np.full(first.test.n, np.nan),  # ranks give no answer
         inflation=max(one.inflation for one in of),
         trained=float(np.mean([one.trained for one in of])),
