@@ -29,7 +29,7 @@ from nullcrop.cues.spectrum import (
     picture_features,
     spectrum_sentence,
 )
-from nullcrop.figures.spectrum import plot_spectrum
+from nullcrop.figures.spectrum import plot_spectrum, readers_by_kind
 from nullcrop.images.filters import FILTERS
 from nullcrop.report.cards import _by_kind
 from nullcrop.report.contents import DatasetContents
@@ -302,6 +302,51 @@ def test_the_figure_has_a_row_a_kind_and_fills_what_tells(tmp_path: Path) -> Non
     assert sorted(marks[0]) == [(0, True), (1, False)]
     assert sorted(marks[1]) == [(0, False), (1, False), (2, False), (3, True)]
     assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".svg", ".png"}
+
+
+def test_the_study_s_own_readers_stand_beside_the_kinds_that_they_read(tmp_path: Path) -> None:
+    table = a_spectrum(original=(0.9, 0.8, 1.0), noise=(0.7, 0.61, 0.79)).assign(
+        labels="printed", split="random"
+    )
+    table = pd.concat([table, table.assign(place="original")])
+
+    def reader(view: str, architecture: str, auroc: float, **more: str) -> dict[str, object]:
+        named = {"labels": "printed", "split": "random", "role": "view"} | more
+        return {**named, "view": view, "architecture": architecture, "auroc": auroc}
+
+    corners = ["upper_left", "upper_right", "bottom_left", "bottom_right"]
+    readers = pd.DataFrame(
+        [
+            *(reader(corner, "vgg16", 0.5 + 0.1 * n) for n, corner in enumerate(corners)),
+            *(reader(f"noise.{corner}", "vgg16", 0.6) for corner in corners[:2]),
+            reader("noise", "vgg16", 0.9),
+            reader("noise", "mean_rgb", 0.55),
+            *(
+                reader("original", "vgg16", auroc, recipe=recipe)
+                for auroc, recipe in ((0.7, "a"), (0.8, "b"))
+            ),
+            # An average; no kind of the table; another split; labels that are not the true ones.
+            reader("original", "average", 0.99),
+            reader("edges", "vgg16", 0.99),
+            reader("center", "vgg16", 0.99),
+            reader("original", "vgg16", 0.99, split="official"),
+            reader("original", "vgg16", 0.99, role="shuffled"),
+        ]
+    )
+    found = readers_by_kind(readers, table)
+    said = {tuple(row[:3]): round(row[3], 6) for row in found.itertuples(index=False)}
+    assert said == {
+        ("original", "corners", "vgg16"): 0.65,
+        ("noise", "corners", "vgg16"): 0.6,
+        ("noise", "original", "vgg16"): 0.9,
+        ("noise", "original", "mean_rgb"): 0.55,
+        ("original", "original", "vgg16"): 0.75,
+    }
+    figure = plot_spectrum(table, "Title", "Caption", tmp_path / "spectrum", others=found)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["VGG16", "mean colour"]
+    shown = {round(float(line.get_xdata()[0]), 6) for ax in figure.axes for line in ax.get_lines()}
+    assert set(said.values()) <= shown
+    assert readers_by_kind(readers.iloc[:0], table).empty
 
 
 def test_the_report_tells_the_sentence_and_the_numbers() -> None:

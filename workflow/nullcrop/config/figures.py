@@ -122,10 +122,11 @@ FIGURES.register(
         title="From what the class can be read",
         caption=(
             "AUROC of simple readers, each of one kind of information, with bounds that hold for all rows at "
-            "once; filled: it tells the class. Left: of the four corners, right: of the whole image."
+            "once; filled: it tells the class. Left: of the four corners, right: of the whole image. Small "
+            "marks: the study's own readers of such images, without bounds."
         ),
         plot="nullcrop.figures.spectrum:draw_spectrum",
-        reads=("spectrum", "verdicts"),
+        reads=("spectrum", "verdicts", "readers"),
         in_page=True,
     )
 )
