@@ -121,7 +121,8 @@ def readers_by_kind(readers: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     told = own[own["view"].isin(whole | cut) & own["auroc"].notna()]
     named = pd.DataFrame([(whole | cut)[view] for view in told["view"]], told.index, ["kind", "place"])
     means = told.join(named).groupby(["kind", "place", "architecture"], sort=False)["auroc"].mean()
-    return means.reset_index()[OTHERS]
+    found: pd.DataFrame = means.reset_index()[OTHERS]
+    return found
 
 
 def _label(kind: str, reader: str) -> str:
