@@ -232,6 +232,25 @@ def test_a_spectrum_is_read_where_a_study_asks_for_it_and_trains_nothing(done: C
     assert page.count("From the corners a simple reader") >= 2
 
 
+def test_which_dataset_an_image_is_from_is_asked_of_datasets_that_are_listed(done: Checkout) -> None:
+    source = {"kind": "datasets", "names": ["one", "two"]}
+    done.write_definition("which", source=source, classes=["one", "two"], labels={"printed": {}})
+    done.write_study(datasets=["which"])
+    plan = done.plan()
+    assert (plan["list_samples"], plan["generate_images"], plan["crop_views"], plan["train_cell"]) == (
+        1,
+        0,
+        1,
+        2,
+    )
+    done.snakemake("results/splits/which/printed/grouped/seed0.csv")
+    split = pd.read_csv(done.folder / "results/splits/which/printed/grouped/seed0.csv")
+    assert split.groupby(split["id"].str.split("/").str[0])["target"].unique().map(list).to_dict() == {
+        "one": [0],
+        "two": [1],
+    }
+
+
 def test_saliency_is_asked_of_a_second_training_and_no_cell_is_made_again(done: Checkout) -> None:
     done.write_study(figures=["saliency"])
     cells = {path: path.read_bytes() for path in (done.folder / "results/cells").rglob("cell.json")}

@@ -167,7 +167,7 @@ shell.prefix(
 
 # One pattern a wildcard, from the config: a typo in a target is an error, not a surprise.
 wildcard_constraints:
-    dataset=any_of(GRID.values("dataset")),
+    dataset=any_of(GRID.listed_datasets),
     labels=any_of(GRID.values("labels")),
     split=ANY_SPLIT_PATTERN,
     view=view_pattern(),
@@ -191,7 +191,7 @@ def of_dataset(answer, *further):
 def whose_source_is(way):
     """Pattern of the datasets whose images are `local`, `fetched` or `generated`."""
     return any_of(
-        name for name in GRID.values("dataset") if dataset_files.source_record(PROJECT, name).way == way
+        name for name in GRID.listed_datasets if dataset_files.source_record(PROJECT, name).way == way
     )
 
 

@@ -100,7 +100,7 @@ rule list_samples:
     params:
         definition=of_dataset(Project.definition_path),
         listing=of_dataset(dataset_params.listing_param),
-        archive=f"{RESOURCES}/archives/{{dataset}}",
+        archive=of_dataset(dataset_params.archive_param),
         folder=subpath(output.samples, parent=True),
     message:
         "listing and checking the images of {wildcards.dataset}"

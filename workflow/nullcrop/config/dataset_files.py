@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nullcrop.basics.walk import walk
+from nullcrop.config.definitions import DatasetsSource
 from nullcrop.config.models import Project
 from nullcrop.config.names import split_name
 from nullcrop.config.sources import SOURCES, Source
@@ -19,6 +20,12 @@ def source_record(project: Project, dataset: str) -> Source:
     return SOURCES[project.definition(dataset).source.kind]
 
 
+def parts_of(project: Project, dataset: str) -> list[str]:
+    """Datasets of whose images ``dataset`` is made, where it is one of several datasets."""
+    source = project.definition(dataset).source
+    return list(source.names) if isinstance(source, DatasetsSource) else []
+
+
 def fetched_from(project: Project, dataset: str) -> list[str]:
     """The user's own folder, where one stands in for the download; a missing one is named by the step."""
     folder = getattr(project.definition(dataset).source, "data_dir", None)
@@ -30,6 +37,8 @@ def listed_from(project: Project, dataset: str) -> list[str]:
     definition = project.definition(dataset)
     # A missing table is for list-samples to name; here it would stop every other dataset.
     groups = [path for path in [definition.groups] if path and Path(path).is_file()]
+    if joined := parts_of(project, dataset):
+        return [f"{project.config.paths.results}/datasets/{name}/samples.csv" for name in joined] + groups
     if source_record(project, dataset).way != "local":
         return [f"{project.config.paths.resources}/archives/{dataset}/archive.json", *groups]
     return groups + _as_inputs(definition.source.watched(definition.classes))

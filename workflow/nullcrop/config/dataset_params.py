@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nullcrop.config.dataset_files import fetched_masks
+from nullcrop.config.dataset_files import fetched_masks, parts_of
 from nullcrop.config.definitions import Definition
 from nullcrop.config.models import Project
 from nullcrop.config.names import PUBLISHED
@@ -25,6 +25,15 @@ LISTED = {
 def source_param(project: Project, dataset: str) -> str:
     """Where the images of ``dataset`` come from."""
     return project.definition(dataset).source.model_dump_json(exclude_defaults=True)
+
+
+def archive_param(project: Project, dataset: str) -> str:
+    """Where the images of ``dataset`` are listed from: what was downloaded or generated, or the folder of all
+    datasets' tables."""
+    paths = project.config.paths
+    return (
+        f"{paths.results}/datasets" if parts_of(project, dataset) else f"{paths.resources}/archives/{dataset}"
+    )
 
 
 def listing_param(project: Project, dataset: str) -> str:

@@ -325,6 +325,18 @@ class PcamSource(SourceModel):
         return files
 
 
+class DatasetsSource(SourceModel):
+    """The images of several datasets, each a class: from which of them is an image?"""
+
+    kind: Literal["datasets"]
+    names: Annotated[list[Name], Field(min_length=2)]
+    """Names of the datasets, whose files lie in the config's folders of definitions."""
+
+    def place(self, archive: Path) -> str:
+        """The datasets."""
+        return f"the datasets {listed(self.names)}"
+
+
 class _AnySource(LateType):
     """The model of every registered source, told apart by its kind."""
 
@@ -473,7 +485,7 @@ class Definition(Model):
     download_bytes: Annotated[int, Field(gt=0)] | None = None
     """Size of the download as its publisher or a mirror states it; empty: not known."""
     classes: Annotated[list[str], Field(min_length=2)]
-    """Original classes, in the order of their codes."""
+    """Original classes, in the order of their codes; of a source `datasets` its `names`, unless named."""
     labels: Annotated[dict[Name, LabelRule], Field(min_length=1)] = {"classes": LabelRule()}
     """Label rules by name; the first is the default. Unless named: every class is a target of its own."""
     group: str | None = None
@@ -523,12 +535,20 @@ class Definition(Model):
     notes: str | None = None
     """What a reader of the results should know."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _datasets_are_classes(cls, content: Any) -> Any:
+        source = content.get("source") if isinstance(content, dict) else None
+        if isinstance(source, dict) and source.get("kind") == "datasets" and "classes" not in content:
+            return content | {"classes": source.get("names")}
+        return content
+
     @model_validator(mode="after")
     def _others_data_is_described(self) -> "Definition":
         lacking = [
             key for key in ("title", "modality", "licence", "citation") if key not in self.model_fields_set
         ]
-        if lacking and SOURCES[self.source.kind].way != "local":
+        if lacking and SOURCES[self.source.kind].way not in ("local", "listed"):
             raise ValueError(
                 f"{listed(lacking)} is missing; only of a folder of your own (`source: {{kind: folder}}`) "
                 "may it be left out"

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.cell import CELL_FILES, Cell, ReaderOnView, baseline_cells
+from nullcrop.config.dataset_files import parts_of
 from nullcrop.config.detectable import fewest_folds
 from nullcrop.config.figures import FIGURE_FORMATS, FIGURES, figures_of
 from nullcrop.config.models import Part, Project
@@ -109,6 +110,7 @@ class Grid:
                     )
                 for split in part.splits or []:
                     self._check_attribute(study, dataset, split)
+                self._check_parts(study, dataset)
                 self._check_masks(study, dataset, part.views or [])
                 self._check_recipes(study, part.architectures or [], part.recipes or [])
                 self._check_watching(study, part.splits or [], part.recipes or [])
@@ -199,6 +201,22 @@ class Grid:
                         f"this one {numerics}; a cell is trained once, so one of them has to give way"
                     )
         return demanded
+
+    def _check_parts(self, study: str, dataset: str) -> None:
+        """Whether the datasets that ``dataset`` is made of are such whose images it can read."""
+        whole = self.project.definition(dataset)
+        for name in parts_of(self.project, dataset):
+            part = self.project.definition(name)
+            if parts_of(self.project, name):
+                raise NullcropError(
+                    f"studies.{study}: dataset '{dataset}' names '{name}', which is itself made of datasets; "
+                    "name those"
+                )
+            if (part.bits, part.window) != (whole.bits, whole.window):
+                raise NullcropError(
+                    f"studies.{study}: gray values of '{name}' are read by the rule (bits or window) of its "
+                    f"own file, which '{dataset}' does not state; write the same rule into both"
+                )
 
     def _check_masks(self, study: str, dataset: str, views: list[str]) -> None:
         masked = [view for view in views if view_of(view).masked]
@@ -292,6 +310,12 @@ class Grid:
     def values(self, axis: str) -> list[str]:
         """Names that stand on one axis of the grid (a field of Cell), for wildcard patterns."""
         return sorted({str(getattr(cell, axis)) for cell in self.all_cells})
+
+    @property
+    def listed_datasets(self) -> list[str]:
+        """All datasets whose images are listed: those of cells, and those that one of them is made of."""
+        named = self.values("dataset")
+        return sorted({*named, *(part for name in named for part in parts_of(self.project, name))})
 
     def cell_inputs(self, cell: Cell) -> dict[str, str]:
         """What training ``cell`` reads, by role (paths below results and resources)."""

@@ -12,9 +12,10 @@ class Source:
     """A kind of source, which a dataset's file names under `source.kind`."""
 
     name: str
-    way: Literal["local", "fetched", "generated"]
+    way: Literal["local", "fetched", "generated", "listed"]
     """`local`: images stay where the user has them. `fetched`: a step on the machine that runs Snakemake
-    brings them into the archive, over a network. `generated`: a job of its own makes them there."""
+    brings them into the archive, over a network. `generated`: a job of its own makes them there.
+    `listed`: they are those of other datasets, whose samples.csv lie below the archive."""
     model: str
     """`module:class`: a :class:`~nullcrop.config.definitions.SourceModel` of the keys under `source`, its
     `kind` the record's name."""
@@ -104,5 +105,14 @@ SOURCES.register(
         fetch="nullcrop.datasets.pcam:fetch_pcam",
         list="nullcrop.datasets.pcam:list_pcam",
         describe="nullcrop.datasets.public_archive:describe_public_files",
+    )
+)
+SOURCES.register(
+    Source(
+        name="datasets",
+        way="listed",
+        model="nullcrop.config.definitions:DatasetsSource",
+        list="nullcrop.datasets.joined:list_datasets",
+        describe="nullcrop.datasets.joined:describe_datasets",
     )
 )
