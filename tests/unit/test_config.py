@@ -17,12 +17,12 @@ from snakemake.utils import update_config
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config import names
 from nullcrop.config.definitions import Definition, find_definitions, read_definition
-from nullcrop.config.models import Config, Project, read_project
+from nullcrop.config.models import Config, Project, Study, read_project
 from nullcrop.config.readers import BASELINES, NETWORKS, without_pixels
 from nullcrop.config.recipe import BUILT_IN, Recipe
 from nullcrop.config.registry import implementation
 from nullcrop.config.schema import SCHEMA_FOLDER, SCHEMAS, schema_text, write_schemas
-from nullcrop.config.views import views_made_always
+from nullcrop.config.views import PLACES, views_made_always
 from nullcrop.config.yaml_files import RULES, meant, read_yaml
 from tests.conftest import definition_content
 
@@ -185,6 +185,9 @@ def test_what_a_config_leaves_out_is_the_studys(tmp_path: Path) -> None:
     assert (config.crop.width, config.crop.height) == (20, 20)
     study = config.studies["main"]
     assert study.views == views_made_always()
+    placed = Study.model_validate(STUDY | {"views": ["original", "center", "places"]})
+    assert placed.views[:2] == ["original", "center"]
+    assert sorted(placed.views[1:]) == sorted(PLACES)
     assert study.architectures == ["resnet50", "densenet121", "inception_v3", "vgg16"]
     assert config.all_recipes["paper"] == Recipe(
         weights="imagenet", learning_rate=1e-4, batch_size=32, epochs=5, input_size=None

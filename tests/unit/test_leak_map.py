@@ -27,7 +27,7 @@ from nullcrop.cues.windows import (
     measure_windows,
     places_of,
 )
-from nullcrop.figures.leak_map import plot_leak_map
+from nullcrop.figures.leak_map import networks_by_place, plot_leak_map
 from nullcrop.images.store import PackedView
 from nullcrop.splits import make_split
 
@@ -215,6 +215,45 @@ def test_the_figure_outlines_the_places_that_tell(tmp_path: Path) -> None:
     )
     assert length == pytest.approx(2 * (0.4 + 0.25))  # the rim of two places side by side
     assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".svg", ".png"}
+
+
+def test_networks_at_places_stand_where_they_looked(tmp_path: Path) -> None:
+    def reader(
+        view: str, architecture: str, auroc: float, low: float = 0.4, **more: str
+    ) -> dict[str, object]:
+        named = {"labels": "printed", "split": "random", "role": "view", "recipe": "a"} | more
+        return named | {"view": view, "architecture": architecture, "auroc": auroc, "bound_low": low}
+
+    readers = pd.DataFrame(
+        [
+            reader("upper_left", "lenet5", 0.7, 0.6, role="crop"),
+            reader("at_25_50", "lenet5", 0.55),
+            reader("at_25_50", "lenet5", 0.95, recipe="b"),
+            # On the study's crops alone; no network; another split; labels that are not the true ones.
+            reader("upper_left", "vgg16", 0.9, role="crop"),
+            reader("at_25_50", "mean_rgb", 0.9),
+            reader("at_25_50", "average", 0.9),
+            reader("at_25_50", "lenet5", 0.9, split="official"),
+            reader("at_25_50", "lenet5", 0.9, role="shuffled"),
+            reader("original", "lenet5", 0.9),
+        ]
+    )
+    found = networks_by_place(readers, "printed", "random")
+    assert found.to_numpy().tolist() == [
+        ["lenet5", "upper_left", 0, 0, 0.7, 0.6],
+        ["lenet5", "at_25_50", 25, 50, 0.55, 0.4],
+    ]
+    means = np.full((2, 8, 8, 3), 50, np.float32)
+    figure = plot_leak_map(a_map([]), means, ["no", "yes"], "", "", tmp_path / "map", networks=found)
+    panel = figure.axes[3]
+    assert panel.get_title(loc="left") == "LeNet-5, AUROC by place"
+    said = {text.get_text(): (text.get_position(), text.get_weight()) for text in panel.texts}
+    # Windows are a fifth of the width and of the height.
+    assert said["0.70"] == ((pytest.approx(0.1), pytest.approx(0.1)), "bold")
+    assert said["0.55"] == ((pytest.approx(0.25 * 0.8 + 0.1), pytest.approx(0.5)), "normal")
+    assert len(said) == 2
+    assert networks_by_place(readers.iloc[:0], "printed", "random").empty
+    assert networks_by_place(readers.iloc[[0, 3]], "printed", "random").empty
 
 
 def test_lesions_are_outlined_where_their_shares_lie(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from nullcrop.config.views import VIEWS, study_crops
+from nullcrop.config.views import PLACES, VIEWS, study_crops, view_names, view_of
 from nullcrop.decoding.rgb import read_rgb
 from nullcrop.images.views import crop_box, otsu_background, otsu_foreground, view_function
 from tests.unit.image_kinds import KINDS, pillow_pixels, write_image
@@ -56,6 +57,31 @@ def test_crops_are_pillows_crops_of_the_file(
         np.testing.assert_array_equal(crop, pillow_pixels(path, box))
     np.testing.assert_array_equal(view_function("original")(pixels, None, w, h), pillow_pixels(path))
     path.unlink()
+
+
+@given(st.integers(20, 90), st.integers(20, 90), st.integers(0, 4), st.integers(0, 4))
+def test_places_are_even_steps_from_rim_to_rim_and_the_study_s_crops_are_among_them(
+    width: int, height: int, x: int, y: int
+) -> None:
+    """Against Pillow's crop, and against the study's own crops at the rims and in the middle."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    left, upper = (width - 20) * x // 4, (height - 20) * y // 4
+    expected = np.asarray(Image.fromarray(pixels).crop((left, upper, left + 20, upper + 20)))
+    (name,) = (name for name, place in PLACES.items() if place == (25 * x, 25 * y))
+    np.testing.assert_array_equal(view_function(name)(pixels, None, 20, 20), expected)
+
+
+def test_there_are_25_places_in_batches_of_their_own() -> None:
+    assert len(set(PLACES.values())) == len(PLACES) == 25
+    assert set(study_crops()) <= set(PLACES)
+    between = [name for name in PLACES if name not in study_crops()]
+    batches = {view_of(name).batch(seed, 1) for name in between for seed in range(5)}
+    assert len(batches) == 5 * 20
+    others = {
+        view_of(name).batch(seed, 1) for name in view_names() if name not in between for seed in range(5)
+    }
+    assert not batches & others
+    assert not any(view_of(name).judges or view_of(name).lesion_free for name in between)
 
 
 @given(size=sizes())

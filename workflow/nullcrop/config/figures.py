@@ -95,10 +95,11 @@ FIGURES.register(
         title="Where the class can be read",
         caption=(
             "AUROC of a simple reader of a small window at each place of the image, over the mean image; "
-            "outlined: places that tell the class, all places tested at once."
+            "outlined: places that tell the class, all places tested at once. Numbers: networks at places "
+            "of a coarser grid, where a study trains them there."
         ),
         plot="nullcrop.figures.leak_map:draw_leak_map",
-        reads=("leak_map", "verdicts", "masks"),
+        reads=("leak_map", "verdicts", "readers", "masks"),
         in_page=True,
     )
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.calibration import Batch, Calibration, batches
@@ -22,7 +22,7 @@ from nullcrop.config.registry import any_of, load_extensions
 from nullcrop.config.saliency import Saliency
 from nullcrop.config.spectrum import Spectrum
 from nullcrop.config.treatments import treatment_names, treatment_of, treatment_pattern
-from nullcrop.config.views import VIEWS, view_names, views_made_always
+from nullcrop.config.views import PLACES, VIEWS, view_names, views_made_always
 from nullcrop.config.yaml_files import Model, Name, PathText, explain, matching, meant, read_yaml
 
 
@@ -54,10 +54,23 @@ def _views_or_cuts(schema: dict[str, Any]) -> None:
     made = [name.partition(".") for name in view_names() if name not in VIEWS]
     firsts, seconds = (any_of(dict.fromkeys(name[place] for name in made)) for place in (0, 2))
     pattern = rf"^({firsts})\.({seconds})$"
-    schema.update(anyOf=[{"enum": list(VIEWS)}, {"pattern": pattern, "examples": ["".join(made[0])]}])
+    cuts = {"pattern": pattern, "examples": ["".join(made[0])]}
+    schema.update(anyOf=[{"enum": [*VIEWS, ALL_PLACES]}, cuts])
 
 
 ViewName = Annotated[str, _one_of("view", view_names), Field(json_schema_extra=_views_or_cuts)]
+
+ALL_PLACES = "places"
+"""What stands for all crops of PLACES in a study's views."""
+
+
+def _with_places(names: object) -> object:
+    if not isinstance(names, list) or ALL_PLACES not in names:
+        return names
+    return list(dict.fromkeys(one for name in names for one in (PLACES if name == ALL_PLACES else [name])))
+
+
+ViewNames = Annotated[list[ViewName], BeforeValidator(_with_places)]
 BaselineName = Annotated[str, _one_of("baseline", _baselines), _enum(_baselines)]
 FigureName = Annotated[str, _one_of("figure", _figures), _enum(_figures)]
 
@@ -119,7 +132,7 @@ class Part(Model):
     """Label rules; `default` is the first rule of each dataset."""
     splits: list[Split] | None = None
     """Split protocols."""
-    views: list[ViewName] | None = None
+    views: ViewNames | None = None
     """Views of each image."""
     architectures: list[NetworkName] | None = None
     """Networks; `timm:NAME` is any of timm's."""
@@ -145,8 +158,9 @@ class Study(Model):
     """Label rules; `default` is the first rule of each dataset."""
     splits: list[Split] = ["random"]
     """Split protocols."""
-    views: list[ViewName] = views_made_always()
-    """Views of each image."""
+    views: ViewNames = views_made_always()
+    """Views of each image. `places` stands for crops on a grid of 5×5 over it, corners and centre among
+    them."""
     architectures: list[NetworkName] = ["resnet50", "densenet121", "inception_v3", "vgg16"]
     """Networks; `timm:NAME` is any of timm's."""
     recipes: list[Name] = ["paper"]

@@ -6,6 +6,7 @@ crop of what `low_pass` makes of the image.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 from zlib import crc32
 
@@ -66,7 +67,7 @@ class View:
     parts: tuple[str, ...] = ()
     """Of a view made of two the names of both."""
     numbers: tuple[int, ...] = ()
-    """What ``function`` is given last: the number of a treatment."""
+    """What ``function`` is given last: the number of a treatment, the place of a crop."""
     shape: str | None = None
     """`module:function` from (height, width), and ``numbers``, to height and width of what it gives; None:
     as ``size`` says."""
@@ -203,6 +204,31 @@ VIEWS.register(
     )
 )
 
+# The places of a grid over the image between the study's crops, which are its corners and its centre.
+PLACES: dict[str, tuple[int, int]] = {
+    **{"upper_left": (0, 0), "upper_right": (100, 0), "center": (50, 50)},
+    **{"bottom_left": (0, 100), "bottom_right": (100, 100)},
+}
+"""Crops of a grid of 5×5 over the image, and where each lies: percent of the way from the left rim to the
+right one, and from the upper one to the lower one."""
+for _y, _x in product(range(0, 101, 25), repeat=2):
+    if (_x, _y) in PLACES.values():
+        continue
+    _name = f"at_{_x}_{_y}"
+    VIEWS.register(
+        View(
+            name=_name,
+            label=f"at {_x} %, {_y} %",
+            about=f"the crop {_x} % of the way from the left rim to the right one, {_y} % of that from the "
+            "upper one to the lower one",
+            function="nullcrop.images.views:at_place",
+            shelf=_shelf_of("at", 25),
+            place=len(PLACES),
+            numbers=(_x, _y),
+        )
+    )
+    PLACES[_name] = _x, _y
+
 # The filters (images/filters.py): the whole image with one kind of its information, to be cut like it.
 for _name, _label, _about in (
     ("gray", "gray", "the gray levels alone"),
@@ -279,8 +305,9 @@ def _treated(name: str) -> View | None:
 
 
 def _composes(made: View, cut: View) -> bool:
-    """Whether ``cut`` may be cut from what ``made`` gives; a mask fits the image's own size alone."""
-    return made.filters and cut.size == "crop" and not (cut.masked and made.shape)
+    """Whether ``cut`` may be cut from what ``made`` gives; a mask fits the image's own size alone, and places
+    of the grid are looked at as they are."""
+    return made.filters and cut.size == "crop" and not cut.numbers and not (cut.masked and made.shape)
 
 
 def is_treated(name: str) -> bool:
@@ -308,7 +335,8 @@ def treated_views(treatments: Iterable[str], views: Iterable[str], field: Field)
 
 def view_names() -> list[str]:
     """Names of all views, those made of two last, in the order of every figure and table."""
-    made = [f"{a}.{b}" for a in VIEWS for b in VIEWS if _composes(VIEWS[a], VIEWS[b])]
+    filters = [name for name, view in VIEWS.items() if view.filters]
+    made = [f"{a}.{b}" for a in filters for b in VIEWS if _composes(VIEWS[a], VIEWS[b])]
     return [*VIEWS, *made]
 
 

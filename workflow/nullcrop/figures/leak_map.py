@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from nullcrop.basics.errors import listed
 from nullcrop.config.figure_style import PLAIN, FigureStyle
+from nullcrop.config.readers import AVERAGE, BASELINES, label_of
+from nullcrop.config.views import PLACES, study_crops
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import DASHED, INK, MUTED, Sheet, figure_style, save_figure, wrapped
 
@@ -28,6 +31,13 @@ LESION_LEVELS = (0.01, 0.1, 0.5)
 LESION = "#1B5E20"
 """Colour of these contours: neither of the map's nor of its outlines."""
 
+NETWORK_COLUMNS = ["architecture", "view", "x", "y", "auroc", "low"]
+
+NETWORK_WORDS = (
+    " Numbers: AUROC of a network on the crop at each place; framed: its lower bound exceeds 0.5, "
+    "corrected for all readers of these places (or of the corners)."
+)
+
 AXES = (("column", "x"), ("row", "y"))
 """Places in the grid, and where their centres lie."""
 
@@ -41,18 +51,22 @@ def plot_leak_map(
     stem: Path,
     style: FigureStyle = PLAIN,
     lesions: NDArray[np.float32] | None = None,
+    networks: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw a map; write ``stem``.pdf, .svg and .png.
 
     ``table``: the rows of one label rule and split, of MAP_COLUMNS (cues/leak_map.py). ``means``: mean image
     of each of ``targets`` (targets × S × S × 3, 0 … 255; NaN where there is no image). ``lesions``: share
-    of the lesions that cover each place (M × M, over relative coordinates), where masks tell.
+    of the lesions that cover each place (M × M, over relative coordinates), where masks tell. ``networks``:
+    what networks read at the places of a coarser grid (columns of NETWORK_COLUMNS), a panel each.
     """
     window = table["size"].iloc[0]
     grid = table[table["size"] == window]
     sheet = Sheet(style, 9.0 if len(targets) == 2 else 6.4)
-    panels = 3 if len(targets) == 2 else 2
-    columns = panels if sheet.width >= 2 * panels else 1
+    across = 3 if len(targets) == 2 else 2
+    coarse = [] if networks is None else list(networks.groupby("architecture", sort=False))
+    panels = (3 if len(targets) == 2 else 2) + len(coarse)
+    columns = across if sheet.width >= 2 * across else 1
     rows = -(-panels // columns)
     with figure_style(style):
         caption = sheet.caption(caption)
@@ -61,12 +75,17 @@ def plot_leak_map(
         figure = Figure(figsize=(sheet.width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         _draw_map(figure, axes[0], grid, means, sheet)
-        if panels == 3:
+        if across == 3:
             _draw_difference(axes[1], grid, means, targets, sheet)
+        for ax, (name, places) in zip(axes[across:], coarse, strict=False):
+            _draw_network(ax, places, grid, means, sheet)
+            _frame(ax, f"{label_of(str(name))}, AUROC by place", sheet)
         if lesions is not None:
-            for ax in axes[: panels - 1]:
+            for ax in [*axes[: across - 1], *axes[across:panels]]:
                 _draw_lesions(ax, lesions, sheet)
-        _draw_sizes(axes[panels - 1], _corners(table), sheet)
+        _draw_sizes(axes[across - 1], _corners(table), sheet)
+        for ax in axes[panels:]:
+            ax.set_axis_off()
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=sheet.title, weight="bold")
         sheet.add_caption(figure, caption)
@@ -79,6 +98,7 @@ def draw_leak_map(job: FigureJob) -> None:
     table = job.quoted("leak_map")
     first = table.iloc[0]
     lesions = None if job.mean_mask is None else np.load(job.mean_mask, allow_pickle=False)
+    networks = networks_by_place(job.table("readers"), first["labels"], first["split"])
     plot_leak_map(
         table,
         np.load(job.tables["leak_map"].with_suffix(".npy"), allow_pickle=False),
@@ -89,11 +109,57 @@ def draw_leak_map(job: FigureJob) -> None:
         + (f" of {first['units']:,} groups" if first["units"] < first["images"] else "")
         + f", {first['split'].replace('_', ' ')} split. Outlined: places that tell the class, with all "
         f"{len(table)} places and sizes tested at once. Squares: where the study's crops lie."
-        + _lesion_words(lesions),
+        + _lesion_words(lesions)
+        + (NETWORK_WORDS if len(networks) else ""),
         job.stem,
         job.style,
         lesions,
+        networks,
     )
+
+
+def networks_by_place(readers: pd.DataFrame, labels: str, split: str) -> pd.DataFrame:
+    """What ``readers`` holds of networks on one label rule and split at places of the grid (NETWORK_COLUMNS);
+    of a network those alone that were trained at other places than the study's crops, too, by the first of
+    its recipes."""
+    own = readers[
+        (readers["labels"] == labels)
+        & (readers["split"] == split)
+        & (readers["role"] != "shuffled")
+        & readers["view"].isin(PLACES)
+        & readers["auroc"].notna()
+        & ~readers["architecture"].isin([*BASELINES, AVERAGE])
+    ]
+    own = own[own["recipe"] == own.groupby("architecture")["recipe"].transform("first")]
+    beyond = ~own["view"].isin(study_crops())
+    own = own[own["architecture"].isin(own.loc[beyond, "architecture"])]
+    x, y = (own["view"].map(lambda view, axis=axis: PLACES[view][axis]) for axis in (0, 1))
+    return own.assign(x=x, y=y, low=own["bound_low"])[NETWORK_COLUMNS]
+
+
+def _draw_network(
+    ax: Axes, places: pd.DataFrame, grid: pd.DataFrame, means: NDArray[np.float32], sheet: Sheet
+) -> None:
+    """The AUROC of a network at each place of a coarser grid, bold where its bound is above chance."""
+    ax.imshow(np.nanmean(means, axis=(0, 3)), cmap="gray", extent=(0, 1, 1, 0), aspect="auto")
+    width, height = 2 * grid["x"].min(), 2 * grid["y"].min()
+    colours, norm = colormaps[COLOURS], Normalize(*RANGE)
+    for row in places.to_dict("records"):
+        left, top = row["x"] / 100 * (1 - width), row["y"] / 100 * (1 - height)
+        _square(ax, left, top, width, height)
+        tells = row["low"] > 0.5
+        ax.text(
+            *(left + width / 2, top + height / 2, f"{row['auroc']:.2f}"),
+            ha="left" if row["x"] == 0 else "right" if row["x"] == 100 else "center",
+            va="top" if row["y"] == 0 else "bottom" if row["y"] == 100 else "center",
+            fontsize=sheet.small,
+            weight="bold" if tells else "normal",
+            bbox={
+                "facecolor": colours(norm(row["auroc"])),
+                "edgecolor": INK if tells else "none",
+                "pad": 1.5,
+            },
+        )
 
 
 def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -115,6 +115,14 @@ upper_left, upper_right, center = _crop("upper_left"), _crop("upper_right"), _cr
 bottom_left, bottom_right = _crop("bottom_left"), _crop("bottom_right")
 
 
+def at_place(image: Pixels, crop_width: int, crop_height: int, x: int, y: int) -> Pixels:
+    """The crop ``x`` percent of the way from the left rim to the right one and ``y`` percent of that from the
+    upper one to the lower one, rounded towards the upper left."""
+    height, width = image.shape[:2]
+    left, upper = x * (width - crop_width) // 100, y * (height - crop_height) // 100
+    return image[upper : upper + crop_height, left : left + crop_width]
+
+
 def forehead(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
     """The patch where a portrait's forehead usually is: in the middle, a little below the upper quarter.
 
