@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
         ),
         ("cpu_training", r"^(?:\w+, \d+ px, \d+ images( +[\d.,]+ \([\d.,]+\)){2} +[\d.]+ \([\d.]+\)\n){3}\Z"),
         ("originals", r"^  ratio( +[\d.]+)( +[\d.]+ \([\d.]+\)){4}\n\Z"),
+        ("leak_map", r"^(\|-+){6}\|\n\| 120 of 64×48 \| 13 (\| [\d,]+ ){4}\|\n\Z"),
         ("six_views", r"^ISIC-2019 \(25,331\)( +[\d.]+ \([\d.]+\)){5}\n\Z"),
     ],
 )  # fmt: skip
