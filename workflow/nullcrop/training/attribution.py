@@ -18,9 +18,8 @@ from nullcrop.training.steps import class_logits
 SIDE = 32
 """Side of a map in pixels."""
 
-IMAGES_AT_A_TIME = 16
-PASSES_AT_A_TIME = 64
-"""Images, and images on their way from gray, that go through the network together."""
+AT_A_TIME = 16
+"""Images that go through the network together: fewer than in training, for which memory was asked."""
 
 POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, FixedAdaptivePool)
 
@@ -53,9 +52,9 @@ def saliency_maps(
     if method == "grad_cam" and layer is None:
         return None
     found = []
-    starts = range(0, len(rows), IMAGES_AT_A_TIME)
+    starts = range(0, len(rows), AT_A_TIME)
     for start in tracked(starts, len(starts), f"{METHOD_LABELS[method]}, {name} weights, images"):
-        part = slice(start, start + IMAGES_AT_A_TIME)
+        part = slice(start, start + AT_A_TIME)
         inputs = images.batch(rows[part].tolist())
         target = torch.from_numpy(targets[part]).to(inputs.device)
         if method == "grad_cam":
@@ -63,9 +62,7 @@ def saliency_maps(
             whole = functional.interpolate(coarse, inputs.shape[-2:], mode="bilinear", align_corners=False)
         else:
             gradients = IntegratedGradients(answer, multiply_by_inputs=True)
-            whole = gradients.attribute(
-                inputs, target=target, n_steps=steps, internal_batch_size=PASSES_AT_A_TIME
-            )
+            whole = gradients.attribute(inputs, target=target, n_steps=steps, internal_batch_size=AT_A_TIME)
         found.append(functional.adaptive_avg_pool2d(whole.detach().abs().sum(1), SIDE).float().cpu().numpy())
     maps: Maps = np.concatenate(found)
     total = maps.sum((1, 2), keepdims=True)
