@@ -82,7 +82,10 @@ def fill(results: Path, cells: list[Cell]) -> dict[str, list[Path]]:
     write_json(results / f".work/batches/{batch}.json", {"failed": {}})
     return {
         "halves": [write(views / ".original.0123456789abcdef.npy")],
-        "work": [write(work / first.path / "checkpoint.pt")],
+        "work": [
+            write(work / first.path / "checkpoint.pt"),
+            write(work / f"{first.path}.again" / "checkpoint.pt"),
+        ],
         "checkpoints": [write(work / second.path / name, "{}") for name in ("checkpoint.pt", "state.json")],
         "batches": [results / f".work/batches/{batch}.json"],
         "views": [write(views / f"original.{suffix}") for suffix in ("npy", "json")],

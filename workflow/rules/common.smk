@@ -20,6 +20,7 @@ from nullcrop.config import dataset_files, dataset_params, figure_params, resour
 from nullcrop.config.calibration import time_words
 from nullcrop.config.cell import (
     ABOVE_A_CELLS_FILE,
+    AGAIN,
     BATCH_PATH,
     CELL_FILES,
     CELL_PATH,

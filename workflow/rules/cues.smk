@@ -157,7 +157,7 @@ rule explain_cell:
         granted=granted_of,
         plain=plain_of,
         finished=f"{RESULTS}/cells",
-        work=f"{WORK}/saliency/{CELL_PATH}",
+        work=f"{WORK}/cells/{CELL_PATH}{AGAIN}",
     message:
         "asking what {params.cell} looks at"
     shell:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import read_json
-from nullcrop.config.cell import CELL_COLUMNS, CELL_FILES, KEPT, Cell
+from nullcrop.config.cell import AGAIN, CELL_COLUMNS, CELL_FILES, KEPT, Cell
 from nullcrop.config.figures import FIGURES
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
@@ -116,9 +116,11 @@ class Place:
     def cell(self, folder: Path, root: Path) -> Cell | None:
         """The cell whose folder below ``root`` this is, or that of its copy; None where it is none."""
         parts = folder.relative_to(root).parts
-        if len(parts) != len(CELL_COLUMNS) or not re.fullmatch(rf"seed(0|[1-9][0-9]*)({KEPT})?", parts[-1]):
+        if len(parts) != len(CELL_COLUMNS) or not re.fullmatch(
+            rf"seed(0|[1-9][0-9]*)({KEPT}|{AGAIN})?", parts[-1]
+        ):
             return None
-        return Cell.from_path("/".join(parts).removesuffix(KEPT))
+        return Cell.from_path("/".join(parts).removesuffix(KEPT).removesuffix(AGAIN))
 
     def finished(self, cell: Cell) -> list[Path]:
         """The folder of a finished cell, and that of its copy."""

@@ -18,6 +18,9 @@ CELL_FILES = ("predictions.csv", "history.csv", "cell.json")
 KEPT = ".kept"
 """What the name of the folder with a finished cell's copy adds to that of its working folder."""
 
+AGAIN = ".again"
+"""What the name of the folder adds in which a finished cell's network is trained once more."""
+
 
 @dataclass(frozen=True, order=True)
 class ReaderOnView:
