@@ -132,9 +132,13 @@ def _saliency(dataset: DatasetContents) -> Block:
     )
     found, said = dataset.cues.get("saliency"), []
     if found is not None:
+        said.append(
+            "Maps of attribution mislead about cues that one does not know (Adebayo et al. 2022): one that "
+            "lies on the lesion does not show that nothing else is read. No verdict rests on them."
+        )
         for labels, split in found[["labels", "split"]].drop_duplicates().itertuples(index=False):
             where = f"{split.replace('_', ' ')} split, label rule {labels}"
-            said.append(f"On the {where}. {' '.join(saliency_sentences(found, labels, split))}")
+            said += [f"On the {where}: {words}" for words in saliency_sentences(found, labels, split)]
     heading = "What networks look at in whole images: numbers"
     return _numbers(dataset, "saliency", heading, found, caption, tables.SALIENCY_TABLE, said)
 
