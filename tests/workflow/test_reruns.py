@@ -232,6 +232,14 @@ def test_a_spectrum_is_read_where_a_study_asks_for_it_and_trains_nothing(done: C
     assert page.count("From the corners a simple reader") >= 2
 
 
+def test_places_are_cut_together_and_trained_one_by_one(done: Checkout) -> None:
+    done.write_study(views=["original", "upper_left", "places"], baselines=[])
+    plan = done.plan()
+    assert (plan["crop_places"], plan["crop_further_view"], plan["crop_views"]) == (2, 0, 0)
+    # Of the 25 places one is trained already, in two datasets.
+    assert plan["train_cell"] == 2 * 24
+
+
 def test_which_dataset_an_image_is_from_is_asked_of_datasets_that_are_listed(done: Checkout) -> None:
     source = {"kind": "datasets", "names": ["one", "two"]}
     done.write_definition("which", source=source, classes=["one", "two"], labels={"printed": {}})

@@ -38,7 +38,7 @@ from nullcrop.config.readers import BASELINES, NETWORKS, is_network
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.registry import EXTENSIONS, any_of, implementation, in_environment
 from nullcrop.config.treatments import treatment_pattern
-from nullcrop.config.views import view_pattern, views_made_always, views_of_treatment
+from nullcrop.config.views import places_between, view_pattern, views_made_always, views_of_treatment
 from nullcrop.images.packing import packed_sides
 from nullcrop.training.finished import damage
 from snakemake.persistence import PersistenceBase

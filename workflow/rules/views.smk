@@ -62,6 +62,38 @@ rule crop_further_view:
         "--views {wildcards.view} --crop {params.crop:q} --threads {threads} > {log:q} 2>&1"
 
 
+# Crops at the places between the study's own: each image is decoded once for all of them.
+rule crop_places:
+    input:
+        f"{RESULTS}/datasets/{{dataset}}/samples.csv",
+    output:
+        expand(
+            "{folder}/{view}.{suffix}",
+            folder=f"{STORE}/{{dataset}}/views",
+            view=places_between(),
+            suffix=["npy", "json"],
+        ),
+    log:
+        f"{RESULTS}/logs/crop_places/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/crop_places/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 4
+    resources:
+        mem_mb=resources.growing(4000),
+        runtime=resources.growing(240),
+    params:
+        folder=subpath(output[0], parent=True),
+        views=" ".join(places_between()),
+        crop=of_dataset(dataset_params.plain_cutting_param),
+    message:
+        "cropping {wildcards.dataset} at the places of a grid"
+    shell:
+        "python -m nullcrop crop-views --samples {input:q} --out {params.folder:q} --views {params.views} "
+        "--crop {params.crop:q} --threads {threads} > {log:q} 2>&1"
+
+
 rule count_lesions:
     input:
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
@@ -117,7 +149,7 @@ rule treat_images:
     params:
         folder=subpath(output[0], parent=True),
         views=lambda wildcards: views_of_treatment(wildcards.treatment),
-        crop=of_dataset(dataset_params.treating_param),
+        crop=of_dataset(dataset_params.plain_cutting_param),
     message:
         "treating the images of {wildcards.dataset}: {wildcards.treatment}"
     shell:

@@ -36,6 +36,7 @@ LOGGED: dict[int, tuple[str, ...]] = {
         *("audit_phantoms", "judge_phantoms", "generate_images", "fetch_archive", "list_samples"),
         *("find_duplicates", "count_leaks", "compare_counts", "crop_views", "resolve_config"),
         "list_attributes",
+        "crop_places",
         *("join_metrics", "join_readers", "join_comparisons", "join_verdicts", "compare_published"),
         *("fetch_weights", "fetch_checkpoint", "fetch_masks", "count_lesions"),
     ),

@@ -105,8 +105,8 @@ def packing_param(project: Project, dataset: str, sides: Sequence[str] | None) -
     return " ".join(asked if sides is None else [*asked, "--sides", *sides])
 
 
-def treating_param(project: Project, dataset: str) -> list[str]:
-    """Crop size and the rule of values of treated images."""
+def plain_cutting_param(project: Project, dataset: str) -> list[str]:
+    """Crop size and the rule of values of views that ask for nothing else."""
     return [crop_param(project, dataset), *reading_options(project, dataset)]
 
 

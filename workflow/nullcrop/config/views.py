@@ -342,9 +342,10 @@ def view_names() -> list[str]:
 
 def view_pattern(further: bool = False) -> str:
     """A regular expression that matches the names of all views; of untreated images alone, those that are
-    made where a study names them."""
+    made one by one where a study names them."""
     if further:
-        return any_of(name for name in view_names() if not view_of(name).always)
+        made_apart = places_between()
+        return any_of(name for name in view_names() if not view_of(name).always and name not in made_apart)
     cuts = any_of(study_crops())
     return rf"{any_of(view_names())}|(?:{treatment_pattern()})(?:\.(?:{cuts}))?"
 
@@ -357,6 +358,11 @@ def views_made_always() -> list[str]:
 def study_crops() -> list[str]:
     """The study's five crops."""
     return [name for name, view in VIEWS.items() if view.study_crop]
+
+
+def places_between() -> list[str]:
+    """The crops of PLACES that lie between the study's own, and are made together."""
+    return [name for name in PLACES if not VIEWS[name].study_crop]
 
 
 def study_corners() -> list[str]:
