@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.views import study_crops
 from nullcrop.statistics.auroc import TestSet, estimate_auroc
-from nullcrop.statistics.crossfit import averages, inflation, mean_of, readings, together
+from nullcrop.statistics.crossfit import averages, inflation, mean_of, readings, tied, together
 from nullcrop.statistics.maxt import maxt
 
 from .finished_cells import a_study, a_test_set, crossfitted, finished, folds_of, scores
@@ -248,6 +248,14 @@ def test_images_of_the_same_mean_rank_are_tied_in_the_average(seed, n, readers, 
     )
     exact = (2 * rankdata(said, axis=2)).round().astype(int).sum((0, 1))
     np.testing.assert_array_equal(rankdata(mean_of(found).score), rankdata(exact))
+
+
+@pytest.mark.parametrize(("n", "readers"), [(1024, 7), (4000, 7), (8000, 4), (10007, 2)])
+def test_ties_of_many_images_stay_ties_wherever_their_mean_lies(n, readers):
+    """Many means lie beside a boundary of whatever they could be rounded to."""
+    ranks = np.stack([np.random.default_rng(reader).permutation(n) for reader in range(readers)])
+    scores = ((ranks + 0.5) / n - 0.5).round(12)
+    np.testing.assert_array_equal(rankdata(tied(scores.mean(0))), rankdata(ranks.sum(0)))
 
 
 COORDINATES = ("split", "view", "architecture", "recipe", "seed")

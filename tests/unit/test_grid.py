@@ -77,6 +77,22 @@ def test_a_cells_path_is_the_documented_one() -> None:
 # Studies
 
 
+def test_of_each_network_on_whole_images_the_first_seed_is_explained(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "figures": ["saliency"], "splits": ["crossfit5"], "shuffles": 1}
+    study |= {"seeds": [3, 1], "architectures": ["lenet5", "vgg16"], "recipes": ["scratch"]}
+    grid = Grid(make_project({"main": study}))
+    found = grid.explained_cells("main", "first")
+    own = [cell for cell in grid.cells("main") if cell.view == "original" and not cell.is_baseline]
+    networks = {(cell.architecture, cell.recipe) for cell in own}
+    assert {(cell.architecture, cell.recipe) for cell in found} == networks
+    assert len(found) == len(networks) > 1
+    assert {(cell.split, cell.view, cell.seed) for cell in found} == {("crossfit5", "original", 5)}
+    cropped = study | {"views": ["upper_left"]}
+    with pytest.raises(NullcropError, match="none is trained on those of 'first'; add `original` to `views`"):
+        Grid(make_project({"main": cropped}))
+    assert not Grid(make_project({"main": cropped | {"figures": []}})).explained_cells("main", "first")
+
+
 def test_a_study_is_the_cross_product_of_its_keys(make_project: MakeProject) -> None:
     grid = Grid(make_project({"main": {"datasets": ["first", "second"], "seeds": [0, 1]}}))
     cells = grid.cells("main")

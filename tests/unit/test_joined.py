@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from pydantic import ValidationError
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.dataset_files import listed_from
@@ -18,7 +19,10 @@ from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
 from nullcrop.datasets.samples import list_samples, read_samples
 
-JOINT = {"title": "Which one", "field": "whole", "source": {"kind": "datasets", "names": ["one", "two"]}}
+JOINT = {
+    **{"title": "Which one", "modality": "any", "field": "whole", "licence": "none", "citation": "none"},
+    **{"source": {"kind": "datasets", "names": ["one", "two"]}, "classes": ["one", "two"]},
+}
 
 
 def a_folder(where: Path, seed: int) -> dict[str, Any]:
@@ -109,12 +113,22 @@ def test_the_plan_lists_the_parts_first_and_archives_stay_where_they_were(
     assert archive_param(project, "one") == f"{project.config.paths.resources}/archives/one"
 
 
-def test_its_classes_are_the_datasets_unless_named(joined: Callable[..., Project]) -> None:
-    assert joined().definition("which").classes == ["one", "two"]
+def test_its_classes_are_the_datasets() -> None:
     labels = {"second": {"positive": ["two"]}}
     told = Definition.model_validate(JOINT | {"classes": ["two", "one"], "labels": labels})
     assert told.targets("second") == {"two": 1, "one": 0}
-    assert told.title == "Which one"
+    with pytest.raises(ValidationError, match="classes are the datasets that the source names, one, two"):
+        Definition.model_validate(JOINT | {"classes": ["one", "three"]})
+
+
+def test_targets_of_parts_are_known_and_their_downloads_are_looked_at(
+    joined: Callable[..., Project],
+) -> None:
+    grid = Grid(joined())
+    results = grid.project.config.paths.results
+    grid.check_target(f"{results}/datasets/one/samples.csv")
+    with pytest.raises(NullcropError, match="unknown dataset 'onee'"):
+        grid.check_target(f"{results}/datasets/onee/samples.csv")
 
 
 def test_a_part_that_cannot_be_read_so_is_refused_in_words(joined: Callable[..., Project]) -> None:
@@ -123,14 +137,19 @@ def test_a_part_that_cannot_be_read_so_is_refused_in_words(joined: Callable[...,
     ):
         Grid(
             joined(
-                two={"source": {"kind": "datasets", "names": ["one", "which"]}, "classes": ["one", "which"]}
+                two=JOINT
+                | {"source": {"kind": "datasets", "names": ["one", "which"]}, "classes": ["one", "which"]}
             )
         )
     with pytest.raises(NullcropError, match="gray values of 'one' are read by the rule"):
         Grid(joined(one={"bits": 12}))
     Grid(joined(one={"bits": 12}, two={"bits": 12}, which={"bits": 12}))
     with pytest.raises(NullcropError, match="unknown dataset 'thre', known are: one, two, which"):
-        Grid(joined(which={"source": {"kind": "datasets", "names": ["one", "thre"]}}))
+        Grid(
+            joined(
+                which={"source": {"kind": "datasets", "names": ["one", "thre"]}, "classes": ["one", "thre"]}
+            )
+        )
 
 
 def test_a_single_dataset_is_no_question(tmp_path: Path) -> None:

@@ -229,7 +229,9 @@ def test_networks_at_places_stand_where_they_looked(tmp_path: Path) -> None:
             reader("upper_left", "lenet5", 0.7, 0.6, role="crop"),
             reader("at_25_50", "lenet5", 0.55),
             reader("at_25_50", "lenet5", 0.95, recipe="b"),
-            # On the study's crops alone; no network; another split; labels that are not the true ones.
+            reader("upper_left", "vgg16", 0.95, recipe="0", role="crop"),
+            reader("at_75_50", "vgg16", 0.65, recipe="b"),
+            # By a recipe on the study's crops alone; no network; another split; controls.
             reader("upper_left", "vgg16", 0.9, role="crop"),
             reader("at_25_50", "mean_rgb", 0.9),
             reader("at_25_50", "average", 0.9),
@@ -242,10 +244,11 @@ def test_networks_at_places_stand_where_they_looked(tmp_path: Path) -> None:
     assert found.to_numpy().tolist() == [
         ["lenet5", "upper_left", 0, 0, 0.7, 0.6],
         ["lenet5", "at_25_50", 25, 50, 0.55, 0.4],
+        ["vgg16", "at_75_50", 75, 50, 0.65, 0.4],
     ]
     means = np.full((2, 8, 8, 3), 50, np.float32)
     figure = plot_leak_map(a_map([]), means, ["no", "yes"], "", "", tmp_path / "map", networks=found)
-    panel = figure.axes[3]
+    panel = figure.axes[2]
     assert panel.get_title(loc="left") == "LeNet-5, AUROC by place"
     said = {text.get_text(): (text.get_position(), text.get_weight()) for text in panel.texts}
     # Windows are a fifth of the width and of the height.

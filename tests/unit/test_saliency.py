@@ -21,7 +21,7 @@ from nullcrop.basics.files import sha256_of
 from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.config.definitions import Masks
 from nullcrop.config.recipe import Recipe
-from nullcrop.config.saliency import Saliency
+from nullcrop.config.saliency import Method, Saliency
 from nullcrop.cues.explained import (
     SaliencyJob,
     central_half,
@@ -36,7 +36,7 @@ from nullcrop.splits import make_split
 from nullcrop.training.architectures import build
 from nullcrop.training.attribution import SIDE, last_feature_map, saliency_maps
 from nullcrop.training.data import InputImages
-from nullcrop.training.loop import CellJob, train_cell
+from nullcrop.training.loop import CellJob, train_again, train_cell
 
 IMAGES, PIXELS = 120, 32
 SQUARE = 8
@@ -136,7 +136,6 @@ def test_grad_cam_is_the_class_activation_map_where_both_are_known() -> None:
         expected = functional.relu((weights[:, :, None, None] * maps).sum(1, keepdim=True))
         expected = functional.interpolate(expected, (34, 34), mode="bilinear", align_corners=False)
         expected = functional.adaptive_avg_pool2d(expected, SIDE)[:, 0].numpy()
-    assert found is not None
     np.testing.assert_allclose(found, expected / expected.sum((1, 2), keepdims=True), atol=1e-6)
 
 
@@ -148,8 +147,41 @@ def test_integrated_gradients_of_a_linear_network_are_its_weights_times_the_imag
     found = saliency_maps(network, images, np.arange(4), targets, "integrated_gradients", 8)
     weights = network[1].weight.detach()[torch.tensor(targets)].reshape(4, 3, SIDE, SIDE)
     expected = (weights * images.batch(range(4))).abs().sum(1).numpy()
-    assert found is not None
     np.testing.assert_allclose(found, expected / expected.sum((1, 2), keepdims=True), rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "integrated_gradients"])
+def test_of_a_single_output_both_classes_have_maps(method: Method) -> None:
+    """Its logit speaks for class 1 and against class 0: so does half a network of two outputs."""
+    torch.manual_seed(0)
+    two, one = Cam().eval(), Cam().eval()
+    one.maps.load_state_dict(two.maps.state_dict())
+    one.linear = nn.Linear(4, 1)
+    with torch.no_grad():
+        two.linear.weight[0] = -two.linear.weight[1]
+        one.linear.weight[:] = two.linear.weight[1:]
+    images = in_memory(np.random.default_rng(0).integers(0, 256, (6, 34, 34, 3), np.uint8))
+    targets = np.array([0, 1] * 3)
+    asked = images, np.arange(6), targets, method, 8
+    np.testing.assert_allclose(saliency_maps(one, *asked), saliency_maps(two, *asked), atol=1e-6)
+
+
+def test_where_memory_is_short_fewer_images_are_asked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Narrow(Cam):
+        def forward(self, images: Tensor) -> Tensor:
+            if len(images) > 3:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return super().forward(images)
+
+    torch.manual_seed(0)
+    wide, narrow = Cam().eval(), Narrow().eval()
+    narrow.load_state_dict(wide.state_dict())
+    images = in_memory(np.random.default_rng(0).integers(0, 256, (21, 34, 34, 3), np.uint8))
+    asked = images, np.arange(21), np.arange(21) % 2, "integrated_gradients", 8
+    np.testing.assert_allclose(saliency_maps(narrow, *asked), saliency_maps(wide, *asked), atol=1e-6)
+    monkeypatch.setattr(Narrow, "forward", lambda self, images: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        saliency_maps(narrow, *asked)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +221,6 @@ def test_networks_that_change_values_in_place_are_asked_as_others_are(name: str)
     inputs, kept = images.batch(range(2)), []
     layer = last_feature_map(network, inputs)
     assert layer is not None
-    assert found is not None
 
     def keep(module: nn.Module, given: Any, output: Tensor) -> Tensor:
         kept.append(output)
@@ -310,7 +341,7 @@ def test_bounds_hold_for_all_numbers_of_a_run_at_once(tmp_path: Path) -> None:
         pd.DataFrame(
             {
                 **{"method": "grad_cam", "id": [str(i) for i in range(n)], "group": "", "target": 0},
-                **{"silent": False, "outside_centre": values[cell.architecture]},
+                **{"silent": False, "silent_random": False, "outside_centre": values[cell.architecture]},
                 **{"outside_centre_random": 0.5, "outside_lesion": np.nan, "outside_lesion_random": np.nan},
                 **{"correlation": rng.uniform(-1, 1, n), "area_outside_lesion": np.nan},
             }
@@ -338,10 +369,15 @@ def test_the_correlation_is_spearmans(planted: SaliencyJob, written: Path) -> No
     assert np.isnan(map_correlation(one, np.zeros_like(one)))
 
 
+def test_a_study_without_networks_on_whole_images_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(NullcropError, match="no network of the study is trained on whole images"):
+        join_saliency([], tmp_path, 0.05, tmp_path / "a.csv", tmp_path / "a.npz")
+
+
 def a_row(**more: Any) -> dict[str, Any]:
     shares = {name: np.nan for name in SALIENCY_COLUMNS if name not in ("labels", "split", "architecture")}
     named = {"labels": "printed", "split": "random", "architecture": "resnet50", "recipe": "paper"}
-    return shares | named | {"method": "grad_cam", "images": 40, "silent": 0} | more
+    return shares | named | {"method": "grad_cam", "images": 40, "silent": 0, "silent_random": 0} | more
 
 
 def test_sentences_say_what_stands_beside_them() -> None:
@@ -352,24 +388,35 @@ def test_sentences_say_what_stands_beside_them() -> None:
         "outside_centre_random_low": 0.45,
         "outside_centre_random_high": 0.55,
     }
-    row |= {"area_outside_lesion": 0.9, "correlation": 0.31, "silent": 2}
-    said = saliency_sentences(pd.DataFrame([row, a_row(silent=40)]), "printed", "random")
+    row |= {"area_outside_lesion": 0.9, "correlation": 0.31, "silent": 2, "silent_random": 20}
+    rows = [row, a_row(silent=40, architecture="vgg16")]
+    said = saliency_sentences(pd.DataFrame(rows), "printed", "random")
     assert said[0] == (
         "ResNet50, Grad-CAM: 61% (57% to 65%) of the attribution lies outside the central half of the image, "
         "with random weights 50% (45% to 55%). Outside the lesion, on 90% of the image, lies 70% (65% to "
-        "75%). Rank correlation with the maps of random weights: 0.31. The maps of 2 of 40 images are empty."
+        "75%). Rank correlation with the maps of random weights: 0.31. The maps of 2 of 40 images are empty. "
+        "From random weights those of 20 are."
     )
-    assert said[1] == "ResNet50, Grad-CAM: the maps of all 40 images are empty, so nothing can be said."
+    assert said[1] == "VGG16, Grad-CAM: the maps of all 40 images are empty, so nothing can be said."
     assert saliency_sentences(pd.DataFrame([row]), "printed", "official") == []
+    several = saliency_sentences(pd.DataFrame([row, row | {"recipe": "head"}]), "printed", "random")
+    assert [one.split(":")[0] for one in several] == [
+        "ResNet50 (paper), Grad-CAM",
+        "ResNet50 (head), Grad-CAM",
+    ]
 
 
 def test_a_network_without_maps_of_features_is_refused_in_words(
     planted: SaliencyJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nullcrop.training.attribution.last_feature_map", lambda *_: None)
+    monkeypatch.setattr("nullcrop.cues.explained.last_feature_map", lambda *_: None)
+    trained: list[CellJob] = []
+    monkeypatch.setattr("nullcrop.cues.explained.train_again", trained.append)
     job = replace(planted, settings=Saliency(images=3, methods=["grad_cam"]))
     with pytest.raises(NullcropError, match=r"LeNet-5 has no map of features.*integrated_gradients"):
         write_saliency(job, tmp_path / "maps.csv", tmp_path / "maps.npz")
+    assert not trained
+    monkeypatch.setattr("nullcrop.cues.explained.train_again", train_again)
     both = replace(planted, settings=Saliency(images=3, steps=8))
     write_saliency(both, tmp_path / "maps.csv", tmp_path / "maps.npz")
     assert set(pd.read_csv(tmp_path / "maps.csv")["method"]) == {"integrated_gradients"}

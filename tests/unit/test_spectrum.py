@@ -309,6 +309,8 @@ def test_the_study_s_own_readers_stand_beside_the_kinds_that_they_read(tmp_path:
         labels="printed", split="random"
     )
     table = pd.concat([table, table.assign(place="original")])
+    table = pd.concat([table, table.iloc[2:3].assign(reader="texture")])
+    assert table[["kind", "place", "reader"]].to_numpy()[-1].tolist() == ["original", "original", "texture"]
 
     def reader(view: str, architecture: str, auroc: float, **more: str) -> dict[str, object]:
         named = {"labels": "printed", "split": "random", "role": "view"} | more
@@ -321,6 +323,10 @@ def test_the_study_s_own_readers_stand_beside_the_kinds_that_they_read(tmp_path:
             *(reader(f"noise.{corner}", "vgg16", 0.6) for corner in corners[:2]),
             reader("noise", "vgg16", 0.9),
             reader("noise", "mean_rgb", 0.55),
+            reader("noise", "texture", 0.58),
+            # The table has it; it sees no pixel.
+            reader("original", "texture", 0.99),
+            reader("original", "file_facts", 0.99),
             *(
                 reader("original", "vgg16", auroc, recipe=recipe)
                 for auroc, recipe in ((0.7, "a"), (0.8, "b"))
@@ -340,10 +346,15 @@ def test_the_study_s_own_readers_stand_beside_the_kinds_that_they_read(tmp_path:
         ("noise", "corners", "vgg16"): 0.6,
         ("noise", "original", "vgg16"): 0.9,
         ("noise", "original", "mean_rgb"): 0.55,
+        ("noise", "original", "texture"): 0.58,
         ("original", "original", "vgg16"): 0.75,
     }
     figure = plot_spectrum(table, "Title", "Caption", tmp_path / "spectrum", others=found)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["VGG16", "mean colour"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "VGG16",
+        "mean colour",
+        "texture",
+    ]
     shown = {round(float(line.get_xdata()[0]), 6) for ax in figure.axes for line in ax.get_lines()}
     assert set(said.values()) <= shown
     assert readers_by_kind(readers.iloc[:0], table).empty

@@ -127,7 +127,7 @@ rule read_spectrum:
 rule explain_cell:
     input:
         unpack(cell_inputs),
-        cell=f"{RESULTS}/cells/{CELL_PATH}/cell.json",
+        cell=[f"{RESULTS}/cells/{CELL_PATH}/{name}" for name in CELL_FILES],
         samples=f"{RESULTS}/datasets/{{dataset}}/samples.csv",
         masks=explained_masks_of,
     output:
@@ -144,7 +144,9 @@ rule explain_cell:
     threads: threads_of(lambda wildcards: [cell_of(wildcards)])
     resources:
         mem_mb=memory_of,
-        runtime=runtime_of(lambda wildcards: [cell_of(wildcards)] * 2),
+        runtime=lambda wildcards, attempt: resources.minutes(
+            [training_params.explaining_seconds(PROJECT, cell_of(wildcards))], attempt
+        ),
         gpu=resources.training_gpus(CONFIG.device),
     params:
         recipe=recipe_of,

@@ -277,7 +277,7 @@ def _undone_downloads(machine: Machine) -> Iterator[str]:
     from nullcrop.config.dataset_files import source_record
     from nullcrop.config.registry import implementation
 
-    for dataset in machine.grid.values("dataset") if machine.grid else []:
+    for dataset in machine.grid.listed_datasets if machine.grid else []:
         assert machine.grid is not None
         project, archive = machine.grid.project, machine.folders["resources"] / "archives" / dataset
         check = source_record(project, dataset).check
@@ -315,10 +315,12 @@ def _needs(machine: Machine) -> dict[str, float]:
     if grid is None:
         return {}
     needs = {"resources": 0.0, "store": 0.0}
+    for dataset in grid.listed_datasets:
+        if not (machine.folders["resources"] / "archives" / dataset / "archive.json").is_file():
+            # Packed, and unpacked.
+            needs["resources"] += 2 * (grid.project.definition(dataset).download_bytes or 0)
     for dataset in grid.values("dataset"):
         definition, crop = grid.project.definition(dataset), grid.project.crop(dataset)
-        if not (machine.folders["resources"] / "archives" / dataset / "archive.json").is_file():
-            needs["resources"] += 2 * (definition.download_bytes or 0)  # packed, and unpacked
         if not (machine.folders["store"] / dataset / "views" / "original.json").is_file():
             sides = [int(side) for side in grid.input_sides(dataset) if side.isdecimal()]
             pixels = len(study_crops()) * crop.width * crop.height + sum(side**2 for side in sides)

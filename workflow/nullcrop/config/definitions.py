@@ -485,7 +485,7 @@ class Definition(Model):
     download_bytes: Annotated[int, Field(gt=0)] | None = None
     """Size of the download as its publisher or a mirror states it; empty: not known."""
     classes: Annotated[list[str], Field(min_length=2)]
-    """Original classes, in the order of their codes; of a source `datasets` its `names`, unless named."""
+    """Original classes, in the order of their codes; of a source `datasets` its `names`."""
     labels: Annotated[dict[Name, LabelRule], Field(min_length=1)] = {"classes": LabelRule()}
     """Label rules by name; the first is the default. Unless named: every class is a target of its own."""
     group: str | None = None
@@ -535,20 +535,12 @@ class Definition(Model):
     notes: str | None = None
     """What a reader of the results should know."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _datasets_are_classes(cls, content: Any) -> Any:
-        source = content.get("source") if isinstance(content, dict) else None
-        if isinstance(source, dict) and source.get("kind") == "datasets" and "classes" not in content:
-            return content | {"classes": source.get("names")}
-        return content
-
     @model_validator(mode="after")
     def _others_data_is_described(self) -> "Definition":
         lacking = [
             key for key in ("title", "modality", "licence", "citation") if key not in self.model_fields_set
         ]
-        if lacking and SOURCES[self.source.kind].way not in ("local", "listed"):
+        if lacking and SOURCES[self.source.kind].way != "local":
             raise ValueError(
                 f"{listed(lacking)} is missing; only of a folder of your own (`source: {{kind: folder}}`) "
                 "may it be left out"
@@ -587,6 +579,10 @@ class Definition(Model):
 
     @model_validator(mode="after")
     def _classes_agree(self) -> "Definition":
+        if isinstance(self.source, DatasetsSource) and set(self.classes) != set(self.source.names):
+            raise ValueError(
+                f"classes are the datasets that the source names, {listed(self.source.names)}, in any order"
+            )
         for where, names in (
             *((f"labels.{rule}.positive", spec.positive or []) for rule, spec in self.labels.items()),
             ("expected.classes", self.expected.classes),

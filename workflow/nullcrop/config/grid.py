@@ -57,7 +57,7 @@ from nullcrop.config.yaml_files import meant
 STUDY_TABLES = ("metrics", "readers", "comparisons", "verdicts")
 """Tables of each dataset in a study, and of the study."""
 
-RESULT_FOLDERS = ("cells", "datasets", "report", "splits", "studies")
+RESULT_FOLDERS = ("cells", "datasets", "report", "saliency", "splits", "studies")
 """Folders of the results that hold what a user may ask for."""
 
 
@@ -75,7 +75,7 @@ class Grid:
         self._demanded = self._demands()
         for name in self.studies:
             for dataset in self.datasets(name):
-                self.explained_cells(name, dataset)
+                self._check_explained(name, dataset)
         self._batch_sizes: dict[tuple[str, str, str], int] = {}
         self.batches: dict[str, list[Cell]] = defaultdict(list)
         """Cells of networks that share a job, by :meth:`batch_path`."""
@@ -428,24 +428,23 @@ class Grid:
         return sorted({split_path(results, cell) for cell in cells})
 
     def explained_cells(self, study: str, dataset: str) -> list[Cell]:
-        """Cells of which saliency maps are made: of each network on whole images that of the first seed; none
-        unless the study asks for maps.
-
-        Raises NullcropError when there is none though it does.
-        """
-        if "saliency" not in self.project.config.studies[study].figures:
-            return []
+        """Cells of which saliency maps are made: of each network on whole images, for each label rule and
+        split, that of the first seed."""
         first: dict[ReaderOnView, Cell] = {}
         for cell in self.cells(study, dataset):
             if cell.view == "original" and not cell.is_baseline and not split_name(cell.split).shuffle:
                 own = ReaderOnView.of(cell)
                 first[own] = min(cell, first.get(own, cell))
-        if not first:
+        return list(first.values())
+
+    def _check_explained(self, study: str, dataset: str) -> None:
+        """Whether there is a network to be looked at, where a study asks for that."""
+        asked = "saliency" in self.project.config.studies[study].figures
+        if asked and not self.explained_cells(study, dataset):
             raise NullcropError(
                 f"studies.{study}: the figure 'saliency' shows what networks look at in whole images, but "
                 f"none is trained on those of '{dataset}'; add `original` to `views`, or leave the figure out"
             )
-        return list(first.values())
 
     def counts_lesions(self, dataset: str) -> bool:
         """Whether it is counted how often crops of ``dataset`` touch a lesion: where it has masks. Those that
@@ -569,8 +568,9 @@ class Grid:
                 ("seed", [f"seed{seed}" for seed in self.values("seed")]),
                 ("file", list(CELL_FILES)),
             ],
+            "saliency": [("dataset", self.values("dataset"))],
             "studies": [("study", self.studies)],
-            "datasets": [("dataset", self.values("dataset"))],
+            "datasets": [("dataset", self.listed_datasets)],
             "splits": [
                 ("dataset", self.values("dataset")),
                 ("label rule", labels),

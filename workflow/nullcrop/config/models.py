@@ -67,7 +67,10 @@ ALL_PLACES = "places"
 def _with_places(names: object) -> object:
     if not isinstance(names, list) or ALL_PLACES not in names:
         return names
-    return list(dict.fromkeys(one for name in names for one in (PLACES if name == ALL_PLACES else [name])))
+    found: list[object] = []
+    for name in names:
+        found += [one for one in (PLACES if name == ALL_PLACES else [name]) if one not in found]
+    return found
 
 
 ViewNames = Annotated[list[ViewName], BeforeValidator(_with_places)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from nullcrop.config.cell import Cell
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Config, Project
-from nullcrop.config.resources import training_memory_mb, training_seconds, training_threads
+from nullcrop.config.resources import USUAL_IMAGES, training_memory_mb, training_seconds, training_threads
 
 
 def device_param(config: Config) -> str:
@@ -55,6 +55,16 @@ def cell_seconds(project: Project, cell: Cell) -> float:
     """Estimated time to train ``cell``."""
     recipe, definition = project.config.all_recipes[cell.recipe], project.definition(cell.dataset)
     return training_seconds(cell, recipe, definition, project.config.device, project.config.engine)
+
+
+def explaining_seconds(project: Project, cell: Cell) -> float:
+    """Estimated time to train ``cell`` once more and to ask what its network and an untrained one look at: a
+    step of integrated gradients takes an image as long as a step of training."""
+    asked, recipe = project.config.saliency, project.config.all_recipes[cell.recipe]
+    definition = project.definition(cell.dataset)
+    images = asked.images * len(definition.target_names(cell.labels))
+    seen = recipe.epochs * (definition.expected.images or USUAL_IMAGES)
+    return cell_seconds(project, cell) * (1 + 2 * images * (asked.steps + 1) / seen)
 
 
 def job_memory_mb(project: Project, dataset: str, architecture: str, recipe: str, attempt: int) -> int:

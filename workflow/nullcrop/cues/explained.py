@@ -20,7 +20,7 @@ from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import say
 from nullcrop.config.readers import label_of
-from nullcrop.config.saliency import METHOD_LABELS, Saliency
+from nullcrop.config.saliency import METHOD_LABELS, Method, Saliency
 from nullcrop.cues.saliency import IMAGE_COLUMNS, NAMED
 from nullcrop.datasets.samples import read_samples
 from nullcrop.images.lesion_counts import covered_places
@@ -29,7 +29,7 @@ from nullcrop.images.resize import resize
 from nullcrop.images.store import PackedView
 from nullcrop.statistics.tables import read_predictions
 from nullcrop.training.architectures import input_size
-from nullcrop.training.attribution import SIDE, Maps, saliency_maps
+from nullcrop.training.attribution import SIDE, Maps, last_feature_map, saliency_maps
 from nullcrop.training.cells import open_view, read_split
 from nullcrop.training.data import InputImages
 from nullcrop.training.loop import CellJob, Trained, initial_network, train_again
@@ -67,55 +67,66 @@ def write_saliency(job: SaliencyJob, out: Path, maps: Path) -> None:
     the image's own aspect), ``outside_lesion`` that outside its lesion, whose complement covers
     ``area_outside_lesion`` of the image (both empty without a lesion); ``…_random`` the same from the network
     with random weights; ``correlation`` is Spearman's between the two maps. A ``silent`` image has no
-    attribution: its shares are empty.
+    attribution, a ``silent_random`` one none from random weights: those shares are empty.
 
     ``maps`` holds by method the mean map of each class (``{method}.trained``, ``{method}.random``: classes ×
     SIDE × SIDE, the mean of each 1) and those of EXAMPLES images (``{method}.examples``), their ``pictures``
     (uint8) and ``targets``, and ``difference``: by how much probabilities of the network that was trained
     once more differ from the cell's at most.
 
-    Raises NullcropError when inputs do not fit each other.
+    Raises NullcropError when inputs do not fit each other, or no method can ask the network.
     """
     cell, recipe = job.training.cell, job.training.recipe
     split = read_split(job.training.split)
     view = open_view(job.training.view, split, job.training.split)
     rows = chosen_rows(split, job.settings.images, cell.seed)
     covered = _lesions(job, rows)
+    size = input_size(cell.architecture, recipe.input_size)
+    n_targets = int(split["target"].max()) + 1
+    untrained = _plain(initial_network(cell, recipe, n_targets, size))
+    first = InputImages(view.at(size), size, torch.device("cpu"), cell.architecture).batch(rows[:1].tolist())
+    methods = _methods(job, untrained, first)
     trained = train_again(job.training)
     difference = _difference(trained, job.training.out)
     device = next(trained.network.parameters()).device
-    size = input_size(cell.architecture, recipe.input_size)
-    n_targets = int(split["target"].max()) + 1
-    networks = {
-        name: _plain(initial_network(cell, recipe, n_targets, size), state).to(device)
-        for name, state in ((TRAINED, trained.network.state_dict()), (RANDOM, None))
-    }
+    network = _plain(initial_network(cell, recipe, n_targets, size), trained.network.state_dict()).to(device)
+    untrained = untrained.to(device)
     images = InputImages(view.at(size), size, device, cell.architecture)
     targets = split["target"].to_numpy()[rows]
     shown = _examples(split.iloc[rows])
     kept = _pictures(view, rows[shown], targets[shown], size) | {"difference": np.array(difference)}
     tables = []
-    for method in job.settings.methods:
+    for method in methods:
         asked = images, rows, targets, method, job.settings.steps
-        own = saliency_maps(networks[TRAINED], *asked, TRAINED)
-        random = saliency_maps(networks[RANDOM], *asked, RANDOM)
-        if own is None or random is None:
-            say(f"{METHOD_LABELS[method]}: {label_of(cell.architecture)} has no map of features to show")
-            continue
+        own = saliency_maps(network, *asked, TRAINED)
+        random = saliency_maps(untrained, *asked, RANDOM)
         of_images = split.iloc[rows][list(NAMED[1:])].reset_index(drop=True)
         tables.append(of_images.join(_shares(own, random, covered)).assign(method=method))
         kept[f"{method}.{TRAINED}"] = _mean_maps(own, targets, n_targets)
         kept[f"{method}.{RANDOM}"] = _mean_maps(random, targets, n_targets)
         kept[f"{method}.examples"] = own[shown]
-    if not tables:
-        raise NullcropError(
-            f"{label_of(cell.architecture)} has no map of features, so there is nothing to show of it; add "
-            "`integrated_gradients` to `saliency.methods`, which asks any network"
-        )
     with written_whole(maps) as aside, aside.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **kept)
     with written_whole(out) as aside:
         pd.concat(tables)[IMAGE_COLUMNS].to_csv(aside, index=False, float_format="%.6g")
+
+
+def _methods(job: SaliencyJob, network: nn.Module, image: Tensor) -> list[Method]:
+    """Methods that can ask a network like ``network``: Grad-CAM needs a map of features.
+
+    Known before the training; raises NullcropError when there is none.
+    """
+    name = label_of(job.training.cell.architecture)
+    methods = list(job.settings.methods)
+    if "grad_cam" in methods and last_feature_map(network, image) is None:
+        methods.remove("grad_cam")
+        say(f"{METHOD_LABELS['grad_cam']}: {name} has no map of features to show")
+    if not methods:
+        raise NullcropError(
+            f"{name} has no map of features, so there is nothing to show of it; add `integrated_gradients` "
+            "to `saliency.methods`, which asks any network"
+        )
+    return methods
 
 
 def chosen_rows(split: pd.DataFrame, images: int, seed: int) -> NDArray[np.int64]:
@@ -127,7 +138,7 @@ def chosen_rows(split: pd.DataFrame, images: int, seed: int) -> NDArray[np.int64
     return np.sort(np.concatenate(of_classes))
 
 
-def _plain(network: nn.Module, state: dict[str, Tensor] | None) -> nn.Module:
+def _plain(network: nn.Module, state: dict[str, Tensor] | None = None) -> nn.Module:
     """``network`` in evaluation mode with the weights ``state``, and with gradients of every layer."""
     if state is not None:
         network.load_state_dict(state)
@@ -159,9 +170,9 @@ def _lesions(job: SaliencyJob, rows: NDArray[np.int64]) -> Maps | None:
 def _shares(trained: Maps, random: Maps, covered: Maps | None) -> pd.DataFrame:
     """What the maps of each image say: columns of IMAGE_COLUMNS."""
     centre = central_half()
-    table = pd.DataFrame({"silent": trained.sum((1, 2)) == 0})
+    table = pd.DataFrame(index=range(len(trained)))
     for name, maps in (("", trained), ("_random", random)):
-        silent = maps.sum((1, 2)) == 0
+        table[f"silent{name}"] = silent = maps.sum((1, 2)) == 0
         table[f"outside_centre{name}"] = np.where(silent, np.nan, 1 - (maps * centre).sum((1, 2)))
         if covered is not None:
             without = silent | ~covered.any((1, 2))

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
 from nullcrop.config.cell import Cell
 from nullcrop.config.readers import label_of
@@ -30,10 +31,10 @@ SHARES = ("outside_centre", "outside_centre_random", "outside_lesion", "outside_
 BOUNDED = (*SHARES, "correlation")
 """Numbers that a table gives with bounds."""
 
-IMAGE_COLUMNS = [*NAMED, "silent", *BOUNDED, "area_outside_lesion"]
+IMAGE_COLUMNS = [*NAMED, "silent", "silent_random", *BOUNDED, "area_outside_lesion"]
 
 SALIENCY_COLUMNS = [
-    *(*RUN, "architecture", "recipe", "method", "seed", "images", "silent", "units"),
+    *(*RUN, "architecture", "recipe", "method", "seed", "images", "silent", "silent_random", "units"),
     *(f"{name}{end}" for name in BOUNDED for end in ("", "_low", "_high")),
     *("area_outside_lesion", "difference", "level"),
 ]
@@ -45,7 +46,13 @@ def join_saliency(cells: Sequence[Cell], results: Path, level: float, out: Path,
     Below ``results`` lies what :func:`~nullcrop.cues.explained.write_saliency` wrote of each. A row of the
     table is a network and a method: means over its images with bounds by units, which hold for all of one
     label rule and split at once (Bonferroni). Maps are named as there, after :func:`maps_name` of their cell.
+    Raises NullcropError when there is no cell.
     """
+    if not cells:
+        raise NullcropError(
+            "no network of the study is trained on whole images, so none can be asked what it looks at "
+            "there; add `original` to `views`"
+        )
     tables: list[pd.DataFrame] = []
     kept: dict[str, NDArray[Any]] = {}
     for cell in cells:
@@ -75,11 +82,22 @@ def maps_name(row: Mapping[Any, Any]) -> str:
 def saliency_sentences(table: pd.DataFrame, labels: str, split: str) -> list[str]:
     """What the table says of one label rule and split: a sentence a network and method."""
     rows = table[(table["labels"] == labels) & (table["split"] == split)]
-    return [_sentence(row) for row in rows.to_dict("records")]
+    named = zip(asked_labels(rows), rows.to_dict("records"), strict=True)
+    return [_sentence(of, row) for of, row in named]
 
 
-def _sentence(row: Mapping[Any, Any]) -> str:
-    of = f"{label_of(row['architecture'])}, {METHOD_LABELS[row['method']]}"
+def asked_labels(rows: pd.DataFrame) -> list[str]:
+    """Who is asked, and how: the network, the recipe where it was trained by several, and the method."""
+    several = rows.groupby("architecture")["recipe"].transform("nunique") > 1
+    return [
+        label_of(row["architecture"])
+        + (f" ({row['recipe']})" if more else "")
+        + f", {METHOD_LABELS[row['method']]}"
+        for row, more in zip(rows.to_dict("records"), several, strict=True)
+    ]
+
+
+def _sentence(of: str, row: Mapping[Any, Any]) -> str:
     if row["images"] == row["silent"]:
         return f"{of}: the maps of all {row['images']:,} images are empty, so nothing can be said."
     words = f"{of}: {_percent(row, 'outside_centre')} of the attribution lies outside the central half of "
@@ -91,6 +109,8 @@ def _sentence(row: Mapping[Any, Any]) -> str:
         words += f" Rank correlation with the maps of random weights: {row['correlation']:.2f}."
     if row["silent"]:
         words += f" The maps of {row['silent']:,} of {row['images']:,} images are empty."
+    if row["silent_random"]:
+        words += f" From random weights those of {row['silent_random']:,} are."
     return words
 
 
@@ -108,11 +128,12 @@ def _summary(images: pd.DataFrame, level: float, numbers: int) -> dict[str, Any]
     """A row of the table from one network's and method's rows, with bounds for ``numbers`` numbers at
     once."""
     heard = images[~images["silent"].astype(bool)]
+    quiet = {name: int(images[name].astype(bool).sum()) for name in ("silent", "silent_random")}
     row = {
         name: images[name].iloc[0]
         for name in (*RUN, "architecture", "recipe", "method", "seed", "difference")
     }
-    row |= {"images": len(images), "silent": len(images) - len(heard), "level": level}
+    row |= {"images": len(images), **quiet, "level": level}
     row |= {"units": _test_set(heard).n_units, "area_outside_lesion": heard["area_outside_lesion"].mean()}
     for name in BOUNDED:
         row |= dict(

@@ -34,8 +34,8 @@ LESION = "#1B5E20"
 NETWORK_COLUMNS = ["architecture", "view", "x", "y", "auroc", "low"]
 
 NETWORK_WORDS = (
-    " Numbers: AUROC of a network on the crop at each place; framed: its lower bound exceeds 0.5, "
-    "corrected for all readers of these places (or of the corners)."
+    " Numbers: AUROC of a network on the crop at each place; framed: its lower bound exceeds 0.5, corrected "
+    "for all readers on which the verdict rests, or for all others."
 )
 
 AXES = (("column", "x"), ("row", "y"))
@@ -62,11 +62,12 @@ def plot_leak_map(
     """
     window = table["size"].iloc[0]
     grid = table[table["size"] == window]
-    sheet = Sheet(style, 9.0 if len(targets) == 2 else 6.4)
-    across = 3 if len(targets) == 2 else 2
     coarse = [] if networks is None else list(networks.groupby("architecture", sort=False))
-    panels = (3 if len(targets) == 2 else 2) + len(coarse)
+    maps = 2 if len(targets) == 2 else 1
+    across = 2 if coarse else maps + 1
+    sheet = Sheet(style, {2: 6.4, 3: 9.0}[across])
     columns = across if sheet.width >= 2 * across else 1
+    panels = maps + len(coarse) + 1
     rows = -(-panels // columns)
     with figure_style(style):
         caption = sheet.caption(caption)
@@ -75,15 +76,15 @@ def plot_leak_map(
         figure = Figure(figsize=(sheet.width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         _draw_map(figure, axes[0], grid, means, sheet)
-        if across == 3:
+        if maps == 2:
             _draw_difference(axes[1], grid, means, targets, sheet)
-        for ax, (name, places) in zip(axes[across:], coarse, strict=False):
+        if lesions is not None:
+            for ax in axes[:maps]:
+                _draw_lesions(ax, lesions, sheet)
+        for ax, (name, places) in zip(axes[maps:], coarse, strict=False):
             _draw_network(ax, places, grid, means, sheet)
             _frame(ax, f"{label_of(str(name))}, AUROC by place", sheet)
-        if lesions is not None:
-            for ax in [*axes[: across - 1], *axes[across:panels]]:
-                _draw_lesions(ax, lesions, sheet)
-        _draw_sizes(axes[across - 1], _corners(table), sheet)
+        _draw_sizes(axes[panels - 1], _corners(table), sheet)
         for ax in axes[panels:]:
             ax.set_axis_off()
         if heading:
@@ -119,9 +120,8 @@ def draw_leak_map(job: FigureJob) -> None:
 
 
 def networks_by_place(readers: pd.DataFrame, labels: str, split: str) -> pd.DataFrame:
-    """What ``readers`` holds of networks on one label rule and split at places of the grid (NETWORK_COLUMNS);
-    of a network those alone that were trained at other places than the study's crops, too, by the first of
-    its recipes."""
+    """What ``readers`` holds of networks on one label rule and split at places of the grid (NETWORK_COLUMNS):
+    of each that was trained at other places than the study's crops, by the first recipe by which it was."""
     own = readers[
         (readers["labels"] == labels)
         & (readers["split"] == split)
@@ -130,9 +130,8 @@ def networks_by_place(readers: pd.DataFrame, labels: str, split: str) -> pd.Data
         & readers["auroc"].notna()
         & ~readers["architecture"].isin([*BASELINES, AVERAGE])
     ]
-    own = own[own["recipe"] == own.groupby("architecture")["recipe"].transform("first")]
-    beyond = ~own["view"].isin(study_crops())
-    own = own[own["architecture"].isin(own.loc[beyond, "architecture"])]
+    beyond = own[~own["view"].isin(study_crops())].groupby("architecture")["recipe"].first()
+    own = own[own["recipe"] == own["architecture"].map(beyond)]
     x, y = (own["view"].map(lambda view, axis=axis: PLACES[view][axis]) for axis in (0, 1))
     return own.assign(x=x, y=y, low=own["bound_low"])[NETWORK_COLUMNS]
 

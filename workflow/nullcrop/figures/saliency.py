@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from nullcrop.basics.errors import listed
 from nullcrop.config.figure_style import PLAIN, FigureStyle
-from nullcrop.config.readers import label_of
-from nullcrop.config.saliency import METHOD_LABELS
-from nullcrop.cues.saliency import maps_name
+from nullcrop.cues.saliency import asked_labels, maps_name
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import INK, MUTED, Sheet, broken, figure_style, save_figure, wrapped
 
@@ -55,19 +54,26 @@ def plot_saliency(
         height = len(rows) * (side + 0.02) + 0.2 * sheet.scale + sheet.height_of(caption)
         figure = Figure(figsize=(sheet.width, height + (0.35 if heading else 0)), layout="constrained")
         axes = figure.subplots(max(len(rows), 1), len(columns) + examples, squeeze=False)
-        for line, row in zip(axes, rows, strict=True):
+        above: list[int] = []
+        for line, row, words in zip(axes, rows, asked_labels(table), strict=True):
             _draw_row(line, row, maps, columns)
-            words = f"{label_of(row['architecture'])}, {METHOD_LABELS[row['method']]}"
+            of_examples = maps[f"{maps_name(row)}.targets"].tolist()
+            # Networks of other seeds have other test images.
+            for ax, target in zip(
+                line[len(columns) :], of_examples if of_examples != above else [], strict=False
+            ):
+                ax.set_title(
+                    broken(f"example: {targets[target]}", side, sheet.small, 3),
+                    fontsize=sheet.small,
+                    color=MUTED,
+                )
+            above = of_examples
             line[0].set_ylabel(
                 broken(words, 1.1, sheet.small, 4), fontsize=sheet.small, rotation=0, ha="right", va="center"
             )
         for ax, (weights, place) in zip(axes[0], columns, strict=False):
             ax.set_title(
                 broken(f"{shown[place]}: {WEIGHTS[weights]}", side, sheet.small, 3), fontsize=sheet.small
-            )
-        for ax, target in zip(axes[0][len(columns) :], _targets_of_examples(rows, maps), strict=False):
-            ax.set_title(
-                broken(f"example: {targets[target]}", side, sheet.small, 3), fontsize=sheet.small, color=MUTED
             )
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=sheet.title, weight="bold")
@@ -83,6 +89,7 @@ def draw_saliency(job: FigureJob) -> None:
     with np.load(job.tables["saliency"].with_suffix(".npz"), allow_pickle=False) as stored:
         maps = dict(stored)
     first = table.iloc[0]
+    seeds, images = (listed(f"{one:,}" for one in sorted(set(table[name]))) for name in ("seed", "images"))
     more = f" Mean maps of the first {CLASSES} of {len(targets)} classes." if len(targets) > CLASSES else ""
     plot_saliency(
         table,
@@ -93,15 +100,11 @@ def draw_saliency(job: FigureJob) -> None:
         "value, beside those of the same network with random weights: what is alike in both was not learnt. "
         "Boxes: the central half of the image's area. Examples: the image as the network takes it, and where "
         f"its attribution is above the mean of its own map. {first['split'].replace('_', ' ')} split, "
-        f"seed {first['seed']}, {first['images']:,} images. No verdict rests on maps; they mislead "
+        f"seed {seeds}, {images} images. No verdict rests on maps; they mislead "
         f"about cues one does not know.{more}",
         job.stem,
         job.style,
     )
-
-
-def _targets_of_examples(rows: Sequence[Mapping[Any, Any]], maps: Maps) -> list[int]:
-    return maps[f"{maps_name(rows[0])}.targets"].tolist() if rows else []
 
 
 def _draw_row(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nullcrop.config.figure_style import PLAIN, FigureStyle
-from nullcrop.config.readers import AVERAGE, in_order, label_of
+from nullcrop.config.readers import AVERAGE, in_order, label_of, sees_pixels
 from nullcrop.config.views import study_corners
 from nullcrop.cues.spectrum import CORNERS, PLACES, RIDGE, WHOLE, kind_label
 from nullcrop.figures.job import FigureJob
@@ -21,8 +21,8 @@ WIDTH = 6.8
 OTHERS = ["kind", "place", "architecture", "auroc"]
 
 SMALL_MARKS = (
-    " Small marks: the study's own readers, without bounds; of the corners they see one at a time, and the "
-    "mean of the four is shown."
+    " Small marks: the study's own readers, without bounds; of the corners, which they see one at a time, "
+    "and of recipes the mean."
 )
 
 LEAST_SHOWN = 0.3
@@ -109,7 +109,8 @@ def readers_by_kind(readers: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         (readers["labels"] == first["labels"])
         & (readers["split"] == first["split"])
         & (readers["role"] != "shuffled")
-        & ~readers["architecture"].isin([*table["reader"], AVERAGE])
+        & (readers["architecture"] != AVERAGE)
+        & readers["architecture"].map(sees_pixels).astype(bool)
     ]
     kinds = table.loc[table["reader"] == RIDGE, "kind"].unique()
     whole = {kind: (kind, WHOLE) for kind in kinds}
@@ -121,6 +122,7 @@ def readers_by_kind(readers: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     told = own[own["view"].isin(whole | cut) & own["auroc"].notna()]
     named = pd.DataFrame([(whole | cut)[view] for view in told["view"]], told.index, ["kind", "place"])
     means = told.join(named).groupby(["kind", "place", "architecture"], sort=False)["auroc"].mean()
+    means = means.drop(table[["kind", "place", "reader"]].apply(tuple, axis=1), errors="ignore")
     found: pd.DataFrame = means.reset_index()[OTHERS]
     return found
 

@@ -391,6 +391,7 @@ SALIENCY_TABLE = {
     "difference": number("difference"),
     "images": count("images"),
     "silent": count("empty maps"),
+    "silent_random": count("random weights", of="empty maps, "),
 }
 
 TREATMENT_TABLE = {

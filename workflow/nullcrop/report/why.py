@@ -127,8 +127,9 @@ def _saliency(dataset: DatasetContents) -> Block:
     caption = (
         "share of the attribution outside the central half of the image's area, and outside the lesion where "
         "masks tell; “correlation”: of each map with that of the same network with random weights, by ranks. "
-        "Means over images; bounds hold for all numbers of one label rule and split at once. “difference”: "
-        "by how much the network that was trained once more differs in its answers from the cell at most."
+        "Means over images with a map; bounds hold for all numbers of one label rule and split at once. "
+        "“difference”: by how much the network that was trained once more differs in its answers from the "
+        "cell at most."
     )
     found, said = dataset.cues.get("saliency"), []
     if found is not None:

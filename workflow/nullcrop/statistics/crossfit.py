@@ -26,9 +26,9 @@ from nullcrop.statistics.tables import FinishedCell
 DECIMALS = 12
 """Of pooled scores: the noise of sums of floats would break ties."""
 
-DECIMALS_OF_MEANS = 10
-"""Of their means over readers: what the scores were rounded by must not part them, either. Ranks of different
-parts differ by more."""
+TIED = 1e-10
+"""Means of pooled scores that are nearer to each other are one: what the scores were rounded by must not part
+them. Ranks of different parts differ by more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +140,20 @@ def mean_of(of: Sequence[Reading]) -> Reading:
     return replace(
         first,
         reader=replace(first.reader, architecture=AVERAGE, recipe=AVERAGE),
-        score=np.mean([one.score for one in of], axis=0).round(DECIMALS_OF_MEANS),
+        score=tied(np.mean([one.score for one in of], axis=0)),
         correct=np.full(first.test.n, np.nan),  # ranks give no answer
         inflation=max(one.inflation for one in of),
         trained=float(np.mean([one.trained for one in of])),
         constant=0,
     )
+
+
+def tied(values: Floats) -> Floats:
+    """``values`` (of any shape), of which neighbours nearer than TIED are one."""
+    found, places = np.unique(values, return_inverse=True)
+    begins = np.diff(found, prepend=-np.inf) > TIED
+    same: Floats = found[begins][np.cumsum(begins) - 1][places].reshape(values.shape)
+    return same
 
 
 def _pool(parts: Sequence[TestSet], by_image: bool) -> tuple[TestSet, list[Ints]]:

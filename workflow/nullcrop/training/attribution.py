@@ -13,7 +13,7 @@ from nullcrop.basics.progress import tracked
 from nullcrop.config.saliency import METHOD_LABELS, Method
 from nullcrop.training.architectures import FixedAdaptivePool
 from nullcrop.training.data import InputImages
-from nullcrop.training.steps import class_logits
+from nullcrop.training.out_of_memory import free_memory, is_out_of_memory
 
 SIDE = 32
 """Side of a map in pixels."""
@@ -35,35 +35,51 @@ def saliency_maps(
     method: Method,
     steps: int,
     name: str = "",
-) -> Maps | None:
-    """What the logit of each image's own class depends on, by captum; None where the network has no map of
-    features.
+) -> Maps:
+    """What the logit of each image's own class depends on, by captum.
 
-    `grad_cam`: Selvaraju et al. 2017, ICCV, at the network's last map of features. `integrated_gradients`:
-    Sundararajan et al. 2017, ICML, from a gray image, absolute values summed over the channels.
+    `grad_cam`: Selvaraju et al. 2017, ICCV, at :func:`last_feature_map`, which the network has to have.
+    `integrated_gradients`: Sundararajan et al. 2017, ICML, from a gray image, absolute values summed over the
+    channels. Of a network with one output, whose logit is that of class 1, class 0 has its negative.
     """
     # Loaded here: with it comes much that no other step needs.
     from captum.attr import IntegratedGradients, LayerGradCam
 
     def answer(inputs: Tensor) -> Tensor:
-        return class_logits(network(inputs))
+        output: Tensor = network(inputs)
+        return torch.cat([-output, output], 1) if output.shape[1] == 1 else output
 
     layer = last_feature_map(network, images.batch(rows[:1].tolist())) if method == "grad_cam" else None
-    if method == "grad_cam" and layer is None:
-        return None
+
+    def ask(inputs: Tensor, target: Tensor) -> Tensor:
+        if method == "grad_cam":
+            coarse = LayerGradCam(answer, layer).attribute(inputs, target, relu_attributions=True)
+            return functional.interpolate(coarse, inputs.shape[-2:], mode="bilinear", align_corners=False)
+        gradients = IntegratedGradients(answer, multiply_by_inputs=True)
+        found: Tensor = gradients.attribute(
+            inputs, target=target, n_steps=steps, internal_batch_size=len(inputs)
+        )
+        return found
+
+    def in_parts(inputs: Tensor, target: Tensor) -> Tensor:
+        """As many images at a time as the device's memory holds."""
+        try:
+            return ask(inputs, target)
+        except RuntimeError as error:
+            if len(inputs) == 1 or not is_out_of_memory(error):
+                raise
+        # Here the failed step's tensors are gone; while the error was at hand, it held them.
+        free_memory(inputs.device)
+        halves = zip(inputs.chunk(2), target.chunk(2), strict=True)
+        return torch.cat([in_parts(*half) for half in halves])
+
     found = []
     starts = range(0, len(rows), AT_A_TIME)
     for start in tracked(starts, len(starts), f"{METHOD_LABELS[method]}, {name} weights, images"):
         part = slice(start, start + AT_A_TIME)
         inputs = images.batch(rows[part].tolist())
-        target = torch.from_numpy(targets[part]).to(inputs.device)
-        if method == "grad_cam":
-            coarse = LayerGradCam(answer, layer).attribute(inputs, target, relu_attributions=True)
-            whole = functional.interpolate(coarse, inputs.shape[-2:], mode="bilinear", align_corners=False)
-        else:
-            gradients = IntegratedGradients(answer, multiply_by_inputs=True)
-            whole = gradients.attribute(inputs, target=target, n_steps=steps, internal_batch_size=AT_A_TIME)
-        found.append(functional.adaptive_avg_pool2d(whole.detach().abs().sum(1), SIDE).float().cpu().numpy())
+        whole = in_parts(inputs, torch.from_numpy(targets[part]).to(inputs.device)).detach()
+        found.append(functional.adaptive_avg_pool2d(whole.abs().sum(1), SIDE).float().cpu().numpy())
     maps: Maps = np.concatenate(found)
     total = maps.sum((1, 2), keepdims=True)
     np.divide(maps, total, out=maps, where=total > 0)
