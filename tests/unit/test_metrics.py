@@ -215,6 +215,12 @@ def test_any_answers_give_sound_values_in_any_order(classes_and_pairs, random):
     found = evaluate(table, k)
     for name in ("accuracy", "sensitivity", "precision", "f1", "specificity", "auroc", "average_precision"):
         assert np.isnan(found[name]) or 0 <= found[name] <= 1
+    if k > 2:
+        # By hand: a class that occurs and is never answered counts as 0, one that does not occur not at all.
+        of_classes = [
+            (target[predicted == one] == one).mean() if one in predicted else 0 for one in set(target)
+        ]
+        assert found["precision"] == pytest.approx(np.mean(of_classes))
     assert found["clopper_pearson_low"] <= found["wilson_low"] + 0.05
     assert found["wilson_low"] - 1e-12 <= found["accuracy"] <= found["wilson_high"] + 1e-12
     order = random.sample(range(len(table)), len(table))

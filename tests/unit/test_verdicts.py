@@ -451,6 +451,25 @@ def test_one_seed_has_a_leak_with_an_interval_by_units():
     assert (table["leak"] < table["leak_high"]).all()
 
 
+def test_label_rules_are_judged_apart():
+    """Verdicts on two label rules, and the leak of either, are those of each rule alone."""
+
+    def cells(auroc, **coordinates):
+        study = {"seeds": 2, **OF_PATIENTS, **coordinates}
+        blind = a_study(["upper_left"], [*TWO, "mean_rgb"], auroc, split="random", **study)
+        controls = a_study(["upper_left"], TWO, 0.5, split="grouped_shuffle1", **study)
+        return [*blind, *controls, *a_study(["upper_left"], TWO, auroc - 0.15, split="grouped", **study)]
+
+    # The one has a split that would be quoted before those of the other.
+    of_rules = {"printed": cells(0.9), "revised": cells(0.65, labels="revised", seeds=3)}
+    of_rules["revised"] += a_study(["upper_left"], TWO, 0.6, split="crossfit5", labels="revised")
+    both = verdicts_of([*of_rules["printed"], *of_rules["revised"]], group="patient")
+    assert len(both) == 5
+    for rule, own in of_rules.items():
+        here = both[both["labels"] == rule].reset_index(drop=True)
+        pd.testing.assert_frame_equal(here, verdicts_of(own, group="patient"), check_exact=True)
+
+
 @pytest.mark.parametrize(
     ("splits", "quoted"),
     [
