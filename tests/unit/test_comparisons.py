@@ -333,11 +333,37 @@ def test_others_of_unequal_size_are_compared_as_welch_does(units, other_units, e
 def test_equal_influences_are_no_equal_scores():
     """All scores apart, and all scores apart the wrong way round: no image matters to either."""
     test = a_test_set(20, 8)
-    right, wrong = (scored(test, sign * test.target.astype(float)) for sign in (1, -1))
-    assert np.array_equal(right[2], wrong[2])
-    found = auroc_difference(right, wrong)
-    assert (found.value, found.p < 0.001) == (1, True)
-    assert 0 < found.low < 1 < found.high
+    for other in (test, copied(test)):
+        right, wrong = scored(test, test.target * 1.0), scored(other, test.target * -1.0)
+        assert np.array_equal(right[2], wrong[2])
+        found = auroc_difference(right, wrong)
+        assert (found.value, found.p < 0.001) == (1, True)
+        # The floor: half a pair out of all, 1 / sqrt(2 m n).
+        assert 1 - found.low > 1.96 / np.sqrt(2 * 8 * 12)
+        assert 0 < found.low < 1 < found.high
+
+
+def test_equal_scores_of_equal_images_are_not_known_without_error():
+    """In two splits whose test images are the same the covariance takes all of the variance away."""
+    test = a_test_set(120, 40)
+    score = scores(test, 0.7, 0)
+    found = auroc_difference(scored(test, score), scored(copied(test), score))
+    floor = 1 / np.sqrt(2 * 40 * 80)
+    assert found.value == 0
+    assert found.low < -1.96 * floor < 1.96 * floor < found.high
+
+
+def test_accuracy_difference_of_other_images_is_agresti_and_caffos():
+    first, _ = of_correct([1] * 40 + [0] * 10, [0] * 50)
+    test = a_test_set(80, 80, name="others")
+    second = reading(test, np.where(np.arange(80) < 52, 1.0, -1.0))
+    found = accuracy_difference(first, second)
+    assert found.value == pytest.approx(40 / 50 - 52 / 80)
+    # Their formula: one right and one wrong image added to each.
+    one, other = 41 / 52, 53 / 82
+    half = norm.ppf(0.975) * np.sqrt(one * (1 - one) / 52 + other * (1 - other) / 82)
+    assert (found.low, found.high) == pytest.approx((one - other - half, one - other + half), abs=0.004)
+    assert found.low < one - other - half
 
 
 def test_label_rules_are_compared_apart():

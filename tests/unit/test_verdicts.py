@@ -443,6 +443,22 @@ def test_the_grouped_split_is_the_headline_and_the_leak_is_told():
     assert "images of one patient are in both training and test" in table.loc["random", "details"]
 
 
+def test_each_leak_is_that_of_its_own_two_splits():
+    parts = [folds_of(a_test_set(240, 96, PATIENTS)), folds_of(a_test_set(240, 96))]
+    cells = []
+    for split, auroc in (("random", 0.9), ("grouped", 0.5)):
+        cells += a_study(["upper_left"], TWO, auroc, split=split, **OF_PATIENTS)
+    for of, split, auroc in zip(parts, ("crossfit", "tenfold"), (0.6, 0.7), strict=True):
+        for place, name in enumerate(TWO):
+            own = scores(a_test_set(240, 96), auroc, place)
+            cells += crossfitted(of, own, split, view="upper_left", architecture=name)
+    table = verdicts_of(cells, group="patient").set_index("split")
+    for blind, grouped in (("random", "grouped"), ("tenfold", "crossfit")):
+        expected = table.loc[blind, "effect"] - table.loc[grouped, "effect"]
+        assert table.loc[[blind, grouped], "leak"].tolist() == pytest.approx([expected] * 2)
+    assert table.loc["random", "leak"] > table.loc["tenfold", "leak"] + 0.1
+
+
 def test_one_seed_has_a_leak_with_an_interval_by_units():
     cells = a_study(["upper_left"], TWO, 0.8, split="random", **OF_PATIENTS)
     cells += a_study(["upper_left"], TWO, 0.5, split="grouped", **OF_PATIENTS)
