@@ -1,0 +1,199 @@
+"""Mutation testing with Cosmic Ray: `make mutants`, or `python -m tests.mutants ROOM…` for some rooms alone.
+
+Of each room mutants are drawn at random, at most one a place in its code, and each is tried on a copy of the
+repository, by the unit tests that import its module. Sessions lie in `.mutants`: what was interrupted goes
+on.
+"""
+
+import argparse
+import ast
+import csv
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from cosmic_ray.commands.init import init
+from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.work_db import WorkDB, use_db
+from cosmic_ray.work_item import WorkItem, WorkResult
+
+from nullcrop.basics.files import sha256_of_lines
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "workflow/nullcrop"
+FOLDER = ROOT / ".mutants"
+
+ROOMS = {
+    "statistics": ["statistics/*.py"],
+    "splits": ["splits.py"],
+    "images": ["images/*.py"],
+    "duplicates": ["duplicates/*.py"],
+    "datasets": ["datasets/download.py", "datasets/unpack.py", "datasets/folder.py"],
+    "training": [f"training/{name}.py" for name in ("cells", "checkpoint", "schedule", "steps")],
+    "grid": ["config/grid.py"],
+    "published": ["published/*.py"],
+}
+"""The core: what is mutated, by the name of its session."""
+
+EQUIVALENT = ROOT / "tests" / "equivalent_mutants.csv"
+"""Mutants that change nothing which anybody could notice: module, the line before and after, and why."""
+
+SLOWEST = 5
+"""A mutant that takes so many times as long as its tests do without it hangs: it counts as killed."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; all without")
+    parser.add_argument("--mutants", type=int, default=60, help="drawn of each room")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--again", action="store_true", help="try survivors again: tests were added")
+    asked = parser.parse_args()
+    tree = copied()
+    os.chdir(tree)  # paths and tests are those of the copy
+    os.environ |= {"PYTHONPATH": str(tree / "workflow"), "OMP_NUM_THREADS": "1"}
+    rows = []
+    for room in asked.rooms or ROOMS:
+        paths = sorted(path for pattern in ROOMS[room] for path in Path(PACKAGE).glob(pattern))
+        paths = [path for path in paths if path.name != "__init__.py"]
+        content = sha256_of_lines([path.read_text(encoding="utf-8") for path in paths])
+        name = f"{room}-{asked.mutants}-{asked.seed}-{content[:12]}"  # a change of the room begins anew
+        with use_db(FOLDER / f"{name}.sqlite") as session:
+            if not session.num_work_items:
+                init(paths, session, {})  # all there are
+                chosen = drawn(session.work_items, asked.mutants, random.Random(asked.seed))
+                session.clear()
+                session.add_work_items(chosen)
+            run(session, asked.again)
+            rows.append(told(room, asked.seed, session, FOLDER / f"{name}.md"))
+    print("\n| room | seed | mutants | killed | survived | equivalent |\n|---|---|---|---|---|---|")
+    print(*rows, sep="\n")
+
+
+def copied() -> Path:
+    """A copy of the repository's files as they are now, without what git ignores."""
+    tree = FOLDER / "tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in names:
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, tree / name)
+    return tree
+
+
+def drawn(items: Iterable[WorkItem], count: int, draw: random.Random) -> list[WorkItem]:
+    """At most ``count`` of the mutants ``items``, each at a place of its own, annotations aside."""
+    places: dict[tuple[Path, int, int], list[WorkItem]] = {}
+    typed = cache(annotations)
+    for item in sorted(items, key=lambda one: (one.mutations[0].operator_name, one.mutations[0].occurrence)):
+        (mutation,) = item.mutations
+        if mutation.start_pos not in typed(mutation.module_path):
+            places.setdefault((mutation.module_path, *mutation.start_pos), []).append(item)
+    chosen = draw.sample(sorted(places), min(count, len(places)))
+    return [draw.choice(places[place]) for place in chosen]
+
+
+def annotations(path: Path) -> set[tuple[int, int]]:
+    """Lines and columns at which types are written."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    types = [getattr(node, name, None) for node in ast.walk(tree) for name in ("annotation", "returns")]
+    return {
+        (line, column)
+        for one in types
+        if one is not None
+        for line in range(one.lineno, one.end_lineno + 1)
+        for column in range(one.col_offset if line == one.lineno else 0, 200)
+        if line < one.end_lineno or column < one.end_col_offset
+    }
+
+
+def tests_of(module: Path) -> list[str]:
+    """The files of unit tests that import ``module``, or else those that import anything which does."""
+    name = ".".join(module.relative_to("workflow").with_suffix("").parts)
+    # The module's own first: most mutants end there.
+    tests = sorted(Path("tests/unit").glob("test_*.py"), key=lambda one: (module.stem not in one.stem, one))
+    found = [path for path in tests if name in imported(path)]
+    if not found:
+        users = {
+            ".".join(path.relative_to("workflow").with_suffix("").parts)
+            for path in Path(PACKAGE).rglob("*.py")
+            if name in imported(path)
+        }
+        found = [path for path in tests if users & imported(path)]
+    return [str(path) for path in found]
+
+
+def imported(path: Path) -> set[str]:
+    """Names of the modules that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def run(session: WorkDB, again: bool) -> None:
+    """Try each mutant of ``session`` that has no result yet, and with ``again`` those that survived."""
+    survived = {job for job, result in session.results if not result.is_killed} if again else set()
+    done = {job for job, _ in session.results} - survived
+    left = [item for item in session.work_items if item.job_id not in done]
+    limits: dict[Path, float] = {}
+    for number, item in enumerate(sorted(left, key=lambda one: str(one.mutations[0].module_path))):
+        (mutation,) = item.mutations
+        module = mutation.module_path
+        # Hypothesis draws the same examples each time.
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests_of(module)]
+        command = [sys.executable, "-m", "pytest", *options]
+        if module not in limits:
+            began = time.monotonic()
+            if subprocess.run(command, check=False).returncode:
+                sys.exit(f"mutants: the tests of {module} fail without a mutant: mend them first")
+            limits[module] = 30 + SLOWEST * (time.monotonic() - began)
+        result = mutate_and_test([mutation], shlex.join(command), limits[module])
+        session.set_result(item.job_id, result)
+        print(f"{number + 1} of {len(left)}: {module.name}:{mutation.start_pos[0]} {result.test_outcome}")
+
+
+def told(room: str, seed: int, session: WorkDB, out: Path) -> str:
+    """The row of ``room`` in the table of results; its survivors are written to ``out``."""
+    with EQUIVALENT.open(encoding="utf-8", newline="") as stream:
+        known = {
+            (row["module"], row["before"], row["after"]): row["reason"] for row in csv.DictReader(stream)
+        }
+    counts, texts = Counter[str](), []
+    for item, result in session.completed_work_items:
+        reason = known.get(changed(item, result))
+        word = "killed" if result.is_killed else "equivalent" if reason else "survived"
+        counts[word] += 1
+        if not result.is_killed:
+            texts.append(f"{word}{f': {reason}' if reason else ''}\n\n```diff\n{result.diff}\n```\n")
+    out.write_text("\n".join(sorted(texts)), encoding="utf-8")
+    print(f"\n{out}: survivors of {room}")
+    numbers = [sum(counts.values()), *(counts[word] for word in ("killed", "survived", "equivalent"))]
+    return f"| {room} | {seed} | {' | '.join(map(str, numbers))} |"
+
+
+def changed(item: WorkItem, result: WorkResult) -> tuple[str, str, str]:
+    """The module of a mutant, and the line that it changes before and after."""
+    lines = (result.diff or "").splitlines()
+    before, after = (
+        " ".join(line[1:].strip() for line in lines if line[:1] == sign and line[:3] != sign * 3)
+        for sign in "-+"
+    )
+    return str(item.mutations[0].module_path.relative_to(PACKAGE)), before, after
+
+
+if __name__ == "__main__":
+    main()
