@@ -55,7 +55,8 @@ def main() -> None:
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; all without")
     parser.add_argument("--mutants", type=int, default=60, help="drawn of each room")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
-    parser.add_argument("--again", action="store_true", help="try survivors again: tests were added")
+    parser.add_argument("--own", action="store_true", help="try by test files named after the module alone")
+    parser.add_argument("--again", action="store_true", help="try survivors again: by more tests")
     asked = parser.parse_args()
     tree = copied()
     os.chdir(tree)  # paths and tests are those of the copy
@@ -72,7 +73,7 @@ def main() -> None:
                 chosen = drawn(session.work_items, asked.mutants, random.Random(asked.seed))
                 session.clear()
                 session.add_work_items(chosen)
-            run(session, asked.again)
+            run(session, asked.own, asked.again)
             rows.append(told(room, asked.seed, session, FOLDER / f"{name}.md"))
     print("\n| room | seed | mutants | killed | survived | equivalent |\n|---|---|---|---|---|---|")
     print(*rows, sep="\n")
@@ -117,20 +118,22 @@ def annotations(path: Path) -> set[tuple[int, int]]:
     }
 
 
-def tests_of(module: Path) -> list[str]:
-    """The files of unit tests that import ``module``, or else those that import anything which does."""
-    name = ".".join(module.relative_to("workflow").with_suffix("").parts)
-    # The module's own first: most mutants end there.
-    tests = sorted(Path("tests/unit").glob("test_*.py"), key=lambda one: (module.stem not in one.stem, one))
+def tests_of(module: Path, own: bool) -> list[Path]:
+    """The files of unit tests that import ``module``, or else those that import anything which does; those
+    that are named after it first, because most mutants end there, or with ``own`` alone if there are any."""
+    name = named(module)
+    tests = sorted(Path("tests/unit").glob("test_*.py"))
     found = [path for path in tests if name in imported(path)]
     if not found:
-        users = {
-            ".".join(path.relative_to("workflow").with_suffix("").parts)
-            for path in Path(PACKAGE).rglob("*.py")
-            if name in imported(path)
-        }
+        users = {named(path) for path in Path(PACKAGE).rglob("*.py") if name in imported(path)}
         found = [path for path in tests if users & imported(path)]
-    return [str(path) for path in found]
+    first = [path for path in found if module.stem in path.stem]
+    return first if own and first else list(dict.fromkeys([*first, *found]))
+
+
+def named(module: Path) -> str:
+    """The name by which ``module`` is imported."""
+    return ".".join(module.relative_to("workflow").with_suffix("").parts)
 
 
 def imported(path: Path) -> set[str]:
@@ -144,26 +147,35 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def run(session: WorkDB, again: bool) -> None:
+def run(session: WorkDB, own: bool, again: bool) -> None:
     """Try each mutant of ``session`` that has no result yet, and with ``again`` those that survived."""
     survived = {job for job, result in session.results if not result.is_killed} if again else set()
     done = {job for job, _ in session.results} - survived
     left = [item for item in session.work_items if item.job_id not in done]
-    limits: dict[Path, float] = {}
-    for number, item in enumerate(sorted(left, key=lambda one: str(one.mutations[0].module_path))):
+    for number, item in enumerate(sorted(left, key=lambda one: one.mutations[0].start_pos)):
         (mutation,) = item.mutations
-        module = mutation.module_path
-        # Hypothesis draws the same examples each time.
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests_of(module)]
-        command = [sys.executable, "-m", "pytest", *options]
-        if module not in limits:
-            began = time.monotonic()
-            if subprocess.run(command, check=False).returncode:
-                sys.exit(f"mutants: the tests of {module} fail without a mutant: mend them first")
-            limits[module] = 30 + SLOWEST * (time.monotonic() - began)
-        result = mutate_and_test([mutation], shlex.join(command), limits[module])
+        tests = tests_of(mutation.module_path, own)
+        limit = 30 + SLOWEST * sum(map(seconds, tests))
+        result = mutate_and_test([mutation], shlex.join(pytest(tests)), limit)
         session.set_result(item.job_id, result)
-        print(f"{number + 1} of {len(left)}: {module.name}:{mutation.start_pos[0]} {result.test_outcome}")
+        place = f"{mutation.module_path.name}:{mutation.start_pos[0]}"
+        print(f"{number + 1} of {len(left)}: {place} {result.test_outcome}", flush=True)
+
+
+def pytest(tests: Iterable[Path]) -> list[str]:
+    """The command that runs ``tests`` until one fails; Hypothesis draws the same examples each time."""
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    return [sys.executable, "-m", "pytest", *options, *map(str, tests)]
+
+
+@cache
+def seconds(tests: Path) -> float:
+    """How long a file of tests takes without a mutant; it must pass."""
+    began = time.monotonic()
+    done = subprocess.run(pytest([tests]), capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"mutants: {tests} fails without a mutant; mend it first\n{done.stdout}")
+    return time.monotonic() - began
 
 
 def told(room: str, seed: int, session: WorkDB, out: Path) -> str:
