@@ -1,7 +1,5 @@
 """Metrics of a cell against published examples, other libraries, and the definitions themselves."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -321,13 +319,3 @@ def test_one_image_of_a_class_has_an_auroc_but_no_interval():
 def test_bad_predictions_are_said_in_words(change, words):
     with pytest.raises(NullcropError, match=words):
         evaluate(change(predictions([0, 1], [0, 1])), 2)
-
-
-def test_p_of_auroc_holds_its_level_without_signal():
-    rng = np.random.default_rng(3)
-    positive = np.arange(100) < 40
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        p = [delong(positive, rng.normal(size=100))[2] for _ in range(2000)]
-    # Four standard errors of a share of 5 % in 2000, and a little for the normal approximation.
-    assert abs(np.mean(np.array(p) < 0.05) - 0.05) < 0.025

@@ -532,12 +532,6 @@ def test_with_groups_folds_are_those_of_stratified_group_k_fold() -> None:
         assert np.flatnonzero(part == "test").tolist() == tested.tolist()
 
 
-def test_another_partition_draws_the_folds_anew() -> None:
-    table, targets = labelled(150)
-    first, second = (make_split(table, targets, "crossfit", seed)["part"] for seed in (0, 10))
-    assert not first.equals(second)
-
-
 def test_a_fold_may_lack_a_target_that_all_folds_together_hold() -> None:
     table, targets = samples([0] * 100 + [1] * 4)
     tested = [
