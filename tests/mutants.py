@@ -10,10 +10,12 @@ import ast
 import csv
 import os
 import random
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -58,38 +60,41 @@ def main() -> None:
     parser.add_argument("--own", action="store_true", help="try by test files named after the module alone")
     parser.add_argument("--again", action="store_true", help="try survivors again: by more tests")
     asked = parser.parse_args()
-    tree = copied()
-    os.chdir(tree)  # paths and tests are those of the copy
-    os.environ |= {"PYTHONPATH": str(tree / "workflow"), "OMP_NUM_THREADS": "1"}
-    rows = []
-    for room in asked.rooms or ROOMS:
-        paths = sorted(path for pattern in ROOMS[room] for path in Path(PACKAGE).glob(pattern))
-        paths = [path for path in paths if path.name != "__init__.py"]
-        content = sha256_of_lines([path.read_text(encoding="utf-8") for path in paths])
-        name = f"{room}-{asked.mutants}-{asked.seed}-{content[:12]}"  # a change of the room begins anew
-        with use_db(FOLDER / f"{name}.sqlite") as session:
-            if not session.num_work_items:
-                init(paths, session, {})  # all there are
-                chosen = drawn(session.work_items, asked.mutants, random.Random(asked.seed))
-                session.clear()
-                session.add_work_items(chosen)
-            run(session, asked.own, asked.again)
-            rows.append(told(room, asked.seed, session, FOLDER / f"{name}.md"))
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tree-", dir=FOLDER) as tree:
+        copy_into(Path(tree))
+        os.chdir(tree)  # paths and tests are those of the copy
+        os.environ |= {"PYTHONPATH": f"{tree}/workflow", "OMP_NUM_THREADS": "1"}
+        rows = [tried(room, asked) for room in asked.rooms or ROOMS]
+        os.chdir(ROOT)
     print("\n| room | seed | mutants | killed | survived | equivalent |\n|---|---|---|---|---|---|")
     print(*rows, sep="\n")
 
 
-def copied() -> Path:
-    """A copy of the repository's files as they are now, without what git ignores."""
-    tree = FOLDER / "tree"
-    shutil.rmtree(tree, ignore_errors=True)
+def tried(room: str, asked: argparse.Namespace) -> str:
+    """Try the mutants of ``room`` that have no result yet; return its row in the table of results."""
+    paths = sorted(path for pattern in ROOMS[room] for path in Path(PACKAGE).glob(pattern))
+    paths = [path for path in paths if path.name != "__init__.py"]
+    content = sha256_of_lines([path.read_text(encoding="utf-8") for path in paths])
+    name = f"{room}-{asked.mutants}-{asked.seed}-{content[:12]}"  # a change of the room begins anew
+    with use_db(FOLDER / f"{name}.sqlite") as session:
+        if not session.num_work_items:
+            init(paths, session, {})  # all there are
+            chosen = drawn(session.work_items, asked.mutants, random.Random(asked.seed))
+            session.clear()
+            session.add_work_items(chosen)
+        run(session, asked.own, asked.again)
+        return told(room, asked.seed, session, FOLDER / f"{name}.md")
+
+
+def copy_into(tree: Path) -> None:
+    """Copy the repository's files as they are now into ``tree``, without what git ignores."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     for name in names:
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, tree / name)
-    return tree
 
 
 def drawn(items: Iterable[WorkItem], count: int, draw: random.Random) -> list[WorkItem]:
@@ -98,7 +103,9 @@ def drawn(items: Iterable[WorkItem], count: int, draw: random.Random) -> list[Wo
     typed = cache(annotations)
     for item in sorted(items, key=lambda one: (one.mutations[0].operator_name, one.mutations[0].occurrence)):
         (mutation,) = item.mutations
-        if mutation.start_pos not in typed(mutation.module_path):
+        # Nobody writes `is` for `==` by mistake, and of constants it is the same.
+        by_identity = re.search("Operator_(Eq|NotEq|Lt|LtE|Gt|GtE)_Is", mutation.operator_name)
+        if not by_identity and mutation.start_pos not in typed(mutation.module_path):
             places.setdefault((mutation.module_path, *mutation.start_pos), []).append(item)
     chosen = draw.sample(sorted(places), min(count, len(places)))
     return [draw.choice(places[place]) for place in chosen]
@@ -119,16 +126,16 @@ def annotations(path: Path) -> set[tuple[int, int]]:
 
 
 def tests_of(module: Path, own: bool) -> list[Path]:
-    """The files of unit tests that import ``module``, or else those that import anything which does; those
-    that are named after it first, because most mutants end there, or with ``own`` alone if there are any."""
-    name = named(module)
+    """The files of unit tests that are named after ``module``, where most mutants end, and without ``own``
+    those that import it. Where none is named after it, also those that import a neighbour which does."""
     tests = sorted(Path("tests/unit").glob("test_*.py"))
-    found = [path for path in tests if name in imported(path)]
-    if not found:
-        users = {named(path) for path in Path(PACKAGE).rglob("*.py") if name in imported(path)}
-        found = [path for path in tests if users & imported(path)]
-    first = [path for path in found if module.stem in path.stem]
-    return first if own and first else list(dict.fromkeys([*first, *found]))
+    first = [path for path in tests if re.search(f"_{module.stem}(_|$)", path.stem)]
+    if own and first:
+        return first
+    asked = {named(module)}
+    if not first:
+        asked |= {named(path) for path in module.parent.glob("*.py") if named(module) in imported(path)}
+    return list(dict.fromkeys([*first, *(path for path in tests if asked & imported(path))]))
 
 
 def named(module: Path) -> str:
