@@ -16,6 +16,7 @@ help:
 	@echo "make test    every quick check: format, lint, types, unit, workflow and browser tests (a quarter of an hour)"
 	@echo "make test-long  whole audits: the demo, every study at toy size, controls, reruns, a calibration, small benchmarks"
 	@echo "make test-slurm  what a cluster may do to a run, on a real Slurm that it installs and starts (Debian, root)"
+	@echo "make mutants  plant random faults in the core and count those that the tests notice (hours; goes on)"
 	@echo "make lint    the quick checks alone"
 	@echo "make bench   the benchmarks, each beside its plain alternative (some 10 GB of disk for a while)"
 	@echo "make format  format Python and Snakemake files"
@@ -96,6 +97,17 @@ test: lint
 .PHONY: test-long
 test-long: $(ENV)
 	$(BIN)/pytest tests/long --numprocesses $(CORES) --dist loadfile
+
+# By hand and before a release. ROOMS names some of tests/mutants.py; MUTANTS="--mutants 20" draws fewer.
+MUTATION := .venv/mutation
+
+$(MUTATION): $(ENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --constraint envs/constraints.txt --editable '.[dev,mutants]'
+	touch $@
+
+.PHONY: mutants
+mutants: $(MUTATION)
+	PYTHONPATH=workflow nice $(BIN)/python -m tests.mutants $(MUTANTS) $(ROOMS)
 
 .PHONY: bench
 bench: $(ENV)

@@ -129,7 +129,9 @@ def test_groups_of_one_image_are_images(rows):
     test = grouped(target, [f"patient {i}" for i in range(len(target))])
     assert not test.grouped
     first, second = (estimate_auroc(one, score.astype(float))[0] for one in (test, ungrouped(target)))
-    assert first == second or (np.isnan(first.error) and np.isnan(second.error))
+    assert [first.value, first.error, first.df] == pytest.approx(
+        [second.value, second.error, second.df], rel=0, abs=0, nan_ok=True
+    )
 
 
 @given(images, st.booleans())
@@ -157,6 +159,41 @@ def test_many_classes_average_one_against_the_rest():
     low, high = estimate.interval()
     assert low < estimate.value < high
     assert estimate.p < 1e-6
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("zay"), st.booleans()), min_size=1, max_size=20))
+def test_units_are_numbered_as_they_come_and_counted_by_target(rows):
+    """Groups in any order, images without one between them, targets that do not occur."""
+    target = np.array([row[0] for row in rows])
+    group = ["" if row[2] else row[1] for row in rows]
+    names = [name or place for place, name in enumerate(group)]
+    test = grouped(target, group)
+    order = list(dict.fromkeys(names))
+    assert test.unit.tolist() == [order.index(name) for name in names]
+    assert test.n_units == len(order)
+    held = {k: {name for name, one in zip(names, target, strict=True) if one == k} for k in set(target)}
+    assert test.rarest_units == min(map(len, held.values()))
+    mixed = [sum(name in units for units in held.values()) > 1 for name in order]
+    assert test.mixed.tolist() == mixed
+    assert test.mostly_mixed == (np.mean([mixed[unit] for unit in test.unit]) > 0.5)
+    parts = [
+        sum(
+            np.mean([one == k for name, one in zip(names, target, strict=True) if name == unit])
+            for unit in order
+        )
+        for k in sorted(held)
+    ]
+    assert test.units_of_targets == pytest.approx(parts)
+
+
+@pytest.mark.parametrize("elements", [1, 33 * 80, 400 * 80 - 1])
+def test_the_size_of_the_pieces_changes_nothing_in_the_bootstrap(elements, monkeypatch):
+    rng = np.random.default_rng(7)
+    test = grouped((rng.random(80) < 0.4).astype(int), rng.integers(0, 12, 80), "some test set")
+    score = rng.normal(size=80)
+    whole = bootstrap_auroc(test, score, 400)
+    monkeypatch.setattr("nullcrop.statistics.auroc.ELEMENTS_AT_ONCE", elements)
+    assert bootstrap_auroc(test, score, 400) == whole
 
 
 def test_bootstrap_is_resampling_of_groups():

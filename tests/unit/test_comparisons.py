@@ -1,14 +1,15 @@
 """Differences between readers against other libraries, by hand, and by simulation."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, norm, rankdata
+from scipy.stats import binom, binomtest, norm, rankdata, ttest_ind_from_stats
 from sklearn.metrics import roc_auc_score
 
 from nullcrop.config.readers import without_pixels
-from nullcrop.statistics.auroc import TestSet, estimate_auroc
+from nullcrop.statistics.auroc import Estimate, TestSet, estimate_auroc
 from nullcrop.statistics.comparisons import (
     COMPARISON_COLUMNS,
     accuracy_difference,
@@ -287,6 +288,106 @@ def test_mcnemars_test_needs_one_answer_to_each_image():
     assert two["accuracy"] == np.mean(
         [cell.answers.correct.mean() for cell in cells if cell.cell.view == "upper_left"]
     )
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 10**6), st.sampled_from(sorted(PARTITION)), st.floats(-1.5, 1.5), st.sampled_from("sco")
+)
+def test_p_is_two_sided_and_below_five_percent_exactly_where_the_interval_excludes_zero(
+    seed, name, effect, beside
+):
+    """Of the same images, of copies that hold the same units, and of others; either way round."""
+    test, rng = some_images(name, seed)
+    other = {"s": test, "c": copied(test), "o": a_test_set(120, 40, name="others")}[beside]
+    first, second = rng.normal(size=(2, 120)) + [[0], [effect]] * test.target
+    one, two = reading(test, first), reading(other, second)
+    for difference, pair in (
+        (auroc_difference, (scored(test, first), scored(other, second))),
+        (accuracy_difference, (one, two)),
+    ):
+        found, turned = difference(*pair), difference(*pair[::-1])
+        assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+        assert 0 <= found.p <= 1
+        assert [turned.value, turned.low, turned.high, turned.p] == pytest.approx(
+            [-found.value, -found.high, -found.low, found.p]
+        )
+
+
+@given(st.integers(2, 300), st.integers(2, 300), st.floats(0.06, 0.2), st.floats(0.06, 0.2))
+def test_others_of_unequal_size_are_compared_as_welch_does(units, other_units, error, other_error):
+    first, second = (a_test_set(200, 100, name=name) for name in ("first", "second"))
+    # SciPy takes standard deviations, and one more observation than degrees of freedom.
+    expected = ttest_ind_from_stats(
+        *(0.7, error * np.sqrt(units), units),
+        *(0.6, other_error * np.sqrt(other_units), other_units),
+        equal_var=False,
+    )
+    found = auroc_difference(
+        (first, Estimate(0.7, error, units - 1), np.zeros(200)),
+        (second, Estimate(0.6, other_error, other_units - 1), np.zeros(200)),
+    )
+    assert found.p == pytest.approx(expected.pvalue)
+
+
+def test_equal_influences_are_no_equal_scores():
+    """All scores apart, and all scores apart the wrong way round: no image matters to either."""
+    test = a_test_set(20, 8)
+    for other in (test, copied(test)):
+        right, wrong = scored(test, test.target * 1.0), scored(other, test.target * -1.0)
+        assert np.array_equal(right[2], wrong[2])
+        found = auroc_difference(right, wrong)
+        assert (found.value, found.p < 0.001) == (1, True)
+        # The floor: half a pair out of all, 1 / sqrt(2 m n).
+        assert 1 - found.low > 1.96 / np.sqrt(2 * 8 * 12)
+        assert 0 < found.low < 1 < found.high
+
+
+def test_equal_scores_of_equal_images_are_not_known_without_error():
+    """In two splits whose test images are the same the covariance takes all of the variance away."""
+    test = a_test_set(120, 40)
+    score = scores(test, 0.7, 0)
+    found = auroc_difference(scored(test, score), scored(copied(test), score))
+    floor = 1 / np.sqrt(2 * 40 * 80)
+    assert found.value == 0
+    assert found.low < -1.96 * floor < 1.96 * floor < found.high
+
+
+def test_accuracy_difference_of_other_images_is_agresti_and_caffos():
+    first, _ = of_correct([1] * 40 + [0] * 10, [0] * 50)
+    test = a_test_set(80, 80, name="others")
+    second = reading(test, np.where(np.arange(80) < 52, 1.0, -1.0))
+    found = accuracy_difference(first, second)
+    assert found.value == pytest.approx(40 / 50 - 52 / 80)
+    # Their formula: one right and one wrong image added to each.
+    one, other = 41 / 52, 53 / 82
+    half = norm.ppf(0.975) * np.sqrt(one * (1 - one) / 52 + other * (1 - other) / 82)
+    assert (found.low, found.high) == pytest.approx((one - other - half, one - other + half), abs=0.004)
+    assert found.low < one - other - half
+
+
+def test_label_rules_are_compared_apart():
+    """Beside cells of another label rule, and of better scores, every row stays as it is."""
+    patients = np.repeat(np.arange(30), 4).astype(str)
+    of_rules = {
+        rule: [
+            cell
+            for split in ("random", "grouped")
+            for cell in a_study(
+                ["original", "upper_left"],
+                ["vgg16", "mean_rgb"],
+                auroc,
+                split=split,
+                group=patients,
+                labels=rule,
+            )
+        ]
+        for rule, auroc in (("printed", 0.6), ("revised", 0.9))
+    }
+    both = compare_cells([*of_rules["revised"], *of_rules["printed"]], "whole")
+    for rule, cells in of_rules.items():
+        here = both[both["labels"] == rule].reset_index(drop=True)
+        pd.testing.assert_frame_equal(here, compare_cells(cells, "whole"), check_exact=True)
 
 
 def coordinates(one):

@@ -209,6 +209,23 @@ def test_the_factor_of_a_split(split, seeds, factor):
 # Readers together
 
 
+def test_a_reading_says_what_its_cells_were():
+    """Eight times as many images trained on as tested, and one cell that answers with one class."""
+    cells = a_study(["upper_left"], ["vgg16"], 0.7, seeds=3)
+    test = cells[1].answers.test
+    cells[1] = finished(test, scores(test, 0.7, 0) - 100, seed=1)
+    for record in (one.record for one in cells):
+        assert record["n_train"] == 8 * record["n_test"] == 8 * record["n_val"]
+    (found,) = readings(cells)
+    # After Nadeau and Bengio: 1 + (J - 1) · n_test / n_train.
+    assert found.inflation == pytest.approx(np.sqrt(1 + 2 / 8))
+    assert (found.trained, found.constant, found.seeds) == (960, 1, (0, 1, 2))
+    watched_more = [replace(one, record={**one.record, "n_val": 5}) for one in cells]
+    assert readings(watched_more)[0].inflation == found.inflation
+    surer = replace(found, inflation=1.1)
+    assert mean_of([found, surer]).inflation == mean_of([surer, found]).inflation == found.inflation
+
+
 def test_the_average_of_a_view_and_that_of_all_views():
     views = ["upper_left", "upper_right"]
     cells = a_study(views, ["vgg16", "lenet5", "mean_rgb"], 0.7, split="official", seeds=2)

@@ -194,7 +194,7 @@ def test_a_damaged_dataset_json_is_named(content: str, tmp_path: Path) -> None:
 
 def test_arithmetic_in_the_evidence_is_right() -> None:
     count = r"\d[\d,]*"
-    sums = shares = 0
+    sums = shares = products = 0
     for text in table()["evidence"]:
         for terms, total in re.findall(rf"({count}(?: [+-] {count})+) = ({count})", text):
             assert eval(terms.replace(",", "")) == int(total.replace(",", "")), text
@@ -205,7 +205,9 @@ def test_arithmetic_in_the_evidence_is_right() -> None:
             shares += 1
         for total, runs, n in re.findall(rf"({count}) = (\d+) × ({count})", text):
             assert int(total.replace(",", "")) == int(runs) * int(n.replace(",", ""))
+            products += 1
     assert min(sums, shares) > 5
+    assert products
 
 
 # Other numbers, other findings

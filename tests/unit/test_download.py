@@ -31,6 +31,10 @@ class Server:
     """Bytes after which each of the next answers breaks off."""
     asked: list[str | None] = field(default_factory=list)
     """The Range header of each request."""
+    part: tuple[int, int] | None = None
+    """First byte and size of the file, as the next answer to a Range has them, whatever was asked for."""
+    redirect: str | None = None
+    """Where the next request is sent."""
     address: str = ""
 
 
@@ -46,11 +50,20 @@ def server() -> Iterator[Server]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
+            if state.redirect:
+                self.send_response(302)
+                self.send_header("Location", state.redirect)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                state.redirect = None
+                return
             start = 0
             unchanged = state.etag is not None and self.headers["If-Range"] == state.etag
             if self.headers["Range"] and state.ranges and unchanged:
                 start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
             total = len(state.content)
+            if start and state.part:
+                (start, total), state.part = state.part, None
             if start >= total:
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{total}")
@@ -74,7 +87,7 @@ def server() -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd = ThreadingHTTPServer(("", 0), Handler)
     httpd.handle_error = lambda *_: None  # type: ignore[method-assign]
     threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     state.address = f"http://127.0.0.1:{httpd.server_port}/images.bin"
@@ -182,6 +195,49 @@ def test_a_partial_file_that_is_whole_already_is_taken(server: Server, out: Path
     out.with_name(".images.bin.part").write_bytes(CONTENT)
     fetch(server, out, checksum=f"md5:{md5(CONTENT)}")
     assert server.asked == [None, f"bytes={len(CONTENT)}-"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param((200_000, len(CONTENT)), id="an earlier beginning"),
+        pytest.param((400_000, len(CONTENT)), id="a later beginning"),
+        pytest.param((300_000, len(CONTENT) + 5), id="of a larger file"),
+        pytest.param((300_000, len(CONTENT) - 5), id="of a smaller file"),
+        pytest.param((len(CONTENT), len(CONTENT)), id="no such part, though the file is not whole"),
+    ],
+)
+def test_a_part_that_was_not_asked_for_is_not_appended(
+    server: Server, out: Path, part: tuple[int, int]
+) -> None:
+    server.break_after = [300_000]
+    with pytest.raises(NullcropError):
+        fetch(server, out, attempts=1)
+    server.part = part
+    fetch(server, out)
+    assert out.read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=300000-", None]
+    assert alone_in(out)
+
+
+def test_the_beginning_from_another_address_is_not_gone_on_with(server: Server, out: Path) -> None:
+    """A mirror may have another file under the same name and tag."""
+    server.break_after = [300_000]
+    with pytest.raises(NullcropError):
+        fetch(server, out, attempts=1)
+    server.content, server.address = CONTENT[::-1], f"{server.address}?mirror"
+    fetch(server, out)
+    assert server.asked == [None, None]
+    assert out.read_bytes() == CONTENT[::-1]
+
+
+def test_a_redirect_out_of_encryption_is_refused(server: Server, out: Path) -> None:
+    # A name of this machine that is not among those which need no encryption.
+    server.redirect = server.address.replace("127.0.0.1", "127.0.0.2")
+    with pytest.raises(NullcropError, match=r"127\.0\.0\.2.* is not an https address"):
+        fetch(server, out)
+    assert not out.exists()
+    assert out.with_name(".images.bin.part").exists() is False
 
 
 def test_a_busy_server_is_asked_again(server: Server, out: Path) -> None:

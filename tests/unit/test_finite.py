@@ -142,6 +142,29 @@ def test_a_difference_is_shown_corrected_for_the_other_values() -> None:
     assert (alone, three["judged"][0]) == (NOT, COMPATIBLE)
 
 
+def test_what_could_be_told_is_corrected_for_the_other_values_too() -> None:
+    cells = pd.DataFrame([metrics(0.82), metrics(0.62, view="forehead")])
+    values = [printed("0.9697"), printed("0.5455", "forehead")]
+    for asked in (values, values[:1]):
+        table = compare_published(asked, cells, 0.02)
+        expected = [told_from(Counted(k, k, 33), 165, 0.05 / len(asked)) for k in (32, 18)[: len(asked)]]
+        assert table["told_from"].tolist() == pytest.approx(expected)
+
+
+def test_groups_left_out_count_each_image_once_whatever_the_cells() -> None:
+    """Of the largest of two views: each tests the same three groups of 20, 30 and 40 images."""
+    cells = [
+        metrics(0.8, n=n, view=view, seed=seed, split="leave_one_group_out")
+        for view in ("original", "forehead")
+        for seed, n in enumerate((20, 30, 40))
+    ]
+    digits = Rounded.parse("0.9697")
+    value = Printed(
+        "yale_a", "text", False, ("lenet5",), ("original", "forehead"), "max", "accuracy", 0.97, digits, 33
+    )
+    assert compare_published([value], pd.DataFrame(cells), 0.02)["units"].tolist() == [90]
+
+
 def test_what_cannot_be_told_is_said() -> None:
     cells = pd.DataFrame([metrics(0.82), metrics(0.5, n=2, view="forehead"), metrics(0.5, view="center")])
     values = [

@@ -629,6 +629,23 @@ def test_pins_that_no_study_needs_are_refused(make_project: MakeProject) -> None
     make_project({"main": study}, weights={"timm:resnet18": pin})
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_takes_its_smallest_input_and_no_smaller_one(make_project: MakeProject, name: str) -> None:
+    least = NETWORKS[name].smallest_input
+    study = {"datasets": ["first"], "architectures": [name], "views": ["center"], "recipes": ["small"]}
+
+    def grid(side: int) -> Grid:
+        return Grid(
+            make_project({"main": study}, recipes={"small": {"weights": "random", "input_size": side}})
+        )
+
+    assert len(grid(least).cells("main")) == 1
+    with pytest.raises(
+        NullcropError, match=f"{name} needs at least {least} pixels a side, .* is {least - 1}"
+    ):
+        grid(least - 1)
+
+
 def test_a_study_has_its_baselines_on_the_further_views_that_it_names(make_project: MakeProject) -> None:
     study = {"datasets": ["first"], "architectures": ["lenet5"], "recipes": ["scratch"], "seeds": [0, 1]}
     views = ["original", "forehead", "otsu_background"]

@@ -286,6 +286,21 @@ def test_the_lower_bound_of_three_targets_covers():
     assert covered / datasets >= binom.ppf(0.001, datasets, 0.95) / datasets
 
 
+@pytest.mark.parametrize("elements", [1, 7 * 56, 200 * 56 - 1])
+@pytest.mark.parametrize("name", TESTS)
+def test_the_size_of_the_pieces_changes_nothing(name, elements, monkeypatch):
+    """Members of two and of three targets; pieces of one draw, of seven, and of all but the last."""
+    test = TESTS[name]
+    three = TestSet(np.arange(test.n) % 3, test.group, "three")
+    members = [(test, scores(test, auroc, place)) for place, auroc in enumerate([0.5, 0.7])]
+    members.append((three, np.random.default_rng(0).normal(size=(test.n, 3))))
+    whole = maxt(members, 0.05, 199)
+    monkeypatch.setattr(module, "ELEMENTS_AT_ONCE", elements)
+    pieces = maxt(members, 0.05, 199)
+    for column in ("value", "error", "null_error", "p", "p_stepdown", "low", "high", "critical"):
+        np.testing.assert_allclose(getattr(pieces, column), getattr(whole, column), rtol=1e-12)
+
+
 def test_labels_of_a_group_move_together():
     test = TESTS["patients of one class"]
     labels = drawn_labels(test, 200).reshape(201, 14, 4)

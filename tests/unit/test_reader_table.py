@@ -164,6 +164,31 @@ def test_shuffled_controls_give_a_p_and_join_no_family():
     assert alone["p_shuffle"].isna().all()
 
 
+def test_controls_count_for_their_own_reader_alone():
+    """Those of another label rule, split, view, architecture or recipe say nothing of it."""
+    test = a_test_set()
+    own = {"labels": "printed", "split": "random", "view": "upper_left", "architecture": "vgg16"}
+    others = [
+        {"labels": "revised"},
+        {"split": "random_balanced"},
+        {"view": "upper_right"},
+        {"architecture": "lenet5"},
+        {"recipe": "scratch"},
+    ]
+    cells = [finished(test, scores(test, 0.75, 0), **own)]
+    for place, other in enumerate(others):
+        of = {**own, **other}
+        better = scores(test, 0.99, place)
+        cells.append(finished(test, better, **of))
+        cells.append(finished(test, better, **{**of, "split": f"{of['split']}_shuffle1"}))
+    table = judge_readers(cells, "whole", 0.05)
+    row = table[(table[list(own)] == own).all(axis=1) & (table["recipe"] == "paper")].iloc[0]
+    assert row["shuffles"] == 0
+    assert np.isnan(row["p_shuffle"])
+    told = table[table["role"].isin(["crop", "view"]) & (table["architecture"] != "average")]
+    assert told["shuffles"].sum() == len(others)
+
+
 def test_seeds_on_an_official_split_count_once():
     """The same answers again and again: no p changes, none is 0, and intervals keep their width."""
     test = a_test_set(100, 40)

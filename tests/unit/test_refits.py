@@ -186,6 +186,15 @@ def test_of_a_few_large_groups_images_are_drawn_and_every_fold_stays(most: int) 
         assert not np.isin(test.unit[fold.train], test.unit[fold.test]).any()
 
 
+@pytest.mark.parametrize(("images", "whole"), [(10, True), (11, False)])
+def test_whole_groups_are_drawn_where_ten_of_them_can_be_read(images: int, whole: bool) -> None:
+    test, folds = folds_of(by_site(40, images, [0, 1]), 100)
+    read = np.unique(np.concatenate([rows for fold in folds for rows in (fold.train, fold.test)]))
+    assert len(read) == 100
+    counts = np.bincount(test.unit[read])
+    assert (set(counts[counts > 0]) == {images}) == whole
+
+
 def test_a_class_of_which_no_image_is_drawn_is_named() -> None:
     splits = by_site(5, 400, [0, 1])
     rare = [split.assign(target=np.where(split["id"] == "00000", 2, split["target"])) for split in splits]

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
@@ -10,6 +10,9 @@ from nullcrop.config.recipe import Recipe
 from nullcrop.training.schedule import best_epoch, is_over, learning_rate
 
 LOSSES = st.lists(st.sampled_from([0.1, 0.2, 0.20001, 0.3, 0.5, 1.0]), max_size=25)
+
+# Each loss is lower than the one before by half of torch's threshold, by none of it, and by twice as much.
+TOO_LITTLE, EQUAL, ENOUGH = ([factor**epoch for epoch in range(6)] for factor in (1 - 5e-5, 1, 1 - 2e-4))
 
 
 def history(losses: list[float]) -> list[dict[str, float]]:
@@ -21,6 +24,9 @@ def optimizer(rate: float) -> torch.optim.Optimizer:
 
 
 @given(losses=LOSSES, patience=st.integers(1, 4), factor=st.sampled_from([0.1, 0.5, 0.9]))
+@example(losses=TOO_LITTLE, patience=1, factor=0.5)
+@example(losses=EQUAL, patience=1, factor=0.5)
+@example(losses=ENOUGH, patience=1, factor=0.5)
 def test_a_plateau_lowers_the_rate_as_torchs_scheduler_does(
     losses: list[float], patience: int, factor: float
 ) -> None:

@@ -36,19 +36,27 @@ def blind_accuracy(target: np.ndarray) -> float:
 def test_folds_of_one_draw_share_the_rate_of_all_their_images(n_targets, seed, sizes, split):
     rng = np.random.default_rng(seed)
     folds = [rng.integers(0, n_targets, size) for size in sizes]
-    # Two networks each: images are counted once, whoever answered.
+    # Images are counted once, whoever answered: the second network has not answered the last fold yet.
     rows = [
         cell_of(target, n_targets, split=split, seed=3 * FOLDS_OF[split] + fold, architecture=name)
-        for name in ("lenet5", "resnet50")
-        for fold, target in enumerate(folds)
+        for name, answered in (("lenet5", folds), ("resnet50", folds[:-1]))
+        for fold, target in enumerate(answered)
     ]
     table = pd.DataFrame(rows)
     rates = no_information_rates(table)
     assert rates.to_list() == pytest.approx([blind_accuracy(np.concatenate(folds))] * len(rows))
     # Another partition tests the same images again.
     again = pd.concat([table, table.assign(seed=table["seed"] + FOLDS_OF[split])])
-    for _, runs in again.groupby("architecture"):
-        assert images_tested(runs) == sum(sizes)
+    tested = {name: images_tested(runs) for name, runs in again.groupby("architecture")}
+    assert tested == {"lenet5": sum(sizes), "resnet50": sum(sizes[:-1])}
+
+
+@pytest.mark.parametrize("column", ["dataset", "labels", "split"])
+def test_folds_of_other_datasets_label_rules_and_splits_are_other_draws(column):
+    own = cell_of(np.array([0, 0, 1]), 2, split="tenfold", seed=0, labels="printed", dataset="d")
+    other = cell_of(np.array([0, 1, 1, 1]), 2, split="tenfold", seed=1, labels="printed", dataset="d")
+    other[column] = {"dataset": "e", "labels": "revised", "split": "tenfold_balanced"}[column]
+    assert no_information_rates(pd.DataFrame([own, other])).to_list() == pytest.approx([2 / 3, 3 / 4])
 
 
 def test_each_draw_of_folds_and_each_other_cell_keeps_its_own_rate():

@@ -245,14 +245,31 @@ def test_a_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
         unpack(tmp_path / "x.zip", tmp_path / "x", "one")
 
 
-def test_a_link_in_the_folder_is_not_followed_out_of_it(tmp_path: Path) -> None:
+# The others begin as the folder's own name does, and as its name while it is exchanged.
+ELSEWHERE = pytest.mark.parametrize("elsewhere", ["elsewhere", "x_of_mine", ".x.old_of_mine"])
+
+
+@ELSEWHERE
+def test_a_link_in_the_folder_is_not_followed_out_of_it(tmp_path: Path, elsewhere: str) -> None:
     archive = zip_of(tmp_path / "x.zip", FILES)
-    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / elsewhere).mkdir()
     unpack(archive, tmp_path / "x", "one", ["LICENSE.txt"])
-    (tmp_path / "x" / "images").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "x" / "images").symlink_to(tmp_path / elsewhere)
     with pytest.raises(NullcropError, match="links that lead out of it: images"):
         unpack(archive, tmp_path / "x", "one")
-    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert list((tmp_path / elsewhere).iterdir()) == []
+
+
+@ELSEWHERE
+def test_a_file_behind_a_link_is_not_removed_with_the_folder(tmp_path: Path, elsewhere: str) -> None:
+    """Once unpacked as `images/a.jpg`; now the folder is a link to the user's own, which holds that name."""
+    unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one")
+    (tmp_path / "x" / "images").rename(tmp_path / elsewhere)
+    (tmp_path / "x" / "images").symlink_to(tmp_path / elsewhere)
+    mine = {name: (tmp_path / elsewhere / name).read_bytes() for name in ("a.jpg", "deeper/b.jpg")}
+    unpack(zip_of(tmp_path / "x.zip", {"images/c.jpg": b"c"}), tmp_path / "x", "two")
+    assert unpacked(tmp_path / "x") == {"images/c.jpg": b"c"}
+    assert {name: (tmp_path / elsewhere / name).read_bytes() for name in mine} == mine
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:

@@ -443,12 +443,42 @@ def test_the_grouped_split_is_the_headline_and_the_leak_is_told():
     assert "images of one patient are in both training and test" in table.loc["random", "details"]
 
 
-def test_one_seed_has_a_leak_with_an_interval_by_units():
-    cells = a_study(["upper_left"], TWO, 0.8, split="random", **OF_PATIENTS)
-    cells += a_study(["upper_left"], TWO, 0.5, split="grouped", **OF_PATIENTS)
-    table = verdicts_of(cells, group="patient")
+def test_each_leak_is_that_of_its_own_two_splits():
+    parts = [folds_of(a_test_set(240, 96, PATIENTS)), folds_of(a_test_set(240, 96))]
+    cells = []
+    for split, auroc in (("random", 0.9), ("grouped", 0.5)):
+        cells += a_study(["upper_left"], TWO, auroc, split=split, **OF_PATIENTS)
+    for of, split, auroc in zip(parts, ("crossfit", "tenfold"), (0.6, 0.7), strict=True):
+        for place, name in enumerate(TWO):
+            own = scores(a_test_set(240, 96), auroc, place)
+            cells += crossfitted(of, own, split, view="upper_left", architecture=name)
+    table = verdicts_of(cells, group="patient").set_index("split")
+    for blind, grouped in (("random", "grouped"), ("tenfold", "crossfit")):
+        expected = table.loc[blind, "effect"] - table.loc[grouped, "effect"]
+        assert table.loc[[blind, grouped], "leak"].tolist() == pytest.approx([expected] * 2)
+    assert table.loc["random", "leak"] > table.loc["tenfold", "leak"] + 0.1
+    # Also of one seed, whose error is that of its units.
     assert (table["leak_low"] < table["leak"]).all()
     assert (table["leak"] < table["leak_high"]).all()
+
+
+def test_label_rules_are_judged_apart():
+    """Verdicts on two label rules, and the leak of either, are those of each rule alone."""
+
+    def cells(auroc, **coordinates):
+        study = {"seeds": 2, **OF_PATIENTS, **coordinates}
+        blind = a_study(["upper_left"], [*TWO, "mean_rgb"], auroc, split="random", **study)
+        controls = a_study(["upper_left"], TWO, 0.5, split="grouped_shuffle1", **study)
+        return [*blind, *controls, *a_study(["upper_left"], TWO, auroc - 0.15, split="grouped", **study)]
+
+    # The one has a split that would be quoted before those of the other.
+    of_rules = {"printed": cells(0.9), "revised": cells(0.65, labels="revised", seeds=3)}
+    of_rules["revised"] += a_study(["upper_left"], TWO, 0.6, split="crossfit5", labels="revised")
+    both = verdicts_of([*of_rules["printed"], *of_rules["revised"]], group="patient")
+    assert len(both) == 5
+    for rule, own in of_rules.items():
+        here = both[both["labels"] == rule].reset_index(drop=True)
+        pd.testing.assert_frame_equal(here, verdicts_of(own, group="patient"), check_exact=True)
 
 
 @pytest.mark.parametrize(

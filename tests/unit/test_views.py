@@ -112,18 +112,30 @@ def test_the_foreground_patch_is_centred_on_the_largest_object() -> None:
     np.testing.assert_array_equal(otsu_foreground(image, 20, 20), image[70:90, 50:70])
 
 
-def test_a_patch_at_the_rim_stays_in_the_image() -> None:
-    image = field_of_cells(1, [(2, 118, 9)])
-    np.testing.assert_array_equal(otsu_foreground(image, 24, 20), image[:20, 96:])
+@pytest.mark.parametrize(("row", "top"), [(2, 0), (60, 50), (118, 100)])
+@pytest.mark.parametrize(("column", "left"), [(2, 0), (60, 48), (118, 96)])
+def test_a_patch_at_any_rim_stays_in_the_image(row: int, top: int, column: int, left: int) -> None:
+    image = field_of_cells(1, [(row, column, 9)])
+    np.testing.assert_array_equal(otsu_foreground(image, 24, 20), image[top : top + 20, left : left + 24])
 
 
-def test_objects_of_forty_pixels_and_fewer_are_noise() -> None:
+@pytest.mark.parametrize(("pixels", "counts"), [(40, False), (41, True)])
+def test_objects_of_forty_pixels_and_fewer_are_noise(pixels: int, counts: bool) -> None:
+    """An upright line beside a field of single pixels, of which a patch holds more than of the line."""
     image = np.zeros((60, 60, 3), np.uint8)
-    image[5:10, 5:13] = 255  # 40 pixels
-    image[30:32, 30:60] = 255  # 60 pixels, thin: the smaller patch holds fewer of them
-    np.testing.assert_array_equal(otsu_foreground(image, 10, 10), image[26:36, 40:50])
-    image[30:32, 30:60] = 0
-    assert (otsu_foreground(image, 10, 10) > 0).sum() == 40 * 3  # no object: the brightest patch
+    image[5 : 5 + pixels, 50] = 255
+    image[10:40:2, 5:30:2] = 255
+    around_the_line = image[(10 + pixels) // 2 - 5 :, 45:55][:10]
+    patch = otsu_foreground(image, 10, 10)
+    assert np.array_equal(patch, around_the_line) == counts
+    assert (patch > 0).sum() == (10 if counts else 25) * 3
+
+
+def test_pixels_that_touch_at_corners_are_one_object() -> None:
+    image = np.zeros((60, 60, 3), np.uint8)
+    image[np.arange(3, 57), np.arange(3, 57)] = 255  # 54 pixels, none beside another
+    image[50:56, 4:10] = 255  # 36 pixels
+    np.testing.assert_array_equal(otsu_foreground(image, 10, 10), image[25:35, 25:35])
 
 
 @settings(max_examples=25)

@@ -2,7 +2,8 @@
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,29 @@ def test_files_and_folders_come_in_the_order_of_their_parts(tmp_path: Path) -> N
     assert [path.relative_to(tmp_path) for path in found.paths] == sorted(map(Path, found.files))
     assert found.folders == [".", "b", "b c", "e"]
     assert (found.litter, found.dangling, found.loops, found.closed) == ({}, [], [], [])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_no_order_is_the_file_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turned: bool) -> None:
+    """Whatever a file system lists first, sorted here one way and the other."""
+    make(tmp_path, ["b/2.png", "b/1.png", "c/1.png", "a.txt", "e/", "._x", "Thumbs.db"])
+    for name in ("x", "y"):
+        (tmp_path / f"lost_{name}").symlink_to(tmp_path / "nowhere")
+        (tmp_path / f"self_{name}").symlink_to(tmp_path)
+    scandir = os.scandir
+
+    @contextmanager
+    def ordered(path: Path) -> Iterator[list["os.DirEntry[str]"]]:
+        with scandir(path) as entries:
+            yield sorted(entries, key=lambda entry: entry.name, reverse=turned)
+
+    monkeypatch.setattr(os, "scandir", ordered)
+    found = walk(tmp_path)
+    assert found.files == ["a.txt", "b/1.png", "b/2.png", "c/1.png"]
+    assert found.folders == [".", "b", "c", "e"]
+    assert found.dangling == ["lost_x", "lost_y"]
+    assert found.loops == ["self_x", "self_y"]
+    assert [words.split()[0] for words in found.litter] == ["macOS", "Windows"]
 
 
 def test_litter_is_counted_by_kind_and_a_folder_of_it_once(tmp_path: Path) -> None:

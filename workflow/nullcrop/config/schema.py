@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from nullcrop.basics.files import written_whole
 from nullcrop.config.definitions import Definition
 from nullcrop.config.models import Config
 
@@ -37,4 +38,5 @@ def _unwrapped(part: Any) -> Any:
 def write_schemas(folder: Path = SCHEMA_FOLDER) -> None:
     """Write every schema into ``folder``."""
     for name in SCHEMAS:
-        (folder / name).write_text(schema_text(name), encoding="utf-8")
+        with written_whole(folder / name) as aside:
+            aside.write_text(schema_text(name), encoding="utf-8")

@@ -93,8 +93,7 @@ def _from_class_folders(
             taken.append((path, label))
         else:
             ignored.append(("images beside the class folders", "", path))
-    order = {name: number for number, name in enumerate(classes)}
-    rows = [(path, path, label, "", "") for path, label in sorted(taken, key=lambda one: order[one[1]])]
+    rows = [(path, path, label, "", "") for path, label in taken]
     if ignored:
         names = listed(path for *_, path in ignored)
         say(f"{len(ignored)} files are no images of a class and were ignored: {names}")
