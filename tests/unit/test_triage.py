@@ -1,6 +1,7 @@
 """A triage tells what was planted, nothing else, and says only what is true of its data."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -328,12 +329,16 @@ def test_the_command_runs_without_torch(planted_folder: Path, tmp_path: Path) ->
     )
     page, numbers_file = tmp_path / "page.html", tmp_path / "all.json"
     flags = ["--out", str(page), "--json", str(numbers_file), "--cores", "2"]
+    # Nor does it need a home folder, of whose absence Matplotlib would tell a user.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL"))}
     run = subprocess.run(
         [sys.executable, "-c", code, "triage", str(planted_folder), *flags],
         capture_output=True,
         text=True,
         check=True,
+        env={**environment, "HOME": "/dev/null/home"},
     )
+    assert "atplotlib" not in run.stderr
     assert run.stderr.splitlines()[-1] == "False"
     assert "tells malignant from benign" in " ".join(run.stdout.split())
     assert "Next: nullcrop audit" in run.stdout

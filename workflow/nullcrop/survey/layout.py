@@ -135,7 +135,7 @@ def look(root: Path, said: Said | None = None) -> Layout:
     nothing divides the images into classes, with the flag that helps.
     """
     said = said or Said()
-    root = root.expanduser().absolute()
+    root = root.absolute()
     if not root.is_dir():
         raise NullcropError(f"there is no folder {root}")
     found = walk(root)
@@ -150,7 +150,7 @@ def look(root: Path, said: Said | None = None) -> Layout:
         findings.append(Finding("masks", words, "likely", "--keep-companions"))
     table = None
     if said.table:
-        table = columns_of(Path(said.table).expanduser().absolute(), images, said.columns)
+        table = columns_of(Path(said.table).absolute(), images, said.columns)
     elif not said.name_pattern and classes_of(images, said.level) is None:
         table = tables_beside(root, others, images)
     if table:

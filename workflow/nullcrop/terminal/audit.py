@@ -67,7 +67,7 @@ def audit(asked: Audit, console: Console | None = None) -> None:
     for any result to count, another audit lies in its place, or a step failed.
     """
     console = console or terminal()
-    out = asked.out.expanduser().absolute()
+    out = asked.out.absolute()
     config = out / "audit.yaml"
     if config.exists():
         project = _goes_on(asked, config)
@@ -114,7 +114,7 @@ def _goes_on(asked: Audit, config: Path) -> Project:
     project = read_project(config)
     sources = [project.definition(name).source for name in project.definition_paths]
     folders = [source.path for source in sources if isinstance(source, FolderSource)]
-    if str(asked.folder.expanduser().absolute()) not in folders:
+    if str(asked.folder.absolute()) not in folders:
         raise NullcropError(
             f"{config} is an audit of {listed(folders)}; name another place for this one with --out"
         )
