@@ -1127,7 +1127,8 @@ def _add_audit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     summary = (audit.__doc__ or "").strip()
     sub = commands.add_parser("audit", help=summary, description=summary)
     sub.add_argument("folder", type=_own_path, metavar="PATH", help="folder with the images")
-    sub.add_argument("--out", type=_own_path, default=Path(AUDIT_FOLDER), help=f"what is made ({AUDIT_FOLDER})")
+    made = f"what is made ({AUDIT_FOLDER})"
+    sub.add_argument("--out", type=_own_path, default=Path(AUDIT_FOLDER), help=made)
     sub.add_argument("--dry-run", action="store_true", help="stop after the YAML files")
     sub.add_argument(
         "--thorough", action="store_true", help="all views and baselines, ten folds, two partitions"
