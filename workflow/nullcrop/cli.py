@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Container, Sequence
 from dataclasses import fields
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -867,8 +868,13 @@ def _crop_size(text: str) -> tuple[int, int]:
 
 
 def _window(text: str) -> tuple[float, float]:
-    center, _, width = text.partition(",")
-    return float(center), float(width)
+    try:
+        center, width = map(float, text.split(","))
+    except ValueError:
+        center, width = 0.0, 0.0
+    if not width > 0 or not isfinite(width) or not isfinite(center):
+        raise argparse.ArgumentTypeError(f"'{text}' is no centre and width, such as 40,400")
+    return center, width
 
 
 class _Parser(argparse.ArgumentParser):
@@ -1171,6 +1177,12 @@ def _add_said(sub: argparse.ArgumentParser) -> None:
     told.add_argument("--no-groups", action="store_true", help="names that repeat are no patients")
     told.add_argument("--keep-companions", action="store_true", help="what looks like masks are images")
     told.add_argument("--bits", type=_positive, help="depth of gray values in files of 16 bits, such as 12")
+    told.add_argument(
+        "--window",
+        type=_window,
+        metavar="CENTER,WIDTH",
+        help="range of gray values of more than 8 bits that counts, such as --window=40,400",
+    )
     told.add_argument("--name-pattern", default="", metavar="REGEX", help="with (?P<class>…), (?P<group>…)")
     told.add_argument(
         "--table", type=_expanded, default="", metavar="CSV", help="a row for each image: path, class, group"

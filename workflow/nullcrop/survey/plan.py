@@ -130,12 +130,14 @@ def dataset_file(layout: Layout, crop: int, masks: MasksFound | None = None) -> 
     """The dataset's YAML file, with comments for who edits it; ``masks`` that are not sure stand in it as a
     comment."""
     masks = masks or MasksFound()
+    window = layout.reading.window
     definition: dict[str, Any] = {
         "field": layout.field,
         "source": dict(layout.source),
         **({"group": layout.group} if layout.group else {}),
         **({"group_from": layout.group_from} if layout.group_from else {}),
-        **({"bits": layout.bits} if layout.bits else {}),
+        **({"bits": layout.reading.bits} if layout.reading.bits else {}),
+        **({"window": {"center": window[0], "width": window[1]}} if window else {}),
         "classes": list(layout.classes),
         "labels": {"classes": {"positive": list(layout.positive)} if layout.positive else {}},
         "duplicates": "group",
