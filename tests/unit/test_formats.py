@@ -19,6 +19,7 @@ from nullcrop.decoding.formats import (
     is_image_name,
     kind_by_content,
     kind_by_name,
+    stem,
     why_refused,
 )
 from tests.unit.image_kinds import KINDS, write_image
@@ -46,11 +47,12 @@ def test_an_ending_tells_one_kind_alone() -> None:
 @example("brain.T1.NII.gz")
 @example("x.nii.gz.")
 @example("..nii.gz")
-def test_an_ending_is_what_pathlib_says(name: str) -> None:
+def test_an_ending_is_what_pathlib_says_and_the_stem_the_rest(name: str) -> None:
     name = str(PurePosixPath(name))  # as folders are listed: without a slash at the end
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes[-2:]]
     double = "".join(suffixes) == ".nii.gz"
     assert ending(name) == ending(Path(name)) == ("".join(suffixes) if double else "".join(suffixes[-1:]))
+    assert (stem(name) + ending(name)).lower() == PurePosixPath(name).name.lower()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -237,6 +239,25 @@ def test_masks_that_may_be_none_stand_there_as_a_comment(
     assert "masks" not in yaml.safe_load(text)
     offered = text[text.index("# masks:") :].replace("# ", "")
     assert yaml.safe_load(offered) == {"masks": found.keys}
+
+
+def test_masks_of_volumes_are_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = {}
+    for number in range(12):
+        name = f"{'ab'[number % 2]}/scan{number}"
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        lesion = np.zeros((30, 24, 3), np.int16)
+        lesion[8:12, 8:12] = 1
+        for suffix, values in (("", rng.integers(0, 900, lesion.shape).astype(np.int16)), ("_seg", lesion)):
+            path = tmp_path / f"{name}{suffix}.nii.gz"
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)  # type: ignore[no-untyped-call]
+        images[str(tmp_path / f"{name}.nii.gz")] = [str(tmp_path / f"{name}_seg.nii.gz")]
+    assert "no agreed range" in masks_of(look(tmp_path)).doubt
+    layout = look(tmp_path, Said(window=(450, 900)))
+    found = masks_of(layout)
+    assert (sorted(layout.listing["path"]), found.doubt) == (sorted(images), "")
+    assert mask_files(Masks(**found.keys), list(images)) == list(images.values())
 
 
 def test_overlays_are_not_taken_for_masks(tmp_path: Path) -> None:

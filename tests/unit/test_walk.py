@@ -164,6 +164,7 @@ WORDS = (
         ("b/1.png", ["b/masks/1.png", "b/masks/1_mask.png", "masks/b/1.png"]),
         ("train-image/1.png", ["train-mask/1.png"]),
         ("P/7/7_Dermoscopic_Image/7.bmp", ["P/7/7_lesion/7_lesion.bmp"]),
+        ("brain.T1.nii.gz", ["brain.T1_seg.nii.gz", "brain.T1-mask.nii"]),
         # A word for the image is exchanged for one for the mask.
         ("b/img_001.png", ["b/mask_001.png", "b/GT_001.bmp", "b/001_seg.png"]),
         ("b/image7.png", ["b/mask7.png", "b/Label 7.png"]),

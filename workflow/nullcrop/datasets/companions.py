@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import takewhile
 
 from nullcrop.basics.walk import in_order
+from nullcrop.decoding.formats import stem
 
 COMPANIONS = "masks and other companions"
 """What they are called where files that are ignored are counted."""
@@ -124,9 +125,7 @@ def orphans(paths: Iterable[str], found: Mapping[str, str]) -> list[str]:
 def _parts(path: str) -> Parts:
     """Its folders, and its name without the ending."""
     *folders, name = path.split("/")
-    # By hand: pathlib takes its time over hundreds of thousands of names.
-    dot = name.rfind(".")
-    return (*folders, name[:dot] if dot > 0 else name)
+    return (*folders, stem(name))
 
 
 def _folders_like(pattern: re.Pattern[str], parts: Parts) -> list[tuple[Parts, Parts]]:

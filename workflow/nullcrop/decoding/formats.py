@@ -77,6 +77,13 @@ def ending(name: str | Path) -> str:
     return both if both in _ENDINGS else f".{last}"
 
 
+def stem(name: str | Path) -> str:
+    """The file's name without its folders and its :func:`ending`: `brain` of `scans/brain.nii.gz`."""
+    base = os.fspath(name).rpartition("/")[2]
+    dots = ending(base).count(".")
+    return base.rsplit(".", dots)[0] if dots else base
+
+
 def kind_by_name(name: str | Path) -> Kind | None:
     """What a file's name says that it holds; None where it says no image."""
     return _ENDINGS.get(ending(name))

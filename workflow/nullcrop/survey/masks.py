@@ -13,7 +13,9 @@ from PIL import Image
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.threads import mapped, usable_cores
 from nullcrop.config.definitions import Masks
+from nullcrop.decoding.formats import stem
 from nullcrop.decoding.rgb import read_rgb
+from nullcrop.decoding.values import Reading
 from nullcrop.images.masks import mask_files, read_mask
 from nullcrop.survey.layout import Layout
 
@@ -92,19 +94,21 @@ def _doubt(
     masked = [place for place, own in enumerate(files) if own]
     read = masked[:: max(1, -(-len(masked) // MOST_READ))]
     try:
-        shown = list(mapped(lambda place: _shows(images[place], files[place]), read, usable_cores()))
+        shown = list(
+            mapped(lambda place: _shows(images[place], files[place], layout.reading), read, usable_cores())
+        )
     except NullcropError as error:
         return str(error)
     return "" if any(shown) else "all of them are black"
 
 
-def _shows(image: str, masks: Sequence[str]) -> bool:
+def _shows(image: str, masks: Sequence[str], reading: Reading) -> bool:
     """Whether the masks of an image show a lesion; NullcropError when they do not fit it."""
     try:
         with Image.open(image) as picture:
             width, height = picture.size
     except Exception:  # no picture, or a damaged one
-        height, width = read_rgb(image).shape[:2]
+        height, width = read_rgb(image, reading).shape[:2]
     return bool(read_mask(masks, (height, width)).any())
 
 
@@ -119,11 +123,11 @@ def _files(masks: Masks, images: Sequence[str]) -> list[list[str]]:
 def _patterns(masks: Mapping[str, str]) -> Iterator[str]:
     """Regular expressions that may tell whose each of ``masks`` is (an image's path by its mask's), the
     plainest first."""
-    affixes = {_affixes(PurePosixPath(path).stem, PurePosixPath(image).stem) for path, image in masks.items()}
+    affixes = {_affixes(stem(path), stem(image)) for path, image in masks.items()}
     if None in affixes or len(affixes) > MOST_AFFIXES:
         return
     pairs = sorted(pair for pair in affixes if pair is not None)
-    ending = _group({re.escape(PurePosixPath(path).suffix) for path in masks}) + "$"
+    ending = _group({re.escape(PurePosixPath(path).name[len(stem(path)) :]) for path in masks}) + "$"
     before, after = ({pair[side] for pair in pairs} for side in (0, 1))
     if before == {""}:
         # Where masks are called like their images, their folder tells them apart.
@@ -135,13 +139,13 @@ def _patterns(masks: Mapping[str, str]) -> Iterator[str]:
         yield rf"(?:^|/){_group(before)}(?P<image>[^/]+){ending}"
 
 
-def _affixes(name: str, stem: str) -> tuple[str, str] | None:
+def _affixes(name: str, image: str) -> tuple[str, str] | None:
     """What stands before and after an image's name in that of its mask, as expressions; None where it does
     not hold it."""
-    if name.startswith(stem):
-        before, after = "", name[len(stem) :]
-    elif name.endswith(stem):
-        before, after = name[: -len(stem)], ""
+    if name.startswith(image):
+        before, after = "", name[len(image) :]
+    elif name.endswith(image):
+        before, after = name[: -len(image)], ""
     else:
         return None
     return _numbers_free(before), _numbers_free(after)
