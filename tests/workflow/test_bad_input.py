@@ -77,49 +77,13 @@ def test_a_misspelt_target_is_named(fresh: Callable[[], Checkout], target: str, 
     assert "Traceback" not in output
 
 
-SETTINGS: dict[str, tuple[list[str], str]] = {
-    "of a level below": (
-        ["recipes.toy.epochs=1"],
-        "in place of 'recipes.toy.epochs=1' write 'recipes={toy: {",
-    ),
-    "without a value": (["seeds"], "'seeds' is none"),
-    "a target": (["seeds=[0]", "results/x.csv"], "'results/x.csv' is none; name targets before --config"),
-    "a number for a key": (["1=2"], "'1' in '1=2' is no key"),
-}
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_that_is_none_is_named(fresh: Callable[[], Checkout], name: str) -> None:
-    words, message = SETTINGS[name]
-    output = fresh().snakemake("--dry-run", "--config", *words, fails=True)
-    assert message in output
-    assert "Traceback" not in output
-
-
 def test_what_is_offered_in_place_of_a_setting_is_one(fresh: Callable[[], Checkout]) -> None:
     """A setting of the second level joins what the config has there."""
     checkout = fresh()
     refused = checkout.snakemake("--dry-run", "--config", "recipes.toy.epochs=many", fails=True)
+    assert "Traceback" not in refused
     offered = refused.rpartition("write '")[2].partition("'")[0]
     assert "recipes.toy.epochs: " in checkout.snakemake("--dry-run", "--config", offered, fails=True)
-
-
-CONFIGS = {
-    "a list": (b"[a, b]", "toy.yaml: the config must be a mapping of keys"),
-    "nothing": (b"", "toy.yaml: the config must be a mapping of keys"),
-    "no text": (b"\xff\xfe\x00", "toy.yaml is no YAML: 'utf-8' codec can't decode byte 0xff"),
-    "a bracket too few": (b"device: [cpu", "toy.yaml is no YAML: while parsing a flow sequence"),
-}
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_config_that_is_none_is_named(fresh: Callable[[], Checkout], name: str) -> None:
-    content, message = CONFIGS[name]
-    checkout = fresh()
-    (checkout.folder / "toy.yaml").write_bytes(content)
-    output = checkout.snakemake("--dry-run", fails=True)
-    assert message in output
-    assert "Traceback" not in output
 
 
 def test_a_failing_step_shows_its_message_and_leaves_the_rest_running(fresh: Callable[[], Checkout]) -> None:
