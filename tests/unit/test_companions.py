@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nullcrop.basics.errors import NullcropError
+from nullcrop.basics.errors import NullcropError, explained
 from nullcrop.cli import main
 from nullcrop.config.definitions import ArchiveSource, Definition, FolderSource, PcamSource, read_definition
 from nullcrop.config.grid import Grid
@@ -326,6 +326,8 @@ def test_yale_a_holds_the_nine_pairs_its_notes_speak_of() -> None:
 
 # PatchCamelyon
 
+NOISE = np.random.default_rng(1).integers(0, 256, (5, 96, 96, 3), dtype=np.uint8)
+
 
 def write_pcam(folder: Path, patches: int = 5, **strange: bytes) -> None:
     """Nine small files as the release has them; ``strange`` replaces some, by `part_kind`."""
@@ -347,8 +349,14 @@ def write_pcam(folder: Path, patches: int = 5, **strange: bytes) -> None:
 def h5_of(name: str, values: "np.ndarray[Any, Any]") -> bytes:
     out = io.BytesIO()
     with h5py.File(out, "w") as content:
-        content.create_dataset(name, data=values, chunks=True)
+        content.create_dataset(name, data=values, chunks=True, compression="gzip")
     return out.getvalue()
+
+
+def damaged(content: bytes) -> bytes:
+    """An HDF5 file whose compressed pixels are damaged."""
+    middle = len(content) // 2
+    return content[:middle] + bytes(4000) + content[middle + 4000 :]
 
 
 def small_pcam() -> Definition:
@@ -390,6 +398,7 @@ def test_pcam_is_converted_and_listed(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         ({"valid_x": b"\x1f\x8b"}, r"valid_x\.h5\.gz is damaged"),
         ({"valid_x": gzip.compress(b"text")}, r"valid_x\.h5\.gz holds no HDF5"),
+        ({"valid_x": gzip.compress(damaged(h5_of("x", NOISE)))}, r"valid_x\.h5\.gz is damaged \(Can't"),
         ({"test_x": gzip.compress(h5_of("y", np.zeros(3)))}, r"test_x\.h5\.gz holds no dataset 'x'"),
         ({"test_x": gzip.compress(h5_of("x", np.zeros((3, 96))))}, "no RGB patches"),
         ({"test_y": gzip.compress(h5_of("y", np.full(5, 2)))}, "other labels than 0 and 1"),
@@ -404,6 +413,14 @@ def test_pcam_files_that_are_not_the_releases_are_named(
     with pytest.raises(NullcropError, match=words):
         fetched_and_listed(tmp_path)
     assert not list(tmp_path.rglob(".*.h5"))
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    write_pcam(tmp_path)
+    packed = tmp_path / "camelyonpatch_level_2_split_train_x.h5.gz"
+    with open("/dev/full", "wb") as full, pytest.raises(OSError, match="No space left") as failure:
+        pcam_module._gunzip(packed, full)
+    assert explained(failure.value) == f"No space left on device: unpacking {packed}"
 
 
 def test_a_definition_of_pcam_must_name_all_files() -> None:

@@ -233,6 +233,7 @@ def test_what_a_config_leaves_out_is_the_studys(tmp_path: Path) -> None:
             {"recipes": {"baseline": {"epochs": 3}}},
             "recipes.baseline is built in and cannot be redefined: choose another name",
         ),
+        ({"seeds": 3}, "seeds: a list is asked for, found 3: write [3]"),
         ({"recipes": {"mine": {"epochs": 0}}}, "recipes.mine: epochs must be greater than 0, not 0"),
         ({"recipes": {"mine": {"batch_size": 1}}}, "batch_size must be at least 2"),
         ({"recipes": {"mine": {"input_size": 7}}}, "input_size must be at least 8 pixels, not 7"),
@@ -260,9 +261,11 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     )
 
 
-def test_one_dataset_on_the_command_line_is_a_list_of_one(tmp_path: Path) -> None:
-    (tmp_path / "any.yaml").write_text("")
+def test_datasets_on_the_command_line_are_a_list(tmp_path: Path) -> None:
+    for name in ("any", "other"):
+        (tmp_path / f"{name}.yaml").write_text("")
     assert project(tmp_path, datasets="any").config.datasets == ["any"]
+    assert project(tmp_path, datasets="any, other").config.datasets == ["any", "other"]
 
 
 def test_an_unknown_dataset_is_named_with_what_was_meant(tmp_path: Path) -> None:

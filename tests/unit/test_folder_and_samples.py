@@ -640,7 +640,18 @@ def test_a_window_is_proposed_where_all_that_lacks_is_a_range(
 def test_where_no_image_can_be_read_the_empty_class_is_named(make_folder: MakeFolder, tmp_path: Path) -> None:
     definition = make_folder({"benign": 0, "malignant": 0}, unreadable="leave_out")
     floats(tmp_path, "benign/a.tif", "malignant/a.tif")
+    (tmp_path / "images/benign/b.png").write_bytes(b"no image")
     assert "no image of the class benign, malignant" in refusal(definition, tmp_path)
+
+
+def test_a_window_is_proposed_where_every_image_would_be_left_out(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    definition = make_folder({"benign": 0, "malignant": 0}, unreadable="leave_out")
+    floats(tmp_path, "benign/a.tif", "malignant/a.tif")
+    message = refusal(definition, tmp_path)
+    assert "2 of 2 images have values without an agreed range" in message
+    assert "`window: {center: 0.5, width: 2}` holds all their values" in message
 
 
 def test_pages_of_a_tiff_are_counted_and_the_first_is_read(

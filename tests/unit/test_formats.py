@@ -1,11 +1,13 @@
 """Which files hold images."""
 
 import gzip
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import nibabel
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from nullcrop.decoding.formats import (
@@ -17,6 +19,7 @@ from nullcrop.decoding.formats import (
     is_image_name,
     kind_by_content,
     kind_by_name,
+    stem,
     why_refused,
 )
 from tests.unit.image_kinds import KINDS, write_image
@@ -38,6 +41,18 @@ def test_pictures_are_what_pillow_decodes_by_itself() -> None:
 def test_an_ending_tells_one_kind_alone() -> None:
     assert not PICTURES & set(SCANS)
     assert not (PICTURES | set(SCANS)) & set(REFUSED)
+
+
+@given(st.text(st.sampled_from("ab./ éÉGZniIgz1-"), min_size=1).filter(lambda text: PurePosixPath(text).name))
+@example("brain.T1.NII.gz")
+@example("x.nii.gz.")
+@example("..nii.gz")
+def test_an_ending_is_what_pathlib_says_and_the_stem_the_rest(name: str) -> None:
+    name = str(PurePosixPath(name))  # as folders are listed: without a slash at the end
+    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes[-2:]]
+    double = "".join(suffixes) == ".nii.gz"
+    assert ending(name) == ending(Path(name)) == ("".join(suffixes) if double else "".join(suffixes[-1:]))
+    assert (stem(name) + ending(name)).lower() == PurePosixPath(name).name.lower()
 
 
 @pytest.mark.parametrize(

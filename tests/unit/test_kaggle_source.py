@@ -316,6 +316,18 @@ def test_credentials_in_the_environment(
     assert credentials() == "KAGGLE_API_TOKEN"
 
 
+def test_a_home_that_may_not_be_looked_into_holds_no_credentials(
+    no_credentials: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # As pathlib and the system ask for a file; nobody is refused anything as root.
+    monkeypatch.setattr(Path, "stat", refused)
+    monkeypatch.setattr(os, "stat", refused)
+    assert credentials() is None
+
+
 def test_the_package_is_imported_only_to_download() -> None:
     # Its import alone looks for credentials and prints.
     code = "import sys, nullcrop.datasets.samples, nullcrop.datasets.archive; print('kaggle' in sys.modules)"
@@ -402,6 +414,21 @@ def test_one_download_serves_all_four_magnifications(
     out, err = capfd.readouterr()
     assert "with the credentials in KAGGLE_USERNAME and KAGGLE_KEY" in err
     assert "very-secret" not in out + err
+
+
+def test_a_download_needs_no_home_folder(
+    kaggle: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package makes its folder of settings when it is imported, so it is imported anew."""
+    monkeypatch.delenv("KAGGLE_CONFIG_DIR")
+    monkeypatch.setenv("HOME", "/dev/null/home")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
+        monkeypatch.delitem(sys.modules, name)
+    kaggle.content = write_zip(tmp_path / "made.zip", write_tree(tmp_path / "tree", BREAKHIS)).read_bytes()
+    archives = tmp_path / "archives"
+    fetch_archive(official("breakhis_40x").source, archives / "breakhis_40x")
+    zips = sorted(path.name for path in (archives / "_kaggle" / "ambarish").iterdir())
+    assert zips == [".lock", "breakhis.zip"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from nullcrop.config.views import VIEWS, View, study_crops
 from nullcrop.images.lesion_counts import count_touching, touching_sentence
 from nullcrop.images.masks import mask_files, read_mask
 from nullcrop.images.store import write_store
+from tests.unit.dicom_files import write_dicom
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -44,6 +46,32 @@ def test_the_union_is_true_where_any_mask_is_above_black(tmp_path: Path) -> None
         write_mask(Path(path), mask, scale)
     np.testing.assert_array_equal(read_mask(paths, (5, 4)), masks.any(axis=0))
     assert not read_mask([], (5, 4)).any()
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int16", "float32"])
+def test_a_mask_may_be_a_dicom_file_or_a_volume(tmp_path: Path, kind: str) -> None:
+    """Whatever is above zero is lesion, however deep the values are."""
+    mask = np.random.default_rng(1).random((6, 5)) < 0.3
+    volume = np.zeros((5, 6, 3), kind)
+    volume[:, :, 1] = mask.T  # the central slice; others show none
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii.gz")  # type: ignore[no-untyped-call]
+    np.testing.assert_array_equal(read_mask([str(tmp_path / "a.nii.gz")], (6, 5)), mask)
+    if kind != "float32":
+        write_dicom(tmp_path / "a.dcm", mask.astype(kind))
+        np.testing.assert_array_equal(read_mask([str(tmp_path / "a.dcm")], (6, 5)), mask)
+    (tmp_path / "b.dcm").write_bytes(b"no DICOM file")
+    with pytest.raises(NullcropError, match=r"the mask .*b\.dcm cannot be read"):
+        read_mask([str(tmp_path / "b.dcm")], (6, 5))
+    with pytest.raises(NullcropError, match=r"a\.nii\.gz is 5×6 pixels, its image 4×6"):
+        read_mask([str(tmp_path / "a.nii.gz")], (6, 4))
+
+
+@pytest.mark.parametrize("pattern", [None, r"(?P<image>[^/]+)\.nii\.gz$"])
+def test_masks_of_volumes_have_names_with_both_endings(tmp_path: Path, pattern: str | None) -> None:
+    (tmp_path / "brain.1.nii.gz").touch()
+    keys = {"path": str(tmp_path)} | ({} if pattern is None else {"name_pattern": pattern})
+    found = mask_files(Masks.model_validate(keys), ["scans/brain.1.nii.gz"])
+    assert found == [[str(tmp_path / "brain.1.nii.gz")]]
 
 
 def test_an_image_without_a_mask_is_named_unless_it_may_lack_one(tmp_path: Path) -> None:

@@ -264,22 +264,40 @@ def test_lines_stay_within_the_width_that_ruff_asks_of_python() -> None:
         (["--configfile", "my.yaml", "made.png"], "'made.png' is none; name targets before --configfile"),
         (["--configfiles", "my.yaml", "all"], "there is no file 'all'; name targets before --configfile"),
         (["--configfile", "mine.yaml"], "there is no file 'mine.yaml'; name targets before --configfile"),
+        (["--configfile=mine.yaml"], "there is no file 'mine.yaml'; name targets before --configfile"),
+        (["--config", "seeds=[0]", "recipes={toy: {epochs: 3}}", "--cores", "2"], None),
+        (
+            ["--config", "recipes.toy.epochs=3"],
+            "of 'recipes.toy.epochs=3' write 'recipes={toy: {epochs: 3}}'",
+        ),
+        (["--config=crop.width=3"], "in place of 'crop.width=3' write 'crop={width: 3}'"),
+        (["-C", "seeds=[0]", "a.csv"], "'a.csv' is none; name targets before --config"),
+        (["--config", "seeds"], "'seeds' is none; name targets before --config"),
+        (["--config", "1=2"], "--config: '1' in '1=2' is no key"),
+        (["--config", "=2"], "--config: '' in '=2' is no key"),
+        (["--configfile", "list.yaml"], "list.yaml: the config must be a mapping of keys"),
+        (["--configfile", "empty.yaml"], "empty.yaml: the config must be a mapping of keys"),
+        (["--configfile", "bytes.yaml"], "bytes.yaml is no YAML: 'utf-8' codec can't decode byte 0xff"),
+        (["--configfile", "open.yaml"], "open.yaml is no YAML: while parsing a flow sequence"),
+        (["--configfile", "tabs.json"], None),
     ],
 )
-def test_a_target_after_the_config_is_named_before_snakemake_opens_it(
+def test_what_is_no_config_and_no_setting_is_named_before_snakemake_reads_it(
     words: list[str], said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The profile is read first, with what Snakemake itself reads it with."""
     monkeypatch.chdir(tmp_path)
-    for name in ("my.yaml", "other.yml", "unnamed", "made.png"):
-        (tmp_path / name).touch()
+    files = dict.fromkeys(("my.yaml", "other.yml", "unnamed", "made.png"), b"device: cpu")
+    files |= {"list.yaml": b"[a]", "empty.yaml": b"", "bytes.yaml": b"\xff\xfe", "open.yaml": b"device: [cpu"}
+    for name, content in {**files, "tabs.json": b'{\n\t"device": "cpu"\n}'}.items():
+        (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(sys, "argv", ["snakemake", *words])
     profile = REPOSITORY / "profiles" / "default" / "config.v9+.yaml"
     if said is None:
-        content = yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)
-        assert content["rerun-triggers"] == ["mtime", "params", "input"]
-        assert not any(key.startswith(("__", "?")) for key in content)
-        assert content["quiet"] == (["rules", "progress"] if "-n" in words else ["host", "reason"])
+        options = yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)
+        assert options["rerun-triggers"] == ["mtime", "params", "input"]
+        assert not any(key.startswith(("__", "?")) for key in options)
+        assert options["quiet"] == (["rules", "progress"] if "-n" in words else ["host", "reason"])
     else:
         with pytest.raises(SystemExit, match=re.escape(said)):
             yte.process_yaml(profile.read_text(encoding="utf-8"), require_use_yte=True)

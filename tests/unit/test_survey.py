@@ -1,8 +1,11 @@
 """What a folder holds is told from names: against trees whose classes, groups and masks are known."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -10,10 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.config.definitions import read_definition
+from nullcrop.config.definitions import FolderSource, Masks, read_definition
 from nullcrop.config.models import read_project
 from nullcrop.datasets.samples import list_images
+from nullcrop.images.masks import mask_files
 from nullcrop.survey.layout import Said, look
+from nullcrop.survey.masks import masks_of
 from nullcrop.survey.names import classes_of, group_pattern, groups_of, name_pattern, parts_level
 from nullcrop.survey.plan import config_file, dataset_file, plan
 
@@ -138,6 +143,129 @@ def test_masks_beside_images_are_left_out_and_said(tmp_path: Path) -> None:
     assert layout.counts == {"benign": 29, "malignant": 29, "normal": 29}
     assert set(layout.masks) == set(masks)
     assert any(one.what == "masks" and f"{len(masks)} files" in one.words for one in layout.findings)
+
+
+MASKED = {
+    "BUSI": lambda name: [f"{name}_mask", f"{name}_mask_1"],
+    "first": lambda name: [re.sub("([^/]+)$", r"mask_\1", name)],
+    "folder of the class": lambda name: [re.sub("([^/]+)$", r"masks/\1", name)],
+    "folder beside": lambda name: [re.sub("^images", "masks", name)],
+    "folder beside, named": lambda name: [re.sub("^images", "ground truth", name) + "_seg 2"],
+}
+"""How the masks of an image are called, without endings."""
+
+
+def masked_tree(
+    root: Path, called: str, same_names: bool, *, first_class: bool = True
+) -> dict[str, set[str]]:
+    """Images of two classes with masks that show a lesion, and the masks of each; ``same_names`` in both."""
+    of_image = {}
+    for label in ("benign", "malignant"):
+        for number in range(12):
+            own = number if same_names else f"{label[0]}{number}"
+            name = f"images/{label}/{own}"
+            tree(root, [f"{name}.jpg"])
+            masks = MASKED[called](name) if first_class or label == "malignant" else []
+            for mask in masks:
+                path = root / f"{mask}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                picture = Image.new("1", (48, 40))
+                picture.paste(1, (20, 10, 30, 20))
+                picture.save(path)
+            of_image[str(root / f"{name}.jpg")] = {str(root / f"{mask}.png") for mask in masks}
+    return of_image
+
+
+@pytest.mark.parametrize("called", MASKED)
+@pytest.mark.parametrize("same_names", [False, True])
+def test_the_datasets_file_says_whose_each_mask_is(tmp_path: Path, called: str, same_names: bool) -> None:
+    truth = masked_tree(tmp_path / "scans", called, same_names)
+    layout = look(tmp_path / "scans")
+    assert set(layout.listing["path"]) == set(truth)
+    found = masks_of(layout)
+    if same_names and called in ("first", "folder of the class"):
+        # Class and number do not stand side by side, as a pattern needs them.
+        assert (found.keys, found.doubt) == ({}, "no pattern of their names tells whose they are")
+        assert "masks" not in yaml.safe_load(dataset_file(layout, 20, found))
+        return
+    assert found.doubt == ""
+    (tmp_path / "scans.yaml").write_text(dataset_file(layout, 20, found))
+    definition = read_definition(tmp_path / "scans.yaml")
+    assert isinstance(definition.source, FolderSource)
+    files = mask_files(definition.masks, list(truth), definition.source)
+    assert [set(own) for own in files] == list(truth.values())
+
+
+def test_a_class_without_masks_holds_no_lesion(tmp_path: Path) -> None:
+    truth = masked_tree(tmp_path, "BUSI", same_names=False, first_class=False)
+    found = masks_of(look(tmp_path))
+    assert (found.keys["lacking"], found.doubt) == ("empty", "")
+    files = mask_files(Masks(**found.keys), list(truth))
+    assert [set(own) for own in files] == list(truth.values())
+
+
+def _none(path: Path) -> None:
+    path.unlink()
+
+
+def _small(path: Path) -> None:
+    Image.new("1", (9, 9), 1).save(path)
+
+
+def _no_picture(path: Path) -> None:
+    path.write_bytes(b"no picture")
+
+
+@pytest.mark.parametrize(
+    ("change", "which", "doubt"),
+    [
+        (_none, "b3_*", "1 images have none, also of benign: it is not known that these hold no lesion"),
+        (_small, "b3_mask.png", "b3_mask.png is 9×9 pixels, its image 48×40"),
+        (_no_picture, "m3_mask.png", "m3_mask.png cannot be read"),
+        (lambda path: Image.new("1", (48, 40)).save(path), "*", "all of them are black"),
+    ],
+)
+def test_masks_that_may_be_none_stand_there_as_a_comment(
+    tmp_path: Path, change: Callable[[Path], None], which: str, doubt: str
+) -> None:
+    masked_tree(tmp_path / "scans", "BUSI", same_names=False)
+    for path in (tmp_path / "scans").glob(f"images/*/{which}"):
+        if "_mask" in path.name:
+            change(path)
+    layout = look(tmp_path / "scans")
+    found = masks_of(layout)
+    assert doubt in found.doubt
+    text = dataset_file(layout, 20, found)
+    assert "masks" not in yaml.safe_load(text)
+    offered = text[text.index("# masks:") :].replace("# ", "")
+    assert yaml.safe_load(offered) == {"masks": found.keys}
+
+
+def test_masks_of_volumes_are_found(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = {}
+    for number in range(12):
+        name = f"{'ab'[number % 2]}/scan{number}"
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        lesion = np.zeros((30, 24, 3), np.int16)
+        lesion[8:12, 8:12] = 1
+        for suffix, values in (("", rng.integers(0, 900, lesion.shape).astype(np.int16)), ("_seg", lesion)):
+            path = tmp_path / f"{name}{suffix}.nii.gz"
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)  # type: ignore[no-untyped-call]
+        images[str(tmp_path / f"{name}.nii.gz")] = [str(tmp_path / f"{name}_seg.nii.gz")]
+    assert "no agreed range" in masks_of(look(tmp_path)).doubt
+    layout = look(tmp_path, Said(window=(450, 900)))
+    found = masks_of(layout)
+    assert (sorted(layout.listing["path"]), found.doubt) == (sorted(images), "")
+    assert mask_files(Masks(**found.keys), list(images)) == list(images.values())
+
+
+def test_overlays_are_not_taken_for_masks(tmp_path: Path) -> None:
+    images = [f"{label}/{label[0]}{n}.png" for label in ("benign", "malignant") for n in range(9)]
+    tree(tmp_path, [*images, *(path.replace(".png", "_overlay.png") for path in images)])
+    found = masks_of(look(tmp_path))
+    assert found.doubt == "their names do not say that they show where the lesion is"
+    assert found.keys["name_pattern"] == r"(?P<image>[^/]+?)_overlay\.png$"
 
 
 def test_what_a_user_says_comes_before_what_names_tell(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """A triage tells what was planted, nothing else, and says only what is true of its data."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.cli import main
+from nullcrop.decoding.values import Reading
 from nullcrop.report.triage_page import page_of
 from nullcrop.survey.file_facts import NAMES, NUMBERS, jpeg_quality
 from nullcrop.survey.layout import Said, look
@@ -27,6 +31,7 @@ from nullcrop.survey.measuring import PROBLEM, measure
 from nullcrop.survey.properties import CORNER, WHOLE, corners_of, properties_of, properties_of_corners
 from nullcrop.survey.telling import READER, tell
 from nullcrop.survey.triage import Triage, triage
+from tests.unit.dicom_files import SECRETS, write_dicom
 
 Pixels = NDArray[np.uint8]
 
@@ -83,6 +88,75 @@ def test_an_image_in_an_array_has_every_fact(tmp_path: Path) -> None:
     assert row["width"] == 30
     assert row["height"] == 25
     assert not row[[*NUMBERS, *NAMES]].isna().any()
+
+
+# Values of more than 8 bits
+
+
+def test_twelve_bits_in_sixteen_are_told_and_read_as_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    for number in range(40):
+        path = tmp_path / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        values = rng.integers(1000, 3000, (24, 30)) + 40 * (number % 2)
+        values[0, :2] = 7, 4000
+        Image.fromarray(values.astype(np.uint16)).save(path)
+    unsaid = triage_of(tmp_path)
+    assert unsaid.depth[0] == "40 images have values of more than 8 bits, 7 to 4000."
+    assert "40 files do not say how many of 16 bits count; their values take 12." in unsaid.depth
+    assert any("Say --bits 12" in words for words in unsaid.missing)
+    said = triage_of(tmp_path, Said(no_groups=True, bits=12))
+    assert said.depth[1:] == ["They are read as values of 12 bits (--bits)."]
+    assert not any("--bits" in words for words in said.missing)
+    assert "--bits 12" in said.next_command
+    # The mean of 2020 of 4096 values is 126 of 256; of 65536 it is 7.
+    brightness = measure([str(tmp_path / "a/0.png")], [0], 1, Reading(12)).table["brightness"][0]
+    assert 120 < brightness < 132
+    assert said.depth[0] in page_of(said)
+
+
+def test_dicom_files_tell_bits_windows_and_patients(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    for number in range(24):
+        path = tmp_path / "ab"[number % 2] / f"{number}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        window: dict[str, Any] = {"WindowCenter": 40, "WindowWidth": 400} if number < 18 else {}
+        if number < 3:
+            window = {"WindowCenter": [50, 600], "WindowWidth": [350, 2000]}
+        values = rng.integers(0, 4095, (24, 30)).astype(np.uint16)
+        write_dicom(path, values, BitsStored=12, PatientID=f"MRN{number // 4}", **window)
+    found = triage_of(tmp_path, Said())
+    text = " ".join(found.depth)
+    assert "Bits that their files state (BitsStored): 12 in 24." in text
+    assert "18 files name a window for display: 40,400 in 15 of them, others in the rest." in text
+    assert [one.groups for one in found.classes] == [6, 6]
+    assert (found.seen.units, found.seen.unit) == (6, "groups (patient)")
+    assert {one.formats["DICOM"] for one in found.classes} == {12}
+    assert not any(secret in json.dumps(found.as_json()) for secret in SECRETS)
+    said = triage_of(tmp_path, Said(window=(-40, 400)))
+    assert said.depth[-1] == "They are read by --window=-40,400."
+    assert shlex.split(said.next_command)[-1] == "--window=-40,400"
+
+
+def test_volumes_without_a_range_ask_for_a_window(tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    for number in range(12):
+        path = tmp_path / "ab"[number % 2] / f"{number}.nii.gz"
+        path.parent.mkdir(exist_ok=True)
+        values = rng.integers(-1000, 3000, (30, 24, 3)).astype(np.int16)
+        values[0, 0] = -1000
+        values[0, 1] = 3000
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)  # type: ignore[no-untyped-call]
+    with pytest.raises(NullcropError, match=r"12 of 12 images .*--window=1000,4000 holds all"):
+        triage_of(tmp_path)
+    assert triage_of(tmp_path, Said(no_groups=True, window=(1000, 4000))).images == 12
+
+
+@pytest.mark.parametrize("window", ["40", "40,0", "40,-3", "a,b", "1,2,3", "nan,4", "0,inf"])
+def test_a_window_that_is_none_is_refused(window: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["triage", ".", f"--window={window}"])
+    assert f"'{window}' is no centre and width, such as 40,400" in capsys.readouterr().err
 
 
 # Properties of images
@@ -328,12 +402,16 @@ def test_the_command_runs_without_torch(planted_folder: Path, tmp_path: Path) ->
     )
     page, numbers_file = tmp_path / "page.html", tmp_path / "all.json"
     flags = ["--out", str(page), "--json", str(numbers_file), "--cores", "2"]
+    # Nor does it need a home folder, of whose absence Matplotlib would tell a user.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL"))}
     run = subprocess.run(
         [sys.executable, "-c", code, "triage", str(planted_folder), *flags],
         capture_output=True,
         text=True,
         check=True,
+        env={**environment, "HOME": "/dev/null/home"},
     )
+    assert "atplotlib" not in run.stderr
     assert run.stderr.splitlines()[-1] == "False"
     assert "tells malignant from benign" in " ".join(run.stdout.split())
     assert "Next: nullcrop audit" in run.stdout

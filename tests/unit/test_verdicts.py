@@ -42,6 +42,17 @@ def verdict_of(cells, **options):
 # The five words
 
 
+def test_targets_of_one_image_each_tell_nothing():
+    """Sixty classes of one test image: no error is known, so nothing is found and nothing ruled out."""
+    rng = np.random.default_rng(0)
+    test = TestSet(np.arange(60), np.full(60, ""), "sixty", np.arange(60).astype(str))
+    cells = [finished(test, rng.normal(size=(60, 60)), architecture=name) for name in TWO]
+    row = verdict_of(cells)
+    assert row["at_most"] == 1
+    assert row["evidence"] == row["verdict"] == "cannot be judged"
+    assert "nan" not in row["sentence"] + row["details"]
+
+
 def test_signal_in_one_corner_is_readable_whatever_the_rest():
     auroc = dict.fromkeys(VIEWS, 0.5) | {"upper_left": 0.85}
     row = verdict_of(a_study(VIEWS, TWO, auroc, n=300, positives=100, split="official"))

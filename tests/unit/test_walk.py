@@ -167,6 +167,13 @@ def test_a_missing_folder_is_one_that_cannot_be_read(tmp_path: Path) -> None:
 # Companions by name
 
 
+WORDS = (
+    *("mask", "Masks", "segmentation", "segmented", "seg", "ground-truth", "groundtruth", "gt", "labels"),
+    *("lesion", "OVERLAY", "annotation", "annotated", "anno", "contours", "outline", "roi", "trimap"),
+    *("superpixels", "heatmap", "heat_map"),
+)
+
+
 @pytest.mark.parametrize(
     ("image", "others"),
     [
@@ -181,6 +188,13 @@ def test_a_missing_folder_is_one_that_cannot_be_read(tmp_path: Path) -> None:
         ("b/1.png", ["b/masks/1.png", "b/masks/1_mask.png", "masks/b/1.png"]),
         ("train-image/1.png", ["train-mask/1.png"]),
         ("P/7/7_Dermoscopic_Image/7.bmp", ["P/7/7_lesion/7_lesion.bmp"]),
+        ("brain.T1.nii.gz", ["brain.T1_seg.nii.gz", "brain.T1-mask.nii"]),
+        # A word for the image is exchanged for one for the mask.
+        ("b/img_001.png", ["b/mask_001.png", "b/GT_001.bmp", "b/001_seg.png"]),
+        ("b/image7.png", ["b/mask7.png", "b/Label 7.png"]),
+        ("b/7-a scan.png", ["b/7-a mask.png"]),
+        ("b/images/img_7.png", ["b/masks/mask_7.png", "b/masks/7.png"]),
+        *(("x.png", [f"x_{word}.png", f"{word} x.png"]) for word in WORDS),
     ],
 )
 def test_companions_find_their_image(image: str, others: list[str]) -> None:
@@ -199,6 +213,8 @@ def test_companions_find_their_image(image: str, others: list[str]) -> None:
         ["a/masked.png", "a/unmasked.png", "a/mask.png", "a/segment_3.png"],
         ["benign (1).png", "benign (2).png", "benign.png"],
         ["roi_1.png", "roi_2.png"],
+        ["lesion_1.png", "lesion_2.png", "lesion_3.png", "image_1.png"],  # most have none
+        ["mask_1.png", "image_2.png", "image.png", "mask.png"],
     ],
 )
 def test_what_does_not_pair_up_is_no_companion(paths: list[str]) -> None:

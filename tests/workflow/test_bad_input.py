@@ -77,6 +77,15 @@ def test_a_misspelt_target_is_named(fresh: Callable[[], Checkout], target: str, 
     assert "Traceback" not in output
 
 
+def test_what_is_offered_in_place_of_a_setting_is_one(fresh: Callable[[], Checkout]) -> None:
+    """A setting of the second level joins what the config has there."""
+    checkout = fresh()
+    refused = checkout.snakemake("--dry-run", "--config", "recipes.toy.epochs=many", fails=True)
+    assert "Traceback" not in refused
+    offered = refused.rpartition("write '")[2].partition("'")[0]
+    assert "recipes.toy.epochs: " in checkout.snakemake("--dry-run", "--config", offered, fails=True)
+
+
 def test_a_failing_step_shows_its_message_and_leaves_the_rest_running(fresh: Callable[[], Checkout]) -> None:
     """One dataset without its folder: said in the user's words, while the other one is finished."""
     checkout = fresh()

@@ -96,6 +96,21 @@ def test_the_default_profile_sets_nothing_that_a_sites_profile_would_set() -> No
     assert not default & machine
 
 
+@pytest.mark.parametrize("home", ["/dev/null/home", "/proc/home"])
+def test_a_plan_needs_no_home_folder(checkout: Checkout, home: str) -> None:
+    """Neither one whose path goes through a file, nor one that cannot be made."""
+    environment = {**checkout.environment(), "HOME": home}
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        environment.pop(name, None)
+    command = checkout.command("--dry-run")
+    done = subprocess.run(
+        command, cwd=checkout.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "train_cell" in done.stdout
+
+
 def test_an_old_snakemake_reads_no_option_that_it_does_not_know() -> None:
     """So it comes as far as the Snakefile, which says what to run in its place."""
     assert set(yaml.safe_load((REPOSITORY / "profiles/default/config.yaml").read_text())) == {

@@ -6,11 +6,13 @@ where neither pydantic nor Matplotlib is installed.
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
 from collections.abc import Container, Sequence
 from dataclasses import fields
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not typed[0].startswith("-"):
         parser.check_name(typed[0])
     options = parser.parse_args(typed)
+    # Where the home folder cannot be written, Matplotlib says at length that it keeps its list of fonts
+    # elsewhere. What its modules say (of fonts that are missing, say) is still seen.
+    logging.getLogger("matplotlib").addFilter(lambda record: record.levelno >= logging.ERROR)
     # A scheduler ends a job with SIGTERM; as an exception it lets half-written files be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -888,8 +893,13 @@ def _crop_size(text: str) -> tuple[int, int]:
 
 
 def _window(text: str) -> tuple[float, float]:
-    center, _, width = text.partition(",")
-    return float(center), float(width)
+    try:
+        center, width = map(float, text.split(","))
+    except ValueError:
+        center, width = 0.0, 0.0
+    if not width > 0 or not isfinite(width) or not isfinite(center):
+        raise argparse.ArgumentTypeError(f"'{text}' is no centre and width, such as 40,400")
+    return center, width
 
 
 class _Parser(argparse.ArgumentParser):
@@ -1155,8 +1165,9 @@ def _add_audit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     """The command for people who have a folder: each flag says otherwise what was guessed."""
     summary = (audit.__doc__ or "").strip()
     sub = commands.add_parser("audit", help=summary, description=summary)
-    sub.add_argument("folder", type=Path, metavar="PATH", help="folder with the images")
-    sub.add_argument("--out", type=Path, default=Path(AUDIT_FOLDER), help=f"what is made ({AUDIT_FOLDER})")
+    sub.add_argument("folder", type=_own_path, metavar="PATH", help="folder with the images")
+    made = f"what is made ({AUDIT_FOLDER})"
+    sub.add_argument("--out", type=_own_path, default=Path(AUDIT_FOLDER), help=made)
     sub.add_argument("--dry-run", action="store_true", help="stop after the YAML files")
     sub.add_argument(
         "--thorough", action="store_true", help="all views and baselines, ten folds, two partitions"
@@ -1174,10 +1185,10 @@ def _add_triage(commands: "argparse._SubParsersAction[_Parser]") -> None:
     """The command that comes before an audit."""
     summary = (triage.__doc__ or "").strip()
     sub = commands.add_parser("triage", help=summary, description=summary)
-    sub.add_argument("folder", type=Path, metavar="PATH", help="folder with the images")
+    sub.add_argument("folder", type=_own_path, metavar="PATH", help="folder with the images")
     page = Path("nullcrop-triage.html")
-    sub.add_argument("--out", type=Path, default=page, metavar="FILE", help=f"the page ({page})")
-    sub.add_argument("--json", type=Path, metavar="FILE", help="all numbers as JSON (not written)")
+    sub.add_argument("--out", type=_own_path, default=page, metavar="FILE", help=f"the page ({page})")
+    sub.add_argument("--json", type=_own_path, metavar="FILE", help="all numbers as JSON (not written)")
     sub.add_argument("--cores", type=_positive, default=usable_cores(), help="CPU cores to use (all)")
     _add_said(sub)
     sub.set_defaults(run=triage)
@@ -1199,8 +1210,16 @@ def _add_said(sub: argparse.ArgumentParser) -> None:
     told.add_argument("--no-groups", action="store_true", help="names that repeat are no patients")
     told.add_argument("--keep-companions", action="store_true", help="what looks like masks are images")
     told.add_argument("--bits", type=_positive, help="depth of gray values in files of 16 bits, such as 12")
+    told.add_argument(
+        "--window",
+        type=_window,
+        metavar="CENTER,WIDTH",
+        help="range of gray values of more than 8 bits that counts, such as --window=40,400",
+    )
     told.add_argument("--name-pattern", default="", metavar="REGEX", help="with (?P<class>…), (?P<group>…)")
-    told.add_argument("--table", default="", metavar="CSV", help="a row for each image: path, class, group")
+    told.add_argument(
+        "--table", type=_expanded, default="", metavar="CSV", help="a row for each image: path, class, group"
+    )
     told.add_argument(
         "--columns",
         type=_column,
@@ -1210,6 +1229,20 @@ def _add_said(sub: argparse.ArgumentParser) -> None:
         metavar="KEY=NAME",
         help="names of the table's columns",
     )
+
+
+def _expanded(text: str) -> str:
+    """What a user typed as a path, with `~` and `$NAME` replaced where no shell did."""
+    from nullcrop.config.places import expanded
+
+    try:
+        return str(expanded(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _own_path(text: str) -> Path:
+    return Path(_expanded(text))
 
 
 class _Pairs(argparse.Action):

@@ -324,9 +324,9 @@ class Config(Model):
     @model_validator(mode="before")
     @classmethod
     def _one_dataset_is_a_list(cls, content: Any) -> Any:
-        # `--config datasets=breastmnist` reaches us as a string; its meaning is plain.
+        # `--config datasets=breastmnist,bloodmnist` reaches us as a string; its meaning is plain.
         if isinstance(content, Mapping) and isinstance(content.get("datasets"), str):
-            return {**content, "datasets": [content["datasets"]]}
+            return {**content, "datasets": [name.strip() for name in content["datasets"].split(",")]}
         if isinstance(content, Mapping) and content.get("datasets") == []:
             return {**content, "datasets": None}
         return content

@@ -98,6 +98,10 @@ def explain(error: pydantic.ValidationError, where: Path | str, model: type[Mode
                 lines.append(f"{key}: {problem['msg']}, found {problem['input']!r}{hint}")
             case "string_type" if isinstance(problem["input"], bool | int | float):
                 lines.append(f"{key}: {_unquoted(problem['input'])}")
+            case "list_type" if isinstance(problem["input"], str | int | float):
+                lines.append(
+                    f"{key}: a list is asked for, found {problem['input']!r}: write [{problem['input']}]"
+                )
             case _:
                 lines.append(f"{key}: {problem['msg']}, found {problem['input']!r}")
     return f"{where}: " + "; ".join(lines)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import takewhile
 
 from nullcrop.basics.walk import in_order
+from nullcrop.decoding.formats import stem
 
 COMPANIONS = "masks and other companions"
 """What they are called where files that are ignored are counted."""
@@ -22,9 +23,18 @@ IMAGES = (
 )
 """Words that say of a folder that it holds the images themselves."""
 
+_STEMS = (
+    *("mask", "seg", "ground", "gt", "label", "lesion", "overlay", "anno", "contour", "outline", "roi"),
+    *("trimap", "superpixel", "heat"),
+)
+"""What each of MARKS begins with."""
+
 _FLAGS = re.IGNORECASE | re.DOTALL
 _MARK_LAST = re.compile(rf"(?P<image>.+?)(?:[\s_.-]+\(?(?:{MARKS}))+(?:[\s_.-]*\(?\d+)?\)?", _FLAGS)
 _MARK_FIRST = re.compile(rf"(?:{MARKS})[\s_.-]+(?P<image>.+)", _FLAGS)
+_MARK_AND_NUMBER = re.compile(rf"(?:{MARKS})(?P<image>\d.*)", _FLAGS)
+_IMAGE_FIRST = re.compile(rf"(?:{IMAGES})[\s_.-]*(?P<core>\d.*|.+\d.*)", _FLAGS)
+_IMAGE_LAST = re.compile(rf"(?P<core>.*\d.*?)[\s_.-]+(?:{IMAGES})", _FLAGS)
 _ANY_MARK = re.compile(rf"(?:\b|_)(?:{MARKS})(?:\b|_|\d)", _FLAGS)
 _MARKED_FOLDER = re.compile(rf"(?:.*[\W_])?(?:{MARKS})", _FLAGS)
 _IMAGE_FOLDER = re.compile(rf"(?:.*[\W_])?(?:{IMAGES})", _FLAGS)
@@ -37,33 +47,51 @@ def companions(paths: Iterable[str]) -> dict[str, str]:
 
     ``paths`` are relative paths of pictures, with slashes. A companion says what it is in its name or in a
     folder's, and its image is there: `x_mask.png`, `x_mask_1.png` or `mask_x.png` beside `x.png`;
-    `masks/x.png` or `masks/x_mask.png` beside `images/x.png`, or below the folder of `x.png`. A folder's name
-    counts only where most of its files find their image, because a class may be called `lesion`.
+    `masks/x.png` or `masks/x_mask.png` beside `images/x.png`, or below the folder of `x.png`. Or its name
+    says so where its image's says that it is one: `mask_1.png` beside `img_1.png`. These two, a folder and a
+    word that is exchanged, count only where most such files find their image, because a class may be called
+    `lesion`.
 
     It looks at names alone, in any order. No image in the answer is a companion itself.
     """
     every = set(paths)
+    # Most datasets have none, which is told at once. (A search of each of many names takes seconds.)
+    together = "\n".join(every).casefold()
+    if not any(stem in together for stem in _STEMS):
+        return {}
     marked = [path for path in every if _ANY_MARK.search(path)]
-    if not marked:  # most datasets, told at once
+    if not marked:
         return {}
     files = {path: _parts(path) for path in in_order(every)}
     beside: dict[Parts, str] = {}
+    by_core: dict[Parts, str] = {}
     parallel: dict[tuple[Parts, Parts], list[str]] = defaultdict(list)
     for path, parts in files.items():
         beside.setdefault(parts, path)
+        cores = _cores(parts[-1])
+        for core in cores:
+            by_core.setdefault((*parts[:-1], core), path)
         for above, below in _folders_like(_IMAGE_FOLDER, parts):
-            parallel[above[:-1], below].append(path)
+            for name in (parts[-1], *cores):
+                parallel[above[:-1], (*below[:-1], name)].append(path)
     found: dict[str, str] = {}
     held: Counter[Parts] = Counter()
     claims: dict[Parts, dict[str, str]] = defaultdict(dict)
     for path in in_order(marked):
         *folders, stem = files[path]
-        for base in _bases(stem):
+        bases = _bases(stem)
+        for base in bases:
             if (*folders, base) in beside:
                 found.setdefault(path, beside[*folders, base])
+        if bases and path not in found:
+            # The folder's own files, apart from those of a folder within it whose name says what it holds.
+            held[*folders, ""] += 1
+            for base in bases:
+                if (*folders, base) in by_core:
+                    claims[*folders, ""].setdefault(path, by_core[*folders, base])
         for above, below in _folders_like(_MARKED_FOLDER, (*folders, stem)):
             held[above] += 1
-            for base in (stem, *_bases(stem)):
+            for base in (stem, *bases):
                 named = (*below[:-1], base)
                 near = list(parallel.get((above[:-1], named), ()))
                 if (*above[:-1], *named) in beside:
@@ -97,9 +125,7 @@ def orphans(paths: Iterable[str], found: Mapping[str, str]) -> list[str]:
 def _parts(path: str) -> Parts:
     """Its folders, and its name without the ending."""
     *folders, name = path.split("/")
-    # By hand: pathlib takes its time over hundreds of thousands of names.
-    dot = name.rfind(".")
-    return (*folders, name[:dot] if dot > 0 else name)
+    return (*folders, stem(name))
 
 
 def _folders_like(pattern: re.Pattern[str], parts: Parts) -> list[tuple[Parts, Parts]]:
@@ -118,8 +144,14 @@ def _is_like(pattern: re.Pattern[str], folder: str) -> bool:
 
 def _bases(stem: str) -> list[str]:
     """What the image would be called whose companion is called ``stem``."""
-    matches = (pattern.fullmatch(stem) for pattern in (_MARK_LAST, _MARK_FIRST))
+    matches = (pattern.fullmatch(stem) for pattern in (_MARK_LAST, _MARK_FIRST, _MARK_AND_NUMBER))
     return [match["image"] for match in matches if match]
+
+
+def _cores(stem: str) -> list[str]:
+    """What is left of the name of an image that says that it is one: `7` of `img_7`."""
+    matches = (pattern.fullmatch(stem) for pattern in (_IMAGE_FIRST, _IMAGE_LAST))
+    return [match["core"] for match in matches if match]
 
 
 def _shared(path: str, other: str) -> int:

@@ -39,23 +39,35 @@ def credentials() -> str | None:
 
     Only places are looked at, never what is in them.
     """
-    home = Path("~/.kaggle").expanduser()
+    home = _at_home(".kaggle")
     environment = os.environ.get
     places = {
         "KAGGLE_API_TOKEN": bool(environment("KAGGLE_API_TOKEN")),
-        str(home / "access_token"): (home / "access_token").is_file(),
-        str(home / "access_token.txt"): (home / "access_token.txt").is_file(),
+        str(home / "access_token"): _is_file(home / "access_token"),
+        str(home / "access_token.txt"): _is_file(home / "access_token.txt"),
         "KAGGLE_USERNAME and KAGGLE_KEY": bool(environment("KAGGLE_USERNAME") and environment("KAGGLE_KEY")),
-        str(_config_folder() / "kaggle.json"): (_config_folder() / "kaggle.json").is_file(),
-        str(home / "credentials.json"): (home / "credentials.json").is_file(),
+        str(config_folder() / "kaggle.json"): _is_file(config_folder() / "kaggle.json"),
+        str(home / "credentials.json"): _is_file(home / "credentials.json"),
     }
     return next((place for place, there in places.items() if there), None)
 
 
-def _config_folder() -> Path:
+def config_folder() -> Path:
+    """The folder of settings that Kaggle's package makes when it is imported."""
     if os.environ.get("KAGGLE_CONFIG_DIR"):
         return Path(os.environ["KAGGLE_CONFIG_DIR"])
-    home = Path("~/.kaggle").expanduser()
-    if home.exists():
+    home = _at_home(".kaggle")
+    if os.path.exists(home):  # noqa: PTH110
         return home
-    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "kaggle"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or _at_home(".config")) / "kaggle"
+
+
+# os.path and not pathlib, which raises where a user has no home folder, or may not look into it.
+
+
+def _at_home(name: str) -> Path:
+    return Path(os.path.expanduser(f"~/{name}"))  # noqa: PTH111
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113

@@ -6,6 +6,7 @@ because its mere import looks for credentials, asks the network and prints.
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,13 @@ from nullcrop.basics.walk import litter_of, walk
 from nullcrop.config.definitions import Definition, KaggleSource
 from nullcrop.config.places import no_folder
 from nullcrop.datasets.download import alone, verify
-from nullcrop.datasets.kaggle_credentials import check_credentials, credentials, page, shared_zip
+from nullcrop.datasets.kaggle_credentials import (
+    check_credentials,
+    config_folder,
+    credentials,
+    page,
+    shared_zip,
+)
 from nullcrop.datasets.unpack import member_files, unpack
 
 BREAKHIS_TYPES = {
@@ -112,6 +119,7 @@ def _download(source: KaggleSource, zipped: Path) -> None:
     try:
         # Its messages and progress bars are not for a log, and its help text knows other commands.
         with contextlib.redirect_stdout(io.StringIO()):
+            _give_settings_a_folder(partial)
             from kaggle.api.kaggle_api_extended import KaggleApi
 
             api = KaggleApi()
@@ -128,6 +136,15 @@ def _download(source: KaggleSource, zipped: Path) -> None:
     for leftover in partial.iterdir():
         leftover.unlink()
     partial.rmdir()
+
+
+def _give_settings_a_folder(otherwise: Path) -> None:
+    """Kaggle's package makes a folder of settings when it is imported, and fails where the home folder may
+    not be written; it is told of ``otherwise`` there."""
+    try:
+        config_folder().mkdir(parents=True, exist_ok=True)
+    except OSError:
+        os.environ["KAGGLE_CONFIG_DIR"] = str(otherwise)
 
 
 def _reason(error: BaseException) -> str:

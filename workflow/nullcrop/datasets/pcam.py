@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import read_json, write_json, written_whole
@@ -79,8 +80,15 @@ def _convert(packed: Path, sha256: str, out: Path) -> None:
                 np.lib.format.write_array_header_1_0(stream, header)
                 starts = range(0, len(patches), BLOCK)
                 for start in tracked(starts, len(starts), f"{out.name}, in blocks"):
-                    stream.write(np.ascontiguousarray(patches[start : start + BLOCK]).data)
+                    stream.write(_block(patches, start, packed).data)
     write_json(origin, {"sha256": sha256})
+
+
+def _block(patches: h5py.Dataset, start: int, packed: Path) -> NDArray[np.uint8]:
+    try:
+        return np.ascontiguousarray(patches[start : start + BLOCK])
+    except OSError as error:
+        raise NullcropError(f"{packed} is damaged ({error}); delete it and fetch it again") from None
 
 
 def _list_part(archive: Path, part: str) -> pd.DataFrame:
@@ -129,6 +137,10 @@ def _gunzip(packed: Path, out: Any) -> None:
         out.flush()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise NullcropError(f"{packed} is damaged ({error}); delete it and fetch it again") from None
+    except OSError as error:
+        # By itself a write onto a full disk names no file.
+        error.filename = error.filename or f"unpacking {packed}"
+        raise
 
 
 def _opened(unpacked: Path | io.BytesIO, packed: Path) -> h5py.File:

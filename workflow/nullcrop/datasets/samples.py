@@ -84,8 +84,9 @@ def list_samples(
         [listing.reset_index(drop=True), pd.DataFrame(facts, columns=FACTS, dtype=object)], axis=1
     )
     unreadable = samples[samples["problem"].notna()]
-    if len(unreadable) and definition.unreadable == "error":
+    if len(unreadable) and (definition.unreadable == "error" or len(unreadable) == len(samples)):
         check_ranges(name, unreadable, len(samples))
+    if len(unreadable) and definition.unreadable == "error":
         problems = [f"{row.path} ({row.problem})" for row in unreadable.itertuples()]
         raise NullcropError(
             f"dataset '{name}': {len(unreadable)} of {len(samples)} images cannot be read: "

@@ -58,7 +58,7 @@ _PALETTE = tuple(
 _READ = [
     *("SOPClassUID", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
     *_PALETTE,
@@ -183,6 +183,7 @@ def _gray(
         extremes=extremes_of(rescaled) if stored > 8 else None,
         bits_used=bits_used,
         rescale=(slope, intercept) if stored > 8 and reading.window is None else None,
+        own_window=_own_window(file, frame),
         **about,
     )
 
@@ -194,6 +195,28 @@ def _rescale(name: str, file: Any, frame: int) -> tuple[float, float]:
             f"{name} has a lookup table in place of a rescale slope (ModalityLUTSequence): nullcrop does not "
             "read it"
         )
+    for owner in _owners(file, frame, "PixelValueTransformationSequence"):
+        slope, intercept = owner.get("RescaleSlope"), owner.get("RescaleIntercept")
+        if slope is not None or intercept is not None:
+            return float(slope or 1), float(intercept or 0)
+    return 1.0, 0.0
+
+
+def _own_window(file: Any, frame: int) -> tuple[float, float] | None:
+    """The first window that the file names for one frame, as (centre, width); None where it names none."""
+    for owner in _owners(file, frame, "FrameVOILUTSequence"):
+        both = [owner.get(element) for element in ("WindowCenter", "WindowWidth")]
+        try:
+            center, width = (float(one if isinstance(one, int | float | str) else one[0]) for one in both)
+        except (TypeError, ValueError, IndexError):
+            continue
+        return center, width
+    return None
+
+
+def _owners(file: Any, frame: int, sequence: str) -> list[Any]:
+    """Where elements that count for one frame may stand: in the file, and in this ``sequence`` of its
+    functional groups."""
     owners = [file]
     for groups, number in (
         ("PerFrameFunctionalGroupsSequence", frame),
@@ -201,12 +224,8 @@ def _rescale(name: str, file: Any, frame: int) -> tuple[float, float]:
     ):
         items = file.get(groups) or []
         if number < len(items):
-            owners += items[number].get("PixelValueTransformationSequence") or []
-    for owner in owners:
-        slope, intercept = owner.get("RescaleSlope"), owner.get("RescaleIntercept")
-        if slope is not None or intercept is not None:
-            return float(slope or 1), float(intercept or 0)
-    return 1.0, 0.0
+            owners += items[number].get(sequence) or []
+    return owners
 
 
 def _attribute(file: Any, elements: tuple[str, ...]) -> str:

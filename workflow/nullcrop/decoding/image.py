@@ -28,6 +28,8 @@ class DecodedImage:
     """Bits that its values need, where 16 are taken because nobody said how many they have."""
     rescale: tuple[float, float] | None = None
     """Slope and intercept that give a DICOM file's values a meaning which the reading leaves out."""
+    own_window: tuple[float, float] | None = None
+    """Centre and width of the window that a DICOM file names for its display; pixels are not read by it."""
     attributes: dict[str, str] = field(default_factory=dict)
     """What a DICOM file tells of patient and device, as it stands there: not to be written anywhere."""
 

@@ -13,12 +13,19 @@ from PIL import Image
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.walk import whole_walk
+from nullcrop.decoding.formats import SCANS, kind_by_name, stem
+from nullcrop.decoding.image import MissingPackage
+from nullcrop.decoding.rgb import decoded_image
+from nullcrop.decoding.values import Reading
 
 if TYPE_CHECKING:  # training, which reads stores, needs no pydantic
     from nullcrop.config.definitions import FolderSource, Masks
 
 _GRAY = ("1", "L", "I;16", "I;16B", "I;16L", "I", "F")
 """Pillow's modes of one channel whose numbers are levels."""
+
+_ABOVE_BLACK = Reading(window=(1e-9, 1e-9))
+"""Reads zero as black and what is larger, however little, as white."""
 
 
 def mask_files(
@@ -74,8 +81,9 @@ def _of_names(masks: "Masks", images: Sequence[str]) -> list[list[str]]:
     depths = sorted({name.count("/") for name in of_name}, reverse=True)
     found = []
     for image in images:
-        parts = (*Path(image).parent.parts, Path(image).stem)
-        names = ("/".join(parts[-depth - 1 :]) for depth in depths)
+        # A pattern may keep the first part of an ending of two, as of `.nii.gz`.
+        above, stems = Path(image).parent.parts, dict.fromkeys((stem(image), Path(image).stem))
+        names = ("/".join((*above, own)[-depth - 1 :]) for depth in depths for own in stems)
         found.append(next((of_name[name] for name in names if name in of_name), []))
     return found
 
@@ -110,14 +118,20 @@ def read_mask(paths: Sequence[str], size: tuple[int, ...]) -> NDArray[np.bool_]:
     """The union of the masks in ``paths``: bool of ``size`` (height, width), true where any is above black.
 
     Without a path it is false everywhere. Of a picture in colour one colour besides black may be the lesion;
-    transparency is not looked at. Raises NullcropError when a file cannot be read, has another size, or is in
+    transparency is not looked at. Of a volume, or of several frames, the central slice is read, as of images.
+    Raises NullcropError when a file cannot be read, has another size, or is in
     several colours.
     """
     union = np.zeros(size, bool)
     for path in paths:
         try:
-            with Image.open(path) as image:
-                pixels = np.asarray(image if image.mode in _GRAY else image.convert("RGB"))
+            if kind_by_name(path) in SCANS.values():
+                pixels = decoded_image(path, _ABOVE_BLACK).pixels[..., 0]
+            else:
+                with Image.open(path) as image:
+                    pixels = np.asarray(image if image.mode in _GRAY else image.convert("RGB"))
+        except MissingPackage:
+            raise
         # As with images: decoders of broken files raise nearly everything.
         except Exception as error:
             raise NullcropError(

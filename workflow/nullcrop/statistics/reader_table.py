@@ -85,6 +85,9 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
     # The larger of the AUROC's own error and the test's. A constant has none, which is no sign that others
     # could not read.
     errors = [estimate.error, corrected.get("null_error", np.nan)]
+    if np.isnan(estimate.error):
+        # It rests on one unit of a target: how far it is from what others would give is not known.
+        errors = [np.inf]
     if one.score.min() == one.score.max():
         errors = [null_error(one.test.units_of_targets)]
     return {
@@ -131,7 +134,9 @@ def _corrected(one: Reading, family: Family, place: int, level: float) -> dict[s
         "bound_high": float(np.clip(family.high[place], 0, 1)),
         "null_error": float(family.null_error[place]),
         "members": members,
+        # No p is known of an AUROC that rests on one unit of each of several targets.
         "can_tell": enough_arrangements(units, level)
+        and not np.isnan(family.p[place])
         and (family.can_tell or (not family.null_error.any() and null_error(units) < np.inf)),
         "minimal": min(1.0, minimal_detectable(units, members, level, one.inflation)),
     }

@@ -41,16 +41,20 @@ def sentence(said: Said) -> str:
     return found
 
 
+def _effect_words(said: Said) -> str:
+    """The AUROC of all readers together, with its interval where one is known."""
+    low, high = said["effect_low"], said["effect_high"]
+    interval = "" if np.isnan(low) else f" (95% interval {low:.2f} to {high:.2f})"
+    return f"{said['effect']:.2f}{interval}"
+
+
 def _finding(said: Said, where: str) -> str:
     effect = f"all {said['readers']} readers together" if said["readers"] > 1 else "the one reader"
     if said["members"] > 1:
         corrected = f"corrected for {said['members']} combinations of reader and view"
     else:
         corrected = "one reader on one view"
-    reaches = (
-        f"{effect} reach{'es' if said['readers'] == 1 else ''} an AUROC of {said['effect']:.2f} (95% "
-        f"interval {said['effect_low']:.2f} to {said['effect_high']:.2f})"
-    )
+    reaches = f"{effect} reach{'es' if said['readers'] == 1 else ''} an AUROC of {_effect_words(said)}"
     at_least = f"at least {bound_words(said['at_least'])} ({_reader_words(said)}: {said['auroc']:.2f})"
     level = f"{100 * said['level']:g}% error rate, {corrected}"
     most = upper_words(said["at_most"])
@@ -104,10 +108,7 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
         words.append(f"Unfinished: {said['cells']} of {said['planned']} cells are done.")
     if "readable" in said["evidence"] and said["members"] > 1:
         who = f"All {said['readers']} readers together" if said["readers"] > 1 else "The one reader"
-        words.append(
-            f"{who} over all views: {said['effect']:.2f} (95% interval "
-            f"{said['effect_low']:.2f} to {said['effect_high']:.2f})."
-        )
+        words.append(f"{who} over all views: {_effect_words(said)}.")
     words += _shown_words(said)
     words += _beside_words(said, beside)
     words += _others_words(others)

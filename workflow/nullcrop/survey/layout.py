@@ -17,6 +17,7 @@ from nullcrop.datasets.companions import COMPANIONS, companions
 from nullcrop.datasets.folder import list_folder
 from nullcrop.datasets.ignored import in_words, is_image
 from nullcrop.decoding.formats import ending, kind_by_name
+from nullcrop.decoding.values import Reading
 from nullcrop.survey.names import (
     Sure,
     classes_of,
@@ -78,6 +79,8 @@ class Said:
     """`whole` or `tile`."""
     bits: int | None = None
     """As `bits` of a dataset's file."""
+    window: tuple[float, float] | None = None
+    """Centre and width, as `window` of a dataset's file."""
 
     @property
     def companions(self) -> Literal["leave_out", "keep"]:
@@ -113,8 +116,8 @@ class Layout:
     """Files that are left out because they show where the lesion of an image is, and that image."""
     group_from: str | None
     """As `group_from` of its dataset file: what DICOM files tell of groups that no name tells."""
-    bits: int | None
-    """As `bits` of its dataset file."""
+    reading: Reading
+    """How values of more than 8 bits are read: `bits` or `window` of its dataset file."""
     companions: Literal["leave_out", "keep"]
     """As `companions` of its dataset file."""
     ignored: Sequence[Mapping[str, Any]]
@@ -135,7 +138,7 @@ def look(root: Path, said: Said | None = None) -> Layout:
     nothing divides the images into classes, with the flag that helps.
     """
     said = said or Said()
-    root = root.expanduser().absolute()
+    root = root.absolute()
     if not root.is_dir():
         raise NullcropError(f"there is no folder {root}")
     found = walk(root)
@@ -150,7 +153,7 @@ def look(root: Path, said: Said | None = None) -> Layout:
         findings.append(Finding("masks", words, "likely", "--keep-companions"))
     table = None
     if said.table:
-        table = columns_of(Path(said.table).expanduser().absolute(), images, said.columns)
+        table = columns_of(Path(said.table).absolute(), images, said.columns)
     elif not said.name_pattern and classes_of(images, said.level) is None:
         table = tables_beside(root, others, images)
     if table:
@@ -186,7 +189,7 @@ def look(root: Path, said: Said | None = None) -> Layout:
         field=_field(sizes, said, findings),
         group=from_dicom or (_group_word(images, source, said) if (listing["group"] != "").any() else None),
         group_from=from_dicom,
-        bits=said.bits,
+        reading=Reading(said.bits, said.window),
         smallest_side=min((min(size) for size in sizes), default=0),
         masks=masks,
         companions=said.companions,

@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.progress import tracked
-from nullcrop.decoding.rgb import packed_image, read_rgb
-from nullcrop.decoding.values import AS_DECLARED, Reading
+from nullcrop.decoding.rgb import decoded_image, packed_image, read_rgb
+from nullcrop.decoding.values import AS_DECLARED, NoDeclaredRange, Reading
 from nullcrop.duplicates.search import FLAT
 from nullcrop.images.hashes import SQUARE, perceptual_hashes, thumbnail_contrast
 from nullcrop.survey.file_facts import NONE, facts_of_header, facts_of_size, without_header
@@ -47,6 +48,12 @@ PLAIN_MODES = ("RGB", "L")
 
 PROBLEM = "problem"
 
+NEEDS_WINDOW = "needs_window"
+"""Lowest and highest value of an image that cannot be read because no range of its values is agreed."""
+
+DEPTH = ("extremes", "bits_used", "own_window")
+"""What is told of values of more than 8 bits, as :class:`nullcrop.decoding.image.DecodedImage` has it."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -54,8 +61,9 @@ class Measured:
 
     table: pd.DataFrame
     """One row an image: facts, properties, hashes (``pixels_sha256``, of a gray image of one channel alone,
-    ``phash``, ``thumbnail_contrast``) and, where it cannot be read, the ``problem``; the rest is missing
-    then."""
+    ``phash``, ``thumbnail_contrast``), DEPTH where values have more than 8 bits, ``dicom_…`` of DICOM files
+    (not to be written anywhere) and, where it cannot be read, the ``problem`` (and NEEDS_WINDOW); the rest is
+    missing then."""
     colours: NDArray[np.float64]
     """Mean colour of each corner, images × 4 × 3; NaN where an image cannot be read."""
     mean_corners: NDArray[np.float64]
@@ -154,7 +162,10 @@ def measure_chunk(paths: Sequence[str], classes: Sequence[int], reading: Reading
             rows[place], pixels, gray = _read(path, reading)
         # Decoders of broken files raise nearly everything; whatever it is, the image cannot be read.
         except Exception as error:
-            rows[place] = {PROBLEM: f"{type(error).__name__}: {error}".replace(path, "the file")}
+            words = str(error) if isinstance(error, NullcropError) else f"{type(error).__name__}: {error}"
+            rows[place] = {PROBLEM: words.replace(path, "the file")}
+            if isinstance(error, NoDeclaredRange):
+                rows[place][NEEDS_WINDOW] = error.extremes
             continue
         coloured = not _is_gray(pixels)
         same = waiting[pixels.shape, coloured]
@@ -185,11 +196,19 @@ def _read(path: str, reading: Reading) -> tuple[dict[str, Any], NDArray[np.uint8
                     return facts | facts_of_size(*gray.size, file_bytes), pixels, gray
         except UnidentifiedImageError:
             pass  # of a kind that Pillow does not know, or none
-    pixels = np.ascontiguousarray(read_rgb(path, reading))
+    if packed is None:
+        decoded = decoded_image(path, reading)
+        pixels = np.ascontiguousarray(decoded.pixels)
+        if facts is None:
+            ending = PurePath(path).suffix or NONE
+            facts = without_header(decoded.format, decoded.mode) | {"ending": ending}
+        told = {name: getattr(decoded, name) for name in DEPTH}
+        facts |= {name: value for name, value in told.items() if value is not None}
+        facts |= {f"dicom_{name}": value for name, value in decoded.attributes.items()}
+    else:
+        pixels = np.ascontiguousarray(read_rgb(path, reading))
+    assert facts is not None
     gray = Image.fromarray(pixels).convert("L")
-    if facts is None:
-        kind = PurePath(path).suffix
-        facts = without_header(kind.removeprefix(".").upper(), NONE) | {"ending": kind}
     return facts | facts_of_size(*gray.size, file_bytes), pixels, gray
 
 

@@ -1,6 +1,7 @@
 """What to train on a folder of images, and the two YAML files that say so."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from nullcrop.config.views import judging_views, views_made_always
 from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.sentences import upper_words
 from nullcrop.survey.layout import Layout
+from nullcrop.survey.masks import MasksFound
 
 STUDY = "audit"
 """The study's name."""
@@ -124,28 +126,34 @@ def _targets(layout: Layout, names: "pd.Series[str]") -> NDArray[np.int64]:
     return np.array(names.map({name: code for code, name in enumerate(layout.classes)}), np.int64)
 
 
-def dataset_file(layout: Layout, crop: int) -> str:
-    """The dataset's YAML file, with comments for who edits it."""
+def dataset_file(layout: Layout, crop: int, masks: MasksFound | None = None) -> str:
+    """The dataset's YAML file, with comments for who edits it; ``masks`` that are not sure stand in it as a
+    comment."""
+    masks = masks or MasksFound()
+    window = layout.reading.window
     definition: dict[str, Any] = {
         "field": layout.field,
         "source": dict(layout.source),
         **({"group": layout.group} if layout.group else {}),
         **({"group_from": layout.group_from} if layout.group_from else {}),
-        **({"bits": layout.bits} if layout.bits else {}),
+        **({"bits": layout.reading.bits} if layout.reading.bits else {}),
+        **({"window": {"center": window[0], "width": window[1]}} if window else {}),
         "classes": list(layout.classes),
         "labels": {"classes": {"positive": list(layout.positive)} if layout.positive else {}},
         "duplicates": "group",
         "expected": {"images": len(layout.listing), "classes": layout.counts},
         "on_mismatch": "report",
         "companions": layout.companions,
+        **({"masks": dict(masks.keys)} if masks.sure else {}),
         "unreadable": "leave_out",
         "smallest_side": crop,
         **({"crop": {"width": crop, "height": crop}} if crop != CROP else {}),
     }
     Definition.model_validate(definition)
-    return _commented(
+    text = _commented(
         definition, DATASET_COMMENTS, f"The images below {layout.root}, as `nullcrop audit` took them."
     )
+    return text if masks.sure or not masks.keys else text + _offered("masks", masks.keys, masks.doubt)
 
 
 def config_file(plan: Plan, dataset: str, out: Path, title: str, device: str) -> str:
@@ -182,6 +190,7 @@ DATASET_COMMENTS = {
     "duplicates": "copies of an image are kept together",
     "expected": "counted when this file was written; a change is reported",
     "companions": "masks and the like beside images",
+    "masks": "where the lesion of each image is; views without it: docs/masks.md",
     "unreadable": "damaged images are listed in dataset.json, and left out",
     "smallest_side": "smaller images are left out, too",
 }
@@ -200,6 +209,13 @@ class _Short(yaml.SafeDumper):
 _Short.add_representer(
     list, lambda dumper, names: dumper.represent_sequence("tag:yaml.org,2002:seq", names, flow_style=True)
 )
+
+
+def _offered(key: str, content: Mapping[str, Any], doubt: str) -> str:
+    """A key as a comment, with why it is none."""
+    head = f"Take the # away if these are the masks of the images. It is not sure: {doubt}."
+    offered = yaml.dump({key: dict(content)}, Dumper=_Short, allow_unicode=True, sort_keys=False, width=100)
+    return "".join(f"# {line}\n" for line in [*textwrap.wrap(head, 100), *offered.splitlines()])
 
 
 def _commented(content: dict[str, Any], comments: dict[str, str], head: str) -> str:

@@ -1,6 +1,7 @@
 """What can be told of a folder of images in seconds, before anything is trained."""
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -13,13 +14,14 @@ from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.progress import say
 from nullcrop.datasets.samples import SPLIT_PARTS
 from nullcrop.decoding.rgb import read_rgb
+from nullcrop.decoding.values import UNDECLARED_BITS, Reading
 from nullcrop.duplicates.leaks import count_leaks
 from nullcrop.duplicates.search import list_duplicates, suspected_pairs
 from nullcrop.images.extracts import FullImage
 from nullcrop.images.likeness import THUMBNAIL
 from nullcrop.statistics.sentences import bound_words, upper_words
 from nullcrop.survey.layout import Layout, Said
-from nullcrop.survey.measuring import PROBLEM, Measured, measure
+from nullcrop.survey.measuring import NEEDS_WINDOW, PROBLEM, Measured, measure
 from nullcrop.survey.plan import sight
 from nullcrop.survey.properties import CORNER
 from nullcrop.survey.telling import PROTOCOL, READER, Telling, Told, tell, words_of_values
@@ -147,6 +149,8 @@ class Triage:
     telling: Telling
     values: list[dict[str, str]]
     """For each of ``telling.told`` the median, or the share, by class."""
+    depth: list[str]
+    """What is told of values of more than 8 bits, in sentences."""
     duplicates: Duplicates
     seen: Seen
     missing: list[str]
@@ -184,8 +188,10 @@ def triage(layout: Layout, said: Said, processes: int) -> Triage:
     """
     listing, classes = layout.listing.reset_index(drop=True), _classes_in_order(layout)
     codes = pd.Categorical(listing["class"], categories=classes).codes.tolist()
-    measured = measure(listing["path"].tolist(), codes, processes)
+    measured = measure(listing["path"].tolist(), codes, processes, layout.reading)
     table = measured.table
+    if layout.group_from:
+        listing["group"] = _numbered(table[f"dicom_{layout.group_from}"])
     broken = table[PROBLEM].notna() if PROBLEM in table else pd.Series(False, index=table.index)
     counts = [_counts_of(name, layout, listing, table, broken) for name in layout.classes]
     unreadable = [
@@ -193,6 +199,7 @@ def triage(layout: Layout, said: Said, processes: int) -> Triage:
         for path, problem in zip(listing["path"][broken], table.get(PROBLEM, broken)[broken], strict=True)
     ]
     if sum(one.images > 0 for one in counts) < 2:
+        _check_ranges(table)
         problems = [f"{one['path']} ({one['problem']})" for one in unreadable]
         raise NullcropError(
             f"fewer than two classes of {layout.root} have an image that can be read: {listed(problems, 3)}"
@@ -216,7 +223,8 @@ def triage(layout: Layout, said: Said, processes: int) -> Triage:
         unreadable=unreadable,
         telling=telling,
         values=[words_of_values(told, table, of_class) for told in telling.told],
-        duplicates=_duplicates(listing, table, processes),
+        depth=_depth(layout, table),
+        duplicates=_duplicates(listing, table, processes, layout.reading),
         seen=seen,
         missing=_missing(layout, counts, unreadable, listing, table),
         next_command=_audit_of(layout, said),
@@ -320,6 +328,10 @@ def _audit_of(layout: Layout, said: Said) -> str:
         value = getattr(said, one.name)
         if not value:
             continue
+        if one.name == "window":
+            # As one word: a centre may be negative.
+            words.append(f"--window={value[0]:g},{value[1]:g}")
+            continue
         words.append(f"--{one.name.replace('_', '-')}")
         if isinstance(value, Mapping):
             words += [f"{key}={name}" for key, name in value.items()]
@@ -374,7 +386,61 @@ def _ignored_of(layout: Layout, name: str) -> dict[str, int]:
     return {str(one["what"]): int(one["count"]) for one in layout.ignored if one["class"] == name}
 
 
-def _duplicates(listing: pd.DataFrame, table: pd.DataFrame, threads: int) -> Duplicates:
+def _numbered(told: "pd.Series[str]") -> NDArray[np.str_]:
+    """Numbers in place of what DICOM files tell, which stands nowhere; empty where a file tells nothing."""
+    codes, names = pd.factorize(told.fillna("").to_numpy(str))
+    return np.where((names == "")[codes], "", codes.astype(str))
+
+
+def _check_ranges(table: pd.DataFrame) -> None:
+    """Raise NullcropError where images lack nothing but an agreed range of values, with what they hold."""
+    if NEEDS_WINDOW not in table or table.loc[table[PROBLEM].notna(), NEEDS_WINDOW].isna().any():
+        return
+    pairs = table[NEEDS_WINDOW].dropna()
+    low, high = min(low for low, _ in pairs), max(high for _, high in pairs)
+    raise NullcropError(
+        f"{len(pairs)} of {len(table)} images have values without an agreed range ({low:g} to {high:g}): say "
+        f"which counts, for all of them alike; --window={(low + high) / 2:g},{high - low or 1:g} holds all"
+    )
+
+
+def _depth(layout: Layout, table: pd.DataFrame) -> list[str]:
+    """What is told of values of more than 8 bits, and how they are read."""
+    deep = table[table["extremes"].notna()] if "extremes" in table else table[:0]
+    if not len(deep):
+        return []
+    low, high = min(low for low, _ in deep["extremes"]), max(high for _, high in deep["extremes"])
+    said = [f"{len(deep)} images have values of more than 8 bits, {low:g} to {high:g}."]
+    stated = Counter(mode.rpartition(";")[2] for mode in deep["mode"] if mode.startswith("MONOCHROME"))
+    if stated:
+        bits = [f"{bits} in {count}" for bits, count in sorted(stated.items())]
+        said.append(f"Bits that their files state (BitsStored): {listed(bits)}.")
+    windows = Counter(deep["own_window"].dropna()) if "own_window" in deep else Counter()
+    if windows:
+        (center, width), count = windows.most_common(1)[0]
+        where = f"{count} of them, others in the rest" if len(windows) > 1 else "all of them"
+        said.append(
+            f"{windows.total()} files name a window for display: {center:g},{width:g} in {where}. What was "
+            f"chosen for one image is not used; --window={center:g},{width:g} would be for all."
+        )
+    bits_said, window = layout.reading.bits, layout.reading.window
+    if window is not None:
+        said.append(f"They are read by --window={window[0]:g},{window[1]:g}.")
+    elif bits_said is not None:
+        said.append(f"They are read as values of {bits_said} bits (--bits).")
+    elif used := _bits_used(table):
+        said.append(f"{used[0]} files do not say how many of 16 bits count; their values take {used[1]}.")
+    return said
+
+
+def _bits_used(table: pd.DataFrame) -> tuple[int, int] | None:
+    """Images of which nobody says how many of 16 bits count, and how many their values take; None where there
+    are none."""
+    used = table["bits_used"].dropna() if "bits_used" in table else table[:0].index
+    return (len(used), int(used.max())) if len(used) else None
+
+
+def _duplicates(listing: pd.DataFrame, table: pd.DataFrame, threads: int, reading: Reading) -> Duplicates:
     hashes = pd.DataFrame(
         {
             "pixels_sha256": table["pixels_sha256"],
@@ -389,7 +455,7 @@ def _duplicates(listing: pd.DataFrame, table: pd.DataFrame, threads: int) -> Dup
     found = list_duplicates(
         listing,
         hashes,
-        lambda row: THUMBNAIL.of(FullImage(read_rgb(paths[row]))),
+        lambda row: THUMBNAIL.of(FullImage(read_rgb(paths[row], reading))),
         threads,
         suspected if compared else suspected[:0],
     )
@@ -446,6 +512,12 @@ def _missing(
         said.append(
             f"Images: {len(unreadable)} cannot be read and are left out, such as {first['path']} "
             f"({first['problem']})."
+        )
+    used = _bits_used(table)
+    if used and used[1] < UNDECLARED_BITS:
+        said.append(
+            f"Depth: of {used[0]} images the highest 8 of 16 bits would be kept, and their values take only "
+            f"{used[1]}. Say --bits {max(8, used[1])}, or more if others may be brighter."
         )
     small = int((table[["width", "height"]].min(axis=1) < CORNER).sum())
     if small:

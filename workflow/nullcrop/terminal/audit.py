@@ -25,6 +25,7 @@ from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.places import WORKFLOW_FOLDER
 from nullcrop.survey.layout import Layout, Said, look
+from nullcrop.survey.masks import masks_of
 from nullcrop.survey.plan import config_file, dataset_file, plan
 from nullcrop.terminal.page import put, put_whole, terminal
 from nullcrop.terminal.verdict_table import print_verdicts
@@ -67,7 +68,7 @@ def audit(asked: Audit, console: Console | None = None) -> None:
     for any result to count, another audit lies in its place, or a step failed.
     """
     console = console or terminal()
-    out = asked.out.expanduser().absolute()
+    out = asked.out.absolute()
     config = out / "audit.yaml"
     if config.exists():
         project = _goes_on(asked, config)
@@ -99,9 +100,15 @@ def _begin(asked: Audit, out: Path, config: Path, console: Console) -> Project:
             + (f", {layout.listing['group'].nunique()} groups" if layout.group else "")
             + "); more images of more patients are needed"
         )
+    masks = masks_of(layout)
+    if masks.sure:
+        put(console, "Whether crops touch a lesion is counted by the masks.")
+    elif masks.doubt:
+        how = "stand in the dataset's file as a comment" if masks.keys else "are not used"
+        put(console, f"The masks {how}: {masks.doubt}.")
     title = f"Can the class be read from the crops of {name}?"
     with written_whole(out / "datasets" / f"{name}.yaml") as aside:
-        aside.write_text(dataset_file(layout, planned.crop), encoding="utf-8")
+        aside.write_text(dataset_file(layout, planned.crop, masks), encoding="utf-8")
     with written_whole(config) as aside:
         aside.write_text(config_file(planned, name, out, title, asked.device), encoding="utf-8")
     for path in (config, out / "datasets" / f"{name}.yaml"):
@@ -114,7 +121,7 @@ def _goes_on(asked: Audit, config: Path) -> Project:
     project = read_project(config)
     sources = [project.definition(name).source for name in project.definition_paths]
     folders = [source.path for source in sources if isinstance(source, FolderSource)]
-    if str(asked.folder.expanduser().absolute()) not in folders:
+    if str(asked.folder.absolute()) not in folders:
         raise NullcropError(
             f"{config} is an audit of {listed(folders)}; name another place for this one with --out"
         )

@@ -24,6 +24,8 @@ def print_triage(triage: Triage, console: Console | None = None) -> None:
     for finding in triage.findings:
         sure = "" if finding["sure"] == "sure" else f" ({finding['sure']})"
         line(f"{finding['what']}: {finding['words']}{sure}", "dim")
+    for words in triage.depth:
+        line(words, "dim")
     shown = [
         (told, values) for told, values in zip(triage.telling.told, triage.values, strict=True) if told.shown
     ]
