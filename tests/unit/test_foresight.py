@@ -118,6 +118,18 @@ def test_a_hold_out_tests_a_fifth_of_the_images(tmp_path: Path, seeds: list[int]
     assert seen.units == tested
 
 
+@pytest.mark.parametrize(("rarest", "can_tell"), [(1, False), (2, True)])
+def test_a_class_of_one_image_among_many_classes_is_promised_nothing(
+    tmp_path: Path, rarest: int, can_tell: bool
+) -> None:
+    """As its verdict, which cannot tell it from the rest."""
+    counts = dict.fromkeys("abcdef", 200) | {"g": rarest}
+    keys = {"classes": list(counts), "labels": {"each": {}}, "expected": {"classes": counts}}
+    seen = foresee(a_grid(tmp_path, keys, splits=["crossfit"]), "main", "one")
+    assert seen is not None
+    assert seen.can_tell == can_tell
+
+
 def test_without_counts_nothing_is_promised(tmp_path: Path) -> None:
     grid = a_grid(tmp_path, {}, splits=["random"])
     assert foreseen_lines(grid) == [

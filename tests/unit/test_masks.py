@@ -59,6 +59,20 @@ def test_a_mask_may_be_a_dicom_file_or_a_volume(tmp_path: Path, kind: str) -> No
     if kind != "float32":
         write_dicom(tmp_path / "a.dcm", mask.astype(kind))
         np.testing.assert_array_equal(read_mask([str(tmp_path / "a.dcm")], (6, 5)), mask)
+        # A header that was copied from the scan says nothing of the mask.
+        for header in (
+            {"RescaleIntercept": -1024, "RescaleSlope": 1},
+            {"RescaleIntercept": 1, "RescaleSlope": 2},
+        ):
+            write_dicom(tmp_path / "b.dcm", mask.astype(kind), **header)
+            np.testing.assert_array_equal(read_mask([str(tmp_path / "b.dcm")], (6, 5)), mask)
+        write_dicom(tmp_path / "b.dcm", mask.astype(kind), PhotometricInterpretation="MONOCHROME1")
+        np.testing.assert_array_equal(read_mask([str(tmp_path / "b.dcm")], (6, 5)), mask)
+    if kind == "uint8":
+        green = np.zeros((6, 5, 3), np.uint8)
+        green[mask, 1] = 200
+        write_dicom(tmp_path / "b.dcm", green)
+        np.testing.assert_array_equal(read_mask([str(tmp_path / "b.dcm")], (6, 5)), mask)
     (tmp_path / "b.dcm").write_bytes(b"no DICOM file")
     with pytest.raises(NullcropError, match=r"the mask .*b\.dcm cannot be read"):
         read_mask([str(tmp_path / "b.dcm")], (6, 5))

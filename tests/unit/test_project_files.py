@@ -264,6 +264,8 @@ def test_lines_stay_within_the_width_that_ruff_asks_of_python() -> None:
         (["--configfile", "my.yaml", "made.png"], "'made.png' is none; name targets before --configfile"),
         (["--configfiles", "my.yaml", "all"], "there is no file 'all'; name targets before --configfile"),
         (["--configfile", "mine.yaml"], "there is no file 'mine.yaml'; name targets before --configfile"),
+        (["--configfile=my.yaml", "made.png"], None),
+        (["--config=seeds=[0]", "made.png"], None),
         (["--configfile=mine.yaml"], "there is no file 'mine.yaml'; name targets before --configfile"),
         (["--config", "seeds=[0]", "recipes={toy: {epochs: 3}}", "--cores", "2"], None),
         (

@@ -17,6 +17,7 @@ from nullcrop.config.definitions import FolderSource, Masks, read_definition
 from nullcrop.config.models import read_project
 from nullcrop.datasets.samples import list_images
 from nullcrop.images.masks import mask_files
+from nullcrop.survey import masks
 from nullcrop.survey.layout import Said, look
 from nullcrop.survey.masks import masks_of
 from nullcrop.survey.names import classes_of, group_pattern, groups_of, name_pattern, parts_level
@@ -156,16 +157,16 @@ MASKED = {
 
 
 def masked_tree(
-    root: Path, called: str, same_names: bool, *, first_class: bool = True
+    root: Path, called: str, same_names: bool, *, first_class: bool = True, first: str = "benign"
 ) -> dict[str, set[str]]:
     """Images of two classes with masks that show a lesion, and the masks of each; ``same_names`` in both."""
     of_image = {}
-    for label in ("benign", "malignant"):
+    for label in (first, "malignant"):
         for number in range(12):
             own = number if same_names else f"{label[0]}{number}"
             name = f"images/{label}/{own}"
             tree(root, [f"{name}.jpg"])
-            masks = MASKED[called](name) if first_class or label == "malignant" else []
+            masks = MASKED[called](name) if first_class or label != first else []
             for mask in masks:
                 path = root / f"{mask}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -196,8 +197,52 @@ def test_the_datasets_file_says_whose_each_mask_is(tmp_path: Path, called: str, 
     assert [set(own) for own in files] == list(truth.values())
 
 
-def test_a_class_without_masks_holds_no_lesion(tmp_path: Path) -> None:
-    truth = masked_tree(tmp_path, "BUSI", same_names=False, first_class=False)
+@pytest.mark.parametrize(
+    ("first", "masked", "doubt"),
+    [
+        ("normal", False, ""),
+        ("no finding", False, ""),
+        ("benign", False, "12 images have none, also of benign: it is not known that these hold no lesion"),
+        ("abnormal", False, "12 images have none, also of abnormal"),
+        ("normal", True, "they show something in images of normal, so it may be an organ and no lesion"),
+    ],
+)
+def test_only_what_is_called_normal_holds_no_lesion(
+    tmp_path: Path, first: str, masked: bool, doubt: str
+) -> None:
+    masked_tree(tmp_path, "BUSI", same_names=False, first_class=masked, first=first)
+    found = masks_of(look(tmp_path)).doubt
+    assert found.startswith(doubt)
+    assert bool(found) == bool(doubt)
+
+
+def test_masks_of_organs_and_inverted_ones_are_no_lesions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked_tree(tmp_path, "BUSI", same_names=False)
+    monkeypatch.setattr(masks, "MOST_READ", 23)
+    assert masks_of(look(tmp_path)).doubt == "24 images have some, too many to look at each here"
+    monkeypatch.setattr(masks, "MOST_READ", 24)
+    assert masks_of(look(tmp_path)).sure
+    for path in tmp_path.rglob("*_mask.png"):
+        Image.open(path).point(lambda level: 255 - level).save(path)
+    assert masks_of(look(tmp_path)).doubt == "24 of 24 cover most of their image: an organ, or inverted"
+
+
+@pytest.mark.parametrize(("folder", "sure"), [("case{0:02d}_masks", True), ("{1}_masks", False)])
+def test_folders_of_masks_that_follow_no_rule_tell_nothing(tmp_path: Path, folder: str, sure: bool) -> None:
+    for number in range(24):
+        label = ("benign", "malignant")[number % 2]
+        tree(tmp_path, [f"{label}/{folder.format(number, 'abcdefghijklmnopqrstuvwx'[number])}/{number}.png"])
+        own = folder.format(number, "abcdefghijklmnopqrstuvwx"[number]).replace("masks", "images")
+        tree(tmp_path, [f"{label}/{own}/{number}.jpg"])
+    found = masks_of(look(tmp_path))
+    assert len(found.keys.get("name_pattern", "")) < 100
+    assert bool(found.keys) == sure
+
+
+def test_a_class_without_masks_may_be_written_so(tmp_path: Path) -> None:
+    truth = masked_tree(tmp_path, "BUSI", same_names=False, first_class=False, first="normal")
     found = masks_of(look(tmp_path))
     assert (found.keys["lacking"], found.doubt) == ("empty", "")
     files = mask_files(Masks(**found.keys), list(truth))

@@ -30,7 +30,7 @@ from nullcrop.survey.layout import Said, look
 from nullcrop.survey.measuring import PROBLEM, measure
 from nullcrop.survey.properties import CORNER, WHOLE, corners_of, properties_of, properties_of_corners
 from nullcrop.survey.telling import READER, tell
-from nullcrop.survey.triage import Triage, triage
+from nullcrop.survey.triage import Triage, _bits_used, triage
 from tests.unit.dicom_files import SECRETS, write_dicom
 
 Pixels = NDArray[np.uint8]
@@ -113,6 +113,25 @@ def test_twelve_bits_in_sixteen_are_told_and_read_as_said(tmp_path: Path) -> Non
     brightness = measure([str(tmp_path / "a/0.png")], [0], 1, Reading(12)).table["brightness"][0]
     assert 120 < brightness < 132
     assert said.depth[0] in page_of(said)
+
+
+def test_dicom_files_of_which_none_can_be_read_are_named(tmp_path: Path) -> None:
+    for number in range(24):
+        path = tmp_path / "ab"[number % 2] / f"{number}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"no DICOM file")
+    with pytest.raises(
+        NullcropError, match=r"fewer than two classes of .* have an image that can be read: .*is none"
+    ):
+        triage_of(tmp_path)
+
+
+def test_bits_are_asked_of_gray_alone() -> None:
+    """Of colours of 16 bits the high byte is read, whatever is said."""
+    table = pd.DataFrame({"mode": ["RGBA", "I;16", "MONOCHROME2;16"], "bits_used": [12.0, 11.0, 10.0]})
+    assert _bits_used(table) == (2, 11)
+    assert _bits_used(table.iloc[:1]) is None
+    assert _bits_used(table.drop(columns="bits_used")) is None
 
 
 def test_dicom_files_tell_bits_windows_and_patients(tmp_path: Path) -> None:

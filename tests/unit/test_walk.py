@@ -191,7 +191,7 @@ WORDS = (
         ("brain.T1.nii.gz", ["brain.T1_seg.nii.gz", "brain.T1-mask.nii"]),
         # A word for the image is exchanged for one for the mask.
         ("b/img_001.png", ["b/mask_001.png", "b/GT_001.bmp", "b/001_seg.png"]),
-        ("b/image7.png", ["b/mask7.png", "b/Label 7.png"]),
+        ("b/image7.png", ["b/mask7.png", "b/Seg 7.png"]),
         ("b/7-a scan.png", ["b/7-a mask.png"]),
         ("b/images/img_7.png", ["b/masks/mask_7.png", "b/masks/7.png"]),
         *(("x.png", [f"x_{word}.png", f"{word} x.png"]) for word in WORDS),
@@ -215,6 +215,9 @@ def test_companions_find_their_image(image: str, others: list[str]) -> None:
         ["roi_1.png", "roi_2.png"],
         ["lesion_1.png", "lesion_2.png", "lesion_3.png", "image_1.png"],  # most have none
         ["mask_1.png", "image_2.png", "image.png", "mask.png"],
+        # A class may be called so.
+        ["scan_1.png", "scan_2.png", "lesion_1.png", "lesion_2.png"],
+        ["1.png", "2.png", "lesion1.png", "label2.png"],
     ],
 )
 def test_what_does_not_pair_up_is_no_companion(paths: list[str]) -> None:

@@ -32,7 +32,9 @@ _STEMS = (
 _FLAGS = re.IGNORECASE | re.DOTALL
 _MARK_LAST = re.compile(rf"(?P<image>.+?)(?:[\s_.-]+\(?(?:{MARKS}))+(?:[\s_.-]*\(?\d+)?\)?", _FLAGS)
 _MARK_FIRST = re.compile(rf"(?:{MARKS})[\s_.-]+(?P<image>.+)", _FLAGS)
-_MARK_AND_NUMBER = re.compile(rf"(?:{MARKS})(?P<image>\d.*)", _FLAGS)
+# Without a mark between, a class may be called so as well: `lesion0.png` beside `0.png`.
+_MARK_AND_NUMBER = re.compile(rf"(?!lesion|label)(?:{MARKS})(?P<image>\d.*)", _FLAGS)
+_CLASS_FIRST = re.compile("lesion|label", _FLAGS)
 _IMAGE_FIRST = re.compile(rf"(?:{IMAGES})[\s_.-]*(?P<core>\d.*|.+\d.*)", _FLAGS)
 _IMAGE_LAST = re.compile(rf"(?P<core>.*\d.*?)[\s_.-]+(?:{IMAGES})", _FLAGS)
 _ANY_MARK = re.compile(rf"(?:\b|_)(?:{MARKS})(?:\b|_|\d)", _FLAGS)
@@ -86,7 +88,7 @@ def companions(paths: Iterable[str]) -> dict[str, str]:
         if bases and path not in found:
             # The folder's own files, apart from those of a folder within it whose name says what it holds.
             held[*folders, ""] += 1
-            for base in bases:
+            for base in bases if not _CLASS_FIRST.match(stem) else ():
                 if (*folders, base) in by_core:
                     claims[*folders, ""].setdefault(path, by_core[*folders, base])
         for above, below in _folders_like(_MARKED_FOLDER, (*folders, stem)):

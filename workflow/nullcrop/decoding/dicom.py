@@ -20,7 +20,8 @@ Whole slides are refused. Only the elements named below are ever read from a fil
 date of a patient can reach a message, a log or a table.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -65,6 +66,8 @@ _READ = [
     *_PIXELS,
     *{element for elements in ATTRIBUTES.values() for element in elements},
 ]
+Result = TypeVar("Result")
+
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
@@ -74,11 +77,22 @@ def read_dicom(name: str, reading: Reading = AS_DECLARED) -> DecodedImage:
     Raises NullcropError, which tells nothing of what the file says of a person, when it is no DICOM file or
     holds no image that can be read; MissingPackage when pydicom or a decoder is not installed.
     """
+    return _in_words(name, lambda: _decoded(name, reading))
+
+
+def read_dicom_mask(name: str) -> np.ndarray[Any, Any]:
+    """The values of the DICOM file ``name`` as they are stored, whatever it says of rescaling or of black and
+    white: (height, width), or (height, width, 3) in colour. It raises as :func:`read_dicom` does."""
+    return _in_words(name, lambda: _values(name, *_opened(name))[0])
+
+
+def _in_words(name: str, decode: Callable[[], Result]) -> Result:
+    """What ``decode`` makes of the file ``name``; its failures tell nothing of what the file says."""
     pydicom = package_for(name, "a DICOM file", "pydicom", "pydicom", "dicom")
     # Its warnings of doubtful values quote them.
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     try:
-        return _decoded(name, reading)
+        return decode()
     except NullcropError:
         raise
     except pydicom.errors.InvalidDicomError:
@@ -91,7 +105,8 @@ def read_dicom(name: str, reading: Reading = AS_DECLARED) -> DecodedImage:
         ) from None
 
 
-def _decoded(name: str, reading: Reading) -> DecodedImage:
+def _opened(name: str) -> tuple[Any, int, int]:
+    """The file, and which frame of how many is read."""
     from pydicom import dcmread
 
     file = dcmread(name, specific_tags=_READ)
@@ -102,7 +117,11 @@ def _decoded(name: str, reading: Reading) -> DecodedImage:
     if file.Rows * file.Columns > LARGEST:
         raise NullcropError(f"{name} {TOO_LARGE}")
     frames = int(file.get("NumberOfFrames") or 1)
-    frame = frames // 2
+    return file, frames // 2, frames
+
+
+def _decoded(name: str, reading: Reading) -> DecodedImage:
+    file, frame, frames = _opened(name)
     values, colours = _values(name, file, frame, frames)
     about: dict[str, Any] = {
         "format": "DICOM",

@@ -13,6 +13,7 @@ from PIL import Image
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.walk import whole_walk
+from nullcrop.decoding.dicom import read_dicom_mask
 from nullcrop.decoding.formats import SCANS, kind_by_name, stem
 from nullcrop.decoding.image import MissingPackage
 from nullcrop.decoding.rgb import decoded_image
@@ -125,7 +126,10 @@ def read_mask(paths: Sequence[str], size: tuple[int, ...]) -> NDArray[np.bool_]:
     union = np.zeros(size, bool)
     for path in paths:
         try:
-            if kind_by_name(path) in SCANS.values():
+            kind = kind_by_name(path)
+            if kind == "dicom":
+                pixels = read_dicom_mask(path)
+            elif kind in SCANS.values():
                 pixels = decoded_image(path, _ABOVE_BLACK).pixels[..., 0]
             else:
                 with Image.open(path) as image:

@@ -105,7 +105,8 @@ def foresee(
     tested = [count * share for count in units]
     minimal = min(1.0, minimal_detectable(tested, _members(own), level, factor)) if units else np.nan
     at_best = (definition.has_groups and not counted) or bool(split_name(split).match)
-    can_tell = not units or enough_arrangements(tested, level)
+    # Of more than two targets each has to be told from the rest, and one image of its own tells nothing.
+    can_tell = not units or (enough_arrangements(tested, level) and (len(units) == 2 or min(units) > 1))
     return Foreseen(minimal, split, round(sum(tested)), _members(own), can_tell, at_best)
 
 

@@ -25,13 +25,22 @@ MASK_WORD = re.compile(
 """What is called so shows where the lesion is; an overlay, a contour or a label may show something else."""
 
 MOST_READ = 2000
-"""Images whose masks are read, spread over the folder."""
+"""Images with masks above which they are not all looked at here."""
+
+WITHOUT_LESION = re.compile(
+    r"(?:\b|_)(normal|healthy|controls?|negatives?|no[\W_]?(?:finding|lesion|tumou?r|cancer)s?|none)(?:\b|_|\d)",
+    re.IGNORECASE,
+)
+"""What a class is called whose images hold no lesion."""
+
+LARGE = 0.5
+"""Share of an image above which what a mask shows is no lesion, or is inverted, where most are so large."""
 
 MOST_FOLDERS = 3
 """Folders above an image that a pattern may name besides it."""
 
 MOST_AFFIXES = 6
-"""Ways to call a mask above which its name follows no rule."""
+"""Ways to call a mask, or the folders of masks, above which names follow no rule."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,8 @@ def masks_of(layout: Layout) -> MasksFound:
     """The masks among the companions that ``layout`` leaves out.
 
     They are sure where their names say that they are masks, one pattern gives each image its own and no
-    other, and all that are read (MOST_READ at most) are black and one colour besides, of their image's size,
-    and show a lesion.
+    other, all of them are black and one colour besides, of their image's size, and what they show may be a
+    lesion: it is not most of the image, and a class without masks, and it alone, is called normal or so.
     """
     named = {path: image for path, image in layout.masks.items() if MASK_WORD.search(path)}
     chosen = named or layout.masks
@@ -84,32 +93,45 @@ def _doubt(
     """Why files of these names may be no masks of their images; empty where they are."""
     if not named:
         return "their names do not say that they show where the lesion is"
-    lacking = layout.listing[layout.listing["path"].isin(without)]
-    partly = set(lacking["class"]) & set(layout.listing.loc[~layout.listing["path"].isin(without), "class"])
-    if partly:
+    classes = layout.listing["class"].tolist()
+    lacking = {classes[place] for place, own in enumerate(files) if not own}
+    unexplained = sorted(name for name in lacking if not WITHOUT_LESION.search(name))
+    if unexplained:
         return (
-            f"{len(without)} images have none, also of {listed(sorted(partly))}: it is not known that these "
+            f"{len(without)} images have none, also of {listed(unexplained)}: it is not known that these "
             "hold no lesion"
         )
     masked = [place for place, own in enumerate(files) if own]
-    read = masked[:: max(1, -(-len(masked) // MOST_READ))]
+    if len(masked) > MOST_READ:
+        return f"{len(masked):,} images have some, too many to look at each here"
     try:
-        shown = list(
-            mapped(lambda place: _shows(images[place], files[place], layout.reading), read, usable_cores())
+        covered = list(
+            mapped(
+                lambda place: _covered(images[place], files[place], layout.reading), masked, usable_cores()
+            )
         )
     except NullcropError as error:
         return str(error)
-    return "" if any(shown) else "all of them are black"
+    shown = {place: share for place, share in zip(masked, covered, strict=True) if share}
+    if not shown:
+        return "all of them are black"
+    healthy = sorted({classes[place] for place in shown if WITHOUT_LESION.search(classes[place])})
+    if healthy:
+        return f"they show something in images of {listed(healthy)}, so it may be an organ and no lesion"
+    large = sum(share > LARGE for share in shown.values())
+    if 2 * large > len(shown):
+        return f"{large} of {len(shown)} cover most of their image: an organ, or inverted"
+    return ""
 
 
-def _shows(image: str, masks: Sequence[str], reading: Reading) -> bool:
-    """Whether the masks of an image show a lesion; NullcropError when they do not fit it."""
+def _covered(image: str, masks: Sequence[str], reading: Reading) -> float:
+    """The share of an image that its masks cover; NullcropError when they do not fit it."""
     try:
         with Image.open(image) as picture:
             width, height = picture.size
     except Exception:  # no picture, or a damaged one
         height, width = read_rgb(image, reading).shape[:2]
-    return bool(read_mask(masks, (height, width)).any())
+    return float(read_mask(masks, (height, width)).mean())
 
 
 def _files(masks: Masks, images: Sequence[str]) -> list[list[str]]:
@@ -131,7 +153,10 @@ def _patterns(masks: Mapping[str, str]) -> Iterator[str]:
     before, after = ({pair[side] for pair in pairs} for side in (0, 1))
     if before == {""}:
         # Where masks are called like their images, their folder tells them apart.
-        inside = "" if "" not in after else f"(?:^|/){_group(_folders(masks))}/"
+        folders_of_masks = _folders(masks)
+        if "" in after and len(folders_of_masks) > MOST_AFFIXES:
+            return
+        inside = "" if "" not in after else f"(?:^|/){_group(folders_of_masks)}/"
         for folders in range(MOST_FOLDERS + 1):
             above = "[^/]+/" * folders
             yield rf"{inside}(?P<image>{above}[^/]+?){_group(after)}{ending}"
@@ -161,7 +186,7 @@ def _folders(masks: Mapping[str, str]) -> set[str]:
     for path, image in masks.items():
         above, own = PurePosixPath(path).parts[:-1], PurePosixPath(image).parts[:-1]
         same = next((n for n, (a, b) in enumerate(zip(above, own, strict=False)) if a != b), len(own))
-        found.add(re.escape("".join(above[same : same + 1])))
+        found.add(_numbers_free("".join(above[same : same + 1])))
     return found
 
 

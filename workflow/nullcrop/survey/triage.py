@@ -190,7 +190,8 @@ def triage(layout: Layout, said: Said, processes: int) -> Triage:
     codes = pd.Categorical(listing["class"], categories=classes).codes.tolist()
     measured = measure(listing["path"].tolist(), codes, processes, layout.reading)
     table = measured.table
-    if layout.group_from:
+    # Where no DICOM file can be read, none tells a group.
+    if layout.group_from and f"dicom_{layout.group_from}" in table:
         listing["group"] = _numbered(table[f"dicom_{layout.group_from}"])
     broken = table[PROBLEM].notna() if PROBLEM in table else pd.Series(False, index=table.index)
     counts = [_counts_of(name, layout, listing, table, broken) for name in layout.classes]
@@ -436,7 +437,11 @@ def _depth(layout: Layout, table: pd.DataFrame) -> list[str]:
 def _bits_used(table: pd.DataFrame) -> tuple[int, int] | None:
     """Images of which nobody says how many of 16 bits count, and how many their values take; None where there
     are none."""
-    used = table["bits_used"].dropna() if "bits_used" in table else table[:0].index
+    if "bits_used" not in table:
+        return None
+    # Of colours their high byte is read, whatever is said.
+    gray = table["mode"].astype(str).str.match("I|MONOCHROME")
+    used = table["bits_used"][gray].dropna()
     return (len(used), int(used.max())) if len(used) else None
 
 
