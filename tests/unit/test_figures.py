@@ -238,7 +238,7 @@ def test_field_is_said_where_it_is_known(tmp_path):
     # As the claim that it is: a dataset's file says so, and nobody counted.
     whole = caption(plot_accuracy(table(), "t", tmp_path / "a", field="whole"))
     assert "By the dataset's file (field: whole) the object lies inside a larger field" in whole
-    assert "No masks were counted" in whole
+    assert "This figure does not check it" in whole
     tile = caption(plot_accuracy(table(), "t", tmp_path / "a", field="tile"))
     assert "By the dataset's file (field: tile) each image is a tile of tissue" in tile
     assert "lesion" not in caption(plot_accuracy(table(), "t", tmp_path / "a"))

@@ -218,7 +218,7 @@ for _y, _x in product(range(0, 101, 25), repeat=2):
     VIEWS.register(
         View(
             name=_name,
-            label=f"at {_x} %, {_y} %",
+            label=f"at {_x}/{_y} %",
             about=f"the crop {_x} % of the way from the left rim to the right one, {_y} % of that from the "
             "upper one to the lower one",
             function="nullcrop.images.views:at_place",

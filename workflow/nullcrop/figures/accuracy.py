@@ -53,7 +53,7 @@ FIELD_SENTENCES = {
 }
 """What follows from a dataset's field, as the claim that it is."""
 
-UNCHECKED = {"whole": "No masks were counted here."}
+UNCHECKED = {"whole": "This figure does not check it."}
 """What is said of that claim where it is not checked."""
 
 
