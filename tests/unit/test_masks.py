@@ -54,7 +54,8 @@ def test_a_mask_may_be_a_dicom_file_or_a_volume(tmp_path: Path, kind: str) -> No
     mask = np.random.default_rng(1).random((6, 5)) < 0.3
     volume = np.zeros((5, 6, 3), kind)
     volume[:, :, 1] = mask.T  # the central slice; others show none
-    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii.gz")  # type: ignore[no-untyped-call]
+    image = nibabel.Nifti1Image(volume, np.eye(4))  # type: ignore[no-untyped-call]
+    nibabel.save(image, tmp_path / "a.nii.gz")
     np.testing.assert_array_equal(read_mask([str(tmp_path / "a.nii.gz")], (6, 5)), mask)
     if kind != "float32":
         write_dicom(tmp_path / "a.dcm", mask.astype(kind))

@@ -395,7 +395,7 @@ def test_sentences_say_what_stands_beside_them() -> None:
         "ResNet50, Grad-CAM: 61% (57% to 65%) of the attribution lies outside the central half of the image, "
         "with random weights 50% (45% to 55%). Outside the lesion, on 90% of the image, lies 70% (65% to "
         "75%). Rank correlation with the maps of random weights: 0.31. The maps of 2 of 40 images are empty. "
-        "From random weights those of 20 are."
+        "The maps of random weights of 20 of 40 images are empty."
     )
     assert said[1] == "VGG16, Grad-CAM: the maps of all 40 images are empty, so nothing can be said."
     assert saliency_sentences(pd.DataFrame([row]), "printed", "official") == []

@@ -107,10 +107,9 @@ def _sentence(of: str, row: Mapping[Any, Any]) -> str:
         words += f"{_percent(row, 'outside_lesion')}{_beside(row, 'outside_lesion_random')}."
     if not np.isnan(row["correlation"]):
         words += f" Rank correlation with the maps of random weights: {row['correlation']:.2f}."
-    if row["silent"]:
-        words += f" The maps of {row['silent']:,} of {row['images']:,} images are empty."
-    if row["silent_random"]:
-        words += f" From random weights those of {row['silent_random']:,} are."
+    for silent, whose in (("silent", ""), ("silent_random", " of random weights")):
+        if row[silent]:
+            words += f" The maps{whose} of {row[silent]:,} of {row['images']:,} images are empty."
     return words
 
 

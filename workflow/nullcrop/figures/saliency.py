@@ -97,11 +97,11 @@ def draw_saliency(job: FigureJob) -> None:
         targets,
         f"{job.definition.title}: what networks look at in whole images",
         "Mean maps of attribution over the test images of a class, each map from none (black) to its largest "
-        "value, beside those of the same network with random weights: what is alike in both was not learnt. "
-        "Boxes: the central half of the image's area. Examples: the image as the network takes it, and where "
-        f"its attribution is above the mean of its own map. {first['split'].replace('_', ' ')} split, "
-        f"seed {seeds}, {images} images. No verdict rests on maps; they mislead "
-        f"about cues one does not know.{more}",
+        "value, beside those of the same network with random weights: what is alike in both need not be "
+        "learnt. Boxes: the central half of the image's area. Examples: the image as the network takes it, "
+        "and where its attribution is above the mean of its own map (no line: it has no map). "
+        f"{first['split'].replace('_', ' ')} split, seed {seeds}, {images} images. No verdict rests on maps; "
+        f"they mislead about cues one does not know.{more}",
         job.stem,
         job.style,
     )

@@ -28,7 +28,8 @@ MOST_READ = 2000
 """Images with masks above which they are not all looked at here."""
 
 WITHOUT_LESION = re.compile(
-    r"(?:\b|_)(normal|healthy|controls?|negatives?|no[\W_]?(?:finding|lesion|tumou?r|cancer)s?|none)(?:\b|_|\d)",
+    r"(?:\b|_)(normal|healthy|controls?|negatives?|none|"
+    r"no[\W_]?(?:finding|lesion|tumou?r|cancer)s?)(?:\b|_|\d)",
     re.IGNORECASE,
 )
 """What a class is called whose images hold no lesion."""
