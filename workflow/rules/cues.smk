@@ -158,7 +158,7 @@ rule explain_cell:
         demand=lambda wildcards, input: training_params.demand_flags(GRID, [cell_of(wildcards)]),
         granted=granted_of,
         plain=plain_of,
-        finished=f"{RESULTS}/cells",
+        finished=lambda wildcards: f"{RESULTS}/cells",
         work=f"{WORK}/cells/{CELL_PATH}{AGAIN}",
     message:
         "asking what {params.cell} looks at"
