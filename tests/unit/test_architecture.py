@@ -38,6 +38,7 @@ def rooms(package: Path) -> set[str]:
 
 def imports(package: Path) -> Iterator[tuple[str, str, str]]:
     """Room, file with line, and room imported, of each import of the package's own, wherever it stands."""
+    known = rooms(package)
     for path in sorted(package.rglob("*.py")):
         inside = path.relative_to(package)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -49,7 +50,7 @@ def imports(package: Path) -> Iterator[tuple[str, str, str]]:
                 names = [f"{node.module}.{name}" for name in names]
             for name in names:
                 root, _, rest = name.partition(".")
-                if root == "nullcrop" and rest.partition(".")[0] in rooms(package):
+                if root == "nullcrop" and rest.partition(".")[0] in known:
                     yield (
                         inside.parts[0].removesuffix(".py"),
                         f"{inside}:{node.lineno}",

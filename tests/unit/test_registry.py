@@ -181,6 +181,19 @@ def test_planning_with_extensions_loads_neither_torch_nor_matplotlib(tmp_path: P
     assert done.stdout.strip() == "[]"
 
 
+def test_what_every_dry_run_and_figure_imports_is_light() -> None:
+    """Half a study's jobs compute no statistics: libraries of statistics wait until they are asked."""
+    modules = ("status.remade", "status.foresight", "figures.job", "cues.leak_map", "report.contents")
+    program = (
+        "import sys\n"
+        f"import {', '.join(f'nullcrop.{name}' for name in modules)}\n"
+        "heavy = {'scipy.stats', 'scipy.special', 'sklearn', 'statsmodels', 'skimage', 'torch'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 # Views
 
 

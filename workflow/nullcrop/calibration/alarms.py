@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+import scipy
 from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.basics.errors import NullcropError
@@ -179,7 +179,11 @@ def alarm_rates(judged: pd.DataFrame) -> pd.DataFrame:
         datasets, alarms = len(table), int(table["alarm"].sum())
         low, high = proportion_confint(alarms, datasets, alpha=1 - LEVEL, method="beta")
         auroc = table["auroc"].mean()
-        half = student.ppf((1 + LEVEL) / 2, datasets - 1) * table["auroc"].sem() if datasets > 1 else np.nan
+        half = (
+            scipy.stats.t.ppf((1 + LEVEL) / 2, datasets - 1) * table["auroc"].sem()
+            if datasets > 1
+            else np.nan
+        )
         rows.append(
             {
                 **dict(zip(series, key, strict=True)),

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
 from nullcrop.basics.files import written_whole
@@ -102,7 +101,7 @@ def null_ratio(features: NDArray[Any], test: TestSet, folds: Sequence[Fold], dra
             score[fold.test] += pooled_score(_ridge(features, fold, positive))
             times[fold.test] += 1
         tested = times > 0
-        ranks = rankdata((score[tested] / times[tested, None]).round(DECIMALS), axis=0)
+        ranks = scipy.stats.rankdata((score[tested] / times[tested, None]).round(DECIMALS), axis=0)
         aurocs += of_rank_sums(ranks.T, positive[tested]) / len(targets)
     refitted = np.diag(aurocs) - 0.5
     others = np.where(np.eye(draws, dtype=bool), np.nan, aurocs)
@@ -123,9 +122,9 @@ def _ridge(features: NDArray[Any], fold: Fold, positive: Floats) -> Floats:
         return np.zeros((len(fold.test), positive.shape[1]))
     standardised = ((train - centre) / np.where(varying, spread, 1))[:, varying]
     penalty = ridge_penalty(int(varying.sum()), float(positive[fold.train].mean()))
-    factor = cho_factor(standardised.T @ standardised + penalty * np.eye(int(varying.sum())))
+    factor = scipy.linalg.cho_factor(standardised.T @ standardised + penalty * np.eye(int(varying.sum())))
     truth = positive[fold.train]
-    weights = cho_solve(factor, standardised.T @ (truth - truth.mean(axis=0)))
+    weights = scipy.linalg.cho_solve(factor, standardised.T @ (truth - truth.mean(axis=0)))
     test = ((features[fold.test].astype(float) - centre) / np.where(varying, spread, 1))[:, varying]
     answers: Floats = test @ weights
     return answers

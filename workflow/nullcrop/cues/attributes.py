@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from scipy.stats import t as student
 from threadpoolctl import threadpool_limits
 
 from nullcrop.basics.errors import NullcropError
@@ -282,7 +281,7 @@ class _Asked:
         frequent values it is."""
         codes = attribute.codes[rows]
         if attribute.numeric:
-            rank = (rankdata(codes) - 0.5) / len(codes) - 0.5
+            rank = (scipy.stats.rankdata(codes) - 0.5) / len(codes) - 0.5
             return np.stack([rank, rank**2], axis=1)
         units = self.test.unit[rows]
         held = np.unique(np.stack([codes, units]), axis=1)[0]
@@ -396,7 +395,7 @@ def explained_by(
         return {"auroc": whole[0].value, "pairs_within": pairs}
     error, df = jackknife_error(whole[1] - influence, here.stratum)
     # Where all pairs within strata rest on one unit nobody knows the error.
-    half = student.ppf(1 - level, df) * factor * np.maximum(error, smallest_error(here))
+    half = scipy.stats.t.ppf(1 - level, df) * factor * np.maximum(error, smallest_error(here))
     explained = whole[0].value - within
     return {
         "auroc": whole[0].value,

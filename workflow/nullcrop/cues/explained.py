@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -197,7 +197,7 @@ def map_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> flo
     """Spearman's rank correlation of two maps; NaN where one is even."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return np.nan
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+    return float(np.corrcoef(scipy.stats.rankdata(one), scipy.stats.rankdata(other))[0, 1])
 
 
 def _mean_maps(maps: Maps, targets: NDArray[np.int64], n_targets: int) -> Maps:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
@@ -150,7 +150,7 @@ def _mean(images: pd.DataFrame, name: str, level: float) -> tuple[float, float, 
     if test.n_units < 2:
         return float(known[name].mean()), np.nan, np.nan
     mean, error, df = mean_by_units(test, known[name].to_numpy(float), ())
-    half = student.ppf(1 - level / 2, df) * error
+    half = scipy.stats.t.ppf(1 - level / 2, df) * error
     least = -1 if name == "correlation" else 0
     return mean, max(mean - half, least), min(mean + half, 1)
 

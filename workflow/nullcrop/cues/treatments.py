@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-from scipy.stats import t as student
+import scipy
 
 from nullcrop.config.names import Field
 from nullcrop.config.readers import AVERAGE
@@ -185,11 +184,11 @@ def simultaneous_differences(
     draws = (random.standard_normal(test.n_units) for _ in range(DRAWS))
     largest = np.array([np.abs(directions[known] @ drawn).max(initial=0) for drawn in draws])
     # No fewer than one test, also where no difference has a direction.
-    quantile = max(np.quantile(largest, 1 - level, method="higher"), norm.isf(level / 2))
-    each = 2 * norm.sf(quantile)
-    half = student.isf(each / 2, dfs) * errors
+    quantile = max(np.quantile(largest, 1 - level, method="higher"), scipy.stats.norm.isf(level / 2))
+    each = 2 * scipy.stats.norm.sf(quantile)
+    half = scipy.stats.t.isf(each / 2, dfs) * errors
     with np.errstate(divide="ignore", invalid="ignore"):
-        seen = norm.isf(student.sf(np.where(same, 0, np.abs(values) / errors), dfs))
+        seen = scipy.stats.norm.isf(scipy.stats.t.sf(np.where(same, 0, np.abs(values) / errors), dfs))
     reached = (largest[None, :] >= seen[:, None] - 1e-12).sum(axis=1)
     p = np.where(known, np.where(same, 1.0, (1 + reached) / (1 + DRAWS)), np.nan)
     low, high = (np.where(known, np.clip(values + sign * half, -1, 1), np.nan) for sign in (-1, 1))

@@ -19,9 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import written_whole
@@ -143,8 +142,8 @@ def _close_in(bucket: Indices, hashes: NDArray[np.uint64], bits: int) -> list[In
 
 def _connected(first: Indices, second: Indices, nodes: int) -> Indices:
     """Number of the connected component of each node, given edges from ``first`` to ``second``."""
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(nodes, nodes))
-    components: Indices = connected_components(graph, directed=False)[1].astype(np.int64)
+    graph = scipy.sparse.coo_array((np.ones(len(first)), (first, second)), shape=(nodes, nodes))
+    components: Indices = scipy.sparse.csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
     return components
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
-from scipy.stats import binom
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.calibration.alarms import ALL, AUDIT, NAIVE, ONE_SPLIT
@@ -134,7 +134,7 @@ def _draw_null(ax: Axes, table: pd.DataFrame) -> list[Line]:
     for place, (patients, images) in enumerate(sorted(sizes, key=lambda size: (-size[0] * size[1], size))):
         rows = table[(table["patients"] == patients) & (table["images_per_patient"] == images)]
         datasets = int(rows["datasets"].max())
-        low, high = binom.interval(0.95, datasets, level)
+        low, high = scipy.stats.binom.interval(0.95, datasets, level)
         ax.add_patch(
             Rectangle(
                 (low / datasets, place - 0.42),

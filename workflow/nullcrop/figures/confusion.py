@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.config.figure_style import PLAIN, FigureStyle
@@ -134,6 +133,8 @@ def _row_labels(
 
 def _draw_matrix(ax: Axes, here: pd.DataFrame, names: Sequence[str], side: float, sheet: Sheet) -> None:
     """The shares of each true class among the answers ``here``, which are of one cell and its seeds."""
+    from sklearn.metrics import confusion_matrix
+
     k = len(names)
     counts: NDArray[np.int64] = np.zeros((k, k), np.int64)
     if not here.empty:

@@ -8,9 +8,9 @@ from typing import Any
 import imagehash
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.fftpack import dct
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of_lines
@@ -55,7 +55,7 @@ def perceptual_hashes(squares: NDArray[np.uint8]) -> list[str]:
 
     Small images one by one take three times as long.
     """
-    low = dct(dct(squares, axis=1), axis=2)[:, :8, :8].reshape(len(squares), 64)
+    low = scipy.fftpack.dct(scipy.fftpack.dct(squares, axis=1), axis=2)[:, :8, :8].reshape(len(squares), 64)
     bits = low > np.median(low, axis=1, keepdims=True)
     return [packed.tobytes().hex() for packed in np.packbits(bits, axis=1)]
 

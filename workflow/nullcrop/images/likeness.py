@@ -6,10 +6,10 @@ a little, so each quarter is compared where it fits best.
 """
 
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from nullcrop.images.extracts import Extract, FullImage
 
@@ -36,7 +36,7 @@ THUMBNAIL = Extract("thumbnail", (SIDE, SIDE), "|u1", _thumbnail)
 def detail_of(thumbnail: NDArray[np.uint8]) -> Detail:
     """Detail of one image: its THUMBNAIL less that blurred, SIDE × SIDE."""
     gray = thumbnail.astype(np.float32)
-    detail: Detail = gray - gaussian_filter(gray, BLUR, mode="nearest")
+    detail: Detail = gray - scipy.ndimage.gaussian_filter(gray, BLUR, mode="nearest")
     return detail
 
 

@@ -3,9 +3,9 @@
 import io
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import norm
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.images.resize import resize as resized_pixels
@@ -21,8 +21,8 @@ CHAIN_SIDE, CHAIN_QUALITY = 256, 90
 MINKOWSKI = 6
 """Power of the means in shades of grey, the best of Finlayson and Trezzi (2004)."""
 
-BELL = norm(127.5, 50)
-"""The histogram that channels are matched to: most of it lies within 0 … 255."""
+BELL = {"loc": 127.5, "scale": 50}
+"""The normal histogram that channels are matched to: most of it lies within 0 … 255."""
 
 CONES = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
 """Answers of the eye's three kinds of cones to red, green and blue (Reinhard et al. 2001, equation 4)."""
@@ -112,7 +112,7 @@ def histogram_match(image: Pixels, crop_width: int, crop_height: int) -> Pixels:
         counts = np.bincount(image[..., channel].ravel(), minlength=256)
         middle = (counts.cumsum() - counts / 2) / counts.sum()
         with np.errstate(divide="ignore"):
-            tables[:, channel] = _levels(BELL.ppf(middle.clip(0, 1)))
+            tables[:, channel] = _levels(scipy.stats.norm.ppf(middle.clip(0, 1), **BELL))
     return np.stack([tables[image[..., channel], channel] for channel in range(3)], axis=-1)
 
 

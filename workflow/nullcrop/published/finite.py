@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor, nan
 
-from scipy.stats import binomtest, fisher_exact
-from statsmodels.stats.proportion import proportion_confint
+import scipy
 
 from nullcrop.published.rounding import Rounded
 from nullcrop.statistics.auroc import LEVEL
@@ -37,6 +36,8 @@ class Counted:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval after Clopper and Pearson (1934): from that of the least to that of the most."""
+        from statsmodels.stats.proportion import proportion_confint
+
         low = proportion_confint(self.least, self.n, alpha=ALPHA, method="beta")[0]
         high = proportion_confint(self.most, self.n, alpha=ALPHA, method="beta")[1]
         return float(low), float(high)
@@ -44,7 +45,7 @@ class Counted:
     def p_above(self, rate: float) -> float:
         """Chance that answers which are right at ``rate`` give as many right ones: exact binomial, one-sided,
         of the candidate that shows least."""
-        return float(binomtest(self.least, self.n, rate, alternative="greater").pvalue)
+        return float(scipy.stats.binomtest(self.least, self.n, rate, alternative="greater").pvalue)
 
 
 def counted(printed: Rounded, n: int | None) -> Counted | None:
@@ -86,4 +87,4 @@ def told_from(printed: Counted, n: int, level: float) -> float:
 
 @lru_cache(maxsize=65536)
 def _fisher(k: int, n: int, other: int, of: int) -> float:
-    return float(fisher_exact([[k, n - k], [other, of - other]]).pvalue)
+    return float(scipy.stats.fisher_exact([[k, n - k], [other, of - other]]).pvalue)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from statsmodels.stats.multitest import multipletests
-
 from nullcrop.basics.files import written_whole
 from nullcrop.config.definitions import Definition
 from nullcrop.config.names import EARLIER
@@ -92,6 +90,8 @@ def rows_of(published: Published, definitions: Mapping[str, Definition]) -> list
 
 def verdicts_of(rows: Sequence[Row]) -> list[str]:
     """ABOVE, ALONE or CANNOT_TELL of each of ``rows``."""
+    from statsmodels.stats.multitest import multipletests
+
     tested = {place: row.p for place, row in enumerate(rows) if row.p is not None}
     corrected = multipletests(list(tested.values()), method="holm")[1] if tested else []
     words = {place: ABOVE if p <= ALPHA else ALONE for place, p in zip(tested, corrected, strict=True)}

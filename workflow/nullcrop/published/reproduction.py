@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from nullcrop.basics.files import written_whole
 from nullcrop.basics.progress import say
@@ -143,6 +142,8 @@ def compare_published(values: Sequence[Printed], metrics: pd.DataFrame, toleranc
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """``table`` with ``p_holm``, ``told_from`` and ``judged`` of every comparison."""
+    from statsmodels.stats.multitest import multipletests
+
     tested = table.index[table["p"].notna()]
     table = table.astype({"p": float, "p_holm": float, "told_from": float, "judged": object})
     table.loc[table["reproduced"].notna(), "judged"] = CANNOT_TELL

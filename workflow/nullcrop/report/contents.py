@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, roc_curve
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import read_json
@@ -256,6 +255,8 @@ def _hashes(grid: Grid, dataset: str) -> list[dict[str, Any]]:
 
 def _curve(answers: Answers) -> Curve:
     """ROC curve and confusion matrix of a finished cell."""
+    from sklearn.metrics import confusion_matrix
+
     target, odds = answers.test.target, answers.odds
     n_targets = odds.shape[1]
     classes = [1] if n_targets == 2 else [k for k in range(n_targets) if (target == k).any()]
@@ -272,6 +273,8 @@ def roc_points(
     Empty when a class has no image, or no other has. Between the points kept, equally spaced along
     the curve in (x + y) / 2, a coordinate differs from the full curve's by less than 1 / (CURVE_POINTS - 1).
     """
+    from sklearn.metrics import roc_curve
+
     curves = [
         roc_curve(positive, score)[:2] for positive, score in classes if 0 < positive.sum() < len(positive)
     ]

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import comb
-from scipy.stats import norm, rankdata
-from scipy.stats import t as student
-from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.basics.errors import NullcropError
 
@@ -142,14 +139,14 @@ class Estimate:
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Two-sided interval of Student's t, clipped to 0 … 1."""
-        half = student.ppf((1 + level) / 2, self.df) * self.error
+        half = scipy.stats.t.ppf((1 + level) / 2, self.df) * self.error
         low, high = np.clip([self.value - half, self.value + half], 0, 1)
         return float(low), float(high)
 
     @property
     def p(self) -> float:
         """One-sided p against 0.5."""
-        return float(student.sf((self.value - 0.5) / self.error, self.df))
+        return float(scipy.stats.t.sf((self.value - 0.5) / self.error, self.df))
 
 
 def estimate_auroc(test: TestSet, score: Floats) -> tuple[Estimate, Floats]:
@@ -229,10 +226,10 @@ def _leave_one_out(test: TestSet, positive: Flags, score: Floats) -> tuple[float
 def placements(positive: Flags, score: Floats) -> Floats:
     """Wins of each image (N): of a positive the negatives below it, of a negative the positives above it;
     ties half."""
-    midranks = rankdata(score)
+    midranks = scipy.stats.rankdata(score)
     wins = np.empty(len(score))
-    wins[positive] = midranks[positive] - rankdata(score[positive])
-    wins[~positive] = positive.sum() - (midranks[~positive] - rankdata(score[~positive]))
+    wins[positive] = midranks[positive] - scipy.stats.rankdata(score[positive])
+    wins[~positive] = positive.sum() - (midranks[~positive] - scipy.stats.rankdata(score[~positive]))
     return wins
 
 
@@ -308,22 +305,28 @@ def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> tuple[flo
     for min(positives, negatives) disjoint, hence independent, pairs which all agree. With fewer
     than two images of either class everything is NaN.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
         return np.nan, np.nan, np.nan
-    midranks = rankdata(score)
+    midranks = scipy.stats.rankdata(score)
     # Share of negatives below each positive, and of positives above each negative; ties half.
-    of_positives = (midranks[positive] - rankdata(score[positive])) / n
-    of_negatives = 1 - (midranks[~positive] - rankdata(score[~positive])) / m
+    of_positives = (midranks[positive] - scipy.stats.rankdata(score[positive])) / n
+    of_negatives = 1 - (midranks[~positive] - scipy.stats.rankdata(score[~positive])) / m
     auroc = of_positives.mean()
     variance = of_positives.var(ddof=1) / m + of_negatives.var(ddof=1) / n
     if variance == 0:
         agreement = proportion_confint(min(m, n), min(m, n), alpha=1 - LEVEL, method="beta")[0]
-        p = 1 / comb(m + n, m, exact=True) if auroc == 1 else 1.0
+        p = 1 / scipy.special.comb(m + n, m, exact=True) if auroc == 1 else 1.0
         return float(auroc * agreement), float(1 - (1 - auroc) * agreement), p
     error = np.sqrt(variance)
-    half = norm.ppf((1 + LEVEL) / 2) * error
-    return float(max(auroc - half, 0)), float(min(auroc + half, 1)), float(norm.sf((auroc - 0.5) / error))
+    half = scipy.stats.norm.ppf((1 + LEVEL) / 2) * error
+    return (
+        float(max(auroc - half, 0)),
+        float(min(auroc + half, 1)),
+        float(scipy.stats.norm.sf((auroc - 0.5) / error)),
+    )
 
 
 def bootstrap_auroc(test: TestSet, score: Floats, draws: int = 1999) -> tuple[float, float, float]:

@@ -8,8 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
-from statsmodels.stats.contingency_tables import mcnemar
+import scipy
 
 from nullcrop.basics.progress import tracked
 from nullcrop.config.cell import ReaderOnView
@@ -187,6 +186,8 @@ def _within(bound: float) -> float:
 def p_mcnemar(first: Reading, second: Reading) -> float:
     """Exact two-sided McNemar test of equal accuracy on the same images, each tested once by either; else
     NaN."""
+    from statsmodels.stats.contingency_tables import mcnemar
+
     if first.test is not second.test or not np.isin([*first.correct, *second.correct], (0, 1)).all():
         return np.nan
     table = np.zeros((2, 2), int)
@@ -291,6 +292,6 @@ def _welch(
 
 
 def _difference(value: float, error: float, df: float) -> Difference:
-    half = student.ppf((1 + LEVEL) / 2, df) * error
-    p = float(value == 0) if error == 0 else 2 * student.sf(abs(value) / error, df)
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, df) * error
+    p = float(value == 0) if error == 0 else 2 * scipy.stats.t.sf(abs(value) / error, df)
     return Difference(value, float(value - half), float(value + half), float(p))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of_lines
@@ -91,7 +91,7 @@ def readings(cells: Sequence[FinishedCell]) -> list[Reading]:
 def pooled_score(score: Floats) -> Floats:
     """Midranks of one test part's ``score`` (N, or N×K: column by column), less ½, over N, in -½ … ½; 0 for
     a constant."""
-    ranks: Floats = (rankdata(score, axis=0) - 0.5) / len(score) - 0.5
+    ranks: Floats = (scipy.stats.rankdata(score, axis=0) - 0.5) / len(score) - 0.5
     return ranks
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from nullcrop.config.cell import ReaderOnView
 from nullcrop.config.names import Field, base_split
@@ -36,6 +35,8 @@ def add_study_corrections(metrics: pd.DataFrame) -> pd.DataFrame:
     ones. Each cell counts as a test of its own, folds and seeds too; baselines are a family of their own;
     shuffled cells, and cells without a p, have NaN. A cell without a p counts as one that cannot reject.
     """
+    from statsmodels.stats.multitest import multipletests
+
     metrics = metrics.assign(p_holm=np.nan, p_bh=np.nan)
     baseline = metrics["architecture"].isin(list(BASELINES))
     for family in (~baseline, baseline):

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.stats import rankdata
 
 from nullcrop.statistics.auroc import Flags, Floats, Ints, TestSet, estimate_auroc
 
@@ -224,7 +223,7 @@ class Draws:
     def sum_in_units(self, weights: Floats) -> Floats:
         """Sum of ``weights`` (N) over the images of target 1 in each unit (G×B)."""
         shape = (self.test.n_units, self.test.n)
-        members = csr_array((weights, (self.test.unit, np.arange(self.test.n))), shape=shape)
+        members = scipy.sparse.csr_array((weights, (self.test.unit, np.arange(self.test.n))), shape=shape)
         total: Floats = members @ self.labels
         return total
 
@@ -322,12 +321,14 @@ def ranked_aurocs(drawn: Draws, scores: Sequence[Floats]) -> Floats:
     two = [i for i, score in enumerate(scores) if score.ndim == 1]
     many = [i for i, score in enumerate(scores) if score.ndim == 2]
     if two:
-        values[two] = of_rank_sums(np.stack([rankdata(scores[i]) for i in two]), drawn.labels)
+        values[two] = of_rank_sums(np.stack([scipy.stats.rankdata(scores[i]) for i in two]), drawn.labels)
     if many:
         targets = np.unique(drawn.test.target)
         values[many] = np.mean(
             [
-                of_rank_sums(np.stack([rankdata(scores[i][:, k]) for i in many]), (drawn.labels == k) * 1.0)
+                of_rank_sums(
+                    np.stack([scipy.stats.rankdata(scores[i][:, k]) for i in many]), (drawn.labels == k) * 1.0
+                )
                 for k in targets
             ],
             axis=0,

@@ -5,19 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.special import logsumexp
-from scipy.stats import binomtest
-from scipy.stats import t as student
-from sklearn.metrics import (
-    average_precision_score,
-    confusion_matrix,
-    f1_score,
-    matthews_corrcoef,
-    precision_score,
-    recall_score,
-)
-from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.statistics.auroc import LEVEL, Floats, TestSet, bootstrap_auroc, delong, estimate_auroc
@@ -100,6 +89,8 @@ def cell_metrics(answers: Answers, bootstrap: bool = True) -> dict[str, Value]:
     NaN marks what is undefined: precision when nothing is predicted positive; sensitivity or
     specificity without images to count; all that compares classes when only one is present.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     target, n_targets = answers.test.target, answers.odds.shape[1]
     n, correct = len(target), int(answers.correct.sum())
     counts = np.bincount(target, minlength=n_targets)
@@ -122,7 +113,9 @@ def cell_metrics(answers: Answers, bootstrap: bool = True) -> dict[str, Value]:
         "clopper_pearson_high": float(exact[1]),
         "accuracy_low": by_units[0],
         "accuracy_high": by_units[1],
-        "p_no_information": float(binomtest(correct, n, no_information_rate, alternative="greater").pvalue),
+        "p_no_information": float(
+            scipy.stats.binomtest(correct, n, no_information_rate, alternative="greater").pvalue
+        ),
         **of_classes(answers, bootstrap),
         "constant": answers.constant,
     }
@@ -145,7 +138,7 @@ def accuracy_interval(
     """95 % interval of the share of right answers by units, two right and two wrong images added (Agresti and
     Coull 1998, Am Stat 52:119), ``factor`` (c) times as wide."""
     mean, error, df = mean_by_units(test, correct.astype(float), (1.0, 1.0, 0.0, 0.0))
-    half = student.ppf((1 + LEVEL) / 2, df) * factor * error
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, df) * factor * error
     return float(max(mean - half, 0)), float(min(mean + half, 1))
 
 
@@ -154,12 +147,14 @@ def log_odds(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Ranks images as the softmax probability does, without its ties near 0 and 1.
     """
-    others = [logsumexp(np.delete(logits, k, axis=1), axis=1) for k in range(logits.shape[1])]
+    others = [scipy.special.logsumexp(np.delete(logits, k, axis=1), axis=1) for k in range(logits.shape[1])]
     odds: NDArray[np.float64] = logits - np.stack(others, axis=1)
     return odds
 
 
 def _two_classes(answers: Answers, bootstrap: bool) -> dict[str, Value]:
+    from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
+
     target, predicted = answers.test.target, answers.predicted
     tn, fp, fn, tp = (int(count) for count in confusion_matrix(target, predicted, labels=[0, 1]).ravel())
     sensitivity = recall_score(target, predicted, zero_division=np.nan)
@@ -176,6 +171,8 @@ def _two_classes(answers: Answers, bootstrap: bool) -> dict[str, Value]:
 
 
 def _many_classes(answers: Answers, bootstrap: bool) -> dict[str, Value]:
+    from sklearn.metrics import f1_score, precision_score, recall_score
+
     target, predicted = answers.test.target, answers.predicted
     present = np.unique(target)
     macro = {"labels": present, "average": "macro", "zero_division": 0}
@@ -212,6 +209,8 @@ SCORES = (
 
 def _of_scores(answers: Answers, classes: list[int], bootstrap: bool) -> dict[str, float]:
     """MCC, AUROC and average precision; one-versus-rest, averaged over ``classes``."""
+    from sklearn.metrics import average_precision_score, matthews_corrcoef
+
     test, score = answers.test, answers.score
     if len(np.unique(test.target)) < 2:
         return dict.fromkeys(SCORES, np.nan)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-from scipy.stats import t as student
+import scipy
 
 from nullcrop.basics.progress import tracked
 from nullcrop.config.detectable import enough_arrangements, minimal_detectable, null_error
@@ -20,9 +19,6 @@ from nullcrop.statistics.families import role_of
 from nullcrop.statistics.maxt import Family, maxt
 from nullcrop.statistics.metrics import accuracy_interval
 from nullcrop.statistics.tables import FinishedCell
-
-ONE_SIDED = float(norm.ppf(LEVEL))
-"""Standard errors to the one-sided 95 % bound."""
 
 
 def judge_readers(cells: Sequence[FinishedCell], field: Field, level: float) -> pd.DataFrame:
@@ -79,11 +75,12 @@ def _family_rows(role: str, own: list[Reading], level: float) -> list[dict[str, 
 def _row(role: str, one: Reading, family: Family | None, place: int, level: float) -> dict[str, Any]:
     estimate = estimate_auroc(one.test, one.score)[0]
     error = one.inflation * estimate.error
-    half = student.ppf((1 + LEVEL) / 2, estimate.df) * error
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, estimate.df) * error
     low, high = np.clip([estimate.value - half, estimate.value + half], 0, 1)
     corrected = _corrected(one, family, place, level) if family is not None else {}
     # The larger of the AUROC's own error and the test's. A constant has none, which is no sign that others
     # could not read.
+    one_sided = float(scipy.stats.norm.ppf(LEVEL))
     errors = [estimate.error, corrected.get("null_error", np.nan)]
     if np.isnan(estimate.error):
         # It rests on one unit of a target: how far it is from what others would give is not known.
@@ -105,9 +102,9 @@ def _row(role: str, one: Reading, family: Family | None, place: int, level: floa
         "auroc_error": estimate.error,
         "auroc_low": float(low),
         "auroc_high": float(high),
-        "p_auroc": float(student.sf((estimate.value - 0.5) / error, estimate.df)),
+        "p_auroc": float(scipy.stats.t.sf((estimate.value - 0.5) / error, estimate.df)),
         "inflation": one.inflation,
-        "upper": float(min(1, estimate.value + ONE_SIDED * one.inflation * np.fmax.reduce(errors))),
+        "upper": float(min(1, estimate.value + one_sided * one.inflation * np.fmax.reduce(errors))),
         **corrected,
         **_accuracy(one),
     }

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import rankdata
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import sha256_of_lines
@@ -97,7 +96,7 @@ class Refits:
                 score[fold.test] += pooled_score(answer.T)
                 times[fold.test] += 1
             mean = (score[self.tested] / times[self.tested, None]).round(DECIMALS)
-            return of_rank_sums_by_draw(rankdata(mean, axis=0), positive[self.tested]), mean[:, 0]
+            return of_rank_sums_by_draw(scipy.stats.rankdata(mean, axis=0), positive[self.tested]), mean[:, 0]
         # The pooled score of an image is j / (2 n), j = twice its midrank less one among n: of few values.
         sizes = sorted({len(fold.test) for fold in self.folds})
         values = np.unique(np.concatenate([np.arange(1, 2 * n) / (2 * n) for n in sizes]).round(DECIMALS))
@@ -158,8 +157,10 @@ class _Fits:
         spread = np.sqrt(np.diag(gram)[varying] / count)
         penalty = ridge_penalty(len(spread), float(positives.mean() / count))
         standardised = gram[np.ix_(varying, varying)] / np.outer(spread, spread)
-        factor = cho_factor(standardised + penalty * np.eye(len(spread)))
-        weights = cho_solve(factor, (products - np.outer(centre, positives))[varying] / spread[:, None])
+        factor = scipy.linalg.cho_factor(standardised + penalty * np.eye(len(spread)))
+        weights = scipy.linalg.cho_solve(
+            factor, (products - np.outer(centre, positives))[varying] / spread[:, None]
+        )
         test = (self.features[fold.test][:, varying] - centre[varying]) / spread
         answers: Floats = (weights.T @ test.T).round(ANSWER_DECIMALS)
         return answers

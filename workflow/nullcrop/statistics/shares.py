@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from nullcrop.config.names import FOLDS_OF, protocol_of
 from nullcrop.statistics.auroc import LEVEL
@@ -34,6 +33,8 @@ def mean_share(metric: str, runs: pd.DataFrame) -> dict[str, Any]:
     The interval of F-1 is that of the Jaccard index J = tp / (tp + fp + fn), a proportion of which
     F-1 is the monotone 2J / (1 + J).
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     images = runs["n"].to_numpy(float)
     if metric == "accuracy":
         hits, of = np.rint(runs["accuracy"].to_numpy(float) * images), images

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from nullcrop.basics.errors import NullcropError, listed
 from nullcrop.basics.files import read_json, sha256_of, sha256_of_lines, written_whole
@@ -209,6 +208,8 @@ def join_verdicts(paths: Sequence[Path], out: Path) -> None:
     That is the p of the verdicts to quote, corrected over them (Holm 1979); other rows have none, and a
     verdict that has no p counts as one that cannot reject. No dataset's own verdict waits for it.
     """
+    from statsmodels.stats.multitest import multipletests
+
     joined = _joined(paths, out)
     quoted = joined.index[joined.get("headline", pd.Series(dtype=str)) == "True"]
     joined["p_over_datasets"] = np.nan

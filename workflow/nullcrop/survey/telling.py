@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of_lines
@@ -244,7 +244,7 @@ def _log_odds(logits: Floats) -> Floats:
     """Log-odds of each class against the rest (N × K)."""
     return np.stack(
         [
-            logits[:, code] - logsumexp(np.delete(logits, code, axis=1), axis=1)
+            logits[:, code] - scipy.special.logsumexp(np.delete(logits, code, axis=1), axis=1)
             for code in range(logits.shape[1])
         ],
         axis=1,

@@ -20,7 +20,6 @@ import pandas as pd
 import scipy
 import sklearn
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -133,7 +132,7 @@ def _keep_cell(job: BaselinesJob, cell: Cell, split: pd.DataFrame, inputs: "_Inp
     history: dict[str, float] = {"epoch": 1}
     for part in ("train", "val"):
         logits, truth = fit.logits[rows[part]], targets[rows[part]]
-        losses = -log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
+        losses = -scipy.special.log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
         # A split may have no validation part.
         loss, accuracy = (losses.mean(), (logits.argmax(1) == truth).mean()) if len(truth) else (np.nan,) * 2
         history |= {f"{part}_loss": loss, f"{part}_accuracy": accuracy}
