@@ -8,6 +8,8 @@ ENV := .venv/complete
 
 # The checks run on small jobs, where torch's own threads only wait for one another.
 export OMP_NUM_THREADS ?= 1
+# Else each of a run's many processes compiles the package anew, where an image of a container asks for that.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help:
@@ -91,12 +93,12 @@ lint: $(ENV)
 
 .PHONY: test
 test: lint
-	$(BIN)/pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations 20
+	$(BIN)/pytest -m "not long" --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations 20
 
 # Apart from `make test`, which is run often.
 .PHONY: test-long
 test-long: $(ENV)
-	$(BIN)/pytest tests/long --numprocesses $(CORES) --dist loadfile
+	$(BIN)/pytest -m long --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder --durations 20
 
 # By hand and before a release. ROOMS names some of tests/mutants.py; MUTANTS="--mutants 20" draws fewer.
 MUTATION := .venv/mutation

@@ -1,4 +1,8 @@
-"""The working copies of the workflow's tests."""
+"""The working copies of the workflow's tests, and the mark of all tests here."""
+
+from pathlib import Path
+
+import pytest
 
 from ..workflow.conftest import (
     REPOSITORY,
@@ -11,4 +15,12 @@ from ..workflow.conftest import (
     fresh,
 )
 
+HERE = Path(__file__).parent
+
 __all__ = ["REPOSITORY", "TOY_CONFIG", "TOY_PHANTOM", "TOY_STUDY", "Checkout", "done", "finished", "fresh"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("long")

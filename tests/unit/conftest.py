@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from nullcrop.config.cell import Cell
+from nullcrop.config.figures import FIGURE_FORMATS
 from nullcrop.images.store import write_store
 from nullcrop.splits import make_split
 from nullcrop.training.loop import CellJob
@@ -18,6 +19,18 @@ from tests.unit.toy_cells import IMAGES, SCRATCH
 if not torch.cuda.is_available():
     # Triton's interpreter runs its kernels then; it looks at this when it is imported, as torchvision does.
     os.environ["TRITON_INTERPRET"] = "1"
+
+
+@pytest.fixture
+def one_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are saved as PNG alone: three formats take three times as long, and tests look at objects."""
+    monkeypatch.setattr("nullcrop.figures.style.FIGURE_FORMATS", ("png",))
+
+
+@pytest.fixture
+def every_format(one_format: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After all, in a module where one is saved."""
+    monkeypatch.setattr("nullcrop.figures.style.FIGURE_FORMATS", FIGURE_FORMATS)
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,7 @@ def test_fixed_pooling_equals_torchs_adaptive_pooling(side: int, out: int) -> No
     torch.testing.assert_close(FixedAdaptivePool(side, out)(maps), nn.AdaptiveAvgPool2d(out)(maps))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [224, 64])
 def test_vgg16_without_torchs_pooling_answers_as_torchvisions(size: int) -> None:
     ours = build("vgg16", 2, size, seed=3).eval()

@@ -112,6 +112,7 @@ def test_a_class_that_corners_tell_by_itself_blames_no_attribute_that_goes_with_
     assert table.loc["age", "explained"] == pytest.approx(0, abs=0.03)
 
 
+@pytest.mark.long
 def test_what_is_unrelated_is_blamed_at_no_more_than_the_nominal_rate(tmp_path: Path) -> None:
     """One attribute that corners tell and two that go with the class, none both, and one that does neither,
     beside a cue that shows the class itself; in half of the draws both images of a patient are alike."""

@@ -323,6 +323,7 @@ def test_file_facts_find_what_the_jpeg_tables_tell(tmp_path: Path) -> None:
     assert abs(found["upper_left", "mean_rgb"] - 0.5) < 0.35
 
 
+@pytest.mark.long
 def test_trained_on_shuffled_targets_a_cue_is_at_chance() -> None:
     """The cue stays in the images; over shuffles it points to either class as often."""
     source = PhantomSource.model_validate(

@@ -36,8 +36,8 @@ class Captured(Arithmetic):
 @pytest.mark.parametrize(
     ("architecture", "size", "engine"),
     [
-        ("resnet50", 32, "captured_fp32"),
-        ("densenet121", 32, "captured_fp32"),
+        pytest.param("resnet50", 32, "captured_fp32", marks=pytest.mark.long),
+        pytest.param("densenet121", 32, "captured_fp32", marks=pytest.mark.long),
         ("pcam_cnn", 46, "captured_fp32"),
         ("pcam_cnn", 46, "captured_bf16"),
         ("timm:resnet10t", 32, "captured_bf16"),

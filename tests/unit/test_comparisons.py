@@ -163,6 +163,7 @@ def test_the_error_on_overlapping_images_is_the_bootstraps(name):
     assert (apart.high - apart.low) / 2 > 1.3 * half
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("groups", [False, True])
 def test_intervals_cover_the_true_difference(groups):
     """20 patients or 120 images, beside the same, half of the same and others: 5 % of the intervals miss."""

@@ -15,6 +15,8 @@ from nullcrop.config.figure_style import FigureStyle
 from nullcrop.config.views import views_made_always
 from nullcrop.figures.confusion import plot_confusion
 
+pytestmark = pytest.mark.usefixtures("one_format")
+
 
 def answers(classes: int, views: list[str], seeds: int = 2, **coordinates: str) -> pd.DataFrame:
     rng = np.random.default_rng(0)
@@ -31,7 +33,7 @@ def answers(classes: int, views: list[str], seeds: int = 2, **coordinates: str) 
     )
 
 
-def test_the_counts_are_those_of_all_seeds_together(tmp_path: Path) -> None:
+def test_the_counts_are_those_of_all_seeds_together(tmp_path: Path, every_format: None) -> None:
     table = pd.concat([answers(2, ["original", "center"]), answers(2, ["original"], architecture="timm:vit")])
     figure = plot_confusion(table, {"printed": ["healthy", "cancer"]}, "IDC", tmp_path / "confusion")
     assert all((tmp_path / f"confusion.{suffix}").stat().st_size > 1000 for suffix in ("pdf", "svg", "png"))

@@ -103,6 +103,7 @@ def test_the_factor_is_exact_for_ridge_regressions(folds):
     assert np.mean(ratios) == pytest.approx(factor, abs=3.3 * error)
 
 
+@pytest.mark.long
 def test_the_level_is_held_with_ridge_readers_and_lost_without_the_factor():
     """Four views without a cue, ten folds: at a nominal 5 % c = 1 finds something twice as often."""
     datasets, found, without = 100, 0, 0

@@ -85,7 +85,7 @@ def small(job: CellJob, architecture: str, **changes: Any) -> CellJob:
         ("shufflenet_v2", {"input_size": 32}),
         ("shufflenet_v2", {"input_size": 32, "train": "head", "batch_size": 33}),
         ("pcam_cnn", {"input_size": 46, "dropout": 0.4, "flips": True, "rotation": 90.0, "batch_size": 8}),
-        ("vgg16", {"input_size": 32, "epochs": 1}),
+        pytest.param("vgg16", {"input_size": 32, "epochs": 1}, marks=pytest.mark.long),
     ],
     ids=["lenet5", "sigmoid", "batch-norm", "head", "augmented-dropout", "vgg16"],
 )
@@ -232,7 +232,7 @@ def of_views(job: CellJob, inputs: Path, folder: Path) -> list[CellJob]:
 
 
 @pytest.mark.parametrize("way", ["plain", "eager", "replayed"])
-@pytest.mark.parametrize("in_flight", [1, 2, 4])
+@pytest.mark.parametrize("in_flight", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 4))])
 def test_cells_that_take_turns_end_as_alone_and_fail_alone(
     job: CellJob,
     inputs: Path,
@@ -529,7 +529,7 @@ def test_what_does_not_fit_is_trained_in_parts_of_a_batch(
 
 
 @pytest.mark.parametrize("micro_batch", [1, 5, 16])
-@pytest.mark.parametrize("architecture", ["lenet5", "alexnet"])
+@pytest.mark.parametrize("architecture", ["lenet5", pytest.param("alexnet", marks=pytest.mark.long)])
 def test_gradients_of_parts_add_up_to_those_of_the_batch(
     job: CellJob, architecture: str, micro_batch: int
 ) -> None:

@@ -36,6 +36,8 @@ from nullcrop.figures.scores import plot_scores
 from nullcrop.figures.style import broken, svg_of_mark, wrapped
 from nullcrop.images.store import write_store
 
+pytestmark = pytest.mark.usefixtures("one_format")
+
 ARCHITECTURES = architectures()
 CROPS = tuple(study_crops())
 VIEWS = tuple(views_made_always())
@@ -277,7 +279,7 @@ COLUMN = FigureStyle(width=85, font_size=6.5, title=False, caption=False)
 
 @pytest.mark.parametrize("style", [COLUMN, FigureStyle(width=85, font_size=10)])
 @pytest.mark.parametrize("plot", [plot_accuracy, plot_scores])
-def test_a_figure_is_as_wide_as_it_is_asked_to_be_and_all_of_it_is_on_it(tmp_path, plot, style):
+def test_a_figure_is_as_wide_as_it_is_asked_to_be_and_all_of_it_is_on_it(tmp_path, plot, style, every_format):
     figure = plot(metrics_of_two(), "A title of many words, " * 3, tmp_path / "a", style=style)
     pdf = (tmp_path / "a.pdf").read_bytes()
     (box,) = re.findall(rb"/MediaBox \[ ([0-9. ]+) \]", pdf)
@@ -527,7 +529,7 @@ def test_of_very_many_classes_some_are_shown_and_the_caption_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("draw_one", ["accuracy", "samples"])
-def test_files_are_whole_and_the_same_every_time(tmp_path, draw_one):
+def test_files_are_whole_and_the_same_every_time(tmp_path, draw_one, every_format):
     def write(stem):
         if draw_one == "accuracy":
             plot_accuracy(table(FOUR, 2, constant=True), "title", stem)

@@ -66,6 +66,7 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
         job.communicate()
 
 
+@pytest.mark.long
 def test_jobs_that_race_get_a_gpu_each_then_share_and_a_killed_one_leaves_its_own(jobs: Jobs) -> None:
     first = jobs.start(3)
     assert sorted(first) == [("0", 0), ("1", 0), ("2", 0)]

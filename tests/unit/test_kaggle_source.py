@@ -197,6 +197,7 @@ def size_of(path: Path) -> tuple[int, int]:
         return image.size
 
 
+@pytest.mark.long
 @needs_data
 def test_the_real_idc_sample(tmp_path: Path) -> None:
     folder = DATA / "idc_sample"

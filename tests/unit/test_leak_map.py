@@ -118,6 +118,7 @@ def test_a_cue_in_no_colour_mean_is_read_from_the_histogram(tmp_path: Path) -> N
     assert (away["p"] == 1).all()
 
 
+@pytest.mark.long
 def test_without_a_cue_the_map_is_silent_at_the_nominal_rate(tmp_path: Path) -> None:
     """100 datasets without a cue, half of them with two images of each patient."""
     alarms = 0

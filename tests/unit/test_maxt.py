@@ -386,6 +386,7 @@ def error_rates():
     return benchmark
 
 
+@pytest.mark.long
 def test_error_rates_are_held_where_the_naive_test_does_not():
     benchmark = error_rates()
     most = binom.ppf(0.999, 80, 0.05) / 80

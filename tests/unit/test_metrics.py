@@ -235,6 +235,7 @@ def test_the_accuracys_interval_by_units_is_agresti_and_coulls_where_images_are_
     assert found["accuracy_low"] == pytest.approx(found["wilson_low"], abs=0.01)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("times", [1, 4])
 def test_the_accuracys_interval_by_units_covers_where_images_of_a_patient_are_alike(times):
     """40 patients whose images are right or wrong together: Wilson's interval of the images is too narrow."""

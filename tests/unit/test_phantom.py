@@ -334,6 +334,7 @@ def test_shipped_definitions_have_seeds_of_their_own():
         assert (cue.kind, cue.strength) == (("none", 0) if kind == "clean" else (kind, 1))
 
 
+@pytest.mark.long
 def test_shipped_counts_are_those_generated(tmp_path):
     path = CONFIG / "phantom_clean.yaml"
     definition = read_definition(path)

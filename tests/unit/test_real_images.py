@@ -51,6 +51,7 @@ def test_busi_is_listed_as_its_definition_says(busi: Path) -> None:
     assert (samples["official_split"] == "").sum() == table["breastmnist_split"].isna().sum() == 4
 
 
+@pytest.mark.long
 def test_busis_known_duplicates_are_found(busi: Path, tmp_path: Path) -> None:
     """Pawłowska et al. (2023) found 8 lesions that are in two classes."""
     samples = read_samples(busi)

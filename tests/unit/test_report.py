@@ -24,7 +24,7 @@ from nullcrop.config.cell import CELL_COLUMNS, READER_COLUMNS, Cell, ReaderOnVie
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project, read_project
 from nullcrop.config.readers import architectures, label_of, look_of
-from nullcrop.report import cards, frames, sections
+from nullcrop.report import cards, charts, frames, sections
 from nullcrop.report.blocks import Block
 from nullcrop.report.charts import series_style
 from nullcrop.report.contents import CURVE_POINTS, Contents, collect, roc_points
@@ -77,7 +77,15 @@ def page(facts: Contents) -> str:
 
 
 @pytest.fixture
-def copy(project: Project, tmp_path: Path) -> Project:
+def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of a test without their charts, which take most of the time."""
+    for name in ("measure_chart", "roc_chart", "learning_chart", "confusion_chart", "grid_chart"):
+        monkeypatch.setattr(charts, name, lambda *arguments: {})
+    monkeypatch.setattr(charts, "static_svg", lambda spec, prefix: "")
+
+
+@pytest.fixture
+def copy(project: Project, tmp_path: Path, no_charts: None) -> Project:
     """The same results where they may be changed."""
     shutil.copytree(project.config.paths.results, tmp_path / "results")
     content = json.loads(project.config.model_dump_json(exclude_defaults=True))
@@ -371,7 +379,7 @@ def test_groups_that_are_not_known_or_nearly_equal_are_told(copy: Project) -> No
     assert "and perhaps one: 'P1' and 'p01'" in page
 
 
-def test_one_dataset_alone(project: Project) -> None:
+def test_one_dataset_alone(project: Project, no_charts: None) -> None:
     page = page_of(collect(project, "first", "complete"))
     assert "dataset-complete" in page
     assert "waiting" not in page.lower()

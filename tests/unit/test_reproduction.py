@@ -100,6 +100,7 @@ def test_a_value_is_the_mean_over_seeds_of_what_scikit_learn_computes(metric):
         assert (row["low"], row["high"]) == pytest.approx(bounds)
 
 
+@pytest.mark.long
 def test_the_interval_of_f1_covers_it():
     """Of many test sets drawn from one population about 95 % have an interval that holds its F-1."""
     rng = np.random.default_rng(0)

@@ -16,6 +16,8 @@ from nullcrop.statistics.metrics import answers_of, cell_metrics
 from nullcrop.statistics.shares import SHARES
 from nullcrop.statistics.tables import read_validation_rates
 
+pytestmark = pytest.mark.usefixtures("one_format")
+
 pytestmark = pytest.mark.filterwarnings(
     "error", "default::ResourceWarning"
 )  # what earlier tests left open is not theirs
@@ -50,7 +52,7 @@ def marks(ax) -> list[float]:
     return [float(line.get_ydata()[0]) for line in ax.lines if line.get_marker() not in ("None", "", None)]
 
 
-def test_each_panel_shows_its_own_score(tmp_path):
+def test_each_panel_shows_its_own_score(tmp_path, every_format):
     metrics, tables = scores()
     figure = plot_scores(metrics, "Dataset", tmp_path / "scores")
     assert {path.name for path in tmp_path.iterdir()} == {"scores.pdf", "scores.svg", "scores.png"}

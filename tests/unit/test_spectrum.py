@@ -177,6 +177,7 @@ def test_without_a_cue_nothing_tells_and_every_row_is_there(planted: pd.DataFram
     assert ((rows["low"] > 0.5) == (rows["p"] <= 0.05)).all()
 
 
+@pytest.mark.long
 def test_without_a_cue_the_spectrum_is_silent_at_the_nominal_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,6 +184,7 @@ def test_the_peak_on_a_gpu_is_the_cells_own(job: CellJob, tmp_path: Path) -> Non
     assert peaks[1] < peaks[0] / 2  # most of it workspaces of CUDA's libraries, which stay
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("architecture", ["resnet50", "densenet121", "vgg16", "inception_v3"])
 def test_the_studys_networks_train_from_scratch(job: CellJob, small_split: Path, architecture: str) -> None:
     recipe = Recipe(weights="random", epochs=1, input_size=None if architecture == "inception_v3" else 32)
@@ -196,6 +197,7 @@ def test_the_studys_networks_train_from_scratch(job: CellJob, small_split: Path,
     assert not job.work.exists()
 
 
+@pytest.mark.long
 def test_the_auxiliary_loss_of_inception_counts_with_its_weight(job: CellJob, small_split: Path) -> None:
     cell = replace(job.cell, architecture="inception_v3")
     answers = []
@@ -233,7 +235,11 @@ INSIDE_AN_EPOCH = "data.InputImages.batch = dying(data.InputImages.batch, 6)"
 
 @pytest.mark.parametrize(
     ("architecture", "patch"),
-    [("lenet5", BETWEEN_EPOCHS), ("lenet5", INSIDE_AN_EPOCH), ("vgg16", INSIDE_AN_EPOCH)],
+    [
+        ("lenet5", BETWEEN_EPOCHS),
+        ("lenet5", INSIDE_AN_EPOCH),
+        pytest.param("vgg16", INSIDE_AN_EPOCH, marks=pytest.mark.long),
+    ],
     ids=["between", "inside", "inside-with-dropout"],
 )
 def test_a_killed_cell_ends_as_if_it_had_not_been_killed(

@@ -19,6 +19,8 @@ from nullcrop.statistics.verdicts import judge
 
 from .finished_cells import a_study, a_test_set, finished
 
+pytestmark = pytest.mark.usefixtures("one_format")
+
 VIEWS = tuple(views_made_always())
 
 PATIENTS = np.repeat(np.arange(60), 4).astype(str)
@@ -193,14 +195,14 @@ def test_marks_of_like_readers_do_not_cover_each_other(tables, tmp_path):
     assert sorted(spread) == pytest.approx((np.arange(16) + 0.5) / 16)
 
 
-def test_a_study_without_readers_of_crops_is_drawn_as_such(tables, tmp_path):
+def test_a_study_without_readers_of_crops_is_drawn_as_such(tables, tmp_path, every_format):
     readers, verdicts = tables
     figure = plot_verdicts(readers, verdicts.iloc[:0], "title", tmp_path / "a")
     assert "no reader of crops" in [text.get_text() for text in figure.axes[0].texts]
     assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".svg", ".png"}
 
 
-def test_the_same_tables_give_the_same_bytes(tables, tmp_path):
+def test_the_same_tables_give_the_same_bytes(tables, tmp_path, every_format):
     for name in ("a", "b"):
         plot_verdicts(*tables, "title", tmp_path / name)
     for suffix in ("pdf", "svg", "png"):

@@ -1,5 +1,6 @@
 """A copy of the workflow with a toy config, run by the real Snakemake."""
 
+import compileall
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -126,13 +128,14 @@ class Checkout:
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Checkout]:
     """Makes checkouts in which nothing has run yet."""
+    compileall.compile_dir(REPOSITORY / "workflow/nullcrop", quiet=1)
 
     def make() -> Checkout:
         folder = tmp_path_factory.mktemp("a checkout")
         for name in ("Snakefile", "workflow", "config", "profiles", "slurm", "envs", "resources/published"):
             source = REPOSITORY / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, folder / name)
             else:
                 shutil.copy2(source, folder / name)
         checkout = Checkout(folder)
@@ -145,11 +148,18 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Checkout]:
 
 
 @pytest.fixture(scope="session")
-def finished(fresh: Callable[[], Checkout]) -> Checkout:
-    """A checkout whose toy study has run to its end; copy it before changing anything."""
-    checkout = fresh()
-    checkout.snakemake()
-    return checkout
+def finished(
+    fresh: Callable[[], Checkout], tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Checkout:
+    """A checkout whose toy study has run to its end, one for all workers; copy it before you change it."""
+    here = tmp_path_factory.getbasetemp()
+    known = (here if worker_id == "master" else here.parent) / "finished"
+    with FileLock(known.with_suffix(".lock")):
+        if not known.is_file():
+            checkout = fresh()
+            checkout.snakemake()
+            known.write_text(str(checkout.folder))
+    return Checkout(Path(known.read_text()))
 
 
 @pytest.fixture

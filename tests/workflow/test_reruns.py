@@ -1,16 +1,13 @@
 """What runs again after a change, asked of Snakemake's own dry run."""
 
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.grid import STUDY_TABLES
@@ -43,7 +40,7 @@ def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkou
     drawn = [*("plot_accuracy", "plot_crops", "plot_verdicts"), *REPORT]
     assert done.plan() == Counter(["train_cell", *of_dataset, *of_study, *drawn])
     assert done.planned_cells() == {("one", "upper_left")}
-    done.snakemake()
+    done.snakemake(str(CELL / "predictions.csv"))
     assert done.predictions() == before
 
 
@@ -71,22 +68,6 @@ def test_a_cell_that_is_damaged_in_its_copy_too_is_trained_again(done: Checkout)
     assert done.predictions() == before
 
 
-def test_a_batch_whose_copies_are_damaged_is_trained_again(fresh: Callable[[], Checkout]) -> None:
-    checkout = fresh()
-    checkout.write_config(cells_per_job=2)
-    cell = str(CELL / "cell.json")
-    checkout.snakemake(cell)
-    before = checkout.predictions()
-    kept = checkout.folder / "results/.work/cells" / CELL.relative_to("results/cells").with_name("seed0.kept")
-    for folder in (kept, checkout.folder / CELL):
-        (folder / "predictions.csv").write_bytes(b"")
-    said = checkout.snakemake(cell, fails=True)
-    assert "what was trained is damaged or gone" in said
-    assert "Traceback" not in said
-    checkout.snakemake(cell)
-    assert checkout.predictions() == before
-
-
 def test_short_cells_share_jobs_where_no_config_says_how_many(fresh: Callable[[], Checkout]) -> None:
     """Of results that were begun otherwise nothing is planned again."""
     checkout = fresh()
@@ -97,28 +78,6 @@ def test_short_cells_share_jobs_where_no_config_says_how_many(fresh: Callable[[]
     (checkout.folder / "results/benchmarks/train_cell").mkdir(parents=True)
     plan = checkout.plan()
     assert (plan["train_batch"], plan["collect_cell"], plan["train_cell"]) == (0, 0, 4)
-
-
-def test_baselines_are_fitted_on_a_further_view_that_a_study_names(fresh: Callable[[], Checkout]) -> None:
-    """Beside the network there; nothing that was planned without the view is planned otherwise with it."""
-    checkout = fresh()
-    checkout.write_study(datasets=["one"], baselines=["majority", "mean_rgb", "file_facts"])
-    without = checkout.plan()
-    checkout.write_study(
-        datasets=["one"],
-        baselines=["majority", "mean_rgb", "file_facts"],
-        views=["original", "upper_left", "forehead"],
-    )
-    further = Counter(["crop_further_view", "train_cell", "fit_further_baselines"])
-    assert checkout.plan() == without + further
-    folder = CELL.parents[3] / "forehead"
-    target = str(folder / "mean_rgb/baseline/seed0/predictions.csv")
-    checkout.snakemake(target)
-    answers = pd.read_csv(checkout.folder / target)
-    split = pd.read_csv(checkout.folder / "results/splits/one/printed/grouped/seed0.csv")
-    assert len(answers) == (split["part"] == "test").sum()
-    made = {path.name for path in (checkout.folder / folder).iterdir()}
-    assert made == {"mean_rgb", "color_histogram", "raw_pixels"}
 
 
 def test_touching_every_source_file_reruns_nothing(done: Checkout) -> None:
@@ -171,62 +130,6 @@ def test_another_look_draws_the_figures_again_and_nothing_else(done: Checkout) -
     assert done.plan() == {**drawn, "resolve_config": 1, **dict.fromkeys(REPORT, 1)}
 
 
-def test_where_and_what_is_read_is_asked_where_a_study_names_it_and_no_cell_is_made_again(
-    done: Checkout,
-) -> None:
-    asked = ["leak_map", "attributes", "spectrum", "saliency"]
-    cells = {path: path.read_bytes() for path in (done.folder / "results/cells").rglob("cell.json")}
-    done.write_study(figures=asked)
-    made = [f"plot_{figure}" for figure in asked]
-    made += ["map_leaks", "read_spectrum", "list_attributes", "read_attributes"]
-    made += ["explain_cell", "join_saliency"]
-    assert done.plan() == Counter([*made * 2, "resolve_config", *REPORT])
-    done.snakemake()
-    assert done.plan() == {}
-    assert {path: path.read_bytes() for path in (done.folder / "results/cells").rglob("cell.json")} == cells
-    folder = done.folder / "results/studies/toy/one"
-    assert {path.name for path in folder.glob("leak_map.*")} == {"leak_map.csv", "leak_map.npy"}
-    # On one machine the network that is trained once more is the cell's.
-    assert pd.read_csv(folder / "saliency.csv")["difference"].max() < 1e-6
-    page = (done.folder / "results/report/toy/index.html").read_text()
-    said = ("a simple reader", "attributes", "From the corners a simple reader", "outside the central half")
-    assert min(page.count(words) for words in said) >= 2
-    # Another grid maps again, another look does not.
-    study = {"toy": {**TOY_STUDY, "figures": asked}}
-    done.write_config(studies=study, leak_map={"positions": 3})
-    assert done.plan()["map_leaks"] == 2
-    done.write_config(studies=study, figure_style={"width": 85})
-    assert done.plan()["map_leaks"] == 0
-    # A column more is listed and asked for; nothing is listed, decoded or trained again.
-    done.write_config(studies=study)
-    done.write_definition("one", attributes={"columns": ["session"]})
-    again = ["list_attributes", "read_attributes", "plot_attributes"]
-    assert done.plan() == Counter([*again, *REPORT])
-
-
-def test_masks_of_a_finished_study_are_counted_and_train_nothing(done: Checkout) -> None:
-    samples = pd.read_csv(done.folder / "results/datasets/one/samples.csv")
-    masks = done.folder / "masks"
-    masks.mkdir()
-    lesion = np.zeros((64, 64), np.uint8)
-    lesion[24:40, 24:40] = 255  # between the corner crops
-    for path in samples["path"]:
-        Image.fromarray(lesion).save(masks / f"{Path(path).stem}.png")
-    done.write_definition("one", masks={"path": "masks"})
-    assert done.plan() == Counter(["count_lesions", *REPORT])
-    done.snakemake()
-    assert done.plan() == {}
-    sentence = f"By the masks no corner crop touches a lesion in any of {len(samples)} images."
-    page = (done.folder / "results/report/toy/index.html").read_text()
-    # On the card, under the field, and above the numbers.
-    assert page.count(sentence) == 3
-    assert "Where the lesion is, by its masks" in page
-    # A view of them is cut and trained, and nothing else.
-    done.write_study(views=["original", "upper_left", "background_patch"], datasets=["one"])
-    assert done.planned_cells() == {("one", "background_patch")}
-    assert done.plan()["crop_further_view"] == 1
-
-
 def test_places_are_cut_together_and_trained_one_by_one(done: Checkout) -> None:
     done.write_study(views=["original", "upper_left", "places"], baselines=[])
     plan = done.plan()
@@ -262,53 +165,6 @@ def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> 
     plan = done.plan()
     assert plan["judge_readers"] == plan["judge_dataset"] == 2
     assert not {"train_cell", "compute_metrics", "compare_cells"} & set(plan)
-
-
-def test_what_is_stale_after_an_edit_is_named_until_the_next_run(done: Checkout) -> None:
-    """`status` tells from the files what Snakemake tells from its records."""
-
-    def said(*commands: str) -> list[str]:
-        return [done.nullcrop(command, "--configfile", "toy.yaml") for command in commands]
-
-    assert not [text for text in said("status", "verdicts") if "tale" in text]
-    assert re.search(r"all +\S* +4 of 4", said("status")[0])
-    done.write_config(verdict={"level": 0.2})
-    assert all(
-        text.count("of an earlier config (level 0.05, now 0.2)") == 2 for text in said("status", "verdicts")
-    )
-    done.snakemake("results/studies/toy/verdicts.csv")
-    assert not [text for text in said("status", "verdicts") if "tale" in text]
-
-    done.write_config(crop={"width": 16, "height": 16})
-    cells = [f"{name}/printed/grouped/upper_left/lenet5/toy/seed0" for name in ("one", "two")]
-    why = "its crops are 20×20 pixels, now 16×16"
-    assert f"Stale: {cells[0]} ({why}), {cells[1]} ({why})" in said("status")[0]
-    done.snakemake("results/datasets/one/views/upper_left.json")
-    why_of_one = "made of other pixels, another split or other weights"
-    assert f"Stale: {cells[0]} ({why_of_one}), {cells[1]} ({why})" in said("status")[0]
-
-
-def test_what_does_not_fit_is_made_again_where_snakemakes_records_are_lost(done: Checkout) -> None:
-    """Results carry what they were made of: a copy on another machine has no records, either."""
-    shutil.rmtree(done.folder / ".snakemake")
-    assert done.plan() == {}
-    done.write_definition("one", labels={"printed": {"positive": ["benign"]}})
-    plan = done.plan()
-    assert (plan["list_samples"], plan["split_samples"], plan["train_cell"]) == (1, 1, 2)
-    assert done.planned_cells() == {("one", "original"), ("one", "upper_left")}
-    said = done.snakemake("--dry-run")
-    assert "is made again: split under another label rule than today's 'printed'" in said
-    # Who wants no other parameters to remake anything, as ever gets nothing made again for them.
-    assert done.plan("--rerun-triggers", "mtime") == {}
-
-    done.write_definition("one")
-    done.write_config(recipes={"toy": {"weights": "random", "epochs": 4, "learning_rate": 0.001}})
-    plan = done.plan()
-    assert (plan["list_samples"], plan["split_samples"], plan["train_cell"]) == (0, 0, 4)
-
-    done.write_config(verdict={"level": 0.2})
-    plan = done.plan()
-    assert (plan["judge_readers"], plan["judge_dataset"], plan["train_cell"]) == (2, 2, 0)
 
 
 def test_a_second_run_in_a_folder_is_refused_in_one_line(done: Checkout) -> None:
@@ -347,28 +203,6 @@ def test_one_datasets_figure_touches_no_other_dataset(fresh: Callable[[], Checko
     assert checkout.plan(target)["list_samples"] == 1
     assert checkout.plan("--config", "datasets=[two]")["train_cell"] == 2
     assert {dataset for dataset, _ in checkout.planned_cells("--config", "datasets=[two]")} == {"two"}
-
-
-def test_duplicates_that_are_groups_are_looked_for_before_the_images_are_split(
-    fresh: Callable[[], Checkout],
-) -> None:
-    """Each image of one phantom twice: without a group key, yet no copy is outside its part."""
-    checkout = fresh()
-    checkout.snakemake("results/datasets/one/samples.csv")
-    images = checkout.folder / "resources/archives/one/images"
-    for path in sorted(images.rglob("*.png")):
-        shutil.copy(path, path.with_stem(f"{path.stem}_copy"))
-    source = {"kind": "folder", "path": str(images)}
-    checkout.write_definition("one", source=source, group=None, duplicates="group")
-    leaks, splits = "results/datasets/one/leaks.csv", "results/splits/one/printed/grouped/seed0.csv"
-    assert "find_duplicates" in checkout.plan(splits)
-    assert "find_duplicates" not in checkout.plan("results/splits/two/printed/grouped/seed0.csv")
-    checkout.snakemake(splits, leaks)
-    table = pd.read_csv(checkout.folder / leaks).set_index("split").loc["grouped"]
-    assert table["exact_clusters"] == table["exact_images"] / 2 == table["images"] / 2 == 60
-    assert table["exact_across_parts"] == table["exact_test_images"] == 0
-    split = pd.read_csv(checkout.folder / splits)
-    assert split["group"].nunique() <= 60
 
 
 def test_the_default_config_plans_the_study_as_published(fresh: Callable[[], Checkout]) -> None:

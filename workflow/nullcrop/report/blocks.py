@@ -76,6 +76,6 @@ def picture(path: Path, alt: str, caption: str) -> Picture:
     with Image.open(path) as image:
         small = image.convert("RGB")
         small.thumbnail((PICTURE_WIDTH, 10 * PICTURE_WIDTH), Image.Resampling.LANCZOS)
-        small.save(stream, "WEBP", quality=90, method=6)
+        small.save(stream, "WEBP", quality=90)
     source = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
     return Picture(source, alt, caption, *small.size)

@@ -221,7 +221,7 @@ def _grid(cells: pd.DataFrame, narrow: bool) -> alt.FacetChart:
     base = alt.Chart().encode(
         x=alt.X(
             "view:N",
-            sort=_view_order(),
+            sort=_view_order(cells),
             title=None,
             axis=alt.Axis(labelAngle=-90, domain=False),
         ),
@@ -340,7 +340,7 @@ def _measure(marks: pd.DataFrame, looks: Sequence[SeriesLook], title: str, narro
     across, up, places = (alt.Y, alt.X, alt.YOffset) if narrow else (alt.X, alt.Y, alt.XOffset)
     (at, at2), offset = (("x", "x2"), "yOffset") if narrow else (("y", "y2"), "xOffset")
     view = across(
-        "view:N", sort=_view_order(), title=None, axis=alt.Axis(labelAngle=0, domain=False, ticks=False)
+        "view:N", sort=_view_order(marks), title=None, axis=alt.Axis(labelAngle=0, domain=False, ticks=False)
     )
     in_place = {
         "y" if narrow else "x": view,
@@ -512,7 +512,9 @@ def _confusion(
     if narrow:
         chart = (
             one.facet(
-                alt.Facet("view:N", title=None, sort=_view_order(), header=alt.Header(labelLimit=panel + 8)),
+                alt.Facet(
+                    "view:N", title=None, sort=_view_order(counts), header=alt.Header(labelLimit=panel + 8)
+                ),
                 columns=1,
                 data=data,
             )
@@ -526,7 +528,7 @@ def _confusion(
                 "series:N", title=None, sort=names, header=alt.Header(labelAngle=0, labelAlign="left")
             ),
             column=alt.Column(
-                "view:N", title=None, sort=_view_order(), header=alt.Header(labelLimit=panel + 8)
+                "view:N", title=None, sort=_view_order(counts), header=alt.Header(labelLimit=panel + 8)
             ),
             spacing=8,
             data=data,
@@ -584,9 +586,13 @@ def _rim(lines: alt.Chart) -> alt.Chart:
     return rim
 
 
-def _view_order() -> list[str]:
-    """Labels of all views in the order of every figure; what sees no pixel comes last."""
-    return [*map(view_label, view_names()), NO_PIXELS]
+def _view_order(table: pd.DataFrame) -> list[str]:
+    """Labels of the views in ``table`` in the order of every figure; what sees no pixel comes last.
+
+    Of those alone: Altair copies a chart with each of its methods, and a page holds each chart twice.
+    """
+    there = set(table["view"])
+    return [label for label in (*map(view_label, view_names()), NO_PIXELS) if label in there]
 
 
 def _choice(name: str, options: list[str], label: str, words: list[str] | None = None) -> alt.Parameter:
@@ -614,7 +620,7 @@ def _by_view(layers: alt.LayerChart, table: pd.DataFrame, narrow: bool) -> alt.F
     chart: alt.FacetChart = (
         shown.transform_filter("datum.panel == panel")
         .facet(
-            alt.Facet("view:N", sort=_view_order(), title=None),
+            alt.Facet("view:N", sort=_view_order(table), title=None),
             columns=1 if narrow else 3,
             spacing=18,
             data=alt.NamedData(_ROWS),
