@@ -18,6 +18,8 @@ from nullcrop.report.index_page import write_index
 from ..hostile import CLASSES, HOSTILE, TITLE
 
 WIDTHS = {"wide": 1280, "tablet": 768, "phone": 390, "small phone": 320}
+QUICK = {("wide", "light"), ("phone", "dark")}
+"""Looks at a page by axe that are no long tests."""
 PHONES = [width for width in WIDTHS.values() if width < 600]
 PAPER = 680
 """Pixels between the margins of A4."""
@@ -292,8 +294,14 @@ def test_links_within_folded_parts_unfold_them(page: Page) -> None:
     expect(page.locator("#complete-cells table")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        pytest.param(width, scheme, marks=[] if (width, scheme) in QUICK else pytest.mark.long)
+        for width in WIDTHS
+        for scheme in ("light", "dark")
+    ],
+)
 def test_axe_finds_nothing_serious(page: Page, width: str, scheme: str) -> None:
     page.set_viewport_size({"width": WIDTHS[width], "height": 800})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

@@ -301,6 +301,7 @@ def test_the_exit_code_is_that_of_the_worst(
     assert capsys.readouterr().out.split() == [mark, "x", "so;", "do", "that"]
 
 
+@pytest.mark.long
 def test_it_works_where_no_package_is_installed(elsewhere: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-S", "-m", "nullcrop", "doctor", "--json"],

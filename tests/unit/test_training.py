@@ -236,7 +236,7 @@ INSIDE_AN_EPOCH = "data.InputImages.batch = dying(data.InputImages.batch, 6)"
 @pytest.mark.parametrize(
     ("architecture", "patch"),
     [
-        ("lenet5", BETWEEN_EPOCHS),
+        pytest.param("lenet5", BETWEEN_EPOCHS, marks=pytest.mark.long),
         ("lenet5", INSIDE_AN_EPOCH),
         pytest.param("vgg16", INSIDE_AN_EPOCH, marks=pytest.mark.long),
     ],
@@ -672,6 +672,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.long
 def test_training_runs_where_only_torch_numpy_pandas_and_pillow_are_installed(job: CellJob) -> None:
     command = [sys.executable, "-c", WITHOUT_THE_REST, *arguments(job)]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PACKAGE)}, check=True)
@@ -688,6 +689,7 @@ sys.exit(status or (f"loaded: {loaded}" if loaded else 0))
 """
 
 
+@pytest.mark.long
 def test_a_small_network_waits_neither_for_torchs_compiler_nor_for_torchvision(job: CellJob) -> None:
     """Two epochs, killed between them: optimiser, checkpoint and resumption included."""
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}

@@ -414,6 +414,7 @@ def test_of_tiles_it_is_said_that_corners_hold_tissue(planted_folder: Path) -> N
     assert "hold no lesion" in triage_of(planted_folder).caveat
 
 
+@pytest.mark.long
 def test_the_command_runs_without_torch(planted_folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from nullcrop.cli import main; status = main(sys.argv[1:]); "

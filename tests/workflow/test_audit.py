@@ -64,6 +64,7 @@ def test_a_dry_run_writes_files_that_an_edit_outlives(here: Path, tmp_path: Path
     assert "field: tile" in definition.read_text()
 
 
+@pytest.mark.long
 def test_a_step_that_fails_is_told_in_its_own_words(here: Path, tmp_path: Path) -> None:
     root = scans(tmp_path / "scans")
     nullcrop(here, str(root), "--dry-run")

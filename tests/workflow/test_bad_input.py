@@ -86,6 +86,7 @@ def test_what_is_offered_in_place_of_a_setting_is_one(fresh: Callable[[], Checko
     assert "recipes.toy.epochs: " in checkout.snakemake("--dry-run", "--config", offered, fails=True)
 
 
+@pytest.mark.long
 def test_a_download_that_lacks_credentials_is_named_before_any_job_starts(
     fresh: Callable[[], Checkout], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def configfile(clone: Checkout) -> list[str]:
     return ["--configfile", str(clone.folder / "toy.yaml")]
 
 
+@pytest.mark.long
 def test_with_a_directory_everything_is_made_there(clone: Checkout, elsewhere: Elsewhere) -> None:
     """Config, definitions, published tables and package come from the clone, where the command is typed."""
     before = files_of(clone)

@@ -44,7 +44,9 @@ def test_a_deleted_prediction_reruns_its_cell_and_what_hangs_on_it(done: Checkou
     assert done.predictions() == before
 
 
-@pytest.mark.parametrize("name", CELL_FILES)
+@pytest.mark.parametrize(
+    "name", [CELL_FILES[-1], *(pytest.param(name, marks=pytest.mark.long) for name in CELL_FILES[:-1])]
+)
 def test_a_cell_that_a_crash_left_empty_is_made_again(done: Checkout, name: str) -> None:
     before = done.predictions()
     path = done.folder / CELL / name
@@ -58,6 +60,7 @@ def test_a_cell_that_a_crash_left_empty_is_made_again(done: Checkout, name: str)
     assert "damaged" not in done.snakemake("--dry-run")
 
 
+@pytest.mark.long
 def test_a_cell_that_is_damaged_in_its_copy_too_is_trained_again(done: Checkout) -> None:
     before = done.predictions()
     kept = done.folder / "results/.work/cells" / CELL.relative_to("results/cells").with_name("seed0.kept")
@@ -68,6 +71,7 @@ def test_a_cell_that_is_damaged_in_its_copy_too_is_trained_again(done: Checkout)
     assert done.predictions() == before
 
 
+@pytest.mark.long
 def test_short_cells_share_jobs_where_no_config_says_how_many(fresh: Callable[[], Checkout]) -> None:
     """Of results that were begun otherwise nothing is planned again."""
     checkout = fresh()
@@ -138,6 +142,7 @@ def test_places_are_cut_together_and_trained_one_by_one(done: Checkout) -> None:
     assert plan["train_cell"] == 2 * 24
 
 
+@pytest.mark.long
 def test_which_dataset_an_image_is_from_is_asked_of_datasets_that_are_listed(done: Checkout) -> None:
     source = {"kind": "datasets", "names": ["one", "two"]}
     done.write_definition("which", source=source, classes=["one", "two"], labels={"printed": {}})
@@ -167,6 +172,7 @@ def test_another_threshold_judges_again_and_retrains_nothing(done: Checkout) -> 
     assert not {"train_cell", "compute_metrics", "compare_cells"} & set(plan)
 
 
+@pytest.mark.long
 def test_a_second_run_in_a_folder_is_refused_in_one_line(done: Checkout) -> None:
     (done.folder / CELL / "cell.json").unlink()
     locks = done.folder / ".snakemake" / "locks"
@@ -180,6 +186,7 @@ def test_a_second_run_in_a_folder_is_refused_in_one_line(done: Checkout) -> None
     done.snakemake(str(CELL / "cell.json"))
 
 
+@pytest.mark.long
 def test_how_originals_are_stored_concerns_no_full_store(done: Checkout) -> None:
     after = Counter(["resolve_config", *REPORT])
     done.write_config(originals="full")
@@ -196,6 +203,7 @@ def test_another_crop_size_makes_the_views_and_cells_again(done: Checkout) -> No
     assert (plan["crop_views"], plan["train_cell"], plan["list_samples"]) == (2, 4, 0)
 
 
+@pytest.mark.long
 def test_one_datasets_figure_touches_no_other_dataset(fresh: Callable[[], Checkout]) -> None:
     checkout = fresh()
     target = "results/studies/toy/one/figures/accuracy.pdf"
