@@ -15,8 +15,8 @@ export PYTHONDONTWRITEBYTECODE :=
 help:
 	@echo "make demo    audit generated images, with and without a planted cue (a few minutes)"
 	@echo "make calibration  count the audit's false alarms and its power on 580 generated datasets (two hours)"
-	@echo "make test    every quick check: format, lint, types, unit, workflow and browser tests (some 25 minutes on two cores)"
-	@echo "make test-long  whole audits: the demo, every study at toy size, controls, reruns, a calibration, small benchmarks"
+	@echo "make test    every quick check: format, lint, types, unit, workflow and browser tests (a quarter of an hour on two cores)"
+	@echo "make test-long  whole audits: the demo, every study at toy size, controls, reruns, a calibration, small benchmarks, and every test that takes its time"
 	@echo "make test-slurm  what a cluster may do to a run, on a real Slurm that it installs and starts (Debian, root)"
 	@echo "make mutants  plant random faults in the core and count those that the tests notice (hours; goes on)"
 	@echo "make lint    the quick checks alone"
