@@ -1,7 +1,8 @@
 """How long all statistics of the study's grid take: 13 datasets × 24 networks, on predictions of the real
-sizes.
+sizes; or those of a cross-fitted dataset: 7 readers × 4 corners × 10 folds.
 
     PYTHONPATH=workflow python benchmarks/grid_statistics.py [--jobs N] [--datasets idc isic_2019 …]
+    PYTHONPATH=workflow python benchmarks/grid_statistics.py --crossfit --jobs 1 --datasets isic_2018 idc
 
 Generates predictions (targets, groups and test sizes as the releases have them, scores at random with a
 little signal), then runs the commands of the workflow as it does: one process each, as many datasets side by
@@ -27,7 +28,8 @@ from nullcrop.basics.files import sha256_of, write_json
 from nullcrop.config.cell import Cell, fold_cells
 from nullcrop.config.definitions import read_definition
 from nullcrop.config.models import Thresholds
-from nullcrop.config.views import views_made_always
+from nullcrop.config.names import BASELINE_RECIPE, FOLDS_OF
+from nullcrop.config.views import judging_views, views_made_always
 
 VIEWS = tuple(views_made_always())
 
@@ -51,10 +53,18 @@ SIZES = {
 """Split, test images, share of target 1, groups among them (0: none), and whether groups hold both
 targets."""
 
+CROSSFIT = {
+    "isic_2018": ("crossfit", 10_015, 0.17, 7470, False),
+    "idc": ("crossfit", 277_524, 0.28, 279, True),
+}
+"""The same of whole datasets, whose every image is tested in one of ten folds."""
 
-def generate(results: Path, dataset: str) -> list[Cell]:
-    """Write 24 finished cells of one dataset and return them."""
-    split, n, share, groups, mixed = SIZES[dataset]
+BASELINES = ("mean_rgb", "color_histogram", "raw_pixels")
+
+
+def generate(results: Path, dataset: str, crossfit: bool) -> list[Cell]:
+    """Write the finished cells of one dataset and return them: 24, or 280 of folds."""
+    split, n, share, groups, mixed = (CROSSFIT if crossfit else SIZES)[dataset]
     rng = np.random.default_rng(sum(dataset.encode()))
     if groups:
         group = np.sort(rng.integers(0, groups, n))
@@ -63,19 +73,26 @@ def generate(results: Path, dataset: str) -> list[Cell]:
         names = np.char.add("patient ", group.astype(str))
     else:
         target, names = (rng.random(n) < share).astype(int), np.full(n, "")
+    recipes = {
+        **dict.fromkeys(NETWORKS, "paper"),
+        **dict.fromkeys(BASELINES if crossfit else (), BASELINE_RECIPE),
+    }
+    views, folds = (judging_views("whole"), FOLDS_OF["crossfit"]) if crossfit else (VIEWS, 1)
     cells = [
-        Cell(dataset, "printed", split, view, network, "paper", 0)
-        for view, network in product(VIEWS, NETWORKS)
+        Cell(dataset, "printed", split, view, reader, recipe, fold)
+        for view, (reader, recipe), fold in product(views, recipes.items(), range(folds))
     ]
+    fold_of = (group if groups else np.arange(n)) % folds
     for cell in cells:
         folder = results / "cells" / cell.path
         folder.mkdir(parents=True)
-        score = rng.normal(size=n) + 0.3 * target
+        tested = np.flatnonzero(fold_of == cell.seed)
+        score = rng.normal(size=len(tested)) + 0.3 * target[tested]
         pd.DataFrame(
             {
-                "id": [f"image{i:06}" for i in range(n)],
-                "group": names,
-                "target": target,
+                "id": [f"image{i:06}" for i in tested],
+                "group": names[tested],
+                "target": target[tested],
                 "predicted": (score > 0).astype(int),
                 "logit_0": (-score / 2).astype(np.float32),
                 "logit_1": (score / 2).astype(np.float32),
@@ -87,7 +104,7 @@ def generate(results: Path, dataset: str) -> list[Cell]:
                 "cell": asdict(cell),
                 "numerics": "generated",
                 "seconds": 0.0,
-                "images": {"train": 8 * n, "val": n, "test": n},
+                "images": {"train": 8 * len(tested), "val": len(tested), "test": len(tested)},
                 "predictions_sha256": sha256_of(folder / "predictions.csv"),
             },
         )
@@ -130,20 +147,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--datasets", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--datasets", nargs="+", choices=SIZES)
+    parser.add_argument("--crossfit", action="store_true", help=f"of {', '.join(CROSSFIT)}, whole")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="datasets side by side")
     options = parser.parse_args()
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"  # as the workflow's rules, which ask for one thread
-    names = sorted(options.datasets, key=lambda name: -SIZES[name][1])
+    sizes = CROSSFIT if options.crossfit else SIZES
+    if not set(options.datasets or ()) <= set(sizes):
+        parser.error(f"--crossfit knows {' and '.join(CROSSFIT)}")
+    names = sorted(options.datasets or sizes, key=lambda name: -sizes[name][1])
     with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(options.jobs) as pool:
-        cells = {name: generate(Path(work), name) for name in names}
+        cells = {name: generate(Path(work), name, options.crossfit) for name in names}
         start = time.monotonic()
         running = {name: pool.submit(evaluate, Path(work), name, cells[name]) for name in names}
         print("dataset            images  seconds  of CPU  peak MB")
         for name, job in running.items():
             seconds, cpu, peak = job.result()
-            print(f"{name:16}  {SIZES[name][1]:7}  {seconds:7.1f}  {cpu:6.1f}  {peak:7.0f}", flush=True)
+            print(f"{name:16}  {sizes[name][1]:7}  {seconds:7.1f}  {cpu:6.1f}  {peak:7.0f}", flush=True)
         total = time.monotonic() - start
     results = [job.result() for job in running.values()]
     cpu, peak = sum(one[1] for one in results), max(one[2] for one in results)

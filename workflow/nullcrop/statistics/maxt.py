@@ -288,7 +288,8 @@ def _by_units(drawn: Draws, order: Ints, ends: Ints) -> tuple[Floats, Floats]:
     if test.mostly_mixed:
         return total, _centred_squares(influence, np.ones_like(influence, dtype=bool))
     strata = (positives == 0, negatives == 0, (positives > 0) & (negatives > 0))
-    return total, np.sum([_centred_squares(influence, inside) for inside in strata], axis=0)
+    # Where no unit is mixed, the last of them is empty in every draw.
+    return total, np.sum([_centred_squares(influence, one) for one in strata if one.any()], axis=0)
 
 
 def _blocks(labels: Floats, order: Ints, ends: Ints) -> Iterator[tuple[list[int], int, Floats]]:
