@@ -454,6 +454,18 @@ def test_the_grouped_split_is_the_headline_and_the_leak_is_told():
     assert "images of one patient are in both training and test" in table.loc["random", "details"]
 
 
+def test_a_leak_whose_error_is_not_known_is_no_sentence():
+    """Of target 1 a single patient is tested."""
+    few = {"n": 6, "positives": 2, "group": [f"patient {i // 2}" for i in range(6)]}
+    cells = a_study(["upper_left"], TWO, 0.8, seeds=1, split="random", **few)
+    cells += a_study(["upper_left"], TWO, 0.5, seeds=1, split="grouped", **few)
+    row = verdicts_of(cells, group="patient").set_index("split").loc["grouped"]
+    assert np.isnan(row["leak_low"])
+    assert not np.isnan(row["leak"])
+    assert "kept apart" not in row["details"]
+    assert "nan" not in row["details"]
+
+
 def test_each_leak_is_that_of_its_own_two_splits():
     parts = [folds_of(a_test_set(240, 96, PATIENTS)), folds_of(a_test_set(240, 96))]
     cells = []

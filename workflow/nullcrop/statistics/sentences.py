@@ -119,7 +119,8 @@ def details(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> str:
         words.append(power_words(said))
     if not np.isnan(said["null_ratio"]):
         words.append(_ratio_words(said))
-    if not np.isnan(said["leak"]):
+    # How sure the difference is, is not known where a target of the test images rests on one unit.
+    if not np.isnan(said["leak_low"]):
         words.append(
             f"Where groups are not kept apart all readers together score {said['leak']:+.2f} against where "
             f"they are (AUROC, 95% interval {said['leak_low']:+.2f} to {said['leak_high']:+.2f})."
