@@ -1,9 +1,9 @@
 """A leak map beside scikit-learn: `python benchmarks/leak_map.py [--quick] [--folder FOLDER]`.
 
-10,015 images of 200×150 pixels at 15×15 places and the corners of further sizes, and 277,524 patches of 50×50
-at 5×5 places and the corners of three sizes: noise in two classes, written below FOLDER (default: the
-system's temporary folder) and removed afterwards. Both are read in ten folds with 499 draws of the labels, by
-the workflow's own command, on two threads.
+10,015 images of 200×150 pixels in 7,470 groups at 15×15 places and the corners of further sizes, and 277,524
+patches of 50×50 in 279 groups at 5×5 places and the corners of three sizes: noise in two classes, written
+below FOLDER (default: the system's temporary folder) and removed afterwards. Both are read in ten folds with
+499 draws of the labels, by the workflow's own command, on two threads.
 
 The plain alternative is scikit-learn's `cross_val_predict` of a standardised ridge regression on the same
 numbers of a window, once for the labels and once for each draw; it is measured at one place with two draws,
@@ -42,16 +42,17 @@ class Size:
     """A dataset, and the map that is made of it."""
 
     images: int
+    groups: int
     width: int
     height: int
     settings: LeakMap
 
 
 SIZES = {
-    "10,015 of 200×150": Size(10_015, 200, 150, LeakMap(window=20)),
-    "277,524 of 50×50": Size(277_524, 50, 50, LeakMap(window=20, positions=5, sizes=[8, 12, 32])),
+    "10,015 of 200×150": Size(10_015, 7_470, 200, 150, LeakMap(window=20)),
+    "277,524 of 50×50": Size(277_524, 279, 50, 50, LeakMap(window=20, positions=5, sizes=[8, 12, 32])),
 }
-QUICK = {"120 of 64×48": Size(120, 64, 48, LeakMap(window=20, positions=3, sizes=[8], draws=99))}
+QUICK = {"120 of 64×48": Size(120, 60, 64, 48, LeakMap(window=20, positions=3, sizes=[8], draws=99))}
 
 
 def write(folder: Path, size: Size) -> np.ndarray:
@@ -64,7 +65,8 @@ def write(folder: Path, size: Size) -> np.ndarray:
         path.parent.mkdir(exist_ok=True)
         pixels = rng.integers(0, 256, (size.height, size.width, 3), np.uint8)
         Image.fromarray(pixels).save(path, compress_level=0)
-        rows.append((path.stem, str(path), size.width, size.height, f"p{number // 2}", "", target))
+        group = f"p{number * size.groups // size.images}"
+        rows.append((path.stem, str(path), size.width, size.height, group, "", target))
     columns = ["id", "path", "width", "height", "group", "official_split", "target"]
     samples = pd.DataFrame(rows, columns=columns)
     samples.to_csv(folder / "samples.csv", index=False)

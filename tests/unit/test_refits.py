@@ -116,6 +116,19 @@ def test_draws_in_pieces_are_the_draws_at_once(monkeypatch: pytest.MonkeyPatch) 
     assert pieces.aurocs == pytest.approx(whole.aurocs, abs=0.01)
 
 
+@pytest.mark.parametrize("draws", [1, 7])
+def test_draws_ranked_a_few_at_a_time_are_those_ranked_at_once(
+    draws: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test, features, folds = a_test_set(), some_features(), crossfit_folds()
+    refits = Refits(folds, drawn_labels(test, 20))
+    whole = refits.fit(features)
+    monkeypatch.setattr("nullcrop.statistics.refits.ELEMENTS_IN_CACHE", draws * IMAGES)
+    pieces = refits.fit(features)
+    assert (pieces.aurocs == whole.aurocs).all()
+    assert (pieces.score == whole.score).all()
+
+
 def test_features_that_say_nothing_give_every_image_one_score() -> None:
     found = Refits(crossfit_folds(), drawn_labels(a_test_set(), 5)).fit(np.full((IMAGES, 4), 3.0))
     assert (found.aurocs == 0.5).all()

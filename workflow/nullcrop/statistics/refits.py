@@ -8,6 +8,7 @@ share its parts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,10 @@ ANSWER_DECIMALS = 10
 """Of answers around 0 … 1: images that are alike get the same one, whatever the order of sums."""
 
 ELEMENTS_AT_ONCE = 8_000_000
-"""Answers that are ranked at a time (64 MB)."""
+"""Answers that are computed at a time (64 MB)."""
 
+ELEMENTS_IN_CACHE = 2**17
+"""Answers that are ranked at a time (1 MB)."""
 
 LEAST_GROUPS = 10
 """Groups that hold at least as many images as are read; where the largest is larger, images are drawn."""
@@ -64,106 +67,168 @@ class Refits:
     """
 
     def __init__(self, folds: Sequence[Fold], labels: NDArray[np.int8]) -> None:
-        self.folds, self.labels = folds, labels
         tests = [fold.test for fold in folds]
         self.tested: Ints = np.unique(np.concatenate(tests))
         """Rows that are tested, in their order."""
         self.once = len(self.tested) == sum(map(len, tests))
         largest = int(labels.max())
         self.targets = [1] if largest == 1 else np.unique(labels[0]).tolist()
+        self.layout = _Layout(folds, labels.shape[1])
+        self.labels = labels[:, self.layout.order]
+        sizes = sorted({len(test) for test in tests})
+        # The pooled score of an image is j / (2 n), j = twice its midrank less one among n: of few values.
+        self.values = np.unique(
+            np.concatenate([np.arange(1, 2 * n) / (2 * n) for n in sizes]).round(DECIMALS)
+        )
+        self.value_of = {
+            n: np.searchsorted(self.values, (np.arange(2 * n) / (2 * n)).round(DECIMALS)).astype(np.int64)
+            for n in sizes
+        }
 
     def fit(self, features: NDArray[np.floating]) -> Refitted:
         """Fit to ``features`` (N×d) and test; where no feature varies, every image has one score."""
         width = max(1, ELEMENTS_AT_ONCE // max(1, len(self.tested)))
         aurocs = np.zeros(len(self.labels))
         first: list[Floats] = []
-        fits = _Fits(features - features.mean(axis=0), self.folds)
+        centre = features.mean(axis=0)
+        fits = _Fits(features[self.layout.order] - centre, self.layout)
         for target in self.targets:
             for at in range(0, len(self.labels), width):
-                positive = np.equal(self.labels[at : at + width].T, target).astype(float)
+                positive = np.equal(self.labels[at : at + width], target).astype(float)
                 answers = fits.answers(positive)
                 of_draws, pooled = self._aurocs(answers, positive)
                 aurocs[at : at + width] += of_draws / len(self.targets)
                 if at == 0:
-                    first.append(pooled)
+                    first.append(pooled[self.layout.place[self.tested]].round(DECIMALS))
         return Refitted(aurocs, first[0] if len(first) == 1 else np.stack(first, axis=1))
 
     def _aurocs(self, answers: Sequence[Floats], positive: Floats) -> tuple[Floats, Floats]:
-        """AUROC of the pooled scores in each draw, and the pooled scores of the first."""
+        """AUROC of the pooled scores in each draw, and those of the first draw for rows as they lie."""
         if not self.once:
-            score, times = np.zeros((len(positive), positive.shape[1])), np.zeros(len(positive))
-            for fold, answer in zip(self.folds, answers, strict=True):
-                score[fold.test] += pooled_score(answer.T)
-                times[fold.test] += 1
-            mean = (score[self.tested] / times[self.tested, None]).round(DECIMALS)
-            return of_rank_sums_by_draw(scipy.stats.rankdata(mean, axis=0), positive[self.tested]), mean[:, 0]
-        # The pooled score of an image is j / (2 n), j = twice its midrank less one among n: of few values.
-        sizes = sorted({len(fold.test) for fold in self.folds})
-        values = np.unique(np.concatenate([np.arange(1, 2 * n) / (2 * n) for n in sizes]).round(DECIMALS))
-        place = {
-            n: np.searchsorted(values, (np.arange(2 * n) / (2 * n)).round(DECIMALS)).astype(np.int64)
-            for n in sizes
-        }
-        draws, rows = positive.shape[1], np.concatenate([fold.test for fold in self.folds])
-        of = np.concatenate([place[a.shape[1]][doubled_midranks(a) - 1] for a in answers], axis=1)
-        flat = of + np.arange(draws)[:, None] * len(values)
-        counts = np.bincount(flat.ravel(), minlength=draws * len(values)).reshape(draws, -1)
+            score, times = np.zeros(positive.T.shape), np.zeros(positive.shape[1])
+            for rows, answer in zip(self.layout.tests, answers, strict=True):
+                score[rows] += pooled_score(answer.T)
+                times[rows] += 1
+            tested = self.layout.place[self.tested]
+            score[tested] /= times[tested, None]
+            ranks = scipy.stats.rankdata(score[tested].round(DECIMALS), axis=0)
+            return of_rank_sums_by_draw(ranks, positive[:, tested].T), score[:, 0]
+        lying = np.arange(positive.shape[1])
+        rows = np.concatenate([lying[test] for test in self.layout.tests])
+        aurocs, pooled = np.zeros(len(positive)), np.zeros(positive.shape[1])
+        draws = max(1, ELEMENTS_IN_CACHE // len(rows))
+        for at in range(0, len(positive), draws):
+            some = slice(at, at + draws)
+            of = np.concatenate(
+                [self.value_of[a.shape[1]][doubled_midranks(a[some]) - 1] for a in answers], axis=1
+            )
+            aurocs[some] = self._aurocs_of_values(of, positive[some][:, rows])
+            if at == 0:
+                pooled[rows] = self.values[of[0]] - 0.5
+        return aurocs, pooled
+
+    def _aurocs_of_values(self, of: Ints, positive: Floats) -> Floats:
+        """AUROC in each draw of scores that are ``self.values[of]``; both draws × tested."""
+        count = len(self.values)
+        flat = of + np.arange(len(of))[:, None] * count
+        counts = np.bincount(flat.ravel(), minlength=len(of) * count).reshape(len(of), -1)
         midranks = np.cumsum(counts, axis=1) - (counts - 1) / 2
-        of_positive = np.take_along_axis(midranks, of, axis=1) * positive[rows].T
-        m, n = positive[rows].sum(axis=0), len(rows)
+        sums = (np.take_along_axis(midranks, of, axis=1) * positive).sum(axis=1)
+        m, n = positive.sum(axis=1), of.shape[1]
         with np.errstate(divide="ignore", invalid="ignore"):
-            aurocs: Floats = (of_positive.sum(axis=1) - m * (m + 1) / 2) / (m * (n - m))
-        pooled = np.zeros(len(positive))
-        pooled[rows] = values[of[0]] - 0.5
-        return aurocs, pooled[self.tested].round(DECIMALS)
+            aurocs: Floats = (sums - m * (m + 1) / 2) / (m * (n - m))
+        return aurocs
 
 
-class _Fits:
-    """What the fits to all draws share: the features' sums over rows that the same folds are trained on."""
+class _Layout:
+    """The order in which ``rows`` rows are laid so that those lie together that the same folds are trained
+    on."""
 
-    def __init__(self, features: Floats, folds: Sequence[Fold]) -> None:
-        self.features, self.folds = features, folds
-        trained = np.zeros((len(features), len(folds)), bool)
+    def __init__(self, folds: Sequence[Fold], rows: int) -> None:
+        trained = np.zeros((rows, len(folds)), bool)
         for column, fold in enumerate(folds):
             trained[fold.train, column] = True
         patterns, of_row = np.unique(trained, axis=0, return_inverse=True)
+        self.order: Ints = np.argsort(of_row.ravel(), kind="stable")
+        self.place: Ints = np.empty(rows, np.int64)
+        """Where each row lies."""
+        self.place[self.order] = np.arange(rows)
+        self.tests = [_as_slice(self.place[fold.test]) for fold in folds]
+        """Where the rows lie that a fold is tested on."""
+        ends = np.cumsum(np.bincount(of_row.ravel(), minlength=len(patterns)))
         some = [i for i in range(len(patterns)) if patterns[i].any()]
-        self.rows = [np.flatnonzero(of_row.ravel() == i) for i in some]
+        self.trained = [slice(int(ends[i - 1]) if i else 0, int(ends[i])) for i in some]
+        """Where the rows lie that the same folds are trained on."""
         self.summed: Floats = patterns[some].T.astype(float)
         """1 where a fold (row) is trained on a set of rows (column)."""
-        self.counts = self.summed @ [len(rows) for rows in self.rows]
-        self.totals = self._of_folds([features[rows].sum(axis=0) for rows in self.rows])
-        self.squares = self._of_folds([features[rows].T @ features[rows] for rows in self.rows])
 
-    def _of_folds(self, of_rows: Sequence[Floats]) -> Floats:
+    def of_folds(self, of_rows: Sequence[Any]) -> Floats:
         """Sums over each fold's training rows, from those over sets of rows."""
         return np.tensordot(self.summed, np.stack(of_rows), axes=1)
 
-    def answers(self, positive: Floats) -> list[Floats]:
-        """Answers (draws × tested) of each fold, trained on ``positive`` (N × draws)."""
-        products = self._of_folds([self.features[rows].T @ positive[rows] for rows in self.rows])
-        positives = self._of_folds([positive[rows].sum(axis=0) for rows in self.rows])
-        folds = zip(self.folds, self.counts, self.totals, self.squares, products, positives, strict=True)
-        return [self._answers_of(*of_fold) for of_fold in folds]
 
-    def _answers_of(
-        self, fold: Fold, count: float, total: Floats, squares: Floats, products: Floats, positives: Floats
-    ) -> Floats:
+def _as_slice(places: Ints) -> Ints | slice:
+    """``places`` as a slice where they lie side by side, which spares copies of what lies there."""
+    if len(places) and (np.diff(places) == 1).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What the fits of a fold to all draws share."""
+
+    count: float
+    """Training rows."""
+    centre: Floats
+    varying: NDArray[np.bool_]
+    """Features that vary among them; spread, gram and test are of these alone."""
+    spread: Floats
+    gram: Floats
+    """Gram matrix of the standardised features."""
+    test: Floats
+    """Standardised features of the rows tested."""
+
+
+class _Fits:
+    """What the fits to all draws share, of ``features`` as they lie."""
+
+    def __init__(self, features: Floats, layout: _Layout) -> None:
+        self.features, self.layout = features, layout
+        counts = layout.of_folds([rows.stop - rows.start for rows in layout.trained])
+        totals = layout.of_folds([features[rows].sum(axis=0) for rows in layout.trained])
+        squares = layout.of_folds([features[rows].T @ features[rows] for rows in layout.trained])
+        of_folds = zip(layout.tests, counts, totals, squares, strict=True)
+        self.folds = [self._fold(*of_fold) for of_fold in of_folds]
+
+    def _fold(self, test: Ints | slice, count: float, total: Floats, squares: Floats) -> _Fold:
         centre = total / count
         gram = squares - count * np.outer(centre, centre)
         varying = np.diag(gram) > VARYING * np.diag(squares)
-        if not varying.any():
-            return np.zeros((len(positives), len(fold.test)))
         spread = np.sqrt(np.diag(gram)[varying] / count)
-        penalty = ridge_penalty(len(spread), float(positives.mean() / count))
         standardised = gram[np.ix_(varying, varying)] / np.outer(spread, spread)
-        factor = scipy.linalg.cho_factor(standardised + penalty * np.eye(len(spread)))
-        weights = scipy.linalg.cho_solve(
-            factor, (products - np.outer(centre, positives))[varying] / spread[:, None]
-        )
-        test = (self.features[fold.test][:, varying] - centre[varying]) / spread
-        answers: Floats = (weights.T @ test.T).round(ANSWER_DECIMALS)
-        return answers
+        tested = (self.features[test][:, varying] - centre[varying]) / spread
+        return _Fold(count, centre, varying, spread, standardised, tested)
+
+    def answers(self, positive: Floats) -> list[Floats]:
+        """Answers (draws × tested) of each fold, trained on ``positive`` (draws × N)."""
+        trained = self.layout.trained
+        products = self.layout.of_folds([self.features[rows].T @ positive[:, rows].T for rows in trained])
+        positives = self.layout.of_folds([positive[:, rows].sum(axis=1) for rows in trained])
+        return [_answers(*of_fold) for of_fold in zip(self.folds, products, positives, strict=True)]
+
+
+def _answers(fold: _Fold, products: Floats, positives: Floats) -> Floats:
+    """Answers (draws × tested) of one fold, from its features' products with the draws (d × draws)."""
+    if not fold.varying.any():
+        return np.zeros((len(positives), len(fold.test)))
+    penalty = ridge_penalty(len(fold.spread), float(positives.mean() / fold.count))
+    factor = scipy.linalg.cho_factor(fold.gram + penalty * np.eye(len(fold.spread)))
+    weights = scipy.linalg.cho_solve(
+        factor, (products - np.outer(fold.centre, positives))[fold.varying] / fold.spread[:, None]
+    )
+    answers: Floats = weights.T @ fold.test.T
+    return answers.round(ANSWER_DECIMALS, out=answers)
 
 
 def ridge_penalty(features: int, share: float) -> float:
