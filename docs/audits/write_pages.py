@@ -4,7 +4,7 @@
 
 Each page, `{dataset}.md`, holds text that is written by hand, and parts between `<!-- NAME: begin -->` and
 `<!-- NAME: end -->` that come from the tables of the study of the same name. Charts are drawn from the same
-tables; no image of a dataset is copied.
+tables; no image of a dataset is copied, but the mean of all lies under the leak map.
 """
 
 import json
@@ -25,6 +25,9 @@ from nullcrop.basics.files import written_whole
 from nullcrop.config.cell import CELL_COLUMNS, Cell
 from nullcrop.config.readers import in_order, label_of, look_of
 from nullcrop.config.views import TOGETHER, study_corners, view_label
+from nullcrop.cues.attributes import attributes_sentence
+from nullcrop.cues.leak_map import map_sentence
+from nullcrop.cues.spectrum import spectrum_sentence
 from nullcrop.figures.style import INK, MUTED, SMALL_SIZE, figure_style
 from nullcrop.statistics.auroc import TestSet
 from nullcrop.statistics.reader_table import judge_readers
@@ -33,6 +36,9 @@ from nullcrop.statistics.tables import FinishedCell, read_cells
 
 AUDITS = ("busi", "ham10000")
 """The audits that have a page."""
+
+CUES = ("leak_map", "spectrum", "attributes")
+"""Tables and figures that say why the class can be read."""
 
 
 class Audit:
@@ -48,7 +54,9 @@ class Audit:
         self.facts: dict[str, Any] = json.loads((dataset / "dataset.json").read_text(encoding="utf-8"))
         cells = pd.read_csv(study / "metrics.csv")[CELL_COLUMNS].to_dict("records")
         self.cells = [results / "cells" / Cell(**cell).path for cell in cells]
-        self.figure = study / "figures" / "verdicts.png"
+        self.cues = {cue: pd.read_csv(study / name / f"{cue}.csv") for cue in CUES}
+        self.figures = {"verdict": study / "figures" / "verdicts.png"}
+        self.figures |= {cue: study / name / "figures" / f"{cue}.png" for cue in CUES}
 
     def parts(self) -> dict[str, str]:
         """The generated parts of the page by name."""
@@ -57,6 +65,7 @@ class Audit:
             "corners": self._corners(),
             "verdict": self._verdict(),
             "readers": self._readers(),
+            **{cue: self._cue(cue) for cue in CUES},
             "duplicates": self._duplicates(),
         }
 
@@ -131,6 +140,16 @@ class Audit:
             rows.append((label_of(name), *(_cell(of_reader, view) for view in views)))
         return _table(("reader", *(view_label(view) for view in views)), rows)
 
+    def _cue(self, cue: str) -> str:
+        """What the report says of a cue, as a quotation."""
+        table, said = self.cues[cue], self.verdict
+        sentence = {
+            "leak_map": lambda: map_sentence(table, said["labels"], said["split"]),
+            "spectrum": lambda: spectrum_sentence(table, said["labels"], said["split"], said["small"]),
+            "attributes": lambda: attributes_sentence(table, said["labels"], said["split"]),
+        }[cue]()
+        return textwrap.indent(_filled(sentence, 108), "> ")
+
     def _duplicates(self) -> str:
         released = self.leaks[self.leaks["split"] == "as released"].iloc[0]
         tested = self.leaks[self.leaks["split"] == self.verdict["split"]]
@@ -155,8 +174,9 @@ class Audit:
         return _table(("", ""), shown)
 
     def draw(self, folder: Path) -> None:
-        """The verdict's figure as it is, and the AUROC of each reader on each view."""
-        shutil.copy(self.figure, folder / f"{self.name}_verdict.png")
+        """Figures of the study as they are, and the AUROC of each reader on each view."""
+        for what, figure in self.figures.items():
+            shutil.copy(figure, folder / f"{self.name}_{what}.png")
         table = self.readers[self.readers["view"] != TOGETHER]
         views, names = list(dict.fromkeys(table["view"])), in_order(table["architecture"])
         shifts = {name: 0.11 * (number - (len(names) - 1) / 2) for number, name in enumerate(names)}

@@ -15,6 +15,7 @@ from nullcrop.statistics.metrics import Answers
 from nullcrop.statistics.tables import FinishedCell
 
 DOCS = Path(__file__).parents[2] / "docs" / "audits"
+CUES = ("leak_map", "spectrum", "attributes")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,6 @@ def test_only_what_lies_between_the_marks_is_replaced(pages: ModuleType) -> None
 @pytest.mark.parametrize("name", ["busi", "ham10000"])
 def test_each_page_has_every_part_filled(pages: ModuleType, name: str) -> None:
     text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
-    for part in ("files", "corners", "verdict", "readers", "duplicates"):
+    for part in ("files", "corners", "verdict", "readers", *CUES, "duplicates"):
         assert text.count(f"<!-- {part}: begin -->") == text.count(f"<!-- {part}: end -->") == 1
         assert not re.search(rf"<!-- {part}: begin -->\s*<!-- {part}: end -->", text)

@@ -401,6 +401,73 @@ def refusal(make: Callable[[], object]) -> str:
     return str(caught.value)
 
 
+def test_a_verdict_rests_on_crops_at_true_labels_by_readers_that_judge(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "baselines": list(BASELINES), "shuffles": 1, "seeds": [0, 1]}
+    grid = Grid(make_project({"main": study | {"splits": ["random", "crossfit5", "official"]}}))
+    judging = {"mean_rgb", "color_histogram", "raw_pixels"}
+    corners = set(CROPS) - {"center"}
+    expected = {
+        cell
+        for cell in grid.cells("main")
+        if cell.view in corners
+        and cell.split in ("random", "crossfit5", "official")
+        and (cell.architecture in judging or not cell.is_baseline)
+    }
+    assert set(grid.judging_cells("main", "first")) == expected
+    # The factor c is checked on baselines, where several parts are tested whose labels are trained on, too.
+    assert set(grid.checked_cells("main", "first")) == {
+        cell for cell in expected if cell.is_baseline and cell.split != "official"
+    }
+    assert {Path(path).parent.name for path in grid.mapped_splits("main", "first")} == {
+        *("random", "crossfit5", "official")
+    }
+    once = Grid(make_project({"main": study | {"seeds": [0]}}))
+    assert once.judging_cells("main", "first")
+    assert once.checked_cells("main", "first") == []
+
+
+def test_full_originals_are_needed_where_a_baseline_reads_them(make_project: MakeProject) -> None:
+    studies = {
+        "textures": {"datasets": ["first"], "architectures": ["vgg16"], "baselines": ["texture"]},
+        "colours": {"datasets": ["second"], "architectures": ["vgg16"], "baselines": ["mean_rgb"]},
+    }
+    grid = Grid(make_project(studies))
+    assert grid.needs_full_originals("first")
+    assert not grid.needs_full_originals("second")  # its colours are counted when images are packed
+    crops = studies["textures"] | {"views": ["bottom_left", "upper_right"]}
+    assert not Grid(make_project({"textures": crops})).needs_full_originals("first")
+
+
+def test_a_report_needs_no_table_that_a_dataset_has_not(make_project: MakeProject) -> None:
+    grid = Grid(make_project({"main": {"datasets": ["first", "second"]}}))
+    names = {Path(path).name for path in grid.report_inputs("main")}
+    assert {"metrics.csv", "dataset.json", "leaks.csv", "duplicates.csv"} <= names
+    assert not names & {"masks.csv", "discrepancies.csv", "treatments.csv", "table.csv"}
+    assert "duplicates.csv" not in {Path(path).name for path in grid.report_inputs("main", "first")}
+
+
+def test_views_of_the_lesion_are_refused_of_a_dataset_without_masks(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "views": ["original", "lesion_hidden"]}
+    message = refusal(lambda: Grid(make_project({"main": study})))
+    assert "the view lesion_hidden needs each image's mask, but dataset 'first' has none" in message
+
+
+@pytest.mark.parametrize("attribute", ["brightness", "dicom_model"])
+def test_a_split_matches_on_what_is_measured_or_told_by_dicom_files(
+    attribute: str, make_project: MakeProject
+) -> None:
+    split = f"crossfit5_match_{attribute}"
+    grid = Grid(make_project({"main": {"datasets": ["first"], "splits": [split]}}))
+    assert {cell.split for cell in grid.cells("main")} == {split}
+
+
+def test_a_split_that_matches_on_what_nobody_knows_is_refused(make_project: MakeProject) -> None:
+    study = {"datasets": ["first"], "splits": ["random", "crossfit5_match_brightnes"]}
+    message = refusal(lambda: Grid(make_project({"main": study})))
+    assert "matches on 'brightnes', but dataset 'first' has no such attribute" in message
+    assert "did you mean 'brightness'?" in message
+
+
 def test_an_unknown_dataset_is_named_with_what_was_meant(make_project: MakeProject) -> None:
     message = refusal(lambda: Grid(make_project({"main": {"datasets": ["frist"]}})))
     assert "unknown dataset 'frist', did you mean 'first'?" in message
@@ -464,6 +531,8 @@ CELL = "results/cells/first/printed/random/center/vgg16/paper/seed0/cell.json"
         ),
         ("results/splits/first/printed/rand/seed0.csv", "unknown split 'rand', did you mean 'random'?"),
         ("./results/studies/qqq", "unknown study 'qqq', known are: main"),
+        ("results/report/main/fist.html", "unknown report 'fist.html', did you mean 'first.html'?"),
+        ("results/report/mein/index.html", "unknown study 'mein', did you mean 'main'?"),
     ],
 )
 def test_a_target_that_names_nothing_is_explained(path: str, words: str, make_project: MakeProject) -> None:

@@ -30,7 +30,7 @@ from nullcrop.images.extracts import FullImage, square
 from nullcrop.images.filters import FILTERS, TILE
 from nullcrop.images.store import PackedView, full_pixels
 from nullcrop.images.views import crop_box
-from nullcrop.statistics.sentences import bound_words, upper_words
+from nullcrop.statistics.sentences import bound_words, enumerated, upper_words
 from nullcrop.training.cells import open_view, read_split
 from nullcrop.training.engineered import polynomials, radial_power, sharpness, texture
 from nullcrop.training.file_facts import file_facts
@@ -324,7 +324,7 @@ def _by_none(rows: pd.DataFrame) -> str:
 
 def _listed(rows: pd.DataFrame, words: Callable[[Mapping[Any, Any]], str] | None = None) -> str:
     found = [_spoken(row["kind"]) + (f" ({words(row)})" if words else "") for row in rows.to_dict("records")]
-    return " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
+    return enumerated(found)
 
 
 def _spoken(kind: str) -> str:

@@ -13,12 +13,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from nullcrop.basics.errors import listed
 from nullcrop.config.figure_style import PLAIN, FigureStyle
 from nullcrop.config.readers import AVERAGE, BASELINES, label_of
 from nullcrop.config.views import PLACES, study_crops
 from nullcrop.figures.job import FigureJob
 from nullcrop.figures.style import DASHED, INK, MUTED, Sheet, figure_style, save_figure, wrapped
+from nullcrop.statistics.sentences import enumerated
 
 COLOURS = "PuOr_r"
 """Matplotlib's colours around 0.5; AUROCs at the ends of RANGE and beyond have the last ones."""
@@ -215,7 +215,9 @@ def _lesion_words(lesions: NDArray[np.float32] | None) -> str:
     levels = [] if lesions is None else [f"{level:.0%}" for level in _levels(lesions)]
     if not levels:
         return ""
-    return f" Dashed: around the places that at least {listed(levels)} of the lesions cover, by their masks."
+    return (
+        f" Dashed: around the places that at least {enumerated(levels)} of the lesions cover, by their masks."
+    )
 
 
 def _draw_lesions(ax: Axes, lesions: NDArray[np.float32], sheet: Sheet) -> None:

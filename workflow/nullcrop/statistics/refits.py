@@ -133,11 +133,7 @@ class Refits:
         flat = of + np.arange(len(of))[:, None] * count
         counts = np.bincount(flat.ravel(), minlength=len(of) * count).reshape(len(of), -1)
         midranks = np.cumsum(counts, axis=1) - (counts - 1) / 2
-        sums = (np.take_along_axis(midranks, of, axis=1) * positive).sum(axis=1)
-        m, n = positive.sum(axis=1), of.shape[1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            aurocs: Floats = (sums - m * (m + 1) / 2) / (m * (n - m))
-        return aurocs
+        return of_rank_sums_by_draw(np.take_along_axis(midranks, of, axis=1).T, positive.T)
 
 
 class _Layout:

@@ -149,7 +149,7 @@ def explained_words(said: Said, beside: pd.DataFrame, others: pd.DataFrame) -> s
     else:
         who = [label_of(name) for name in _names(said["readers_shown"])]
         found = [
-            f"It is read without a network, by {_listing(who)}."
+            f"It is read without a network, by {enumerated(who)}."
             if who
             else "No reader by itself is shown to read it, only their average."
         ]
@@ -181,10 +181,10 @@ def _shown_words(said: Said) -> list[str]:
     ]
     parts = []
     if said["views"] > 1:
-        parts.append(f"on {len(views)} of {said['views']} views ({_listing(views)})")
+        parts.append(f"on {len(views)} of {said['views']} views ({enumerated(views)})")
     if said["readers"] > 1:
-        parts.append(f"by {_listing(readers)}" if said["readers_shown"] else f"by {readers[0]}")
-    return [f"It is shown {_listing(parts)} (step-down)."] if parts else []
+        parts.append(f"by {enumerated(readers)}" if said["readers_shown"] else f"by {readers[0]}")
+    return [f"It is shown {enumerated(parts)} (step-down)."] if parts else []
 
 
 def _beside_words(said: Said, beside: pd.DataFrame) -> list[str]:
@@ -203,7 +203,7 @@ def _beside_words(said: Said, beside: pd.DataFrame) -> list[str]:
     ]
     words = [
         f"On the {view_label(said['network_view'])}, where {network} reaches {beside['auroc'].iloc[0]:.2f}: "
-        f"{_listing(parts)}."
+        f"{enumerated(parts)}."
     ]
     return [*words, _explains(said, beside)]
 
@@ -213,7 +213,7 @@ def _explains(said: Said, beside: pd.DataFrame) -> str:
     explained = [label_of(name) for name in _names(said["explained_by"])]
     if explained:
         return (
-            f"{_listing(explained, 'or').capitalize()} alone explains it: the network adds less than "
+            f"{enumerated(explained, 'or').capitalize()} alone explains it: the network adds less than "
             f"{said['equivalence']:g}."
         )
     if len(_names(said["not_explained_by"])) == len(beside):
@@ -236,7 +236,7 @@ def _others_words(others: pd.DataFrame) -> list[str]:
             for row in rows.to_dict("records")
         ]
         if named:
-            words.append(said.format(_listing(named)))
+            words.append(said.format(enumerated(named)))
     if any(BASELINES[name].sees == "file" for name in clearest["architecture"]):
         words.append("The size of a compressed file follows what it shows, a lesion too.")
     return words
@@ -317,7 +317,8 @@ def _spoken(name: str) -> str:
     return str(name).replace("_", " ")
 
 
-def _listing(items: Sequence[str], last: str = "and") -> str:
+def enumerated(items: Sequence[str], last: str = "and") -> str:
+    """One or several ``items`` as a sentence names them: `a`, `a and b`, `a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
