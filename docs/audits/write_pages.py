@@ -188,7 +188,7 @@ class Audit:
                 place = views.index(row["view"]) + shifts[row["architecture"]]
                 ax.vlines(place, row["auroc_low"], row["auroc_high"], color=MUTED, linewidth=0.8, zorder=2)
                 ax.plot(place, row["auroc"], zorder=3, **_mark(row["architecture"]))
-            ax.set_xticks(range(len(views)), [view_label(view) for view in views])
+            ax.set_xticks(range(len(views)), [textwrap.fill(view_label(view), 9) for view in views])
             ax.tick_params(axis="x", length=0)
             ax.set_ylabel("AUROC")
             marks = [Line2D([], [], label=label_of(name), **_mark(name)) for name in names]

@@ -83,7 +83,7 @@ def plot_leak_map(
                 _draw_lesions(ax, lesions, sheet)
         for ax, (name, places) in zip(axes[maps:], coarse, strict=False):
             _draw_network(ax, places, grid, means, sheet)
-            _frame(ax, f"{label_of(str(name))}, AUROC by place", sheet)
+            _frame(ax, f"{label_of(str(name))}, AUROC by place", grid, sheet)
         _draw_sizes(axes[panels - 1], _corners(table), sheet)
         for ax in axes[panels:]:
             ax.set_axis_off()
@@ -177,8 +177,9 @@ def _draw_map(figure: Figure, ax: Axes, grid: pd.DataFrame, means: NDArray[np.fl
     )
     _outline(ax, grid, x, y)
     _draw_crops(ax, grid)
-    _frame(ax, "AUROC by place", sheet)
-    bar = figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.8, extend="both")
+    _frame(ax, "AUROC by place", grid, sheet)
+    below = ax.inset_axes((0.1, -0.12, 0.8, 0.045))
+    bar = figure.colorbar(drawn, cax=below, orientation="horizontal", extend="both")
     bar.ax.tick_params(labelsize=sheet.small)
 
 
@@ -248,11 +249,14 @@ def _draw_difference(
     x, y = (_edges(grid.groupby(axis)[name].first().to_numpy()) for axis, name in AXES)
     _outline(ax, grid, x, y)
     _draw_crops(ax, grid)
-    _frame(ax, f"{targets[1]} − {targets[0]}, ±{largest:.0f} levels", sheet)
+    _frame(ax, f"{targets[1]} − {targets[0]}, ±{largest:.0f} levels", grid, sheet)
 
 
-def _frame(ax: Axes, title: str, sheet: Sheet) -> None:
+def _frame(ax: Axes, title: str, grid: pd.DataFrame, sheet: Sheet) -> None:
+    """Lay out a panel that shows the image, as high for its width as the images are."""
     ax.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[])
+    # Windows are square, so their shares of width and height tell the shape of the images.
+    ax.set_box_aspect(grid["x"].min() / grid["y"].min())
     ax.set_title(title, fontsize=sheet.text, loc="left")
     ax.spines[:].set(visible=True, color=MUTED, linewidth=0.6)
 
