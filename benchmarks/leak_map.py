@@ -1,9 +1,9 @@
 """A leak map beside scikit-learn: `python benchmarks/leak_map.py [--quick] [--folder FOLDER]`.
 
 10,015 images of 200×150 pixels in 7,470 groups at 15×15 places and the corners of further sizes, and 277,524
-patches of 50×50 in 279 groups at 5×5 places and the corners of three sizes: noise in two classes, written
-below FOLDER (default: the system's temporary folder) and removed afterwards. Both are read in ten folds with
-499 draws of the labels, by the workflow's own command, on two threads.
+patches of 50×50 in 279 groups at 5×5 places: noise in two classes, written below FOLDER (default: the
+system's temporary folder) and removed afterwards. Both are read in ten folds with 499 draws of the labels, by
+the workflow's own command, on two threads.
 
 The plain alternative is scikit-learn's `cross_val_predict` of a standardised ridge regression on the same
 numbers of a window, once for the labels and once for each draw; it is measured at one place with two draws,
@@ -50,7 +50,7 @@ class Size:
 
 SIZES = {
     "10,015 of 200×150": Size(10_015, 7_470, 200, 150, LeakMap(window=20)),
-    "277,524 of 50×50": Size(277_524, 279, 50, 50, LeakMap(window=20, positions=5, sizes=[8, 12, 32])),
+    "277,524 of 50×50": Size(277_524, 279, 50, 50, LeakMap(window=20, positions=5, sizes=[20])),
 }
 QUICK = {"120 of 64×48": Size(120, 60, 64, 48, LeakMap(window=20, positions=3, sizes=[8], draws=99))}
 

@@ -129,6 +129,27 @@ def test_draws_ranked_a_few_at_a_time_are_those_ranked_at_once(
     assert (pieces.score == whole.score).all()
 
 
+@pytest.mark.parametrize("alike", [False, True])
+def test_answers_that_all_differ_are_ranked_as_any_others(
+    alike: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = some_features()
+    if not alike:
+        features[:30] = np.random.default_rng(4).normal(size=(30, FEATURES))
+    refits = Refits(crossfit_folds(), drawn_labels(a_test_set(), 20))
+    one_by_one, ranked = Refits._aurocs_of_values, []
+
+    def of_values(self: Refits, of: np.ndarray, positive: np.ndarray) -> np.ndarray:
+        ranked.append(len(of))
+        return one_by_one(self, of, positive)
+
+    monkeypatch.setattr(Refits, "_aurocs_of_values", of_values)
+    found = refits.fit(features)
+    assert sum(ranked) == (21 if alike else 1)  # of the first draw the scores are asked for as well
+    monkeypatch.setattr("nullcrop.statistics.refits.LARGEST_ANSWER", 0.0)
+    assert (refits.fit(features).aurocs == found.aurocs).all()
+
+
 def test_features_that_say_nothing_give_every_image_one_score() -> None:
     found = Refits(crossfit_folds(), drawn_labels(a_test_set(), 5)).fit(np.full((IMAGES, 4), 3.0))
     assert (found.aurocs == 0.5).all()

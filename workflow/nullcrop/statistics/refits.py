@@ -28,6 +28,9 @@ VARYING = 1e-9
 ANSWER_DECIMALS = 10
 """Of answers around 0 … 1: images that are alike get the same one, whatever the order of sums."""
 
+LARGEST_ANSWER = 1e8
+"""Below it an answer and a label are a whole number of 64 bits."""
+
 ELEMENTS_AT_ONCE = 8_000_000
 """Answers that are computed at a time (64 MB)."""
 
@@ -84,6 +87,12 @@ class Refits:
             n: np.searchsorted(self.values, (np.arange(2 * n) / (2 * n)).round(DECIMALS)).astype(np.int64)
             for n in sizes
         }
+        # Where all answers of each fold differ, each of its values occurs once.
+        counts = np.zeros(len(self.values), np.int64)
+        for test in tests:
+            counts[self.value_of[len(test)][1::2]] += 1
+        midranks = np.cumsum(counts) - (counts - 1) / 2
+        self.midranks_of = {n: midranks[self.value_of[n][1::2]] for n in sizes}
 
     def fit(self, features: NDArray[np.floating]) -> Refitted:
         """Fit to ``features`` (N×d) and test; where no feature varies, every image has one score."""
@@ -115,10 +124,11 @@ class Refits:
             return of_rank_sums_by_draw(ranks, positive[:, tested].T), score[:, 0]
         lying = np.arange(positive.shape[1])
         rows = np.concatenate([lying[test] for test in self.layout.tests])
-        aurocs, pooled = np.zeros(len(positive)), np.zeros(positive.shape[1])
+        aurocs, pooled = self._aurocs_of_distinct(answers, positive), np.zeros(positive.shape[1])
+        left = np.flatnonzero(np.isnan(aurocs) | (np.arange(len(aurocs)) == 0))
         draws = max(1, ELEMENTS_IN_CACHE // len(rows))
-        for at in range(0, len(positive), draws):
-            some = slice(at, at + draws)
+        for at in range(0, len(left), draws):
+            some = left[at : at + draws]
             of = np.concatenate(
                 [self.value_of[a.shape[1]][doubled_midranks(a[some]) - 1] for a in answers], axis=1
             )
@@ -126,6 +136,27 @@ class Refits:
             if at == 0:
                 pooled[rows] = self.values[of[0]] - 0.5
         return aurocs, pooled
+
+    def _aurocs_of_distinct(self, answers: Sequence[Floats], positive: Floats) -> Floats:
+        """AUROC in each draw in which the answers of each fold all differ; NaN in the others.
+
+        The pooled scores are then the same in every draw, and only who has them differs.
+        """
+        largest = max(answers, key=lambda answer: answer.shape[1])[0]
+        if len(largest) ** 2 > np.ptp(largest) * 10**ANSWER_DECIMALS:
+            # Among so many answers some are alike once they are rounded.
+            return np.full(len(positive), np.nan)
+        sums, tied = np.zeros(len(positive)), np.zeros(len(positive), bool)
+        for answer, rows in zip(answers, self.layout.tests, strict=True):
+            draws = max(1, ELEMENTS_IN_CACHE // answer.shape[1])
+            for at in range(0, len(answer), draws):
+                some = slice(at, at + draws)
+                found, same = _label_ranks(answer[some], positive[some, rows])
+                sums[some] += found @ self.midranks_of[answer.shape[1]]
+                tied[some] |= same
+        tested = sum(answer.shape[1] for answer in answers)
+        m = sum(positive[:, rows].sum(axis=1) for rows in self.layout.tests)
+        return np.where(tied, np.nan, _auroc_of_rank_sums(sums, m, tested))
 
     def _aurocs_of_values(self, of: Ints, positive: Floats) -> Floats:
         """AUROC in each draw of scores that are ``self.values[of]``; both draws × tested."""
@@ -233,11 +264,27 @@ def ridge_penalty(features: int, share: float) -> float:
     return features / BaselineRecipe().prior_variance / max(share * (1 - share), 1e-9)
 
 
+def _label_ranks(answers: Floats, positive: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Labels in the order of their answers (both draws × tested), and whether answers of a draw are alike, or
+    too large to tell."""
+    alike = np.abs(answers).max(axis=1) >= LARGEST_ANSWER
+    keys = np.rint(np.where(alike[:, None], 0, answers) * 10**ANSWER_DECIMALS).astype(np.int64)
+    # As the lowest bit the label comes along when answers are sorted.
+    keys = 2 * keys + positive.astype(np.int64)
+    keys.sort(axis=1)
+    alike |= (keys[:, 1:] >> 1 == keys[:, :-1] >> 1).any(axis=1)
+    return (keys & 1).astype(float), alike
+
+
 def of_rank_sums_by_draw(ranks: Floats, positive: Floats) -> Floats:
     """AUROC of each column of ``ranks`` (midranks, N×B) where the same column of ``positive`` is 1."""
-    m, n = positive.sum(axis=0), len(ranks)
+    return _auroc_of_rank_sums((ranks * positive).sum(axis=0), positive.sum(axis=0), len(ranks))
+
+
+def _auroc_of_rank_sums(sums: Floats, positives: Floats, n: int) -> Floats:
+    """AUROC of which the ``positives`` among ``n`` have these ``sums`` of midranks; NaN of one class."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        aurocs: Floats = ((ranks * positive).sum(axis=0) - m * (m + 1) / 2) / (m * (n - m))
+        aurocs: Floats = (sums - positives * (positives + 1) / 2) / (positives * (n - positives))
     return aurocs
 
 
