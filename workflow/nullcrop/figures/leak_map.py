@@ -171,7 +171,10 @@ def _draw_map(figure: Figure, ax: Axes, grid: pd.DataFrame, means: NDArray[np.fl
     square = grid.pivot(index="row", columns="column", values="auroc").to_numpy()
     x, y = (_edges(grid.groupby(axis)[name].first().to_numpy()) for axis, name in AXES)
     gray = np.nanmean(means, axis=(0, 3))
-    ax.imshow(gray, cmap="gray", extent=(0, 1, 1, 0), interpolation="bilinear", aspect="auto")
+    # Pale, so that what is dark in the image does not look like a high AUROC.
+    darkest = np.nanmin(gray) - 3 * np.ptp(gray)
+    look = {"cmap": "gray", "vmin": darkest, "interpolation": "bilinear"}
+    ax.imshow(gray, extent=(0, 1, 1, 0), aspect="auto", **look)
     drawn = ax.pcolormesh(
         x, y, square, cmap=COLOURS, norm=Normalize(*RANGE), alpha=0.6, edgecolors="none", linewidth=0
     )
