@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from nullcrop.basics.errors import NullcropError
-from nullcrop.basics.files import read_json, sha256_of
+from nullcrop.basics.files import read_json, sha256_of, write_json
 from nullcrop.cli import main
 from nullcrop.config.cell import CELL_FILES
 from nullcrop.config.recipe import Recipe
@@ -32,6 +33,7 @@ from nullcrop.training.arithmetic import NoGpuError, check_gpu
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import bring_out, collect_cell, forget_failures, is_kept, kept_folder
 from nullcrop.training.data import InputImages, batches
+from nullcrop.training.finished import is_whole
 from nullcrop.training.heartbeat import HEARTBEAT, read_state
 from nullcrop.training.loop import CellJob, new_network, train_cell, train_epoch
 from nullcrop.training.optimizer import EagerAdam
@@ -151,6 +153,7 @@ def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: P
 def test_speed_and_memory_are_recorded_and_belong_to_no_identity(job: CellJob, tmp_path: Path) -> None:
     ballast = """
 import sys
+import threading
 from nullcrop.cli import main
 
 held = b"x" * 400_000_000
@@ -501,6 +504,29 @@ def test_two_processes_may_train_the_same_cell_at_once(job: CellJob, tmp_path: P
     assert hashes(job.out) == hashes(tmp_path / "alone")
 
 
+def test_a_cell_that_another_process_is_writing_is_brought_out_when_it_is_whole(job: CellJob) -> None:
+    train_cell(job)
+    kept, identity = kept_folder(job.work), read_json(job.out / "cell.json")["identity"]
+    shutil.rmtree(job.out)
+    # The other one took longer, which its history tells; it has not come to its cell.json yet.
+    history = (kept / "history.csv").read_text() + "\n"
+    (kept / "history.csv").write_text(history)
+    record = read_json(kept / "cell.json") | {"history_sha256": sha256_of(kept / "history.csv")}
+    other = threading.Timer(0.3, write_json, (kept / "cell.json", record))
+    other.start()
+    bring_out(job.out, job.work, identity)
+    other.join()
+    assert is_whole(job.out)
+    assert (job.out / "history.csv").read_text() == history
+    # What nobody is writing any more is damaged.
+    (kept / "history.csv").write_text("")
+    for path in kept.iterdir():
+        os.utime(path, (0, 0))
+    (job.out / "cell.json").unlink()
+    with pytest.raises(NullcropError, match="is damaged or half-written"):
+        bring_out(job.out, job.work, identity)
+
+
 def test_the_first_of_two_processes_to_end_takes_no_file_from_the_other(
     job: CellJob, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -663,6 +689,7 @@ def test_on_a_gpu_a_cell_is_deterministic(job: CellJob, tmp_path: Path, architec
 
 WITHOUT_THE_REST = """
 import sys
+import threading
 
 absent = ["pydantic", "yaml", "sklearn", "scipy", "statsmodels", "matplotlib", "rich", "snakemake"]
 absent += ["torchvision"]
@@ -681,6 +708,7 @@ def test_training_runs_where_only_torch_numpy_pandas_and_pillow_are_installed(jo
 
 WHAT_IS_LOADED = """
 import sys
+import threading
 from nullcrop.cli import main
 
 status = main(sys.argv[1:])

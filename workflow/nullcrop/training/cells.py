@@ -32,6 +32,9 @@ PARTS = ("train", "val", "test")
 CHECKPOINT = "checkpoint.pt"
 """Name of the checkpoint in a cell's working folder."""
 
+TRIES, SECONDS_BETWEEN_TRIES = 20, 0.1
+"""How often, and how soon again, a finished cell is copied that another process seems to be writing."""
+
 
 def read_split(path: Path) -> pd.DataFrame:
     """A split: the columns id, group (empty text: none), target and part, in the order of samples.csv."""
@@ -209,8 +212,20 @@ def _is_finished(out: Path, identity: str) -> bool:
 
 
 def _copy(source: Path, out: Path) -> None:
-    """Copy a finished cell's files, each whole, cell.json last; NullcropError names one that is damaged."""
-    whole_record(source)
-    for name in CELL_FILES:
-        with written_whole(out / name) as aside:
-            shutil.copyfile(source / name, aside)
+    """Copy a finished cell's files, each whole, cell.json last; NullcropError names one that is damaged.
+
+    While another process writes the same cell, files of both lie side by side, until its cell.json is there.
+    """
+    for tries_left in reversed(range(TRIES)):
+        try:
+            whole_record(source)
+            for name in CELL_FILES:
+                with written_whole(out / name) as aside:
+                    shutil.copyfile(source / name, aside)
+            whole_record(out)
+            return
+        except NullcropError:
+            newest = max((path.stat().st_mtime for path in source.glob("*")), default=0.0)
+            if not tries_left or time.time() - newest > TRIES * SECONDS_BETWEEN_TRIES:
+                raise
+        time.sleep(SECONDS_BETWEEN_TRIES)
