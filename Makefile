@@ -24,7 +24,7 @@ help:
 	@echo "make format  format Python and Snakemake files"
 	@echo "make env     the environment alone (.venv)"
 	@echo "make pictures  run the demo and take its figures into the README"
-	@echo "make audits  audit BUSI and HAM10000 and write docs/audits (an hour and a half of CPU)"
+	@echo "make audits  audit BUSI and HAM10000 and write docs/audits (an hour of CPU)"
 	@echo "make docs    write the pages of docs/ that come from tables, dataset files, records and schemas"
 	@echo "make site    build docs/ as a site, in site/"
 	@echo "make schema  write workflow/schemas from the config models"

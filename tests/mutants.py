@@ -189,7 +189,8 @@ def told(room: str, seed: int, session: WorkDB, out: Path) -> str:
     """The row of ``room`` in the table of results; its survivors are written to ``out``."""
     with EQUIVALENT.open(encoding="utf-8", newline="") as stream:
         known = {
-            (row["module"], row["before"], row["after"]): row["reason"] for row in csv.DictReader(stream)
+            (row["module"], unfolded(row["before"]), unfolded(row["after"])): unfolded(row["reason"])
+            for row in csv.DictReader(stream)
         }
     counts, texts = Counter[str](), []
     for item, result in session.completed_work_items:
@@ -202,6 +203,11 @@ def told(room: str, seed: int, session: WorkDB, out: Path) -> str:
     print(f"\n{out}: survivors of {room}")
     numbers = [sum(counts.values()), *(counts[word] for word in ("killed", "survived", "equivalent"))]
     return f"| {room} | {seed} | {' | '.join(map(str, numbers))} |"
+
+
+def unfolded(text: str) -> str:
+    """A field of the list of equivalent mutants, which may be folded into several lines, in one."""
+    return " ".join(text.split())
 
 
 def changed(item: WorkItem, result: WorkResult) -> tuple[str, str, str]:

@@ -504,9 +504,21 @@ def test_two_processes_may_train_the_same_cell_at_once(job: CellJob, tmp_path: P
     assert hashes(job.out) == hashes(tmp_path / "alone")
 
 
-def test_a_cell_that_another_process_is_writing_is_brought_out_when_it_is_whole(job: CellJob) -> None:
+@pytest.mark.parametrize("by", ["itself", "its batch"])
+def test_a_cell_that_another_process_is_writing_is_brought_out_when_it_is_whole(
+    by: str, job: CellJob, tmp_path: Path
+) -> None:
     train_cell(job)
     kept, identity = kept_folder(job.work), read_json(job.out / "cell.json")["identity"]
+    batch = tmp_path / "batch0.json"
+    write_json(batch, {"failed": {}})
+
+    def bring() -> None:
+        if by == "itself":
+            bring_out(job.out, job.work, identity)
+        else:
+            collect_cell(job.cell, batch, job.work, job.out)
+
     shutil.rmtree(job.out)
     # The other one took longer, which its history tells; it has not come to its cell.json yet.
     history = (kept / "history.csv").read_text() + "\n"
@@ -514,7 +526,7 @@ def test_a_cell_that_another_process_is_writing_is_brought_out_when_it_is_whole(
     record = read_json(kept / "cell.json") | {"history_sha256": sha256_of(kept / "history.csv")}
     other = threading.Timer(0.3, write_json, (kept / "cell.json", record))
     other.start()
-    bring_out(job.out, job.work, identity)
+    bring()
     other.join()
     assert is_whole(job.out)
     assert (job.out / "history.csv").read_text() == history
@@ -523,8 +535,8 @@ def test_a_cell_that_another_process_is_writing_is_brought_out_when_it_is_whole(
     for path in kept.iterdir():
         os.utime(path, (0, 0))
     (job.out / "cell.json").unlink()
-    with pytest.raises(NullcropError, match="is damaged or half-written"):
-        bring_out(job.out, job.work, identity)
+    with pytest.raises(NullcropError, match="is damaged or"):
+        bring()
 
 
 def test_the_first_of_two_processes_to_end_takes_no_file_from_the_other(

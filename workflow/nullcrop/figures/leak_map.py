@@ -31,6 +31,9 @@ LESION_LEVELS = (0.01, 0.1, 0.5)
 LESION = "#1B5E20"
 """Colour of these contours: neither of the map's nor of its outlines."""
 
+LUMINANCE = (0.2126, 0.7152, 0.0722)
+"""Weights of red, green and blue (ITU-R BT.709)."""
+
 NETWORK_COLUMNS = ["architecture", "view", "x", "y", "auroc", "low"]
 
 NETWORK_WORDS = (
@@ -146,15 +149,16 @@ def _draw_network(
     for row in places.to_dict("records"):
         left, top = row["x"] / 100 * (1 - width), row["y"] / 100 * (1 - height)
         _square(ax, left, top, width, height)
-        tells = row["low"] > 0.5
+        tells, colour = row["low"] > 0.5, colours(norm(row["auroc"]))
         ax.text(
             *(left + width / 2, top + height / 2, f"{row['auroc']:.2f}"),
             ha="left" if row["x"] == 0 else "right" if row["x"] == 100 else "center",
             va="top" if row["y"] == 0 else "bottom" if row["y"] == 100 else "center",
             fontsize=sheet.small,
             weight="bold" if tells else "normal",
+            color="white" if np.dot(colour[:3], LUMINANCE) < 0.4 else INK,
             bbox={
-                "facecolor": colours(norm(row["auroc"])),
+                "facecolor": colour,
                 "edgecolor": INK if tells else "none",
                 "pad": 1.5,
             },

@@ -130,14 +130,17 @@ def collect_cell(cell: Cell, batch: Path, work: Path, out: Path) -> None:
     failed = _failures(batch)
     if failed is None:
         raise NullcropError(f"{batch} is empty or cut short; run again, and its cells are brought back")
-    if cell.path not in failed and not is_whole(kept_folder(work)):
-        failed[cell.path] = (
-            f"what was trained is damaged or gone from {kept_folder(work)}; it is trained again"
-        )
+    kept = kept_folder(work)
+    if cell.path not in failed:
+        try:
+            _copy(kept, out)
+            return
+        except (NullcropError, FileNotFoundError):
+            if is_whole(kept):
+                raise
+        failed[cell.path] = f"what was trained is damaged or gone from {kept}; it is trained again"
         write_json(batch, {"failed": failed})
-    if cell.path in failed:
-        raise NullcropError(f"{cell.path} failed: {failed[cell.path]}")
-    _copy(kept_folder(work), out)
+    raise NullcropError(f"{cell.path} failed: {failed[cell.path]}")
 
 
 def forget_failures(batches: Path) -> None:
