@@ -34,6 +34,7 @@ from nullcrop.figures.saliency import plot_saliency
 from nullcrop.images.store import write_store
 from nullcrop.splits import make_split
 from nullcrop.training.architectures import build
+from nullcrop.training.arithmetic import Engine, set_arithmetic
 from nullcrop.training.attribution import SIDE, last_feature_map, saliency_maps
 from nullcrop.training.data import InputImages
 from nullcrop.training.loop import CellJob, train_again, train_cell
@@ -270,6 +271,42 @@ def test_the_network_is_the_cells_own_and_the_cell_stays(planted: SaliencyJob, w
     for _, own in table.groupby("method"):
         assert list(own["target"]) == list(test.loc[own["id"], "target"])
         assert list(own["group"]) == list(test.loc[own["id"], "group"])
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("engine", ["plain", "captured_fp32", "captured_bf16"])
+def test_on_a_gpu_the_network_is_the_cells_own_too(
+    planted: SaliencyJob, tmp_path: Path, engine: Engine
+) -> None:
+    cell = tmp_path / "cells" / planted.training.cell.path
+    training = replace(planted.training, device="cuda", engine=engine, out=cell)
+    train_cell(training)
+    job = replace(planted, training=replace(training, work=tmp_path / "again"))
+    write_saliency(job, tmp_path / "maps.csv", tmp_path / "maps.npz")
+    with np.load(tmp_path / "maps.npz") as stored:
+        assert stored["difference"] < 1e-6
+    table = pd.read_csv(tmp_path / "maps.csv")
+    for name in ("", "_random"):
+        assert table[f"outside_centre{name}"].isna().equals(table[f"silent{name}"])
+    asked = table[table["method"] == "integrated_gradients"]
+    assert not asked[["silent", "silent_random"]].any(axis=None)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["resnet50", "densenet121", "vgg16", "inception_v3"])
+@pytest.mark.parametrize("method", ["grad_cam", "integrated_gradients"])
+def test_on_a_gpu_maps_are_those_of_the_cpu(name: str, method: Method) -> None:
+    size = 96
+    pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
+    found = []
+    for kind in ("cpu", "cuda"):
+        device = set_arithmetic(kind, 1, "plain").device
+        network = build(name, 2, size, seed=0).eval().to(device)
+        images = InputImages(pixels, size, device, name)
+        found.append(saliency_maps(network, images, np.arange(3), np.array([0, 1, 1]), method, 8))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5)
 
 
 def test_another_network_than_the_cells_is_told_by_its_difference(
