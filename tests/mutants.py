@@ -1,14 +1,16 @@
 """Mutation testing with Cosmic Ray: `make mutants`, or `python -m tests.mutants ROOM…` for some rooms alone.
 
 Of each room mutants are drawn at random, at most one a place in its code, and each is tried on a copy of the
-repository, by the unit tests that import its module. Sessions lie in `.mutants`: what was interrupted goes
-on.
+repository, by the unit tests that run its line, the quickest first; which do is measured once. Sessions lie
+in `.mutants`: what was interrupted goes on.
 """
 
 import argparse
 import ast
+import compileall
 import csv
 import os
+import py_compile
 import random
 import re
 import shlex
@@ -16,16 +18,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 from cosmic_ray.commands.init import init
 from cosmic_ray.mutating import mutate_and_test
 from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import WorkItem, WorkResult
+from cosmic_ray.work_item import MutationSpec, WorkItem, WorkResult
+from coverage import CoverageData
 
 from nullcrop.basics.files import sha256_of_lines
 
@@ -57,21 +60,28 @@ def main() -> None:
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; all without")
     parser.add_argument("--mutants", type=int, default=60, help="drawn of each room")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
-    parser.add_argument("--own", action="store_true", help="try by test files named after the module alone")
-    parser.add_argument("--again", action="store_true", help="try survivors again: by more tests")
+    parser.add_argument("--again", action="store_true", help="try survivors again")
+    parser.add_argument("--by", action="append", metavar="FILE", help="with --again: by these tests alone")
     asked = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tree-", dir=FOLDER) as tree:
         copy_into(Path(tree))
         os.chdir(tree)  # paths and tests are those of the copy
-        os.environ |= {"PYTHONPATH": f"{tree}/workflow", "OMP_NUM_THREADS": "1"}
-        rows = [tried(room, asked) for room in asked.rooms or ROOMS]
+        # Bytecode is checked by its source's hash: a mutant is written within the second, and is as long.
+        compileall.compile_dir(tree, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+        os.environ |= {
+            "PYTHONPATH": f"{tree}/workflow",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        known = Tests()
+        rows = [tried(room, asked, known) for room in asked.rooms or ROOMS]
         os.chdir(ROOT)
     print("\n| room | seed | mutants | killed | survived | equivalent |\n|---|---|---|---|---|---|")
     print(*rows, sep="\n")
 
 
-def tried(room: str, asked: argparse.Namespace) -> str:
+def tried(room: str, asked: argparse.Namespace, known: "Tests") -> str:
     """Try the mutants of ``room`` that have no result yet; return its row in the table of results."""
     paths = sorted(path for pattern in ROOMS[room] for path in Path(PACKAGE).glob(pattern))
     paths = [path for path in paths if path.name != "__init__.py"]
@@ -83,7 +93,7 @@ def tried(room: str, asked: argparse.Namespace) -> str:
             chosen = drawn(session.work_items, asked.mutants, random.Random(asked.seed))
             session.clear()
             session.add_work_items(chosen)
-        run(session, asked.own, asked.again)
+        run(session, asked, known)
         return told(room, asked.seed, session, FOLDER / f"{name}.md")
 
 
@@ -95,6 +105,12 @@ def copy_into(tree: Path) -> None:
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, tree / name)
+    # Some tests ask git for the project's files, and some look for data beside the project.
+    subprocess.run(["git", "init", "--quiet"], cwd=tree, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=tree, check=True)
+    shared = FOLDER / "shared"
+    if not shared.exists():
+        shared.symlink_to(ROOT.parent / "shared")
 
 
 def drawn(items: Iterable[WorkItem], count: int, draw: random.Random) -> list[WorkItem]:
@@ -125,17 +141,79 @@ def annotations(path: Path) -> set[tuple[int, int]]:
     }
 
 
-def tests_of(module: Path, own: bool) -> list[Path]:
-    """The files of unit tests that are named after ``module``, where most mutants end, and without ``own``
-    those that import it. Where none is named after it, also those that import a neighbour which does."""
+class Tests:
+    """Which unit tests run a line of the package, and how long they take: measured once, for as long as
+    neither tests nor package change."""
+
+    def __init__(self) -> None:
+        files = sorted([*Path(PACKAGE).rglob("*.py"), *Path("tests").rglob("*.py")])
+        content = sha256_of_lines([path.read_text(encoding="utf-8") for path in files])
+        measured = FOLDER / f"tests-{content[:12]}"
+        if not (measured / "seconds.xml").is_file():
+            self._measure(measured)
+        self._lines = CoverageData(str(measured / "lines.sqlite"))
+        self._lines.read()
+        self._seconds: dict[str, float] = {}
+        # Paths of a copy that is gone.
+        self._paths = {path.rpartition(PACKAGE)[2]: path for path in self._lines.measured_files()}
+        for case in ElementTree.parse(measured / "seconds.xml").iter("testcase"):
+            file = case.attrib["classname"].replace(".", "/") + ".py"
+            test = f"{file}::{case.attrib['name'].partition('[')[0]}"
+            self._seconds[test] = self._seconds.get(test, 0) + float(case.attrib["time"])
+
+    def _measure(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        os.environ["COVERAGE_FILE"] = str(folder / "lines.sqlite")
+        command = [*pytest(["tests/unit"]), "-m", "not long", "-n", str(len(os.sched_getaffinity(0)))]
+        command.remove("-x")
+        command += ["--dist", "loadfile", f"--cov={PACKAGE}", "--cov-context=test", "--cov-report="]
+        if subprocess.run([*command, f"--junitxml={folder / 'aside.xml'}"], check=False).returncode:
+            sys.exit("mutants: tests fail without a mutant; mend them first")
+        (folder / "aside.xml").rename(folder / "seconds.xml")
+
+    def of(self, mutation: MutationSpec) -> list[str]:
+        """Tests that run the line of ``mutation``, the quickest first; where what prepares several runs it,
+        all of their file. What runs at import alone is tried by the files named after the module, or
+        those that import it."""
+        path = self._paths.get(str(mutation.module_path).removeprefix(PACKAGE), "")
+        contexts = self._lines.contexts_by_lineno(path)
+        first, last = statement(mutation.module_path, mutation.start_pos[0])
+        running = {one for line in range(first, last + 1) for one in contexts.get(line, []) if one}
+        if not running:
+            return list(map(str, importing(mutation.module_path)))
+        prepared = {one.partition("::")[0] for one in running if one.endswith("|setup")}
+        tests = {one.rpartition("|")[0].partition("[")[0] for one in running}
+        alone = [one for one in tests if one.partition("::")[0] not in prepared]
+        return sorted([*alone, *prepared], key=self.seconds)
+
+    def seconds(self, test: str) -> float:
+        """How long a test, or a file of tests, takes without a mutant."""
+        return sum(
+            taken for name, taken in self._seconds.items() if name == test or name.startswith(f"{test}::")
+        )
+
+
+@cache
+def statement(module: Path, line: int) -> tuple[int, int]:
+    """First and last line of the statement that holds ``line``; of a compound one those before its body."""
+    found = line, line
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.stmt) and node.end_lineno and node.lineno <= line <= node.end_lineno:
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if body else node.end_lineno
+            if line <= max(last, node.lineno):  # inner statements come after outer ones
+                found = node.lineno, max(last, node.lineno)
+    return found
+
+
+def importing(module: Path) -> list[Path]:
+    """The files of unit tests that are named after ``module``; where there are none those that import it, and
+    then those that import a neighbour which does."""
     tests = sorted(Path("tests/unit").glob("test_*.py"))
-    first = [path for path in tests if re.search(f"_{module.stem}(_|$)", path.stem)]
-    if own and first:
-        return first
-    asked = {named(module)}
-    if not first:
-        asked |= {named(path) for path in module.parent.glob("*.py") if named(module) in imported(path)}
-    return list(dict.fromkeys([*first, *(path for path in tests if asked & imported(path))]))
+    own = [path for path in tests if re.search(f"_{module.stem}(_|$)", path.stem)]
+    through = {named(path) for path in module.parent.glob("*.py") if named(module) in imported(path)}
+    by = [[path for path in tests if names & imported(path)] for names in ({named(module)}, through)]
+    return own or by[0] or by[1]
 
 
 def named(module: Path) -> str:
@@ -143,6 +221,7 @@ def named(module: Path) -> str:
     return ".".join(module.relative_to("workflow").with_suffix("").parts)
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Names of the modules that a file imports, wherever in it."""
     names = set()
@@ -154,35 +233,25 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def run(session: WorkDB, own: bool, again: bool) -> None:
-    """Try each mutant of ``session`` that has no result yet, and with ``again`` those that survived."""
-    survived = {job for job, result in session.results if not result.is_killed} if again else set()
+def run(session: WorkDB, asked: argparse.Namespace, known: Tests) -> None:
+    """Try each mutant of ``session`` that has no result yet, and where it is asked those that survived."""
+    survived = {job for job, result in session.results if not result.is_killed} if asked.again else set()
     done = {job for job, _ in session.results} - survived
     left = [item for item in session.work_items if item.job_id not in done]
     for number, item in enumerate(sorted(left, key=lambda one: one.mutations[0].start_pos)):
         (mutation,) = item.mutations
-        tests = tests_of(mutation.module_path, own)
-        limit = 30 + SLOWEST * sum(map(seconds, tests))
+        tests = asked.by or known.of(mutation)
+        limit = 60 + SLOWEST * sum(map(known.seconds, tests))
         result = mutate_and_test([mutation], shlex.join(pytest(tests)), limit)
         session.set_result(item.job_id, result)
         place = f"{mutation.module_path.name}:{mutation.start_pos[0]}"
         print(f"{number + 1} of {len(left)}: {place} {result.test_outcome}", flush=True)
 
 
-def pytest(tests: Iterable[Path]) -> list[str]:
+def pytest(tests: Iterable[str]) -> list[str]:
     """The command that runs ``tests`` until one fails; Hypothesis draws the same examples each time."""
     options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-    return [sys.executable, "-m", "pytest", *options, *map(str, tests)]
-
-
-@cache
-def seconds(tests: Path) -> float:
-    """How long a file of tests takes without a mutant; it must pass."""
-    began = time.monotonic()
-    done = subprocess.run(pytest([tests]), capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"mutants: {tests} fails without a mutant; mend it first\n{done.stdout}")
-    return time.monotonic() - began
+    return [sys.executable, "-m", "pytest", *options, *tests]
 
 
 def told(room: str, seed: int, session: WorkDB, out: Path) -> str:

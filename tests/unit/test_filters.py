@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import median_filter
 
 from nullcrop.config.views import VIEWS, view_of
-from nullcrop.images.filters import FILTERS, MIDDLE, TILE
+from nullcrop.images.filters import BLOCK_GAIN, FILTERS, MIDDLE, TILE
 from nullcrop.images.views import view_function
 
 IMAGES = st.tuples(st.integers(1, 29), st.integers(1, 29), st.just(3)).flatmap(
@@ -153,6 +153,26 @@ def test_edges_and_frequencies_stand_where_they_are() -> None:
     peaks = np.argsort(found, axis=None)[-2:]
     assert sorted(zip(*np.unravel_index(peaks, found.shape), strict=True)) == [(16, 12), (16, 20)]
     assert found.max() == round(20 * np.log1p(50 * 32))
+
+
+@pytest.mark.parametrize(("row", "column"), [(20, 20), (25, 31), (12, 10)])
+def test_a_level_of_the_block_grid_is_the_curvature_at_its_phase_over_that_around(
+    row: int, column: int
+) -> None:
+    """By hand, at pixels whose blocks lie within the image."""
+    gray = np.random.default_rng(2).integers(0, 256, (48, 48), dtype=np.uint8)
+    steps = np.diff(gray.astype(float), axis=1)  # steps[:, i] leads to the pixel i + 1
+    curvature = {
+        x: np.abs(steps[:, x - 1] - (steps[:, x - 2] + steps[:, x]) / 2)[row - 12 : row + 12].sum()
+        for x in range(column - TILE, column + TILE + 1)
+    }
+    same = np.mean([curvature[x] for x in (column - TILE, column, column + TILE)])
+    ends = (curvature.pop(column - TILE) + curvature.pop(column + TILE)) / 2
+    around = (ends + sum(curvature.values())) / (2 * TILE)
+    found = made("block_grid", np.repeat(gray[..., None], 3, axis=2))
+    assert found[row, column, 0] == pytest.approx(BLOCK_GAIN * same / around, abs=0.51)
+    turned = made("block_grid", np.repeat(gray.T[..., None], 3, axis=2))
+    np.testing.assert_array_equal(turned[..., 1].T, found[..., 0])
 
 
 @pytest.mark.parametrize("left", [0, 3])

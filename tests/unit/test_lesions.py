@@ -68,6 +68,18 @@ def test_each_lesion_is_filled_by_the_mean_of_its_own_ring() -> None:
     np.testing.assert_array_equal(filled, expected)
 
 
+def test_a_ring_of_one_pixel_fills_its_lesion_and_one_shared_by_two_fills_one_of_them() -> None:
+    """A margin and a ring are two pixels wide in images so small."""
+    image, mask = np.zeros((1, 4, 3), np.uint8), np.zeros((1, 4), bool)
+    image[0, 3], mask[0, 0] = (90, 60, 30), True
+    assert view("lesion_hidden", image, mask).tolist() == [[[90, 60, 30]] * 4]
+    image, mask = np.zeros((1, 7, 3), np.uint8), np.zeros((1, 7), bool)
+    image[0, 3], mask[0, 0], mask[0, 6] = 90, True, True
+    filled = view("lesion_hidden", image, mask)[0, :, 0].tolist()
+    assert sorted(filled) == [BLANK] * 3 + [90] * 4
+    assert filled[:3] in ([BLANK] * 3, [90] * 3)
+
+
 @given(masked_images())
 def test_the_box_hides_the_bounds_of_all_lesions_and_their_margin_and_nothing_else(drawn: tuple) -> None:
     image, mask = drawn

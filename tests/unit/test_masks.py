@@ -256,7 +256,9 @@ def counted(folder: Path, masks: dict[str, np.ndarray]) -> Path:
     return folder
 
 
-def test_a_crop_touches_a_lesion_where_it_holds_a_pixel_of_it(tmp_path: Path) -> None:
+def test_a_crop_touches_a_lesion_where_it_holds_a_pixel_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     masks = {name: np.zeros((10, 12), bool) for name in ("beside", "upper_left", "both", "none")}
     masks["beside"][3, 3] = masks["beside"][2, 4] = masks["beside"][6, 8] = True  # next to two crops
     masks["upper_left"][2, 3] = True
@@ -282,6 +284,7 @@ def test_a_crop_touches_a_lesion_where_it_holds_a_pixel_of_it(tmp_path: Path) ->
         [1, 1 / 12], abs=1e-6
     )
     assert shares.loc["none"].eq(0).all()
+    assert "masks that cover their whole image: 1; look at them" in capsys.readouterr().err
 
 
 def test_the_mean_mask_is_the_share_of_lesions_at_each_relative_place(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ bit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isqrt
 from pathlib import Path
 from typing import get_args
 
@@ -101,6 +102,21 @@ def test_squares_are_pillows_and_the_checksum_is_that_of_the_full_pixels(folder:
                 expected = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
             np.testing.assert_array_equal(squares.at(side)[row], expected)
     assert full.at(33) is full
+
+
+def test_images_of_more_than_four_times_the_bytes_of_their_extracts_are_not_kept(tmp_path: Path) -> None:
+    def stored(side: int) -> PackedView:
+        folder = tmp_path / str(side)
+        write_images(folder, [(side, side)] * 2)
+        samples = list_samples("toy", definition_of(folder), tmp_path, folder, threads=1)
+        write_store(samples, folder, ["original"], 20, 20, threads=1, sides={"100": 100})
+        return PackedView(folder / "original.json")
+
+    extracts = sum(stored(400).sidecar["extracts"].values())
+    assert extracts > 100 * 100 * 3
+    most = isqrt(4 * extracts // 3)
+    assert stored(most).full
+    assert not stored(most + 1).full
 
 
 def test_the_other_views_are_the_same_files(folder: Path) -> None:

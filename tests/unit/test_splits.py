@@ -655,6 +655,16 @@ def test_a_match_of_which_nothing_remains_is_refused() -> None:
         make_split(*table, "random_match_site", 0, [attribute])
 
 
+@pytest.mark.parametrize("name", ["train", "test", "val"])
+def test_a_match_that_leaves_a_part_empty_names_it(name: str) -> None:
+    table = samples([0, 1] * 60)
+    part = make_split(*table, "random", 0)["part"]
+    apart = np.where(table[1].to_numpy() == 1, "a", "b")
+    attribute = attribute_of("site", pd.Series(np.where(part == name, apart, "c")))
+    with pytest.raises(NullcropError, match=f"shared by images of all targets in the {name} part"):
+        make_split(*table, "random_match_site", 0, [attribute])
+
+
 def test_every_dataset_has_the_attributes_that_are_measured() -> None:
     facts = [CALLED.get(name, name) for name in (*NUMBERS, *NAMES, *WHOLE)]
     assert sorted(facts) == sorted(MEASURED)

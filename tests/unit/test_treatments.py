@@ -37,7 +37,7 @@ from nullcrop.cues.treatments import (
 from nullcrop.figures.treatments import plot_treatments
 from nullcrop.images.export import MANIFEST
 from nullcrop.images.store import PackedView, write_store
-from nullcrop.images.treatments import REFERENCE_STAINS, SECTION_MEAN, SECTION_SPREAD, WHITE
+from nullcrop.images.treatments import OPPONENTS, REFERENCE_STAINS, SECTION_MEAN, SECTION_SPREAD, WHITE
 from nullcrop.images.views import view_function, view_sizes
 from nullcrop.statistics.auroc import estimate_auroc
 from nullcrop.statistics.comparisons import auroc_difference
@@ -134,6 +134,20 @@ def test_reinhard_gives_the_sections_means_and_spreads():
     # Levels are whole numbers within 0 … 255, so that the ends of the distribution are cut.
     assert lab.mean(axis=1) == pytest.approx(SECTION_MEAN, abs=0.06)
     assert lab.std(axis=1) == pytest.approx(SECTION_SPREAD, rel=0.25)
+
+
+def test_reinhards_axes_are_at_right_angles_and_of_length_one():
+    """Ruderman et al. 1998; by which means and spreads of a section can be compared at all."""
+    assert pytest.approx(np.eye(3)) == OPPONENTS @ OPPONENTS.T
+
+
+def test_reinhard_makes_one_colour_the_sections_mean():
+    """Its spread is 0 and stays so."""
+    found = treat("reinhard", np.full((8, 9, 3), (120, 80, 40), np.uint8))
+    long, middle, short = np.exp(OPPONENTS.T @ SECTION_MEAN)
+    cones = [[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]]
+    expected = np.clip(np.linalg.solve(cones, [long, middle, short]), 0, 255)
+    assert np.abs(found - expected).max() <= 0.5
 
 
 def stained(stains: np.ndarray, strength: np.ndarray) -> np.ndarray:

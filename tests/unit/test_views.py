@@ -71,6 +71,15 @@ def test_places_are_even_steps_from_rim_to_rim_and_the_study_s_crops_are_among_t
     np.testing.assert_array_equal(view_function(name)(pixels, None, 20, 20), expected)
 
 
+@pytest.mark.parametrize(("width", "height", "left", "upper"), [(101, 90, 40, 25), (20, 25, 0, 5)])
+def test_a_forehead_is_in_the_middle_a_little_below_the_upper_quarter(
+    width: int, height: int, left: int, upper: int
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    found = view_function("forehead")(pixels, None, 20, 20)
+    np.testing.assert_array_equal(found, pixels[upper : upper + 20, left : left + 20])
+
+
 def test_there_are_25_places_in_batches_of_their_own() -> None:
     assert len(set(PLACES.values())) == len(PLACES) == 25
     assert set(study_crops()) <= set(PLACES)

@@ -282,7 +282,7 @@ def _matched(
     part: NDArray[np.object_], target: NDArray[np.int64], attribute: Attribute, seed: int
 ) -> NDArray[np.object_]:
     """``part`` with as many images of each target in every stratum of an attribute; NullcropError when none
-    are left to train on or to test."""
+    are left of one."""
     rng = np.random.default_rng([seed, *b"match"])
     known = np.flatnonzero(attribute.known)
     stratum = np.full(len(part), -1)
@@ -295,7 +295,7 @@ def _matched(
             rows_of = [rng.permutation(np.flatnonzero(here & (target == code))) for code in targets]
             for rows in rows_of:
                 matched[rows[: min(map(len, rows_of))]] = name
-        if (part == name).any() and name != "val" and not (matched == name).any():
+        if (part == name).any() and not (matched == name).any():
             raise NullcropError(
                 f"no value of '{attribute.name}' is shared by images of all targets in the {name} part, so "
                 "nothing remains when the attribute is to tell nothing; take another attribute, or ask it of "

@@ -76,7 +76,7 @@ def write_lesion_counts(
     shares_of = pd.DataFrame(rows, columns=["original", *study_crops()])
     whole = int((shares_of["original"] == 1).sum())
     if whole:
-        say(f"{whole} masks cover their whole image: look at them; a mask may be inverted")
+        say(f"masks that cover their whole image: {whole}; look at them, they may be inverted")
     by_image = pd.concat([samples[["id"]].reset_index(drop=True), shares_of], axis=1)
     with written_whole(folder / "mask_shares.csv") as aside:
         by_image.to_csv(aside, index=False, float_format="%.6g")
