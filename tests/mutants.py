@@ -74,14 +74,13 @@ def main() -> None:
             "OMP_NUM_THREADS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        known = Tests()
-        rows = [tried(room, asked, known) for room in asked.rooms or ROOMS]
+        rows = [tried(room, asked) for room in asked.rooms or ROOMS]
         os.chdir(ROOT)
     print("\n| room | seed | mutants | killed | survived | equivalent |\n|---|---|---|---|---|---|")
     print(*rows, sep="\n")
 
 
-def tried(room: str, asked: argparse.Namespace, known: "Tests") -> str:
+def tried(room: str, asked: argparse.Namespace) -> str:
     """Try the mutants of ``room`` that have no result yet; return its row in the table of results."""
     paths = sorted(path for pattern in ROOMS[room] for path in Path(PACKAGE).glob(pattern))
     paths = [path for path in paths if path.name != "__init__.py"]
@@ -93,7 +92,7 @@ def tried(room: str, asked: argparse.Namespace, known: "Tests") -> str:
             chosen = drawn(session.work_items, asked.mutants, random.Random(asked.seed))
             session.clear()
             session.add_work_items(chosen)
-        run(session, asked, known)
+        run(session, asked)
         return told(room, asked.seed, session, FOLDER / f"{name}.md")
 
 
@@ -171,6 +170,11 @@ class Tests:
             sys.exit("mutants: tests fail without a mutant; mend them first")
         (folder / "aside.xml").rename(folder / "seconds.xml")
 
+    def chosen(self, mutation: MutationSpec) -> tuple[list[str], float]:
+        """Tests of ``mutation``, and after how many seconds it hangs."""
+        tests = self.of(mutation)
+        return tests, 60 + SLOWEST * sum(map(self.seconds, tests))
+
     def of(self, mutation: MutationSpec) -> list[str]:
         """Tests that run the line of ``mutation``, the quickest first; where what prepares several runs it,
         all of their file. What runs at import alone is tried by the files named after the module, or
@@ -191,6 +195,12 @@ class Tests:
         return sum(
             taken for name, taken in self._seconds.items() if name == test or name.startswith(f"{test}::")
         )
+
+
+@cache
+def known() -> Tests:
+    """The tests of this state of the project."""
+    return Tests()
 
 
 @cache
@@ -233,15 +243,14 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def run(session: WorkDB, asked: argparse.Namespace, known: Tests) -> None:
+def run(session: WorkDB, asked: argparse.Namespace) -> None:
     """Try each mutant of ``session`` that has no result yet, and where it is asked those that survived."""
     survived = {job for job, result in session.results if not result.is_killed} if asked.again else set()
     done = {job for job, _ in session.results} - survived
     left = [item for item in session.work_items if item.job_id not in done]
     for number, item in enumerate(sorted(left, key=lambda one: one.mutations[0].start_pos)):
         (mutation,) = item.mutations
-        tests = asked.by or known.of(mutation)
-        limit = 60 + SLOWEST * sum(map(known.seconds, tests))
+        tests, limit = (asked.by, 600.0) if asked.by else known().chosen(mutation)
         result = mutate_and_test([mutation], shlex.join(pytest(tests)), limit)
         session.set_result(item.job_id, result)
         place = f"{mutation.module_path.name}:{mutation.start_pos[0]}"
