@@ -160,7 +160,9 @@ def test_a_level_of_the_block_grid_is_the_curvature_at_its_phase_over_that_aroun
     row: int, column: int
 ) -> None:
     """By hand, at pixels whose blocks lie within the image."""
-    gray = np.random.default_rng(2).integers(0, 256, (48, 48), dtype=np.uint8)
+    rng = np.random.default_rng(2)
+    # Columns that differ, so that each counts with its own weight.
+    gray = (rng.integers(0, 256, (48, 48)) * rng.random(48) ** 4).astype(np.uint8)
     steps = np.diff(gray.astype(float), axis=1)  # steps[:, i] leads to the pixel i + 1
     curvature = {
         x: np.abs(steps[:, x - 1] - (steps[:, x - 2] + steps[:, x]) / 2)[row - 12 : row + 12].sum()
