@@ -325,6 +325,25 @@ def test_other_counts_of_a_release_change_the_findings() -> None:
     )
 
 
+def test_accuracies_may_be_means_over_up_to_ten_runs() -> None:
+    published = {name: rows.copy() for name, rows in read_published(TABLES).items()}
+    rows = published[FILES_METRICS]
+    own = rows["dataset"] == "breastmnist"
+    rows.loc[own, "accuracy"] = [f"{(1001 + 7 * k) / 1560:.6f}" for k in range(own.sum())]
+    among = list_discrepancies(published, definitions())
+    words = " ".join(found("size of the test part", "breastmnist", "Table 5", among))
+    assert "fits all 24 is 1,560. 1,560 = 10 × 156, the official test part of BreastMNIST" in words
+
+
+def test_classes_of_one_size_have_the_rate_that_is_printed_as_chance() -> None:
+    assert len(found("no-information rate", "breastmnist")) == 1
+    content = definitions()["breastmnist"].model_dump()
+    content["expected"]["split_classes"]["test"] = {"malignant": 78, "normal_or_benign": 78}
+    changed = {**definitions(), "breastmnist": Definition.model_validate(content)}
+    among = list_discrepancies(read_published(TABLES), changed)
+    assert found("no-information rate", "breastmnist", among=among) == []
+
+
 def test_without_definitions_the_tables_are_compared_with_themselves() -> None:
     alone = list_discrepancies(read_published(TABLES), {})
     assert found("counts do not add up", "isic_2019", among=alone)

@@ -395,6 +395,12 @@ def test_pairs_within_one_dataset_are_no_pairs_between(tmp_path: Path) -> None:
         1,
         3,
     ]
+    pairs = pairs_between([other, one], [images[:1], images], threads=1)  # type: ignore[list-item]
+    assert sorted(map(tuple, pairs[["id_a", "id_b", "kind"]].to_numpy())) == [
+        ("w", "x", "exact"),
+        ("w", "y", "near"),
+        ("w", "z", "exact"),
+    ]
 
 
 def test_only_pictures_of_different_datasets_are_compared() -> None:
@@ -409,6 +415,13 @@ def test_only_pictures_of_different_datasets_are_compared() -> None:
     assert len(find_alike(hashes, watched, 1, np.array([0, 0, 1])).pairs) == 0
     assert looked_at == []
     assert len(find_alike(hashes, watched, 1, np.array([0, 1, 1])).pairs) == 1
+
+
+def test_pictures_of_too_little_contrast_are_not_suspected_and_none_have_no_clusters() -> None:
+    hashes = pd.DataFrame({"pixels_sha256": list("abcd"), "phash": "0" * 16, "contrast": [2.5, 1.99, 2, 99]})
+    assert suspected_pairs(hashes).tolist() == [[0, 2], [0, 3], [2, 3]]
+    nothing = find_alike(hashes.iloc[:0], lambda _: np.zeros((1, 1), np.uint8), 1)
+    assert nothing.components().tolist() == []
 
 
 def test_a_store_of_other_images_is_refused(datasets: list[Path], tmp_path: Path) -> None:
