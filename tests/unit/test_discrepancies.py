@@ -21,7 +21,7 @@ from nullcrop.config.names import PUBLISHED, PUBLISHED_TABLES
 from nullcrop.published.discrepancies import list_discrepancies, write_discrepancies
 from nullcrop.published.discrepancies_page import page_of, write_page
 from nullcrop.published.findings import COLUMNS, KINDS
-from nullcrop.published.printed import FILES, read_published
+from nullcrop.published.printed import FILES, metric_tables, read_published
 from nullcrop.published.rounding import (
     Rounded,
     beside_harmonic_mean,
@@ -323,6 +323,13 @@ def test_other_counts_of_a_release_change_the_findings() -> None:
     assert not found(
         "score of a constant answer", "isic_2016", among=list_discrepancies(read_published(TABLES), changed)
     )
+
+
+def test_tables_come_in_the_order_in_which_they_are_printed() -> None:
+    published = {name: rows.copy() for name, rows in read_published(TABLES).items()}
+    published[FILES_METRICS] = published[FILES_METRICS].iloc[::-1]
+    turned = [(table, dataset) for table, dataset, _ in metric_tables(published)]
+    assert turned == [key[:2] for key in metric_tables(read_published(TABLES))][::-1]
 
 
 def test_accuracies_may_be_means_over_up_to_ten_runs() -> None:

@@ -152,6 +152,15 @@ def test_the_search_finds_the_same_among_many_random_hashes() -> None:
     assert len(found) >= 100
 
 
+def test_the_search_finds_all_pairs_of_a_large_crowd() -> None:
+    """Hashes of few bits: nearly all share nearly every band, many more than are compared at once."""
+    rng = np.random.default_rng(4)
+    hashes = np.array([sum(1 << int(bit) for bit in rng.choice(64, 5)) for _ in range(90)], np.uint64)
+    pairs = close_pairs(hashes, 8)
+    assert len(pairs) > 1000
+    assert pairs.tolist() == brute_force(hashes, 8)
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_the_search_needs_two_images(count: int) -> None:
     assert close_pairs(np.zeros(count, dtype=np.uint64), 8).shape == (0, 2)
@@ -210,7 +219,9 @@ def test_a_cluster_may_hold_equal_and_like_images_of_several_classes_and_parts()
         **{"class": ["benign", "benign", "malignant", "benign"]},
         official_split=["train", "", "test", "val"],
     )
-    found = list_duplicates(samples, hashes, thumbnails, threads=1).set_index("id")
+    listed = list_duplicates(samples, hashes, thumbnails, threads=1)
+    assert listed.index.tolist() == [0, 1, 2]
+    found = listed.set_index("id")
     assert found["cluster"].to_dict() == {"a": 1, "c": 1, "d": 1}
     assert found["kind"].to_dict() == {"a": "exact", "c": "near", "d": "exact"}
     assert found["class"].tolist() == ["benign", "malignant", "benign"]
