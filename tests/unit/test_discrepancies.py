@@ -1,6 +1,7 @@
 """Discrepancies: known ones are found, other numbers give others, and the page is fresh."""
 
 import re
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nullcrop.basics.errors import NullcropError
@@ -332,6 +333,18 @@ def test_tables_come_in_the_order_in_which_they_are_printed() -> None:
     assert turned == [key[:2] for key in metric_tables(read_published(TABLES))][::-1]
 
 
+def test_a_count_that_is_a_count_of_nothing_hides_no_other() -> None:
+    published = {name: rows.copy() for name, rows in read_published(TABLES).items()}
+    rows = published["counts_in_text.csv"]
+    nothing = rows[rows["statistic"] == "images of each class after balancing"].iloc[:1].assign(value="7")
+    published["counts_in_text.csv"] = pd.concat([nothing, rows])
+    kind = "balanced classes"
+    balanced = table()[table()["kind"] == kind]
+    assert len(balanced) > 0
+    among = list_discrepancies(published, definitions())
+    assert among[among["kind"] == kind].to_numpy().tolist() == balanced.to_numpy().tolist()
+
+
 def test_accuracies_may_be_means_over_up_to_ten_runs() -> None:
     published = {name: rows.copy() for name, rows in read_published(TABLES).items()}
     rows = published[FILES_METRICS]
@@ -393,6 +406,13 @@ def test_the_true_size_is_among_those_that_fit(n: int, shares: list[float]) -> N
 def test_a_rounded_harmonic_mean_is_within_its_range(a: float, b: float, decimals: int) -> None:
     first, second, mean = (Rounded.parse(f"{value:.{decimals}f}") for value in (a, b, harmonic_mean(a, b)))
     assert beside_harmonic_mean(mean, first, second) == "within"
+
+
+@given(st.floats(1e-3, 1), st.floats(1e-3, 1))
+@example(0.0, 0.5)
+@example(0.5, 0.0)
+def test_the_harmonic_mean_is_pythons(a: float, b: float) -> None:
+    assert harmonic_mean(a, b) == pytest.approx(statistics.harmonic_mean([a, b]))
 
 
 @given(tp=st.integers(1, 300), fn=st.integers(0, 300), fp=st.integers(0, 300), tn=st.integers(0, 300))
