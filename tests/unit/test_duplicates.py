@@ -229,6 +229,26 @@ def test_a_cluster_may_hold_equal_and_like_images_of_several_classes_and_parts()
     assert found["pixels_sha256"].nunique() == 2
 
 
+def test_of_equally_like_images_the_first_is_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nullcrop.duplicates.search.likeness", lambda one, other: 0.75)
+    samples, hashes, thumbnails = tables([pixels(jpeg(scene(3), quality)) for quality in (90, 80, 70, 60)])
+    every = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])
+    found = list_duplicates(samples, hashes, thumbnails, 1, every).set_index("id")
+    assert found["nearest"].to_dict() == {"a": "b", "b": "a", "c": "a", "d": "a"}
+
+
+def test_duplicates_whose_ids_read_like_nothing_are_read_as_they_are_written(tmp_path: Path) -> None:
+    images = [pixels(scene(1)), pixels(scene(1))]
+    samples, hashes, thumbnails = tables(images)
+    samples = samples.assign(id=["NA", "null"], group="nan")
+    list_duplicates(samples, hashes, thumbnails, threads=1).to_csv(tmp_path / "duplicates.csv", index=False)
+    read = read_duplicates(tmp_path / "duplicates.csv")
+    assert read[["id", "nearest", "group"]].to_numpy().tolist() == [
+        ["NA", "null", "nan"],
+        ["null", "NA", "nan"],
+    ]
+
+
 def test_likeness_is_one_for_an_image_and_itself_and_symmetric_enough() -> None:
     first, second = detail(scene(1)), detail(jpeg(scene(1), 30))
     assert likeness(first, first) == pytest.approx(1, abs=1e-5)
