@@ -354,6 +354,21 @@ def test_where_nothing_can_be_known_nothing_is_said(test):
     assert not found.low[0] > 0.5
 
 
+@pytest.mark.parametrize("large", [10, 1000])
+@pytest.mark.parametrize("group", ["", np.repeat(np.arange(40), 3).astype(str)], ids=["images", "patients"])
+def test_a_target_of_one_unit_is_not_found_however_many_units_there_are(group, large, monkeypatch):
+    """It scores highest, which 1 of 40 or 120 arrangements do: less than 5 %."""
+    monkeypatch.setattr(module, "LARGE", large)
+    of_one, of_two = (
+        a_test_set(120, count * (1 if isinstance(group, str) else 3), group) for count in (1, 2)
+    )
+    one, two = (maxt([(test, test.target * 1.0)], 0.05, 999) for test in (of_one, of_two))
+    assert (of_one.rarest_units, of_two.rarest_units) == (1, 2)
+    assert one.value[0] == two.value[0] == 1
+    assert np.isnan([one.p[0], one.low[0]]).all()
+    assert two.p[0] <= 0.05 < 0.5 < two.low[0]
+
+
 def test_more_questions_and_a_larger_factor_may_leave_nothing_to_tell():
     test = a_test_set(10, 5)
     members = [(test, scores(test, 0.5, place)) for place in range(12)]
