@@ -32,6 +32,17 @@ def test_every_network_answers_with_one_logit_a_target(name: str) -> None:
         assert network(torch.zeros(2, 3, size, size)).shape == (2, 3)
 
 
+# Torchvision's others end in a pooling that takes maps of any size.
+@pytest.mark.parametrize("name", ["inception_v3", "vgg16", "lenet5", "alexnet", "pcam_cnn"])
+def test_one_pixel_less_than_the_smallest_input_cannot_be_trained(name: str) -> None:
+    size = NETWORKS[name].smallest_input - 1
+    with (
+        pytest.raises((RuntimeError, ZeroDivisionError), match=r"too small|can't be greater|by zero"),
+        torch.inference_mode(),
+    ):
+        build(name, 2, size, seed=1)(torch.zeros(2, 3, size, size))
+
+
 def test_lenet5_at_its_native_size_has_the_parameters_counted_by_hand() -> None:
     convolutions = (3 * 25 + 1) * 6 + (6 * 25 + 1) * 16
     connected = (16 * 2 * 2 + 1) * 120 + (120 + 1) * 84 + (84 + 1) * 2

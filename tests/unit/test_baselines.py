@@ -30,7 +30,7 @@ from nullcrop.config.readers import BASELINES, without_pixels
 from nullcrop.config.recipe import BaselineRecipe
 from nullcrop.config.views import views_made_always
 from nullcrop.datasets.phantom import generate_phantom
-from nullcrop.datasets.samples import list_samples
+from nullcrop.datasets.samples import list_samples, read_samples
 from nullcrop.images.store import write_store
 from nullcrop.splits import make_split, write_split
 from nullcrop.statistics.tables import metrics_of_cells, read_cells
@@ -412,6 +412,25 @@ def test_every_baseline_is_a_whole_cell(job: BaselinesJob) -> None:
     assert facts["images"] == {"train": 52, "val": 7, "test": 7}
     assert facts["parameters"] == 4
     assert {"scikit-learn", "scipy", "numpy", "nullcrop"} <= set(facts["versions"])
+
+
+def test_baselines_of_two_seeds_stand_apart_and_each_is_tested_on_its_own_images(
+    job: BaselinesJob, tmp_path: Path
+) -> None:
+    samples = read_samples(job.samples)
+    splits = {seed: make_split(samples, samples["target"], "random", seed) for seed in (0, 5)}
+    only = replace(
+        job, out=tmp_path / "cells", work=tmp_path / "work", on=("center",), baselines=("mean_rgb",)
+    )
+    for seed, split in splits.items():
+        split.to_csv(tmp_path / f"seed{seed}.csv", index=False)
+        fit_baselines(replace(only, seed=seed, split=tmp_path / f"seed{seed}.csv"))
+    for seed, split in splits.items():
+        folder = only.out / Cell("toy", "printed", "random", "center", "mean_rgb", "baseline", seed).path
+        tested = pd.read_csv(folder / "predictions.csv", dtype={"id": str})["id"]
+        assert tested.tolist() == split.loc[split["part"] == "test", "id"].tolist()
+        assert json.loads((folder / "cell.json").read_text())["cell"]["seed"] == seed
+    assert not splits[0]["part"].equals(splits[5]["part"])
 
 
 def test_finished_baselines_are_kept_and_brought_back(

@@ -3,7 +3,6 @@
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from nullcrop.config.models import Thresholds
@@ -158,4 +157,4 @@ def test_readers_that_all_say_one_thing_are_told_to_look_at_larger_crops():
     said, *_ = judged([silent])
     assert said["evidence"] == "cannot be judged"
     assert "they are alike" in next_step(said, None)
-    assert pd.isna(said["at_least"]) or said["at_least"] <= 0.5
+    assert said["at_least"] == 0.5

@@ -33,6 +33,8 @@ class Server:
     """The Range header of each request."""
     part: tuple[int, int] | None = None
     """First byte and size of the file, as the next answer to a Range has them, whatever was asked for."""
+    said: str | None = None
+    """The Content-Range of each answer to a Range, whatever is sent."""
     redirect: str | None = None
     """Where the next request is sent."""
     address: str = ""
@@ -58,7 +60,8 @@ def server() -> Iterator[Server]:
                 state.redirect = None
                 return
             start = 0
-            unchanged = state.etag is not None and self.headers["If-Range"] == state.etag
+            # Without a condition a part of whatever file is there now (RFC 9110, section 13.1.5).
+            unchanged = self.headers["If-Range"] in (None, state.etag)
             if self.headers["Range"] and state.ranges and unchanged:
                 start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
             total = len(state.content)
@@ -71,7 +74,8 @@ def server() -> Iterator[Server]:
                 return
             self.send_response(206 if start else 200)
             if start:
-                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+                true = f"bytes {start}-{total - 1}/{total}"
+                self.send_header("Content-Range", true if state.said is None else state.said)
             if state.etag:
                 self.send_header("ETag", state.etag)
             self.send_header("Content-Length", str(total - start))
@@ -179,13 +183,17 @@ def test_a_file_that_changed_on_the_server_is_fetched_afresh(server: Server, out
     assert out.read_bytes() == CONTENT[::-1]
 
 
-@pytest.mark.parametrize(("ranges", "etag"), [(False, '"one"'), (True, None), (True, 'W/"weak"')])
+@pytest.mark.parametrize(
+    ("ranges", "etag", "asked"),
+    [(False, '"one"', "bytes=300000-"), (True, None, None), (True, 'W/"weak"', None)],
+)
 def test_a_server_that_cannot_resume_starts_afresh(
-    server: Server, out: Path, ranges: bool, etag: str | None
+    server: Server, out: Path, ranges: bool, etag: str | None, asked: str | None
 ) -> None:
     server.ranges, server.etag, server.break_after = ranges, etag, [300_000]
     fetch(server, out)
     assert out.read_bytes() == CONTENT
+    assert server.asked == [None, asked]
 
 
 def test_a_partial_file_that_is_whole_already_is_taken(server: Server, out: Path) -> None:
@@ -218,6 +226,22 @@ def test_a_part_that_was_not_asked_for_is_not_appended(
     assert out.read_bytes() == CONTENT
     assert server.asked == [None, "bytes=300000-", None]
     assert alone_in(out)
+
+
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [("bytes 300000-1023999/*", []), ("items 300000-1023999/1024000", [None]), ("", [None])],
+)
+def test_a_part_is_appended_only_where_the_server_says_which_it_is(
+    server: Server, out: Path, said: str, again: list[None]
+) -> None:
+    server.break_after = [300_000]
+    with pytest.raises(NullcropError):
+        fetch(server, out, attempts=1)
+    server.said = said
+    fetch(server, out)
+    assert out.read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=300000-", *again]
 
 
 def test_the_beginning_from_another_address_is_not_gone_on_with(server: Server, out: Path) -> None:

@@ -36,16 +36,16 @@ from nullcrop.figures.scores import plot_scores
 from nullcrop.figures.style import broken, svg_of_mark, wrapped
 from nullcrop.images.store import write_store
 
-pytestmark = pytest.mark.usefixtures("one_format")
-
 ARCHITECTURES = architectures()
 CROPS = tuple(study_crops())
 VIEWS = tuple(views_made_always())
 WITHOUT_PIXELS = without_pixels()
 
-pytestmark = pytest.mark.filterwarnings(
-    "error", "default::ResourceWarning"
-)  # what earlier tests left open is not theirs
+pytestmark = [
+    pytest.mark.usefixtures("one_format"),
+    # What earlier tests left open is not theirs.
+    pytest.mark.filterwarnings("error", "default::ResourceWarning"),
+]
 
 FOUR = ["resnet50", "densenet121", "inception_v3", "vgg16"]
 

@@ -277,7 +277,7 @@ def test_without_a_download_no_credentials_are_asked_for(no_credentials: Path, t
     archive = tmp_path / "archives" / "breakhis_40x"
     source = official("breakhis_40x").source
     assert isinstance(source, KaggleSource)
-    with pytest.raises(NullcropError):
+    with pytest.raises(NullcropError, match="ambarish/breakhis needs a Kaggle account"):
         check_credentials(source, archive)
     check_credentials(source.model_copy(update={"data_dir": "anywhere"}), archive)
     zipped = tmp_path / "archives" / "_kaggle" / "ambarish" / "breakhis.zip"

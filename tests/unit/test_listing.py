@@ -213,7 +213,7 @@ def test_train_and_test_above_the_classes_are_told_with_a_pattern_that_works(
     make_definition: MakeFolder, benign: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "sets"
-    for part in ("train", "test"):
+    for part in ("train", "val", "test"):
         for label in ("benign", "it's malignant"):
             (root / part / label).mkdir(parents=True)
             Image.new("RGB", (9, 9)).save(root / part / label / "1.png")
@@ -224,6 +224,8 @@ def test_train_and_test_above_the_classes_are_told_with_a_pattern_that_works(
     source = {"kind": "folder", "path": str(root)}
     message = refusal(make_definition(source=source, **keys), tmp_path)
     assert "class folder missing" in message
+    assert "The class folders lie in test, train, val: " in message
+    assert "(?P<split>test|train|val)/" in message
     pattern = re.findall("`source.name_pattern: '(.*)'`", message)[0].replace("''", "'")
     list_samples(
         "small",
@@ -234,7 +236,7 @@ def test_train_and_test_above_the_classes_are_told_with_a_pattern_that_works(
     )
     samples = read_samples(tmp_path / "out" / "samples.csv")
     assert sorted(zip(samples["official_split"], samples["class"], strict=True)) == [
-        *(("test", "benign"), ("test", "it's malignant"), ("train", "benign"), ("train", "it's malignant")),
+        (part, label) for part in ("test", "train", "val") for label in keys["classes"]
     ]
 
 

@@ -53,9 +53,6 @@ def test_each_draw_is_what_estimate_auroc_gives(name, levels, seed):
     labels = drawn_labels(test, 12)
     values, errors = drawn_aurocs(Draws(test, labels.T.astype(float)), score)
     for label, value, error in zip(labels, values, errors, strict=True):
-        if len(set(label)) < 2:
-            assert np.isnan(value)
-            continue
         drawn = TestSet(label.astype(np.int64), test.group)
         estimate, influence = estimate_auroc(drawn, score)
         assert value == pytest.approx(estimate.value)
@@ -231,10 +228,7 @@ def test_aurocs_of_rank_sums_are_scikit_learns(seed, levels, name):
     values = ranked_aurocs(Draws(test, labels.T.astype(float)), two)
     for score, row in zip(two, values, strict=True):
         for label, value in zip(labels, row, strict=True):
-            if len(set(label)) == 2:
-                assert value == pytest.approx(roc_auc_score(label, score))
-            else:
-                assert np.isnan(value)
+            assert value == pytest.approx(roc_auc_score(label, score))
     columns = rng.integers(0, levels, (test.n, 3)).astype(float)
     labels = drawn_labels(of_three, 6)
     (values,) = ranked_aurocs(Draws(of_three, labels.T.astype(float)), [columns])
@@ -242,6 +236,15 @@ def test_aurocs_of_rank_sums_are_scikit_learns(seed, levels, name):
         if len(set(label)) == 3:
             expected = np.mean([roc_auc_score(label == k, columns[:, k]) for k in range(3)])
             assert value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_a_draw_of_one_target_has_no_auroc(name):
+    test = TESTS[name]
+    drawn = Draws(test, np.stack([np.zeros(test.n), test.target, np.ones(test.n)], axis=1).astype(float))
+    score = np.arange(test.n, dtype=float)
+    for values in (drawn_aurocs(drawn, score)[0], ranked_aurocs(drawn, [score])[0]):
+        assert np.isnan(values).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("name", TESTS)
@@ -350,8 +353,22 @@ def test_parted_classes_are_found_and_bounded_away_from_one():
 def test_where_nothing_can_be_known_nothing_is_said(test):
     score = np.arange(test.n)[::-1].astype(float)
     found = maxt([(test, score)], 0.05, 99)
-    assert np.isnan(found.p[0]) or found.p[0] > 0.05
-    assert not found.low[0] > 0.5
+    assert np.isnan([found.p[0], found.low[0], found.high[0]]).all()
+
+
+@pytest.mark.parametrize("large", [10, 1000])
+@pytest.mark.parametrize("group", ["", np.repeat(np.arange(40), 3).astype(str)], ids=["images", "patients"])
+def test_a_target_of_one_unit_is_not_found_however_many_units_there_are(group, large, monkeypatch):
+    """It scores highest, which 1 of 40 or 120 arrangements do: less than 5 %."""
+    monkeypatch.setattr(module, "LARGE", large)
+    of_one, of_two = (
+        a_test_set(120, count * (1 if isinstance(group, str) else 3), group) for count in (1, 2)
+    )
+    one, two = (maxt([(test, test.target * 1.0)], 0.05, 999) for test in (of_one, of_two))
+    assert (of_one.rarest_units, of_two.rarest_units) == (1, 2)
+    assert one.value[0] == two.value[0] == 1
+    assert np.isnan([one.p[0], one.low[0]]).all()
+    assert two.p[0] <= 0.05 < 0.5 < two.low[0]
 
 
 def test_more_questions_and_a_larger_factor_may_leave_nothing_to_tell():

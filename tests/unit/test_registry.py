@@ -1,5 +1,6 @@
 """Records and their registries: what may be added, in which words it is refused, and what never moves."""
 
+import os
 import re
 import subprocess
 import sys
@@ -285,9 +286,15 @@ def test_readers_stand_in_the_order_of_their_registries_timm_between() -> None:
     assert in_order(reversed(names)) == names
 
 
-def test_a_network_of_timm_has_one_look_whatever_else_is_drawn() -> None:
-    assert look_of("timm:resnet18") == look_of("timm:resnet18")
-    assert len({look_of(f"timm:{number}") for number in range(50)}) > 1
+def test_a_network_of_timm_has_one_look_in_every_process() -> None:
+    """Each figure is drawn by a process of its own, in which texts have other hashes."""
+    looks = [look_of(f"timm:{number}") for number in range(50)]
+    assert len(set(looks)) > 1
+    drawn = "from nullcrop.config.readers import look_of; print([look_of(f'timm:{n}') for n in range(50)])"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    program = [sys.executable, "-c", drawn]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{looks}\n"
 
 
 def test_an_own_network_comes_before_those_of_timm(registries: None) -> None:

@@ -37,6 +37,18 @@ def apart(one: str, other: str) -> float:
     return float(deltaE_ciede2000(rgb2lab(rgb(one)[None, None]), rgb2lab(rgb(other)[None, None]))[0, 0])
 
 
+def test_what_a_chart_refers_to_is_its_own_among_many() -> None:
+    """A clipped mark and a scale of colours: each refers to an element of the drawing by its name."""
+    field = {"field": "value", "type": "quantitative"}
+    mark = {"type": "point", "clip": True}
+    spec = {"data": {"values": [{"value": 1}]}, "mark": mark, "encoding": {"x": field, "color": field}}
+    drawn = charts.static_svg(spec, "first")
+    names = re.findall(r'\bid="([^"]+)"', drawn)
+    assert len(names) == len(re.findall(r"url\(", drawn)) == 2
+    assert set(re.findall(r"url\(#([^)]+)\)", drawn)) == set(names)
+    assert all(name.startswith("first-") for name in names)
+
+
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 def test_the_grids_colours_are_read_told_apart_and_no_networks(colours: dict[str, str]) -> None:
     steps = [colours[f"step-{place}"] for place in range(len(charts.STEPS) + 1)]

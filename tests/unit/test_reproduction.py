@@ -122,6 +122,23 @@ def test_balanced_values_stand_beside_balanced_cells_alone():
         assert list(compare_published([printed], metrics, 0.02)["split"]) == [split]
 
 
+def test_each_label_rule_split_and_recipe_stands_beside_a_value_by_itself():
+    """Of each two seeds; what a row holds is the mean over its own."""
+    changes = ({}, {"labels": "revised"}, {"split": "grouped"}, {"recipe": "earlier"})
+    rows = [
+        row_of(predictions(2 * place + seed), seed=seed, **changed)
+        for place, changed in enumerate(changes)
+        for seed in range(2)
+    ]
+    printed = Printed("breakhis_40x", "Table 7", False, ("vgg16",), ("center",), "value", "accuracy", 0.7)
+    names = ["labels", "split", "recipe"]
+    found = compare_published([printed], pd.DataFrame(rows), 0.02).set_index(names)
+    expected = pd.DataFrame(rows).groupby(names)["accuracy"].mean()
+    assert len(expected) == expected.nunique() == 4
+    assert found["reproduced"].to_dict() == pytest.approx(expected.to_dict())
+    assert set(found["seeds"]) == {2}
+
+
 def test_the_printed_values_of_a_table_are_balanced_as_its_text_says(values):
     """Table 7 and all claims are of the classes as they are; the other tables of balanced ones."""
     balanced = {}

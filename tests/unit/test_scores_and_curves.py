@@ -16,11 +16,11 @@ from nullcrop.statistics.metrics import answers_of, cell_metrics
 from nullcrop.statistics.shares import SHARES
 from nullcrop.statistics.tables import read_validation_rates
 
-pytestmark = pytest.mark.usefixtures("one_format")
-
-pytestmark = pytest.mark.filterwarnings(
-    "error", "default::ResourceWarning"
-)  # what earlier tests left open is not theirs
+pytestmark = [
+    pytest.mark.usefixtures("one_format"),
+    # What earlier tests left open is not theirs.
+    pytest.mark.filterwarnings("error", "default::ResourceWarning"),
+]
 
 VIEWS = ["original", "upper_left", "center"]
 RECIPES = ["paper", "scratch"]

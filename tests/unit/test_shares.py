@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
+from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
 
 from nullcrop.config.names import FOLDS_OF
 from nullcrop.statistics.metrics import answers_of, cell_metrics
-from nullcrop.statistics.shares import images_tested, no_information_rates
+from nullcrop.statistics.shares import images_tested, mean_share, no_information_rates
 
 
 def cell_of(target: np.ndarray, n_targets: int, **coordinates) -> dict:
@@ -71,6 +72,21 @@ def test_each_draw_of_folds_and_each_other_cell_keeps_its_own_rate():
     assert no_information_rates(pd.DataFrame(rows)).to_list() == pytest.approx(
         [1 / 2, 1 / 2, 3 / 4, 2 / 3, 1]
     )
+
+
+@pytest.mark.parametrize("metric", ["precision", "recall", "f1"])
+def test_a_share_of_nothing_counts_as_zero_as_in_scikit_learn(metric):
+    """Nothing is called positive, nothing is, neither; and one seed of which every share exists."""
+    targets = [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 1, 1]]
+    answers = [[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 0]]
+    rows = [
+        {"tn": tn, "fp": fp, "fn": fn, "tp": tp, "split": "random", "seed": seed, "n": 4}
+        for seed, pair in enumerate(zip(targets, answers, strict=True))
+        for tn, fp, fn, tp in [confusion_matrix(*pair, labels=[0, 1]).ravel()]
+    ]
+    score = {"precision": precision_score, "recall": recall_score, "f1": f1_score}[metric]
+    expected = [score(*pair, zero_division=0) for pair in zip(targets, answers, strict=True)]
+    assert mean_share(metric, pd.DataFrame(rows))["mean"] == pytest.approx(np.mean(expected))
 
 
 def test_rows_without_a_result_stay_empty():

@@ -356,6 +356,22 @@ def test_the_split_written_is_the_split_returned(tmp_path: Path) -> None:
     assert read.to_dict("list") == split.to_dict("list")
 
 
+def test_a_split_whose_writing_is_cut_short_is_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(table: pd.DataFrame, path: Path, **options: object) -> None:
+        path.write_text("id,group,tar")
+        raise KeyboardInterrupt
+
+    out = tmp_path / "seed0.csv"
+    write_split(*release(), "random", 0, out)
+    before = out.read_bytes()
+    monkeypatch.setattr(pd.DataFrame, "to_csv", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        write_split(*release(), "random", 1, out)
+    assert out.read_bytes() == before
+
+
 def test_nine_images_of_a_target_are_too_few() -> None:
     with pytest.raises(NullcropError, match="target 1 has 9 images: at least 10 are needed"):
         make_split(*samples([0] * 50 + [1] * 9), "random", 0)
@@ -432,8 +448,8 @@ def test_an_unknown_protocol_is_named() -> None:
 
 
 def labelled(n: int, groups: int = 0) -> tuple[pd.DataFrame, "pd.Series[int]"]:
-    """``n`` images of three targets in turn, in ``groups`` sessions."""
-    names = [f"session{number % groups}" if groups else "" for number in range(n)]
+    """``n`` images of three targets in turn, in ``groups`` sessions, of which the last is met first."""
+    names = [f"session{groups - 1 - number % groups}" if groups else "" for number in range(n)]
     samples = pd.DataFrame({"id": [f"{i:03d}" for i in range(n)], "group": names, "official_split": ""})
     return samples, pd.Series([(i // 4) % 3 for i in range(n)])
 

@@ -32,6 +32,7 @@ from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5,
 from nullcrop.training.arithmetic import NoGpuError, check_gpu
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import bring_out, collect_cell, forget_failures, is_kept, kept_folder
+from nullcrop.training.checkpoint import resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.finished import is_whole
 from nullcrop.training.heartbeat import HEARTBEAT, read_state
@@ -419,6 +420,41 @@ def test_a_damaged_checkpoint_is_not_resumed(job: CellJob, capsys: pytest.Captur
     train_cell(job)
     assert "cannot be read" in capsys.readouterr().err
     assert (job.out / "cell.json").is_file()
+
+
+def test_a_checkpoint_whose_writing_is_cut_short_is_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = torch.nn.Linear(2, 2)
+    state = (tmp_path / "checkpoint.pt", "cell", network, torch.optim.Adam(network.parameters()))
+    save_checkpoint(*state, [{"epoch": 1}])
+    write = Path.write_bytes
+
+    def cut_short(path: Path, content: memoryview) -> None:
+        write(path, content[: len(content) // 2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(*state, [{"epoch": 1}, {"epoch": 2}])
+    assert resume(*state) == ([{"epoch": 1}], None)
+
+
+def test_a_cell_whose_copying_is_cut_short_is_the_one_before(
+    job: CellJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_cell(job)
+    before = hashes(job.out)
+    write_json(tmp_path / "batch0.json", {"failed": {}})
+
+    def cut_short(source: Path, path: Path) -> None:
+        path.write_bytes(source.read_bytes()[:40])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfile", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        collect_cell(job.cell, tmp_path / "batch0.json", job.work, job.out)
+    assert hashes(job.out) == before
 
 
 def test_a_finished_cell_is_kept_until_something_that_decides_it_changes(

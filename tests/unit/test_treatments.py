@@ -422,7 +422,7 @@ def test_what_is_in_the_content_goes_at_no_lower_price(cured):
     _, table = cured
     drops = table.pivot(index="treatment", columns="place", values="drop")
     assert (drops[WHOLE] >= drops[CROPS] - 0.05).all()
-    assert remedy(table, "printed", "random", 0.05) is None or drops[CROPS].max() < 0.2
+    assert remedy(table, "printed", "random", 0.05) is None
 
 
 def test_sentences_are_true_of_their_rows(cured):

@@ -15,7 +15,7 @@ from nullcrop.statistics.comparisons import compare_cells
 from nullcrop.statistics.reader_table import judge_readers
 from nullcrop.statistics.sentences import bound_words, upper_words
 from nullcrop.statistics.tables import read_metrics, write_table
-from nullcrop.statistics.verdicts import VERDICT_COLUMNS, judge
+from nullcrop.statistics.verdicts import VERDICT_COLUMNS, explained, judge
 
 from .finished_cells import a_study, a_test_set, crossfitted, finished, folds_of, scores
 
@@ -502,6 +502,15 @@ def test_label_rules_are_judged_apart():
     for rule, own in of_rules.items():
         here = both[both["labels"] == rule].reset_index(drop=True)
         pd.testing.assert_frame_equal(here, verdicts_of(own, group="patient"), check_exact=True)
+    # So is what explains the best network; the other rule's is clearer than any of the revised one.
+    tables = [
+        (judge_readers(some, "whole", 0.05), compare_cells(some, "whole"))
+        for some in ([*of_rules["printed"], *of_rules["revised"]], of_rules["revised"])
+    ]
+    (row,) = both[(both["labels"] == "revised") & (both["split"] == "random")].to_dict("records")
+    among_both, alone = (explained(row, *of) for of in tables)
+    assert among_both == alone
+    assert "baseline" in alone
 
 
 @pytest.mark.parametrize(
@@ -533,7 +542,7 @@ def test_the_check_of_the_factor_is_told_where_it_was_made():
     assert "vary at most 1.05 times as much as at fixed scores; the test allows for 1.00." in row["details"]
     assert "p is too small here" not in row["details"]
     assert "p is too small here" in verdict_of(cells, checked=checked.assign(null_ratio=1.3))["details"]
-    for none in (None, checked.iloc[:0], checked.assign(split="random")):
+    for none in (None, checked.iloc[:0], checked.assign(split="random"), checked.assign(labels="revised")):
         assert np.isnan(verdict_of(cells, checked=none)["null_ratio"])
 
 
