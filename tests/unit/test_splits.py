@@ -588,6 +588,15 @@ def test_too_few_images_or_groups_for_so_many_folds_are_counted(protocol: str, f
         make_split(*samples([row // 4 for row in range(40)]), protocol, 0)
 
 
+@pytest.mark.parametrize(("seed", "words"), [(0, "validation"), (1, "test")])
+def test_a_part_that_is_left_empty_is_named(seed: int, words: str) -> None:
+    """Of five folds one stays empty, where most images are of one group."""
+    targets = [0, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0]
+    groups = [f"g{number}" for number in (2, 4, 1, 1, 1, 1, 1, 1, 1, 0, 3, 2)]
+    with pytest.raises(NullcropError, match=f"the {words} part is empty; there are too few images or groups"):
+        make_split(*samples(targets, groups), "crossfit5", seed)
+
+
 def sites(table: Samples, share: float, seed: int = 0) -> Attribute:
     """Two sites, of which one has more of the images of target 1; an image in twenty has none."""
     rng = np.random.default_rng(seed)
