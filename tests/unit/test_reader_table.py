@@ -152,10 +152,12 @@ def test_shuffled_controls_give_a_p_and_join_no_family():
     cells = [finished(test, scores(test, 0.75, 0))]
     cells += [finished(test, scores(test, 0.5, k), split=f"random_shuffle{k}") for k in range(1, 5)]
     cells.append(finished(test, scores(test, 0.99, 9), split="random_shuffle5"))
+    # One that is as good as the cell counts against it, too.
+    cells.append(finished(test, scores(test, 0.75, 0), split="random_shuffle6"))
     table = judge_readers(cells, "whole", 0.05).set_index("role")
-    assert table.index.tolist() == ["crop", "crop", *["shuffled"] * 5]
-    assert table.loc["crop", "shuffles"].tolist() == [5, 0]
-    assert table.loc["crop", "p_shuffle"].iloc[0] == pytest.approx(2 / 6)
+    assert table.index.tolist() == ["crop", "crop", *["shuffled"] * 6]
+    assert table.loc["crop", "shuffles"].tolist() == [6, 0]
+    assert table.loc["crop", "p_shuffle"].iloc[0] == pytest.approx(3 / 7)
     assert table.loc["shuffled", "p_shuffle"].isna().all()
     assert table.loc["shuffled", "p_maxt"].isna().all()
     assert table.loc["shuffled", "p_auroc"].notna().all()
