@@ -298,8 +298,17 @@ def test_the_size_of_the_pieces_changes_nothing(name, elements, monkeypatch):
     members = [(test, scores(test, auroc, place)) for place, auroc in enumerate([0.5, 0.7])]
     members.append((three, np.random.default_rng(0).normal(size=(test.n, 3))))
     whole = maxt(members, 0.05, 199)
+    widths = []
+    draws = module.Draws
+
+    def watched(test, labels):
+        widths.append(labels.shape[1])
+        return draws(test, labels)
+
     monkeypatch.setattr(module, "ELEMENTS_AT_ONCE", elements)
+    monkeypatch.setattr(module, "Draws", watched)
     pieces = maxt(members, 0.05, 199)
+    assert max(widths) == max(1, elements // test.n)
     for column in ("value", "error", "null_error", "p", "p_stepdown", "low", "high", "critical"):
         np.testing.assert_allclose(getattr(pieces, column), getattr(whole, column), rtol=1e-12)
 
