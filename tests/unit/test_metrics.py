@@ -110,6 +110,8 @@ def test_two_classes_as_scikit_learn_and_by_hand():
         "average_precision": sklearn_metrics.average_precision_score(target, score),
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
+    known = [found[name] for name in ("delong_low", "delong_high", "p_delong")]
+    assert known == pytest.approx(delong(target == 1, score))
     # Wilson's interval solves |p - accuracy| = z sqrt(p (1 - p) / n).
     for bound in (found["wilson_low"], found["wilson_high"]):
         distance = norm.ppf(0.975) * np.sqrt(bound * (1 - bound) / 200)
