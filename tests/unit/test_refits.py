@@ -244,3 +244,17 @@ def test_a_reader_that_says_nothing_of_seven_classes_has_no_width() -> None:
     p, low, high = simultaneous(np.stack([none + 1e-17 * np.arange(100), none]), np.zeros(2), 0.05)
     assert p.tolist() == [1, 1]
     assert (low == high).all()
+
+
+def test_a_reader_that_says_the_same_in_every_draw_changes_nothing_for_others():
+    rng = np.random.default_rng(0)
+    one = np.array([0.52, *rng.normal(0.5, 0.05, 99)])
+    same = np.repeat([[0.5], [0.4], [0.6]], 100, axis=1)
+    alone = simultaneous(one[None], np.zeros(1), 0.05)
+    together = simultaneous(np.vstack([one, same]), np.zeros(4), 0.05)
+    for among, by_itself in zip(together, alone, strict=True):
+        assert among[0] == by_itself[0]
+    p, low, high = together
+    assert 0.2 < p[0] < 0.5
+    assert p[1:].tolist() == [1, 1, 1]
+    assert low[1:].tolist() == high[1:].tolist() == [0.5, 0.4, 0.6]
