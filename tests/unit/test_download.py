@@ -1,17 +1,26 @@
 """Downloads: resumed, retried, verified, recorded, and failing in words."""
 
 import hashlib
+import io
 import json
+import re
 import threading
 from collections.abc import Iterator
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import sha256_of
+from nullcrop.basics.progress import duration
 from nullcrop.datasets import download as module
 from nullcrop.datasets.download import alone, download, verify
 
@@ -27,12 +36,17 @@ class Server:
     ranges: bool = True
     statuses: list[int] = field(default_factory=list)
     """Answers before the file is sent at all."""
+    retry_after: str | None = None
+    """What they ask for."""
     break_after: list[int] = field(default_factory=list)
     """Bytes after which each of the next answers breaks off."""
     asked: list[str | None] = field(default_factory=list)
     """The Range header of each request."""
     part: tuple[int, int] | None = None
     """First byte and size of the file, as the next answer to a Range has them, whatever was asked for."""
+    most: int = len(CONTENT)
+    """Bytes in an answer to a Range at most."""
+    says_length: bool = True
     said: str | None = None
     """The Content-Range of each answer to a Range, whatever is sent."""
     redirect: str | None = None
@@ -49,6 +63,8 @@ def server() -> Iterator[Server]:
             state.asked.append(self.headers["Range"])
             if state.statuses:
                 self.send_response(state.statuses.pop(0))
+                if state.retry_after:
+                    self.send_header("Retry-After", state.retry_after)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
@@ -73,14 +89,17 @@ def server() -> Iterator[Server]:
                 self.end_headers()
                 return
             self.send_response(206 if start else 200)
+            end = total
             if start:
-                true = f"bytes {start}-{total - 1}/{total}"
+                end = min(total, start + state.most)
+                true = f"bytes {start}-{end - 1}/{total}"
                 self.send_header("Content-Range", true if state.said is None else state.said)
             if state.etag:
                 self.send_header("ETag", state.etag)
-            self.send_header("Content-Length", str(total - start))
+            if state.says_length:
+                self.send_header("Content-Length", str(end - start))
             self.end_headers()
-            body = state.content[start:]
+            body = state.content[start:end]
             if state.break_after:
                 self.wfile.write(body[: state.break_after.pop(0)])
                 self.wfile.flush()
@@ -98,6 +117,14 @@ def server() -> Iterator[Server]:
     yield state
     httpd.shutdown()
     httpd.server_close()
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Every pause, which takes no time."""
+    pauses: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    return pauses
 
 
 @pytest.fixture
@@ -157,6 +184,14 @@ def test_a_connection_that_breaks_off_is_gone_on_with(
     assert "images.bin: the connection broke off; trying again in 0 s" in capsys.readouterr().err
 
 
+def test_a_connection_that_breaks_off_loses_64_kib_at_most(server: Server, tmp_path: Path) -> None:
+    server.break_after = [300_000]
+    fetch(server, tmp_path / "images.bin")
+    _, again = server.asked
+    assert again is not None
+    assert 0 <= 300_000 - int(again.removeprefix("bytes=").removesuffix("-")) <= 2**16
+
+
 def test_a_download_stopped_in_the_middle_goes_on_in_the_next_run(server: Server, out: Path) -> None:
     server.break_after = [300_000]
     with pytest.raises(NullcropError):
@@ -172,6 +207,18 @@ def test_progress_is_not_counted_against_the_attempts(server: Server, out: Path)
     server.break_after = [100_000] * 8
     fetch(server, out, attempts=2)
     assert out.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("lost", [".images.bin.part", ".images.bin.part.json"])
+def test_a_beginning_and_its_notes_are_worth_nothing_alone(server: Server, out: Path, lost: str) -> None:
+    server.break_after = [300_000]
+    with pytest.raises(NullcropError):
+        fetch(server, out, attempts=1)
+    out.with_name(lost).unlink()
+    fetch(server, out)
+    assert server.asked == [None, None]
+    assert out.read_bytes() == CONTENT
+    assert alone_in(out)
 
 
 def test_a_file_that_changed_on_the_server_is_fetched_afresh(server: Server, out: Path) -> None:
@@ -244,6 +291,14 @@ def test_a_part_is_appended_only_where_the_server_says_which_it_is(
     assert server.asked == [None, "bytes=300000-", *again]
 
 
+def test_a_part_shorter_than_was_asked_for_is_not_the_end(server: Server, out: Path, slept: object) -> None:
+    """As a server may answer (RFC 9110, section 15.3.7)."""
+    server.break_after, server.most = [300_000], 300_000
+    fetch(server, out, attempts=2)
+    assert server.asked == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
+    assert out.read_bytes() == CONTENT
+
+
 def test_the_beginning_from_another_address_is_not_gone_on_with(server: Server, out: Path) -> None:
     """A mirror may have another file under the same name and tag."""
     server.break_after = [300_000]
@@ -269,6 +324,45 @@ def test_a_busy_server_is_asked_again(server: Server, out: Path) -> None:
     fetch(server, out)
     assert out.read_bytes() == CONTENT
     assert len(server.asked) == 3
+
+
+def test_what_may_be_gone_at_the_next_attempt_is_asked_for_again(
+    server: Server, out: Path, slept: object
+) -> None:
+    server.content, again = b"small", set()
+    # 416 is the answer to a Range, and has its own tests.
+    for status in {*range(400, 600)} - {416}:
+        server.statuses, server.asked = [status], []
+        with suppress(NullcropError):
+            fetch(server, out.with_name(f"{status}.bin"))
+        if len(server.asked) > 1:
+            again.add(status)
+    passing = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+    assert again == {*passing, *range(500, 600)}
+
+
+@pytest.mark.parametrize(
+    ("pause", "retry_after", "pauses"),
+    [
+        (1, None, [1, 2, 4, 8, 16, 32, 60, 60]),
+        (0.25, None, [0.25, 0.5, 1, 2, 4, 8, 16, 32]),
+        (1, "7", [7, 7, 7, 8, 16, 32, 60, 60]),
+        (1, "600", [60] * 8),
+        (1, "Wed, 21 Oct 2026 07:28:00 GMT", [1, 2, 4, 8, 16, 32, 60, 60]),
+    ],
+)
+def test_pauses_double_or_are_what_the_server_asks_for_and_never_long(
+    server: Server, out: Path, slept: list[float], pause: float, retry_after: str | None, pauses: list[float]
+) -> None:
+    server.statuses, server.retry_after = [503] * 8, retry_after
+    download(server.address, out, attempts=9, pause=pause)
+    assert slept == pauses
+
+
+def test_pauses_are_short_again_after_progress(server: Server, out: Path, slept: list[float]) -> None:
+    server.break_after = [0, 0, 300_000, 0, 0]
+    download(server.address, out)
+    assert slept == [1, 2, 1, 2, 4]
 
 
 def test_a_server_that_stays_busy_ends_in_words(server: Server, out: Path) -> None:
@@ -301,12 +395,51 @@ def test_an_address_without_encryption_is_refused(out: Path) -> None:
         download("http://example.org/images.bin", out)
 
 
+@pytest.mark.parametrize("says_length", [True, False])
 def test_progress_of_a_long_download_is_told(
-    server: Server, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Server,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    says_length: bool,
 ) -> None:
-    monkeypatch.setattr("nullcrop.basics.progress.SECONDS_BETWEEN_LINES", 0.0)
+    """A block a second, 10,000 bytes, of a file that goes on at 300,000 where its size is known."""
+    server.says_length = says_length
+    if says_length:
+        server.break_after = [300_000]
+        with pytest.raises(NullcropError):
+            fetch(server, out, attempts=1)
+    capsys.readouterr()
+    clock = iter(range(1000))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr("nullcrop.basics.progress.SECONDS_BETWEEN_LINES", 20.0)
     fetch(server, out)
-    assert "images.bin: 0.5 of 1.0 MB, 0.0 s left\n" in capsys.readouterr().err
+    assert out.read_bytes() == CONTENT
+    said = ["0.5 of 1.0 MB, 52 s left", "0.7 of 1.0 MB, 32 s left", "0.9 of 1.0 MB, 12 s left"]
+    if not says_length:
+        said = ["0.2 MB", "0.4 MB", "0.6 MB", "0.8 MB", "1.0 MB"]
+    assert capsys.readouterr().err.splitlines()[1:] == [f"images.bin: {line}" for line in said]
+
+
+@given(
+    start=st.integers(0, 10**12),
+    a_second=st.integers(1, 10**9),
+    gone=st.integers(1, 10**5),
+    left=st.integers(0, 10**5),
+)
+def test_what_is_done_and_left_of_any_download_is_told(
+    start: int, a_second: int, gone: int, left: int
+) -> None:
+    done = start + a_second * gone
+    total = done + a_second * left
+    with redirect_stderr(io.StringIO()) as stream:
+        module._tell("x.zip", start, done, total, gone)
+    said = re.fullmatch(r"x\.zip: ([\d,.]+) of ([\d,.]+) MB, (.+) left\n", stream.getvalue())
+    assert said is not None
+    megabytes = [Decimal(text.replace(",", "")) for text in said.group(1, 2)]
+    for shown, true in zip(megabytes, (done, total), strict=True):
+        assert abs(shown - Decimal(true) / 10**6) < Decimal("0.051")
+    assert said[3] == duration(left)
 
 
 # What no release publishes is recorded

@@ -1,13 +1,17 @@
 """Zips and tars: what is unpacked, what is refused, and what an interrupted unpacking leaves."""
 
 import io
+import shutil
 import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.datasets import unpack as module
@@ -89,11 +93,71 @@ def test_an_interrupted_unpacking_goes_on(
     assert unpacked(tmp_path / "x") == FILES
 
 
-def test_a_folder_of_another_zip_is_exchanged(tmp_path: Path) -> None:
-    unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one")
-    unpack(zip_of(tmp_path / "x.zip", {"images/c.jpg": b"c"}), tmp_path / "x", "two")
-    assert unpacked(tmp_path / "x") == {"images/c.jpg": b"c"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "x.zip"]
+# A hidden name comes before letters and after some signs.
+@pytest.mark.parametrize("name", ["x", "(x)"])
+def test_a_folder_of_another_zip_is_exchanged(tmp_path: Path, name: str) -> None:
+    unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / name, "one")
+    unpack(zip_of(tmp_path / "x.zip", {"images/c.jpg": b"c"}), tmp_path / name, "two")
+    assert unpacked(tmp_path / name) == {"images/c.jpg": b"c"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "x.zip"]
+
+
+# Of the same sizes under the same names.
+VERSIONS = {
+    "one": {"a.jpg": b"one", "deeper/b.jpg": b"one", "c.jpg": b"one"},
+    "two": {"a.jpg": b"two", "deeper/b.jpg": b"two"},
+    "six": {"a.jpg": b"six", "c.jpg": b"six", "d.jpg": b"six"},
+}
+WHOLE = 99
+"""More steps than any unpacking takes."""
+
+
+@given(
+    before=st.lists(
+        st.tuples(
+            st.sampled_from(list(VERSIONS)),
+            st.sets(st.sampled_from(["a.jpg", "deeper/b.jpg", "c.jpg", "d.jpg"])),
+            st.one_of(st.just(WHOLE), st.integers(0, 12)),
+        ),
+        max_size=4,
+    ),
+    last=st.sampled_from(list(VERSIONS)),
+)
+@example(before=[("one", {"a.jpg"}, WHOLE), ("one", {"c.jpg"}, WHOLE)], last="two")
+@example(before=[("one", {"a.jpg"}, WHOLE), ("one", {"a.jpg", "c.jpg"}, WHOLE)], last="two")
+@example(before=[("one", {"a.jpg"}, WHOLE), ("two", {"a.jpg", "deeper/b.jpg"}, 3)], last="six")
+@settings(max_examples=50, deadline=None)
+def test_what_was_unpacked_or_interrupted_before_leaves_nothing(
+    before: list[tuple[str, set[str], int]], last: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Some members of some versions, each stopped after so many steps; then all of the last."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    archives = {sha256: zip_of(folder / f"{sha256}.zip", files) for sha256, files in VERSIONS.items()}
+    left = WHOLE
+
+    def stopping(step: Callable[..., object]) -> Callable[..., object]:
+        def stopped(*arguments: object, **options: object) -> object:
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return step(*arguments, **options)
+
+        return stopped
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("nullcrop.basics.files._flush", lambda _: None)
+        patched.setattr(module, "_write", stopping(module._write))
+        for step in ("rename", "unlink", "rmdir"):
+            patched.setattr(module.Path, step, stopping(getattr(Path, step)))
+        for sha256, members, steps in before:
+            left = steps
+            with suppress(KeyboardInterrupt):
+                unpack(archives[sha256], folder / "x", sha256, members)
+        left = WHOLE
+        unpack(archives[last], folder / "x", last)
+    assert unpacked(folder / "x") == VERSIONS[last]
+    assert {path.name for path in folder.iterdir()} == {"x", *(path.name for path in archives.values())}
 
 
 def test_a_folder_stays_until_the_other_zip_is_unpacked(tmp_path: Path) -> None:
@@ -143,6 +207,17 @@ def test_files_added_to_an_unpacked_folder_are_kept(
         kept |= {name: FILES[name] for name in ("images/a.jpg", "LICENSE.txt")}
     assert unpacked(tmp_path / ".x.kept") == kept
     assert (tmp_path / ".x.kept" / "images" / "deeper" / "b.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("mine", ["images/a.jpg/mine.txt", "images"])
+def test_a_folder_in_a_files_place_and_a_file_in_a_folders_are_kept(tmp_path: Path, mine: str) -> None:
+    unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", "one")
+    shutil.rmtree(tmp_path / "x" / "images")
+    (tmp_path / "x" / mine).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "x" / mine).write_bytes(b"mine")
+    unpack(zip_of(tmp_path / "x.zip", {"images/c.jpg": b"c"}), tmp_path / "x", "two")
+    assert unpacked(tmp_path / "x") == {"images/c.jpg": b"c"}
+    assert unpacked(tmp_path / ".x.kept") == {mine: b"mine"}
 
 
 @pytest.mark.parametrize("renames", [0, 1, 2])

@@ -185,7 +185,8 @@ def _transfer(url: str, partial: Path) -> None:
                 raise _Passing("the server sent another part than was asked for")
             if response.status_code != 206:
                 start = 0
-            total = _length(response, start)
+            # A part may end before the file does, whatever was asked for.
+            total = known["bytes"] if start and known["bytes"] else _length(response, start)
             if start == 0:
                 _remember(partial, url, response, total)
             _write(response, partial, start, total)

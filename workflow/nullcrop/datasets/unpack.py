@@ -210,9 +210,10 @@ def _record(folder: Path, sha256: str, names: list[str]) -> None:
 def _remove_unpacked(folder: Path, named: Path) -> None:
     """Remove what was unpacked into ``folder``; what else lies there is kept beside ``named``, and said."""
     for name in _recorded(folder):
-        # A link that somebody put there may lead to files of their own.
-        if (folder / name).parent.resolve().is_relative_to(folder.resolve()):
-            (folder / name).unlink(missing_ok=True)
+        path = folder / name
+        # A link that somebody put there may lead to files of their own; a folder in its place is theirs.
+        if path.is_file() and path.parent.resolve().is_relative_to(folder.resolve()):
+            path.unlink()
     (folder / ORIGIN).unlink(missing_ok=True)
     for here, _, _ in os.walk(folder, topdown=False):
         with suppress(OSError):  # it is not empty
