@@ -1,5 +1,6 @@
 """The training loop: against a plain loop of torch's own parts, killed and resumed, and failing in words."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -25,13 +26,20 @@ from torchvision.transforms import v2
 from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.files import read_json, sha256_of, write_json
 from nullcrop.cli import main
-from nullcrop.config.cell import CELL_FILES
+from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.images.store import PackedView
 from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
 from nullcrop.training.arithmetic import NoGpuError, check_gpu
 from nullcrop.training.batch import train_batch
-from nullcrop.training.cells import bring_out, collect_cell, forget_failures, is_kept, kept_folder
+from nullcrop.training.cells import (
+    bring_out,
+    collect_cell,
+    forget_failures,
+    is_kept,
+    kept_folder,
+    network_identity,
+)
 from nullcrop.training.checkpoint import resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
 from nullcrop.training.finished import is_whole
@@ -150,6 +158,41 @@ def test_cells_that_differ_in_view_draw_the_same_numbers(job: CellJob, inputs: P
             expected = network(images.batch(np.flatnonzero(split["part"] == "test").tolist()))
         found = pd.read_csv(one.out / "predictions.csv")[["logit_0", "logit_1"]]
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "weights", "architecture", "told"),
+    [
+        (
+            Recipe(weights="random", epochs=7, input_size=64),
+            None,
+            "resnet50",
+            '{"architecture": "resnet50", "imagenet": false, "numerics": "cuda_fp32", "pixels": "aa", '
+            '"recipe": {"epochs": 7, "input_size": 64, "weights": "random"}, "seed": 3, "split": "bb"}',
+        ),
+        (
+            Recipe(),
+            Path("x/vgg16.pth"),
+            "vgg16",
+            '{"architecture": "vgg16", "imagenet": true, "numerics": "cuda_fp32", "pixels": "aa", '
+            '"recipe": {}, "seed": 3, "split": "bb"}',
+        ),
+        (
+            Recipe(),
+            Path("x/resnet18-1234.pth"),
+            "timm:resnet18",
+            '{"architecture": "timm:resnet18", "imagenet": true, "numerics": "cuda_fp32", "pixels": "aa", '
+            '"recipe": {}, "seed": 3, "split": "bb", "weights": "resnet18-1234.pth"}',
+        ),
+    ],
+)
+def test_identities_of_finished_cells_stay(
+    recipe: Recipe, weights: Path | None, architecture: str, told: str
+) -> None:
+    """Written out: another identity would train every finished cell anew."""
+    cell = Cell("toy", "printed", "random", "center", architecture, "own", 3)
+    found = network_identity(cell, recipe, "aa", "bb", weights, "cuda_fp32")
+    assert found == hashlib.sha256(told.encode()).hexdigest()
 
 
 def test_speed_and_memory_are_recorded_and_belong_to_no_identity(job: CellJob, tmp_path: Path) -> None:
