@@ -577,6 +577,36 @@ def test_a_report_of_a_batch_that_is_cut_short_is_forgotten(job: CellJob, tmp_pa
     assert not report.exists()
 
 
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_a_cell_that_is_harmed_since_its_batch_is_named_in_the_report(
+    harm: str, job: CellJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nullcrop.training.cells.SECONDS_BETWEEN_TRIES", 0)
+    train_cell(job)
+    shutil.rmtree(job.out)
+    batch = tmp_path / "batch0.json"
+    write_json(batch, {"failed": {}})
+    if harm == "gone":
+        shutil.rmtree(kept_folder(job.work))
+    else:
+        (kept_folder(job.work) / "predictions.csv").write_bytes(b"")
+    with pytest.raises(NullcropError, match="failed: what was trained is damaged or gone from"):
+        collect_cell(job.cell, batch, job.work, job.out)
+    assert list(read_json(batch)["failed"]) == [job.cell.path]
+    forget_failures(tmp_path)
+    assert not batch.exists()
+
+
+def test_a_report_that_another_process_forgets_first_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "batch0.json"
+    report.write_text("")
+    monkeypatch.setattr("nullcrop.training.cells._failures", lambda path: path.unlink())
+    forget_failures(tmp_path)
+    assert not report.exists()
+
+
 def test_two_processes_may_train_the_same_cell_at_once(job: CellJob, tmp_path: Path) -> None:
     train_cell(replace(job, out=tmp_path / "alone", work=tmp_path / "alone_work"))
     command = [sys.executable, "-m", "nullcrop", *arguments(job)]
