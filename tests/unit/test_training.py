@@ -581,15 +581,17 @@ def test_a_report_of_a_batch_that_is_cut_short_is_forgotten(job: CellJob, tmp_pa
 def test_a_cell_that_is_harmed_since_its_batch_is_named_in_the_report(
     harm: str, job: CellJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nullcrop.training.cells.SECONDS_BETWEEN_TRIES", 0)
     train_cell(job)
     shutil.rmtree(job.out)
-    batch = tmp_path / "batch0.json"
+    batch, kept = tmp_path / "batch0.json", kept_folder(job.work)
     write_json(batch, {"failed": {}})
     if harm == "gone":
-        shutil.rmtree(kept_folder(job.work))
+        shutil.rmtree(kept)
     else:
-        (kept_folder(job.work) / "predictions.csv").write_bytes(b"")
+        (kept / "predictions.csv").write_bytes(b"")
+        for name in CELL_FILES:
+            os.utime(kept / name, (1, 1))  # nobody is writing it any more, and it is not waited for
+    monkeypatch.setattr("nullcrop.training.cells.time.sleep", pytest.fail)
     with pytest.raises(NullcropError, match="failed: what was trained is damaged or gone from"):
         collect_cell(job.cell, batch, job.work, job.out)
     assert list(read_json(batch)["failed"]) == [job.cell.path]
