@@ -241,6 +241,7 @@ def test_train_and_test_above_the_classes_are_told_with_a_pattern_that_works(
 
 
 def test_a_folder_too_high_is_told(own: MakeFolder, benign: Path, tmp_path: Path) -> None:
+    (tmp_path / "images" / "notes").mkdir()
     message = refusal(own(source={"path": str(tmp_path)}), tmp_path)
     assert f"The class folders lie in images: set `source.path: {tmp_path}/images`" in message
 

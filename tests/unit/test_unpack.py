@@ -5,7 +5,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,6 +56,24 @@ def unpacked(folder: Path) -> dict[str, bytes]:
 def test_every_file_is_unpacked(tmp_path: Path, make: Make, name: str) -> None:
     assert unpack(make(tmp_path / name, FILES), tmp_path / "x", "one") == 3
     assert unpacked(tmp_path / "x") == FILES
+
+
+def test_progress_of_a_member_ends_where_its_bytes_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, tuple[int, int]] = {}
+
+    def watched(items: Iterable[object], total: int, what: str) -> Iterator[object]:
+        every = list(items)
+        told[what] = total, len(every)
+        return iter(every)
+
+    monkeypatch.setattr(module, "BLOCK", 10)
+    monkeypatch.setattr(module, "tracked", watched)
+    files = {f"{size}.bin": bytes(size) for size in (0, 1, 9, 10, 11, 95)}
+    unpack(zip_of(tmp_path / "x.zip", files), tmp_path / "x", "one")
+    blocks = {f"{size}.bin, in MiB": (-(-size // 10),) * 2 for size in (0, 1, 9, 10, 11, 95)}
+    assert told == {"unpacking x.zip": (6, 6), **blocks}
 
 
 @MAKERS
