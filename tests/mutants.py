@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=60, help="drawn of each room")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--again", action="store_true", help="try survivors again")
-    parser.add_argument("--by", action="append", metavar="FILE", help="with --again: by these tests alone")
+    parser.add_argument("--by", action="append", metavar="FILE", help="try by these tests alone")
     asked = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="tree-", dir=FOLDER) as tree:
