@@ -137,6 +137,13 @@ def fetch(server: Server, out: Path, **options: object) -> dict[str, object]:
     return download(server.address, out, pause=0.01, **options)  # type: ignore[arg-type]
 
 
+def break_off(server: Server, out: Path) -> None:
+    """A download that ends after 300,000 bytes and is not tried again."""
+    server.break_after = [300_000]
+    with pytest.raises(NullcropError):
+        fetch(server, out, attempts=1)
+
+
 def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
@@ -193,9 +200,7 @@ def test_a_connection_that_breaks_off_loses_64_kib_at_most(server: Server, tmp_p
 
 
 def test_a_download_stopped_in_the_middle_goes_on_in_the_next_run(server: Server, out: Path) -> None:
-    server.break_after = [300_000]
-    with pytest.raises(NullcropError):
-        fetch(server, out, attempts=1)
+    break_off(server, out)
     assert not out.exists()
     fetch(server, out)
     assert out.read_bytes() == CONTENT
@@ -211,9 +216,7 @@ def test_progress_is_not_counted_against_the_attempts(server: Server, out: Path)
 
 @pytest.mark.parametrize("lost", [".images.bin.part", ".images.bin.part.json"])
 def test_a_beginning_and_its_notes_are_worth_nothing_alone(server: Server, out: Path, lost: str) -> None:
-    server.break_after = [300_000]
-    with pytest.raises(NullcropError):
-        fetch(server, out, attempts=1)
+    break_off(server, out)
     out.with_name(lost).unlink()
     fetch(server, out)
     assert server.asked == [None, None]
@@ -222,9 +225,7 @@ def test_a_beginning_and_its_notes_are_worth_nothing_alone(server: Server, out: 
 
 
 def test_a_file_that_changed_on_the_server_is_fetched_afresh(server: Server, out: Path) -> None:
-    server.break_after = [300_000]
-    with pytest.raises(NullcropError):
-        fetch(server, out, attempts=1)
+    break_off(server, out)
     server.content, server.etag = CONTENT[::-1], '"two"'
     fetch(server, out)
     assert out.read_bytes() == CONTENT[::-1]
@@ -244,9 +245,7 @@ def test_a_server_that_cannot_resume_starts_afresh(
 
 
 def test_a_partial_file_that_is_whole_already_is_taken(server: Server, out: Path) -> None:
-    server.break_after = [300_000]
-    with pytest.raises(NullcropError):
-        fetch(server, out, attempts=1)
+    break_off(server, out)
     out.with_name(".images.bin.part").write_bytes(CONTENT)
     fetch(server, out, checksum=f"md5:{md5(CONTENT)}")
     assert server.asked == [None, f"bytes={len(CONTENT)}-"]
@@ -265,9 +264,7 @@ def test_a_partial_file_that_is_whole_already_is_taken(server: Server, out: Path
 def test_a_part_that_was_not_asked_for_is_not_appended(
     server: Server, out: Path, part: tuple[int, int]
 ) -> None:
-    server.break_after = [300_000]
-    with pytest.raises(NullcropError):
-        fetch(server, out, attempts=1)
+    break_off(server, out)
     server.part = part
     fetch(server, out)
     assert out.read_bytes() == CONTENT
@@ -282,9 +279,7 @@ def test_a_part_that_was_not_asked_for_is_not_appended(
 def test_a_part_is_appended_only_where_the_server_says_which_it_is(
     server: Server, out: Path, said: str, again: list[None]
 ) -> None:
-    server.break_after = [300_000]
-    with pytest.raises(NullcropError):
-        fetch(server, out, attempts=1)
+    break_off(server, out)
     server.said = said
     fetch(server, out)
     assert out.read_bytes() == CONTENT
@@ -301,9 +296,7 @@ def test_a_part_shorter_than_was_asked_for_is_not_the_end(server: Server, out: P
 
 def test_the_beginning_from_another_address_is_not_gone_on_with(server: Server, out: Path) -> None:
     """A mirror may have another file under the same name and tag."""
-    server.break_after = [300_000]
-    with pytest.raises(NullcropError):
-        fetch(server, out, attempts=1)
+    break_off(server, out)
     server.content, server.address = CONTENT[::-1], f"{server.address}?mirror"
     fetch(server, out)
     assert server.asked == [None, None]
@@ -406,9 +399,7 @@ def test_progress_of_a_long_download_is_told(
     """A block a second, 10,000 bytes, of a file that goes on at 300,000 where its size is known."""
     server.says_length = says_length
     if says_length:
-        server.break_after = [300_000]
-        with pytest.raises(NullcropError):
-            fetch(server, out, attempts=1)
+        break_off(server, out)
     capsys.readouterr()
     clock = iter(range(1000))
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(clock)))

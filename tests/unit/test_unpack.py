@@ -68,12 +68,12 @@ def test_progress_of_a_member_ends_where_its_bytes_do(
         told[what] = total, len(every)
         return iter(every)
 
-    monkeypatch.setattr(module, "BLOCK", 10)
     monkeypatch.setattr(module, "tracked", watched)
-    files = {f"{size}.bin": bytes(size) for size in (0, 1, 9, 10, 11, 95)}
+    mebibytes = {0: 0, 1: 1, 2**20: 1, 2**20 + 1: 2, 5 * 2**19: 3}
+    files = {f"{size}.bin": bytes(size) for size in mebibytes}
     unpack(zip_of(tmp_path / "x.zip", files), tmp_path / "x", "one")
-    blocks = {f"{size}.bin, in MiB": (-(-size // 10),) * 2 for size in (0, 1, 9, 10, 11, 95)}
-    assert told == {"unpacking x.zip": (6, 6), **blocks}
+    blocks = {f"{size}.bin, in MiB": (whole, whole) for size, whole in mebibytes.items()}
+    assert told == {"unpacking x.zip": (5, 5), **blocks}
 
 
 @MAKERS

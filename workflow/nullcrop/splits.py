@@ -281,8 +281,8 @@ def _attribute(attributes: Sequence[Attribute], name: str) -> Attribute:
 def _matched(
     part: NDArray[np.object_], target: NDArray[np.int64], attribute: Attribute, seed: int
 ) -> NDArray[np.object_]:
-    """``part`` with as many images of each target in every stratum of an attribute; NullcropError when none
-    are left of one."""
+    """``part`` with as many images of each target in every stratum of an attribute; NullcropError when that
+    leaves a part without images."""
     rng = np.random.default_rng([seed, *b"match"])
     known = np.flatnonzero(attribute.known)
     stratum = np.full(len(part), -1)
