@@ -25,8 +25,8 @@ def margin_of(image: Pixels) -> int:
 def lesion_hidden(image: Pixels, mask: Mask, crop_width: int, crop_height: int) -> Pixels:
     """The image with its lesions and a margin around each filled by the mean of the ring that surrounds it.
 
-    Regions that touch one another are one. A region that nothing surrounds becomes BLANK, and so may one around
-    which all is as near to another region.
+    Regions that touch one another are one. A region that nothing surrounds becomes BLANK, and so may one
+    around which all is as near to another region.
     """
     from scipy.ndimage import distance_transform_edt, label
 
