@@ -35,7 +35,7 @@ SlurmdUser=root
 SlurmctldPort={port}
 SrunPortRange={srun_first}-{srun_last}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire=30
 CredType=cred/munge
 StateSaveLocation={folder}/controller
 SlurmdSpoolDir={folder}/spool.%n
@@ -132,20 +132,14 @@ class Cluster:
         states = dict(line.split(maxsplit=1) for line in lines)
         return {number: state for number, state in states.items() if number not in self.jobs()}
 
-    def run_soon(self, job: str) -> None:
-        """Run a job again that Slurm has taken from a node; by itself it waits two minutes."""
+    def wait_until_run_again(self, job: str) -> None:
+        """Wait for a job that Slurm has taken from a node and queued again.
 
-        asked = 0.0
-
-        def runs() -> bool:
-            nonlocal asked
-            # Not too often: each time Slurm puts the job off until its next look at the queue.
-            if self.jobs().get(job) == "PENDING" and time.monotonic() - asked > 15:
-                asked = time.monotonic()
-                succeeds("scontrol", "update", f"jobid={job}", "starttime=now")
-            return self.jobs().get(job) == "RUNNING"
-
-        wait_until(runs, 180, "the job ran again")
+        Slurm lets it wait until its first credential has expired (``cred_expire``). Bringing its start
+        forward by `scontrol update` does not do: a node that has revoked that credential may then
+        refuse the job.
+        """
+        wait_until(lambda: self.jobs().get(job) == "RUNNING", 180, "the job ran again")
 
     def node_of(self, job: str) -> str:
         return run("squeue", "--noheader", f"--jobs={job}", "--format=%N").strip()

@@ -47,7 +47,7 @@ def test_the_job_of_a_node_that_goes_down_runs_again_on_another(
     cluster.set_node(node, "down")
     send(held, signal.SIGKILL)  # a real node takes its processes with it
     wait_until(lambda: cluster.jobs().get(job) == "PENDING", 60, "the job was queued again")
-    cluster.run_soon(job)
+    cluster.wait_until_run_again(job)
     assert cluster.node_of(job) != node
     started.finish()
     complete(checkout, undisturbed, ONE)
@@ -61,7 +61,7 @@ def test_a_preempted_job_resumes(cluster: Cluster, checkout: SlurmCheckout, undi
     urgent = ("--partition=urgent", f"--nodelist={cluster.node_of(job)}", "--exclusive", "--output=/dev/null")
     run("sbatch", "--account=lab", *urgent, "--wrap=true")
     wait_until(lambda: cluster.jobs().get(job) == "PENDING", 60, "the job was preempted")
-    cluster.run_soon(job)
+    cluster.wait_until_run_again(job)
     started.finish()
     complete(checkout, undisturbed, ONE)
     assert "resumed after epoch" in checkout.log(ONE)
