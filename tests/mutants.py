@@ -177,8 +177,8 @@ class Tests:
 
     def of(self, mutation: MutationSpec) -> list[str]:
         """Tests that run the line of ``mutation``, the quickest first; where what prepares several runs it,
-        all of their file. What runs at import alone is tried by the files named after the module, or
-        those that import it."""
+        all of their file. What runs at import alone is tried by the files named after the module and those
+        that import it."""
         path = self._paths.get(str(mutation.module_path).removeprefix(PACKAGE), "")
         contexts = self._lines.contexts_by_lineno(path)
         first, last = statement(mutation.module_path, mutation.start_pos[0])
@@ -205,10 +205,15 @@ def known() -> Tests:
 
 @cache
 def statement(module: Path, line: int) -> tuple[int, int]:
-    """First and last line of the statement that holds ``line``; of a compound one those before its body."""
+    """First and last line of the statement that holds ``line``; of a compound one those before its body, of a
+    decorator all that it decorates."""
     found = line, line
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.stmt) and node.end_lineno and node.lineno <= line <= node.end_lineno:
+        if not isinstance(node, ast.stmt) or not node.end_lineno:
+            continue
+        if any(one.lineno <= line <= one.end_lineno for one in getattr(node, "decorator_list", [])):
+            return line, node.end_lineno
+        if node.lineno <= line <= node.end_lineno:
             body = getattr(node, "body", None)
             last = body[0].lineno - 1 if body else node.end_lineno
             if line <= max(last, node.lineno):  # inner statements come after outer ones
@@ -217,13 +222,13 @@ def statement(module: Path, line: int) -> tuple[int, int]:
 
 
 def importing(module: Path) -> list[Path]:
-    """The files of unit tests that are named after ``module``; where there are none those that import it, and
-    then those that import a neighbour which does."""
+    """The files of unit tests that are named after ``module``, then the others that import it; where there
+    are none, those that import a neighbour which does."""
     tests = sorted(Path("tests/unit").glob("test_*.py"))
     own = [path for path in tests if re.search(f"_{module.stem}(_|$)", path.stem)]
     through = {named(path) for path in module.parent.glob("*.py") if named(module) in imported(path)}
     by = [[path for path in tests if names & imported(path)] for names in ({named(module)}, through)]
-    return own or by[0] or by[1]
+    return list(dict.fromkeys([*own, *by[0]])) or by[1]
 
 
 def named(module: Path) -> str:

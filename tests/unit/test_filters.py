@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from scipy.ndimage import median_filter
+from scipy.stats import norm
 
 from nullcrop.config.views import VIEWS, view_of
-from nullcrop.images.filters import BLOCK_GAIN, FILTERS, MIDDLE, TILE
+from nullcrop.images.filters import FILTERS
 from nullcrop.images.views import view_function
 
 IMAGES = st.tuples(st.integers(1, 29), st.integers(1, 29), st.just(3)).flatmap(
     lambda shape: arrays(np.uint8, shape)
 )
+# As their descriptions tell the reader: the level of nothing, the side of a tile, that of an even step.
+MIDDLE, TILE, BLOCK_GAIN = 128, 8, 64
 WAVELETS = ("wavelet_ll", "wavelet_lh", "wavelet_hl", "wavelet_hh")
 AROUND_MIDDLE = ("colour_only", "high_pass", "noise", *WAVELETS[1:])
 
@@ -126,6 +129,14 @@ def test_low_and_high_frequencies_are_the_gray_levels(image: np.ndarray) -> None
     assert (levels == gray)[inside].all()
 
 
+def test_low_frequencies_are_smoothed_over_three_pixels() -> None:
+    """A step becomes the normal distribution with a standard deviation of three pixels."""
+    step = np.zeros((40, 40, 3), np.uint8)
+    step[:, 20:] = 200
+    expected = 200 * norm(loc=19.5, scale=3).cdf(np.arange(40))
+    assert abs(made("low_pass", step)[20, :, 0] - expected).max() < 1.5
+
+
 @given(image=IMAGES)
 def test_wavelet_bands_are_the_gray_levels(image: np.ndarray) -> None:
     bands = [made(name, image).astype(int) for name in WAVELETS]
@@ -155,22 +166,22 @@ def test_edges_and_frequencies_stand_where_they_are() -> None:
     assert found.max() == round(20 * np.log1p(50 * 32))
 
 
-@pytest.mark.parametrize(("row", "column"), [(20, 20), (25, 31), (12, 10)])
+@pytest.mark.parametrize(("row", "column"), [(20, 20), (25, 31), (12, 10), (20, 3), (20, 41), (20, 45)])
 def test_a_level_of_the_block_grid_is_the_curvature_at_its_phase_over_that_around(
     row: int, column: int
 ) -> None:
-    """By hand, at pixels whose blocks lie within the image."""
+    """By hand, at pixels whose blocks lie within the image's rows; beyond its columns nothing is measured."""
     rng = np.random.default_rng(2)
     # Columns that differ, so that each counts with its own weight.
     gray = (rng.integers(0, 256, (48, 48)) * rng.random(48) ** 4).astype(np.uint8)
     steps = np.diff(gray.astype(float), axis=1)  # steps[:, i] leads to the pixel i + 1
     curvature = {
         x: np.abs(steps[:, x - 1] - (steps[:, x - 2] + steps[:, x]) / 2)[row - 12 : row + 12].sum()
-        for x in range(column - TILE, column + TILE + 1)
+        for x in range(max(2, column - TILE), min(46, column + TILE) + 1)
     }
-    same = np.mean([curvature[x] for x in (column - TILE, column, column + TILE)])
-    ends = (curvature.pop(column - TILE) + curvature.pop(column + TILE)) / 2
-    around = (ends + sum(curvature.values())) / (2 * TILE)
+    ends = {column - TILE, column + TILE}
+    same = np.mean([curvature[x] for x in ends | {column} if x in curvature])
+    around = np.average(list(curvature.values()), weights=[0.5 if x in ends else 1 for x in curvature])
     found = made("block_grid", np.repeat(gray[..., None], 3, axis=2))
     assert found[row, column, 0] == pytest.approx(BLOCK_GAIN * same / around, abs=0.51)
     turned = made("block_grid", np.repeat(gray.T[..., None], 3, axis=2))

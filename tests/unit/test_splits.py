@@ -372,7 +372,7 @@ def test_a_split_whose_writing_is_cut_short_is_the_one_before(
     assert out.read_bytes() == before
 
 
-def test_nine_images_of_a_target_are_too_few() -> None:
+def test_nine_images_of_a_target_are_too_few_and_ten_are_enough() -> None:
     with pytest.raises(NullcropError, match="target 1 has 9 images: at least 10 are needed"):
         make_split(*samples([0] * 50 + [1] * 9), "random", 0)
     assert len(make_split(*samples([0] * 50 + [1] * 10), "random", 0)) == 60
@@ -389,11 +389,14 @@ def test_a_grouped_split_needs_groups(protocol: str) -> None:
         make_split(*samples([0, 1] * 50), protocol, 0)
 
 
-def test_nine_groups_are_too_few() -> None:
+def test_nine_groups_are_too_few_and_ten_are_enough() -> None:
     for count in (2, 9):
         table = samples([row % 2 for row in range(90)], [f"g{row % count}" for row in range(90)])
         with pytest.raises(NullcropError, match=f"there are {count} groups: at least 10 are needed"):
             make_split(*table, "grouped", 0)
+    table = samples([row % 2 for row in range(90)], [f"g{row // 9}" for row in range(90)])
+    parts = make_split(*table, "grouped", 0).groupby("part")["group"].nunique()
+    assert parts.to_dict() == {"test": 1, "train": 8, "val": 1}
 
 
 def test_a_target_of_one_group_cannot_be_in_every_part() -> None:

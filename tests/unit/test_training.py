@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional
+from torchvision.models import ResNet50_Weights
 from torchvision.transforms import v2
 
 from nullcrop.basics.errors import NullcropError
@@ -29,7 +30,7 @@ from nullcrop.cli import main
 from nullcrop.config.cell import CELL_FILES, Cell
 from nullcrop.config.recipe import Recipe
 from nullcrop.images.store import PackedView
-from nullcrop.training.architectures import IMAGENET_MEAN, IMAGENET_STD, LeNet5, build
+from nullcrop.training.architectures import LeNet5, build
 from nullcrop.training.arithmetic import NoGpuError, check_gpu
 from nullcrop.training.batch import train_batch
 from nullcrop.training.cells import (
@@ -52,6 +53,9 @@ from tests.unit.toy_cells import SCHEDULED, SCRATCH, hashes
 
 PACKAGE = Path(__file__).parents[2] / "workflow"
 
+# What the published weights were trained with.
+IMAGENET = ResNet50_Weights.IMAGENET1K_V1.transforms()
+
 
 def arguments(job: CellJob) -> list[str]:
     """The command line of ``job``."""
@@ -71,7 +75,7 @@ def test_training_equals_a_plain_loop_of_torchs_own_parts(job: CellJob, inputs: 
     network = LeNet5(2, 20)
     optimizer = torch.optim.Adam(network.parameters(), lr=SCRATCH.learning_rate)
     to_input = v2.Compose(
-        [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+        [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(IMAGENET.mean, IMAGENET.std)]
     )
     split = pd.read_csv(inputs / "split.csv")
     crops = [Image.open(inputs / f"{id_}.png").crop((0, 0, 20, 20)) for id_ in split["id"]]
@@ -119,7 +123,7 @@ def test_a_batch_is_what_torchvisions_transforms_make_of_a_pillow_image(inputs: 
             v2.Resize((size, size)),
             v2.PILToTensor(),
             v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+            v2.Normalize(IMAGENET.mean, IMAGENET.std),
         ]
     )
     batch = InputImages(

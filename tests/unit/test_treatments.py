@@ -37,7 +37,7 @@ from nullcrop.cues.treatments import (
 from nullcrop.figures.treatments import plot_treatments
 from nullcrop.images.export import MANIFEST
 from nullcrop.images.store import PackedView, write_store
-from nullcrop.images.treatments import OPPONENTS, REFERENCE_STAINS, SECTION_MEAN, SECTION_SPREAD, WHITE
+from nullcrop.images.treatments import OPPONENTS
 from nullcrop.images.views import view_function, view_sizes
 from nullcrop.statistics.auroc import estimate_auroc
 from nullcrop.statistics.comparisons import auroc_difference
@@ -49,6 +49,11 @@ EVERY = [
     *("reencode_75", "resize_64", "strip", "crop_border_2", "gray_world", "shades_of_gray"),
     *("histogram_match", "reinhard", "macenko"),
 ]
+
+# As published: a section's means and spreads (Amgad et al. 2019), the stains of Macenko et al. (2009).
+SECTION_MEAN, SECTION_SPREAD = [8.74108109, -0.12440419, 0.0444982], [0.6135447, 0.10989545, 0.0286032]
+REFERENCE_STAINS = np.array([[0.5626, 0.2159], [0.7201, 0.8012], [0.4062, 0.5581]])
+REFERENCE_STRENGTH = [1.9705, 1.0308]
 
 PICTURES = hnp.arrays(np.uint8, st.tuples(st.integers(8, 20), st.integers(8, 20), st.just(3)))
 
@@ -70,6 +75,14 @@ def test_any_image_gives_an_image_of_the_promised_shape_and_always_the_same(imag
     assert found.shape[:2] == tuple(view_sizes(name, np.array([image.shape[:2]]), 4, 4)[0])
     assert np.array_equal(found, treat(name, image))
     assert np.array_equal(image, before)
+
+
+@given(PICTURES)
+@settings(max_examples=20, deadline=None)
+def test_the_chain_is_one_size_and_one_jpeg_by_pillow(image):
+    square = Image.fromarray(image).resize((256, 256), Image.Resampling.BILINEAR)
+    square.save(stream := io.BytesIO(), format="JPEG", quality=90)
+    assert np.array_equal(treat("strip", image), np.asarray(Image.open(stream)))
 
 
 @given(PICTURES, st.integers(1, 95))
@@ -95,6 +108,14 @@ def test_a_tint_goes_and_grey_stays(name):
     tinted = np.rint(gray * [1.5, 1.0, 0.8]).astype(np.uint8)
     assert np.abs(treat(name, tinted).mean(axis=(0, 1)) - gray.mean() * 3.3 / 3).max() < 1
     assert np.abs(tinted.mean(axis=(0, 1)) - gray.mean()).max() > 10
+
+
+@given(PICTURES.filter(lambda image: (image.max(axis=(0, 1)) > 0).all()))
+@settings(max_examples=40, deadline=None)
+def test_shades_of_gray_make_the_sixth_norms_of_all_channels_one(image):
+    norms = np.linalg.norm(image.reshape(-1, 3).astype(float), ord=6, axis=0)
+    expected = np.clip(image * norms.mean() / norms, 0, 255)
+    assert np.abs(treat("shades_of_gray", image) - expected).max() <= 0.5 + 1e-6
 
 
 @given(PICTURES)
@@ -152,7 +173,7 @@ def test_reinhard_makes_one_colour_the_sections_mean():
 
 def stained(stains: np.ndarray, strength: np.ndarray) -> np.ndarray:
     """An image whose pixels have these strengths (N × 2) of two stains (3 × 2)."""
-    light = WHITE * np.exp(-(strength @ stains.T)) - 1
+    light = 240 * np.exp(-(strength @ stains.T)) - 1
     return np.clip(np.rint(light), 0, 255).astype(np.uint8).reshape(40, 40, 3)
 
 
@@ -164,10 +185,31 @@ def test_macenko_finds_the_stains_an_image_was_made_of_and_puts_the_reference_in
     strength[pure, rng.integers(0, 2, pure.sum())] = 0.02
     own = np.array([[0.65, 0.25], [0.70, 0.92], [0.29, 0.30]])
     own /= np.linalg.norm(own, axis=0)
-    reference = stained(REFERENCE_STAINS, strength * [1.9705, 1.0308] / np.percentile(strength, 99, axis=0))
+    reference = stained(REFERENCE_STAINS, strength * REFERENCE_STRENGTH / np.percentile(strength, 99, axis=0))
     found = treat("macenko", stained(own, strength))
     assert np.abs(found.astype(int) - reference).mean() < 6
     assert np.abs(stained(own, strength).astype(int) - reference).mean() > 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_macenko_is_the_papers_algorithm(seed):
+    """Step by step as it is printed, on tissue beside glass; singular vectors take eigenvectors' place."""
+    rng = np.random.default_rng(seed)
+    strength = rng.gamma(2, 0.4, (1600, 2)) * (rng.uniform(size=(1600, 1)) < 0.7)
+    own = np.array([[0.65, 0.25], [0.70, 0.92], [0.29, 0.30]]) / np.sqrt([0.9966, 0.9989])
+    image = stained(own, strength)
+    density = -np.log((image.reshape(-1, 3) + 1.0) / 240)
+    tissue = density[density.min(axis=1) >= 0.15]
+    assert 200 < len(tissue) < 1400
+    first, second, _ = np.linalg.svd(tissue - tissue.mean(axis=0), full_matrices=False)[2]
+    first, second = first * np.sign(first.sum()), second * np.sign(second.sum())
+    angles = np.arctan2(tissue @ first, tissue @ second)
+    one, other = (first * np.sin(angle) + second * np.cos(angle) for angle in np.percentile(angles, [1, 99]))
+    stains = np.stack([one, other] if one[0] > other[0] else [other, one], axis=1)
+    found = density @ np.linalg.pinv(stains).T
+    mixed = found * REFERENCE_STRENGTH / np.percentile(found, 99, axis=0) @ REFERENCE_STAINS.T
+    expected = np.clip(240 * np.exp(-mixed) - 1, 0, 255).reshape(image.shape)
+    assert np.abs(treat("macenko", image) - expected).max() <= 0.5 + 1e-6
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])

@@ -182,6 +182,16 @@ def test_what_only_the_average_of_all_readers_shows_is_said():
     assert "all readers on the upper left" in row["sentence"]
 
 
+def test_one_reader_of_two_views_is_shown_on_those_that_it_reads():
+    auroc = {"upper_left": 0.85, "upper_right": 0.5}
+    row = verdict_of(a_study(list(auroc), ["vgg16"], auroc, n=300, positives=100, split="official"))
+    assert (row["members"], row["readers"], row["views"]) == (2, 1, 2)
+    assert "It is shown on 1 of 2 views (upper left) (step-down)." in row["details"]
+    one = verdict_of(a_study(["upper_left"], ["vgg16"], 0.85, n=300, positives=100, split="official"))
+    assert one["members"] == 1
+    assert "It is shown" not in one["details"]
+
+
 def with_baselines(network, *, n=400, **baselines):
     """A network on the upper left beside baselines, each with an AUROC, or the network's score and noise."""
     test = a_test_set(n, int(0.4 * n))

@@ -173,7 +173,7 @@ def _constant_words(said: Said) -> list[str]:
 
 
 def _shown_words(said: Said) -> list[str]:
-    if "readable" not in said["evidence"] or said["members"] == 1:
+    if "readable" not in said["evidence"]:
         return []
     views = [view_label(view) for view in _names(said["views_shown"])]
     readers = [label_of(name) for name in _names(said["readers_shown"])] or [
