@@ -130,7 +130,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(module, "CHUNK", 10_000)
-    return tmp_path / "archive" / "images.bin"
+    return tmp_path / "new" / "archive" / "images.bin"
 
 
 def fetch(server: Server, out: Path, **options: object) -> dict[str, object]:
@@ -172,7 +172,7 @@ def test_a_file_with_another_checksum_is_not_kept(server: Server, out: Path) -> 
 
 
 def test_a_file_in_place_is_verified_and_not_downloaded(server: Server, out: Path) -> None:
-    out.parent.mkdir()
+    out.parent.mkdir(parents=True)
     out.write_bytes(CONTENT)
     fetch(server, out, checksum=f"md5:{md5(CONTENT)}")
     assert server.asked == []

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.datasets.samples import read_samples
+from nullcrop.duplicates import search
 from nullcrop.duplicates.search import (
     close_pairs,
     count_pairs,
@@ -159,6 +160,22 @@ def test_the_search_finds_all_pairs_of_a_large_crowd() -> None:
     pairs = close_pairs(hashes, 8)
     assert len(pairs) > 1000
     assert pairs.tolist() == brute_force(hashes, 8)
+
+
+def test_of_many_hashes_few_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that share every ninth bit; else a hundred thousand images would take days."""
+    buckets: list[int] = []
+    compare = search._close_in
+
+    def counted(bucket: NDArray[np.int64], hashes: NDArray[np.uint64], bits: int) -> list[NDArray[np.int64]]:
+        buckets.append(len(bucket))
+        return compare(bucket, hashes, bits)
+
+    monkeypatch.setattr(search, "_close_in", counted)
+    hashes = np.random.default_rng(1).integers(0, 2**64, 2000, dtype=np.uint64)
+    close_pairs(hashes, 8)
+    # Nine bands of some seven bits each: 9 / 128 of all pairs.
+    assert sum(n * (n - 1) for n in buckets) < 0.15 * 2000 * 1999
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -371,6 +388,7 @@ def test_datasets_are_compared_with_one_another(datasets: list[Path], tmp_path: 
         ["a", "one", "train", "b", "uno", "train", "exact"],
         ["a", "two", "test", "b", "due", "test", "near"],
     ]
+    assert pairs["likeness"][0] == 1 > pairs["likeness"][1] > 0.7
     counts = pd.read_csv(tmp_path / "counts.csv", keep_default_na=False)
     assert counts.to_numpy().tolist() == [
         ["a", "train", "b", "train", 1, 1, 1, 1],
@@ -446,6 +464,12 @@ def test_only_pictures_of_different_datasets_are_compared() -> None:
     assert len(find_alike(hashes, watched, 1, np.array([0, 0, 1])).pairs) == 0
     assert looked_at == []
     assert len(find_alike(hashes, watched, 1, np.array([0, 1, 1])).pairs) == 1
+
+
+def test_pictures_whose_hashes_differ_in_eight_bits_are_suspected_and_in_nine_are_not() -> None:
+    phash = [f"{number:016x}" for number in (0, 0xFF, 0x1FF << 40)]
+    hashes = pd.DataFrame({"pixels_sha256": list("abc"), "phash": phash, "contrast": 9.0})
+    assert suspected_pairs(hashes).tolist() == [[0, 1]]
 
 
 def test_pictures_of_too_little_contrast_are_not_suspected_and_none_have_no_clusters() -> None:

@@ -58,6 +58,28 @@ def test_every_file_is_unpacked(tmp_path: Path, make: Make, name: str) -> None:
     assert unpacked(tmp_path / "x") == FILES
 
 
+@MAKERS
+def test_names_of_any_alphabet_are_kept(tmp_path: Path, make: Make, name: str) -> None:
+    files = {"größe/bösartig 1.png": b"1", "изображения/доброкачественные.png": b"2"}
+    unpack(make(tmp_path / name, files), tmp_path / "x", "one")
+    assert unpacked(tmp_path / "x") == files
+
+
+def test_what_an_unpacking_takes_and_the_disk_has_is_told_where_something_is_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2_340_000_000}))
+    archive = zip_of(tmp_path / "x.zip", {"one.bin": bytes(1_500_000), "two.bin": bytes(700_000)})
+    folder = tmp_path / "x"
+    unpack(archive, folder, "one")
+    assert "unpacking x.zip: 2.2 MB, the disk has 2.3 GB left" in capsys.readouterr().err
+    unpack(archive, folder, "one")
+    assert "the disk has" not in capsys.readouterr().err
+    (folder / "two.bin").unlink()
+    unpack(archive, folder, "one")
+    assert "unpacking x.zip: 0.7 MB, the disk has 2.3 GB left" in capsys.readouterr().err
+
+
 def test_progress_of_a_member_ends_where_its_bytes_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
