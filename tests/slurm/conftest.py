@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -155,17 +156,17 @@ class SlurmCheckout(Checkout):
 
 
 @pytest.fixture(scope="session")
-def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def running_cluster() -> Iterator[Cluster]:
     if os.getuid() != 0:
         pytest.skip("starting a Slurm needs root")
     if shutil.which("slurmctld") is None:
         pytest.skip(f"Slurm is not installed; `make test-slurm` installs {' '.join(PACKAGES)}")
-    folder = tmp_path_factory.mktemp("slurm") / "cluster"
-    for parent in (folder.parent, *folder.parent.parents):
-        if parent != Path("/") and parent != Path("/tmp"):
-            parent.chmod(0o755)  # munge and the database run as users of their own
-    with Cluster(folder) as cluster:
-        yield cluster
+    # Munge and the database run as users of their own. Not in pytest's folder for temporary files: each
+    # pytest that starts beside this one takes the rights of others from it again.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+        Path(folder).chmod(0o755)
+        with Cluster(Path(folder) / "cluster") as cluster:
+            yield cluster
 
 
 @pytest.fixture
