@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -19,10 +20,11 @@ from nullcrop.config.definitions import Definition, find_definitions, read_defin
 from nullcrop.config.grid import Grid
 from nullcrop.config.models import Project
 from nullcrop.config.names import PUBLISHED, PUBLISHED_TABLES
+from nullcrop.published.columns import roles_of
 from nullcrop.published.discrepancies import list_discrepancies, write_discrepancies
 from nullcrop.published.discrepancies_page import page_of, write_page
 from nullcrop.published.findings import COLUMNS, KINDS
-from nullcrop.published.printed import FILES, metric_tables, read_published
+from nullcrop.published.printed import FILES, ROLES, metric_tables, read_published
 from nullcrop.published.rounding import (
     Rounded,
     beside_harmonic_mean,
@@ -365,7 +367,10 @@ def test_classes_of_one_size_have_the_rate_that_is_printed_as_chance() -> None:
     content["expected"]["split_classes"]["test"] = {"malignant": 78, "normal_or_benign": 78}
     changed = {**definitions(), "breastmnist": Definition.model_validate(content)}
     among = list_discrepancies(read_published(TABLES), changed)
-    assert found("no-information rate", "breastmnist", among=among) == []
+    rates = table()[table()["kind"] == "no-information rate"]
+    others = rates[rates["dataset"] != "breastmnist"]
+    assert rates["dataset"].iloc[-1] != "breastmnist"
+    assert among[among["kind"] == "no-information rate"].to_numpy().tolist() == others.to_numpy().tolist()
 
 
 def test_without_definitions_the_tables_are_compared_with_themselves() -> None:
@@ -403,7 +408,34 @@ def test_a_rounded_fraction_fits_its_own_size(n: int, share: float, decimals: in
 def test_the_true_size_is_among_those_that_fit(n: int, shares: list[float]) -> None:
     printed = parse_column([f"{round(share * n) / n:.4f}" for share in shares])
     assert n in sizes_that_fit(printed, 400)
+    assert sizes_that_fit(printed, n)[-1] == n
+    assert sizes_that_fit(printed, n - 1) == sizes_that_fit(printed, n)[:-1]
     assert multiples(printed, n) == len(printed)
+
+
+@pytest.mark.parametrize(("positives", "negatives", "told"), [(300, 6000, True), (6000, 300, False)])
+def test_the_recall_is_known_by_its_positives_where_few_are_enough_to_tell(
+    positives: int, negatives: int, told: bool
+) -> None:
+    """Of four decimal places every number is some k / 6,000."""
+    lines = []
+    for missed, alarms in [(7, 55), (31, 260), (118, 13), (64, 199)]:
+        hits = positives - missed
+        recall, precision = hits / positives, hits / (hits + alarms)
+        accuracy = 1 - (missed + alarms) / (positives + negatives)
+        lines.append([accuracy, recall, harmonic_mean(recall, precision), precision])
+    texts = [[f"{number:.4f}" for number in column] for column in zip(*lines, strict=True)]
+    columns = ["accuracy", *(ROLES[role] for role in ("recall", "f1", "precision"))]
+    rows = pd.DataFrame({name: parse_column(column) for name, column in zip(columns, texts, strict=True)})
+    official = SimpleNamespace(
+        rules=["printed"],
+        definition=SimpleNamespace(default_rule="printed"),
+        targets=lambda rule, part="": (positives, negatives),
+    )
+    roles = roles_of(rows, official)  # type: ignore[arg-type]
+    assert roles is not None
+    assert roles.columns == ROLES
+    assert ("all 4 values headed Recall are k / 300" in roles.reason) == told
 
 
 @given(a=st.floats(0.01, 1), b=st.floats(0.01, 1), decimals=st.integers(2, 5))

@@ -40,6 +40,7 @@ from nullcrop.training.cells import (
     is_kept,
     kept_folder,
     network_identity,
+    read_split,
 )
 from nullcrop.training.checkpoint import resume, save_checkpoint
 from nullcrop.training.data import InputImages, batches
@@ -64,6 +65,15 @@ def arguments(job: CellJob) -> list[str]:
         *("--recipe", job.recipe.to_json(), "--device", job.device, "--threads", str(job.threads)),
         *("--out", str(job.out), "--work", str(job.work)),
     ]
+
+
+@pytest.mark.parametrize("content", [None, b"id,part\n\xff,train\n", b""])
+def test_a_split_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "split.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(NullcropError, match=f"cannot read the split {path}: "):
+        read_split(path)
 
 
 def test_training_equals_a_plain_loop_of_torchs_own_parts(job: CellJob, inputs: Path) -> None:
