@@ -8,6 +8,7 @@ from MLstatkit import Delong_test
 from scipy.stats import brunnermunzel, norm
 from sklearn.metrics import roc_auc_score
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.statistics.auroc import TestSet, bootstrap_auroc, delong, estimate_auroc, jackknife_error
 from nullcrop.statistics.comparisons import auroc_difference
 
@@ -28,6 +29,14 @@ def ungrouped(target):
 images = st.lists(
     st.tuples(st.integers(0, 1), st.integers(0, 4), st.integers(-3, 3)), min_size=4, max_size=20
 ).filter(lambda rows: {row[0] for row in rows} == {0, 1})
+
+
+def test_a_test_set_needs_a_group_for_each_target():
+    for target, group in (([0, 1, 1], ["a", "b"]), ([[0, 1]], [["a", "b"]])):
+        with pytest.raises(
+            NullcropError, match="the test: target and group must be columns of the same length"
+        ):
+            grouped(target, group, "the test")
 
 
 def test_stata_prints_the_same():

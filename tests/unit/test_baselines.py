@@ -504,3 +504,13 @@ def test_baselines_need_no_torch_and_are_the_same_on_the_command_line(
     for cell in baseline_cells("toy", "printed", "random", 0):
         path = Path(cell.path, "predictions.csv")
         assert (tmp_path / "cells" / path).read_bytes() == (job.out / path).read_bytes()
+
+
+@pytest.mark.parametrize("features", ["numpy:asarray", "numpy:ravel"])
+def test_features_of_no_fixed_length_are_named(features: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of an extension: three dimensions of one image, and as many numbers as an image has."""
+    records = {**BASELINES._records, "own": replace(BASELINES["mean_rgb"], features=features, reads="image")}
+    monkeypatch.setattr(BASELINES, "_records", records)
+    images = [np.zeros((height, 5, 3), np.uint8) for height in (4, 6)]
+    with pytest.raises(NullcropError, match=r"'own' gives features of shape \(.*\) for one image and of \("):
+        pixel_features(images, ["own"])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from nullcrop.basics.errors import NullcropError
 from nullcrop.basics.progress import duration
 from nullcrop.calibration.alarms import (
     ALL,
@@ -258,6 +259,8 @@ def test_the_table_is_written_and_drawn(tmp_path: Path) -> None:
     write_calibration([tmp_path / f"judged{number}.csv" for number in range(3)], tmp_path / "table.csv")
     table = read_calibration(tmp_path / "table.csv")
     assert len(table) == 3 * (6 + 7)
+    with pytest.raises(NullcropError, match="the table of alarms is empty, so there is nothing to draw"):
+        plot_calibration(table.iloc[:0], tmp_path / "nothing")
     figure = plot_calibration(table, tmp_path / "calibration")
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["no cue", "tint"]
     of_cue = table[(table["cue"] == "stain") & (table["architecture"] == ALL)]

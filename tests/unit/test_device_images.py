@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nullcrop.images.store import PackedView, write_store
+from nullcrop.training.arithmetic import EngineError
 from nullcrop.training.data import InputImages
 from nullcrop.training.device_images import DeviceImages
 from nullcrop.training.device_resize import Resizer
@@ -50,6 +51,12 @@ def test_the_sizes_of_the_studies_are_pillows_to_the_last_bit(height: int, width
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     made = Resizer(height, width, size, CPU)(torch.from_numpy(image)[None])[0].numpy()
     np.testing.assert_array_equal(made, pillow(image, size))
+
+
+def test_a_pillow_that_resizes_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nullcrop.training.device_resize.resize", lambda image, size: pillow(image, size) ^ 1)
+    with pytest.raises(EngineError, match=r"resizes 30×20 pixels to 16×16 in a way .* `engine: plain`"):
+        Resizer(20, 30, 16, CPU)
 
 
 @pytest.fixture(scope="module", params=["crops", "originals", "large"])

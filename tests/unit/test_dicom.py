@@ -15,15 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_color_lut, apply_windowing
-from pydicom.uid import VLWholeSlideMicroscopyImageStorage
+from pydicom.uid import MPEG2MPML, RLELossless, VLWholeSlideMicroscopyImageStorage
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
 from nullcrop.datasets.samples import list_samples, read_samples
 from nullcrop.decoding.image import MissingPackage
 from nullcrop.decoding.rgb import decoded_image, read_rgb
-from nullcrop.decoding.values import AS_DECLARED, Reading, deep_gray, windowed
+from nullcrop.decoding.values import AS_DECLARED, NoDeclaredRange, Reading, deep_gray, windowed
 from nullcrop.images.store import PackedView, full_pixels, write_store
 from nullcrop.training.file_facts import file_facts
 from tests.unit.dicom_files import SECRETS, write_dicom
@@ -175,6 +177,45 @@ def test_a_compressed_file_names_the_packages_that_read_it() -> None:
     path = Path(str(get_testdata_file("JPEGLSNearLossless_08.dcm")))
     with pytest.raises(MissingPackage, match=r"compressed \(JPEG-LS.*pyjpegls"):
         read_rgb(path)
+
+
+@pytest.mark.parametrize(
+    ("elements", "words"),
+    [
+        ({"Rows": 20_000, "Columns": 20_000}, "has more than 178 million pixels"),
+        ({"PhotometricInterpretation": "HSV"}, "has the photometric interpretation HSV, which nullcrop does"),
+        ({"ModalityLUTSequence": [Dataset()]}, "has a lookup table in place of a rescale slope"),
+    ],
+)
+def test_what_is_not_read_of_a_dicom_file_is_named(
+    elements: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    write_dicom(tmp_path / "a.dcm", np.zeros((4, 4), np.uint8), **elements)
+    with pytest.raises(NullcropError, match=rf"a\.dcm {words}"):
+        read_rgb(tmp_path / "a.dcm")
+
+
+@pytest.mark.parametrize(
+    ("syntax", "words"),
+    [
+        (MPEG2MPML, r"compressed in a way that pydicom does not read \(MPEG2.*gdcmconv --raw"),
+        (RLELossless, r"compressed \(RLE Lossless\), and what is installed here cannot decode it"),
+    ],
+)
+def test_pixels_that_nothing_here_decodes_are_named(syntax: str, words: str, tmp_path: Path) -> None:
+    file = write_dicom(tmp_path / "a.dcm", np.zeros((4, 4), np.uint8))
+    file.file_meta.TransferSyntaxUID = syntax
+    file.PixelData = encapsulate([b"no such code"])
+    file.save_as(tmp_path / "a.dcm")
+    with pytest.raises(NullcropError, match=rf"a\.dcm is {words}"):
+        read_rgb(tmp_path / "a.dcm")
+
+
+def test_values_of_32_bits_need_a_depth_or_a_window(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "a.dcm", np.array([[0, 70_000]], np.uint32))
+    with pytest.raises(NoDeclaredRange, match="32-bit"):
+        read_rgb(tmp_path / "a.dcm")
+    assert gray(tmp_path / "a.dcm", Reading(window=(35_000, 70_000))).tolist() == [[0, 255]]
 
 
 def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -383,6 +383,16 @@ def test_without_a_network_the_message_says_which_file_to_put_where(out: Path) -
     assert message.endswith(f"put it at {out}")
 
 
+def test_what_no_waiting_mends_is_tried_once(server: Server, out: Path, slept: list[float]) -> None:
+    """A server without encryption where it should have some, and an address that is none."""
+    with pytest.raises(NullcropError, match=r"SSL.*fetch it on a machine with internet"):
+        download(server.address.replace("http:", "https:"), out)
+    server.redirect = "http://127.0.0.1:99999/images.bin"
+    with pytest.raises(NullcropError, match=r"fetch it on a machine with internet and put it at"):
+        fetch(server, out)
+    assert slept == []
+
+
 def test_an_address_without_encryption_is_refused(out: Path) -> None:
     with pytest.raises(NullcropError, match="is not an https address"):
         download("http://example.org/images.bin", out)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nullcrop.basics.errors import NullcropError
 from nullcrop.config.definitions import Definition
-from nullcrop.datasets.samples import COLUMNS, list_samples, read_samples
+from nullcrop.datasets.samples import COLUMNS, list_images, list_samples, read_samples
 from nullcrop.decoding.rgb import read_rgb
 from nullcrop.images.store import write_store
 from tests.unit.image_kinds import KINDS, TURNED, write_image, write_png16
@@ -244,6 +244,18 @@ def test_a_table_that_names_an_unknown_class(make_folder: MakeFolder, tmp_path: 
 def test_a_table_of_one_class_only(make_folder: MakeFolder, tmp_path: Path) -> None:
     message = refusal(with_table(make_folder, tmp_path, rows().iloc[:3]), tmp_path)
     assert "no image of the class malignant" in message
+
+
+def test_a_file_that_a_source_lists_under_two_ids_is_named(
+    make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which no source of nullcrop's own does; one of an extension may."""
+    definition = with_table(make_folder, tmp_path, rows())
+    listing = list_images(definition, tmp_path / "archive")
+    listing["path"] = [listing["path"][1], *listing["path"][1:]]
+    monkeypatch.setattr("nullcrop.datasets.samples.list_images", lambda *_: listing)
+    words = f"'small': 1 files are listed more than once under different ids: {listing['path'][1]}"
+    assert words in refusal(definition, tmp_path)
 
 
 def test_duplicate_ids_are_named(make_folder: MakeFolder, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,20 @@ def test_info_is_what_the_package_defines(tmp_path: Path, monkeypatch: pytest.Mo
     path = Path(package.submodule_search_locations[0]) / "info.py"
     assert module.release_info() == runpy.run_path(str(path))["INFO"]
     assert (tmp_path / ".medmnist").is_dir()
+
+
+def test_without_the_package_or_its_info_the_cure_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "release_info", module.release_info.__wrapped__)
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(NullcropError, match=r"package medmnist, .* is missing: run `make env`"):
+        module.release_info()
+    (tmp_path / "info.py").write_text("HOMEPAGE = 1")
+    found = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: found)
+    with pytest.raises(NullcropError, match=rf"{tmp_path}/info\.py holds no INFO: install the version"):
+        module.release_info()
 
 
 def test_nothing_is_imported_and_nothing_made_at_home(tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def test_rows_follow_the_registries_and_not_the_order_given(tmp_path):
     pd.testing.assert_frame_equal(metrics_of_cells(folders[::-1]), table)
 
 
+def test_without_a_finished_cell_there_is_nothing_to_read():
+    for read in (tables.read_histories, tables.read_answers):
+        with pytest.raises(NullcropError, match="no finished cell was given"):
+            read([])
+
+
 def test_written_floats_read_back_exactly(tmp_path):
     folders = [finished_cell(tmp_path, seed=seed, labels="null") for seed in range(5)]
     write_metrics(folders, tmp_path / "metrics.csv")

@@ -38,6 +38,15 @@ def test_a_name_that_timm_does_not_have_is_said() -> None:
         build("timm:resnet18x", 2, 32, seed=0)
 
 
+def test_weights_of_another_network_are_said() -> None:
+    state = timm.create_model("test_resnet", num_classes=1000).state_dict()
+    state["conv1.0.weight"] = state["conv1.0.weight"][:3]
+    with pytest.raises(
+        NullcropError, match=r"timm cannot build 'test_resnet' .* these weights: Error\(s\) in"
+    ):
+        build("timm:test_resnet", 2, 160, seed=0, state=state)
+
+
 def test_published_weights_are_loaded_and_the_head_is_new() -> None:
     torch.manual_seed(7)
     published = timm.create_model("test_resnet", num_classes=1000).state_dict()

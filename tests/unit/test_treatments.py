@@ -614,6 +614,13 @@ def manifest(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def test_a_file_in_the_place_of_the_exported_folder_is_named_and_left(tmp_path, listed, capsys):
+    (tmp_path / "out").write_text("mine")
+    assert export(tmp_path, listed, "reencode_60", tmp_path / "out") == 1
+    assert f"{tmp_path}/out is a file: name a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_treated_images_are_written_with_a_manifest(tmp_path, listed):
     out = tmp_path / "out"
     assert export(tmp_path, listed, "reencode_60", out) == 0

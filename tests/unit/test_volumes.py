@@ -99,6 +99,18 @@ def test_colours_are_themselves(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_rgb(tmp_path / "a.nrrd"), wanted)
 
 
+def test_colours_of_another_kind_are_named(tmp_path: Path) -> None:
+    kinds = {"kinds": ["RGB-color", "domain", "domain", "domain"]}
+    for channels, dtype in ((3, np.uint16), (4, np.uint8)):
+        kinds["kinds"][0] = "RGB-color" if channels == 3 else "RGBA-color"
+        nrrd.write(str(tmp_path / "a.nrrd"), np.zeros((channels, 6, 7, 8), dtype), kinds)
+        words = (
+            rf"a\.nrrd: colours of {channels} channels of {np.dtype(dtype)} are not read; save 3 of 8 bits"
+        )
+        with pytest.raises(NullcropError, match=words):
+            read_rgb(tmp_path / "a.nrrd")
+
+
 def test_data_in_another_file_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(bytes(16))
     header = "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 4 4\nencoding: raw\ndata file: secret\n\n"

@@ -79,6 +79,18 @@ def test_a_damaged_file_is_found_before_training(tmp_path: Path) -> None:
         read_weights("resnet50", damaged)
 
 
+def test_weights_that_are_missing_or_that_nothing_verifies_are_named(tmp_path: Path) -> None:
+    missing = tmp_path / "weights-0123456789.pth"
+    with pytest.raises(NullcropError, match=f"no checkpoint at {missing}: fetch {checkpoint_url('vgg16')}"):
+        read_weights("vgg16", missing)
+    with pytest.raises(NullcropError, match=f"no checkpoint at {missing}: fetch it and put it there"):
+        read_weights("timm:test_resnet", missing)
+    nameless = tmp_path / "weights.pth"
+    nameless.touch()
+    with pytest.raises(NullcropError, match=r"name weights\.pth does not end in a hash"):
+        read_weights("timm:test_resnet", nameless)
+
+
 @pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name].checkpoint])
 def test_every_published_name_carries_its_hash(name: str) -> None:
     assert re.fullmatch(r"https://.+-[0-9a-f]{8,10}\.pth", checkpoint_url(name))
