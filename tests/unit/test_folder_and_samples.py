@@ -405,9 +405,9 @@ def test_leaving_out_every_image_of_a_class_is_refused(make_folder: MakeFolder, 
 
 
 def with_strips(make_folder: MakeFolder, folder: Path, **changes: object) -> Definition:
-    """Three benign and two malignant images of 40×30, and strips of 40×4 and 5×30 among the malignant."""
+    """Three benign and two malignant images of 40×30; 40×4, 5×30 and 3×2 pixels among the malignant."""
     definition = make_folder({"benign": 3, "malignant": 2}, size=(40, 30), **changes)
-    for name, size in {"low": (40, 4), "narrow": (5, 30)}.items():
+    for name, size in {"low": (40, 4), "narrow": (5, 30), "tiny": (3, 2)}.items():
         Image.new("RGB", size).save(folder / "images" / "malignant" / f"{name}.png")
     return definition
 
@@ -422,6 +422,7 @@ def test_images_below_the_smallest_side_are_left_out_by_name_and_size(
     assert facts(tmp_path)["left_out"] == [
         {"path": str(malignant / "low.png"), "problem": "40×4 pixels, smaller than 6"},
         {"path": str(malignant / "narrow.png"), "problem": "5×30 pixels, smaller than 6"},
+        {"path": str(malignant / "tiny.png"), "problem": "3×2 pixels, smaller than 6"},
     ]
     assert facts(tmp_path)["classes"] == {"benign": 3, "malignant": 2}
     assert f"left out: {malignant}/low.png (40×4 pixels, smaller than 6)" in capsys.readouterr().err
@@ -429,19 +430,20 @@ def test_images_below_the_smallest_side_are_left_out_by_name_and_size(
 
 def test_images_as_large_as_the_smallest_side_stay(make_folder: MakeFolder, tmp_path: Path) -> None:
     assert len(listing(with_strips(make_folder, tmp_path, smallest_side=5), tmp_path)) == 6
-    assert facts(tmp_path)["left_out"] == [
-        {"path": str(tmp_path / "images/malignant/low.png"), "problem": "40×4 pixels, smaller than 5"}
+    assert [one["problem"] for one in facts(tmp_path)["left_out"]] == [  # type: ignore[attr-defined]
+        "40×4 pixels, smaller than 5",
+        "3×2 pixels, smaller than 5",
     ]
 
 
 def test_small_images_are_counted_before_they_are_left_out(make_folder: MakeFolder, tmp_path: Path) -> None:
-    expected = {"images": 7, "classes": {"benign": 3, "malignant": 4}}
+    expected = {"images": 8, "classes": {"benign": 3, "malignant": 5}}
     definition = with_strips(make_folder, tmp_path, smallest_side=6, expected=expected)
     assert len(listing(definition, tmp_path)) == 5
     assert facts(tmp_path)["counted"] == {**expected, "splits": {}, "split_classes": {}}
     (tmp_path / "images/malignant/low.png").unlink()
     (tmp_path / "out/samples.csv").unlink()
-    assert "images: expected 7, found 6; class malignant: expected 4, found 3" in refusal(
+    assert "images: expected 8, found 7; class malignant: expected 5, found 4" in refusal(
         definition, tmp_path
     )
 

@@ -139,16 +139,18 @@ def test_the_order_of_the_images_is_part_of_the_store(uniform: list[Path], tmp_p
 
 
 def test_an_image_smaller_than_the_crop_is_named_with_both_sizes(uniform: list[Path], tmp_path: Path) -> None:
-    small = [write_image("colour", tmp_path, *size) for size in ((CROP[0] - 1, 30), (30, CROP[1] - 1))]
+    sizes = [(CROP[0] - 1, 30), (30, CROP[1] - 1), (CROP[0] - 1, CROP[1] - 1)]
+    small = [write_image("colour", tmp_path, *size) for size in sizes]
     with pytest.raises(NullcropError) as caught:
         write([*uniform, *small], tmp_path / "views")
     message = str(caught.value)
-    assert f"2 images are smaller than the crop of {CROP[0]}×{CROP[1]} pixels" in message
+    assert f"3 images are smaller than the crop of {CROP[0]}×{CROP[1]} pixels" in message
     assert f"{small[0]} (8×30)" in message
     assert f"{small[1]} (30×6)" in message
+    assert f"{small[2]} (8×6)" in message
     assert f"set `smallest_side: {max(CROP)}` in the definition to leave them out by name" in message
     assert not (tmp_path / "views").exists()
-    with pytest.raises(NullcropError, match=r"\(30×6\); choose a smaller `crop:` in the definition"):
+    with pytest.raises(NullcropError, match=r"\(8×6\); choose a smaller `crop:` in the definition"):
         write(small, tmp_path / "views")
 
 
