@@ -336,6 +336,28 @@ def test_a_recipe_is_read_back_from_its_one_line_of_json(recipe: Recipe) -> None
     assert "\n" not in recipe.to_json()
 
 
+@pytest.mark.parametrize(
+    ("key", "taken", "refused", "words"),
+    [
+        ("plateau_patience", [1], [0], "must be at least 1 epoch"),
+        ("early_stopping", [1], [0], "must be at least 1 epoch"),
+        ("decay", [0.0], [-1e-9, float("inf"), float("nan")], "must be 0 or more"),
+        ("plateau_factor", [1e-9, 0.999], [0.0, 1.0, float("nan")], "must lie between 0 and 1"),
+        ("dropout", [0.0, 0.999], [-0.1, 1.0, float("nan")], "must be 0 or more and less than 1"),
+        ("rotation", [0.0, 180.0], [-1.0, 180.5, float("nan")], "must lie between 0 and 180 degrees"),
+    ],
+)
+def test_a_number_of_a_recipe_is_taken_up_to_its_bound(
+    key: str, taken: list[float], refused: list[float], words: str, tmp_path: Path
+) -> None:
+    for value in taken:
+        recipe = project(tmp_path, recipes={"mine": {key: value}}).config.all_recipes["mine"]
+        assert getattr(recipe, key) == value
+    for value in refused:
+        message = refusal(lambda value=value: project(tmp_path, recipes={"mine": {key: value}}))
+        assert message == f"my.yaml: recipes.mine: {key} {words}, not {value}"
+
+
 def test_the_defaults_are_the_studys_and_stay_so() -> None:
     """A cell's identity leaves out what stands at its default, so a default must never change."""
     assert asdict(Recipe()) == {
@@ -491,6 +513,48 @@ def test_a_dataset_file_without_a_needed_key_is_refused(key: str, tmp_path: Path
     del content[key]
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(content))
     assert f"key '{key}' is missing" in refusal(lambda: read_definition(tmp_path / "small.yaml"))
+
+
+ARCHIVE = {"kind": "archive", "name_pattern": "(?P<class>benign|malignant)/"}
+
+
+@pytest.mark.parametrize("key", ["title", "modality", "licence", "citation"])
+def test_only_a_folder_of_ones_own_need_not_be_described(key: str, tmp_path: Path) -> None:
+    content = definition_content()
+    del content[key]
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert read_definition(path).source.kind == "folder"
+    path.write_text(yaml.safe_dump({**content, "source": {**ARCHIVE, "files": {"https://x/a.zip": None}}}))
+    message = refusal(lambda: read_definition(path))
+    assert f"{key} is missing; only of a folder of your own (`source: {{kind: folder}}`)" in message
+
+
+@pytest.mark.parametrize(
+    ("taken", "refused", "words"),
+    [
+        *(
+            ({"https://x/a.zip": good}, {"https://x/a.zip": bad}, f"'{bad}' is no checksum: write sha256:")
+            for good, bad in [
+                (f"sha256:{'0' * 64}", "0" * 64),
+                (f"sha1:{'a' * 40}", f"sha1:{'A' * 40}"),
+                (f"md5:{'9' * 32}", f"md5:{'9' * 31}"),
+            ]
+        ),
+        (
+            {"https://x/a.zip": None, "https://y/b.zip": None},
+            {"https://x/a.zip": None, "https://y/a.zip": None},
+            "two files are called a.zip",
+        ),
+    ],
+)
+def test_files_of_an_archive_have_checksums_and_names_of_their_own(
+    taken: dict[str, str | None], refused: dict[str, str | None], words: str, tmp_path: Path
+) -> None:
+    good = read_definition(definition_file(tmp_path, source={**ARCHIVE, "files": taken}))
+    assert good.source.model_dump()["files"] == taken
+    path = definition_file(tmp_path, source={**ARCHIVE, "files": refused})
+    assert f"source.archive.files: {words}" in refusal(lambda: read_definition(path))
 
 
 def test_an_empty_dataset_file_is_refused(tmp_path: Path) -> None:

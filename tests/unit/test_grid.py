@@ -715,6 +715,21 @@ def test_a_network_takes_its_smallest_input_and_no_smaller_one(make_project: Mak
         grid(least - 1)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_head_alone_is_trained_of_encoders_only(make_project: MakeProject, name: str) -> None:
+    study = {"datasets": ["first"], "architectures": [name], "views": ["center"], "recipes": ["probe"]}
+
+    def grid() -> Grid:
+        return Grid(make_project({"main": study}, recipes={"probe": {"weights": "random", "train": "head"}}))
+
+    if NETWORKS[name].heads:
+        assert len(grid().cells("main")) == 1
+    else:
+        words = f"{name} is no encoder, so the recipe 'probe' cannot train its head alone"
+        with pytest.raises(NullcropError, match=words):
+            grid()
+
+
 def test_a_study_has_its_baselines_on_the_further_views_that_it_names(make_project: MakeProject) -> None:
     study = {"datasets": ["first"], "architectures": ["lenet5"], "recipes": ["scratch"], "seeds": [0, 1]}
     views = ["original", "forehead", "otsu_background"]

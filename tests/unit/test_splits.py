@@ -1,5 +1,6 @@
 """Split protocols: laws that hold for any table of samples, and every refusal."""
 
+import json
 from itertools import combinations
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from nullcrop.basics.errors import NullcropError
+from nullcrop.cli import main
 from nullcrop.config.names import MEASURED, SPLITS, attribute_slug
 from nullcrop.datasets.attribute_values import Attribute, attribute_of
 from nullcrop.splits import make_split, write_split
 from nullcrop.survey.attributes import CALLED
 from nullcrop.survey.file_facts import NAMES, NUMBERS
 from nullcrop.survey.properties import WHOLE
+from tests.conftest import definition_content
 
 Samples = tuple[pd.DataFrame, pd.Series]
 
@@ -376,6 +379,26 @@ def test_nine_images_of_a_target_are_too_few_and_ten_are_enough() -> None:
     with pytest.raises(NullcropError, match="target 1 has 9 images: at least 10 are needed"):
         make_split(*samples([0] * 50 + [1] * 9), "random", 0)
     assert len(make_split(*samples([0] * 50 + [1] * 10), "random", 0)) == 60
+
+
+def test_the_command_says_of_which_split_and_what_its_targets_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    definition, table, out = (tmp_path / name for name in ("scans.yaml", "samples.csv", "split.csv"))
+    definition.write_text(json.dumps(definition_content()))
+    command = ["split-samples", "--definition", definition, "--samples", table, "--labels", "printed"]
+    command += ["--protocol", "random", "--seed", "3", "--out", out]
+    for positive, status in ((9, 1), (10, 0)):
+        images, _ = samples([0] * (50 + positive))
+        images["class"] = ["benign"] * 50 + ["malignant"] * positive
+        images.to_csv(table, index=False)
+        assert main(list(map(str, command))) == status
+        assert out.exists() == (status == 0)
+        if status:
+            (line,) = capsys.readouterr().err.splitlines()
+            where = "nullcrop split-samples: error: dataset 'scans', split 'random', seed 3: "
+            assert line.startswith(f"{where}target 1 has 9 images: at least 10 are needed")
+            assert line.endswith(" (targets: 0 benign, 1 malignant)")
 
 
 def test_too_few_official_training_images_to_set_some_aside() -> None:

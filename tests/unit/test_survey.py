@@ -1,5 +1,6 @@
 """What a folder holds is told from names: against trees whose classes, groups and masks are known."""
 
+import fcntl
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nullcrop.basics.errors import NullcropError
+from nullcrop.cli import main
 from nullcrop.config.definitions import FolderSource, Masks, read_definition
 from nullcrop.config.models import read_project
 from nullcrop.datasets.samples import list_images
@@ -336,6 +338,7 @@ def test_what_a_user_says_comes_before_what_names_tell(tmp_path: Path) -> None:
         (BUSI, Said(positive=("benig",)), "--positive must name some"),
         (BUSI, Said(classes_at=7), "--classes-at"),
         (BUSI, Said(name_pattern="(?P<class>benign)"), "of one class, 'benign'"),
+        (BUSI, Said(name_pattern="(?P<class>cyst)"), "is found in none of the 87 files below"),
     ],
 )
 def test_what_cannot_be_told_names_the_flag(tmp_path: Path, names: list[str], said: Said, words: str) -> None:
@@ -354,6 +357,39 @@ def test_a_table_beside_the_images_tells_what_names_do_not(tmp_path: Path) -> No
     with pytest.raises(NullcropError, match="2 tables list the images"):
         look(root)
     assert look(root, Said(table=str(root / "again.csv"))).counts == layout.counts
+
+
+@pytest.mark.parametrize(
+    ("columns", "said", "words"),
+    [
+        ("scan,kind", [], "no column of {table} names the images (scan, kind); name it: --columns path=NAME"),
+        (
+            "file,kind",
+            [],
+            "no column of {table} tells the classes (file, kind); name it: --columns class=NAME",
+        ),
+        (
+            "file,kind",
+            ["class=knid"],
+            "no column of {table} tells the classes (file, kind); name it: --columns class=NAME",
+        ),
+        ("file,kind", ["class=kind"], ""),
+        ("file,label", [], ""),
+    ],
+)
+def test_a_table_that_tells_too_little_names_the_flag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], columns: str, said: list[str], words: str
+) -> None:
+    """The file's column is known by what it holds, that of the classes by what it is called."""
+    root = tree(tmp_path / "images", [f"{n}.png" for n in range(40)])
+    shown = "{}.png" if columns.startswith("file") else "scan {}"
+    table = tmp_path / "meta.csv"
+    table.write_text("\n".join([columns, *(f"{shown.format(n)},{'xy'[n % 2]}" for n in range(40))]))
+    flags = ["--table", str(table), *(["--columns", *said] if said else [])]
+    status = main(["audit", str(root), "--dry-run", "--out", str(tmp_path / "out"), *flags])
+    error = f"nullcrop audit: error: {words.format(table=table)}\n" if words else ""
+    assert (status, capsys.readouterr().err) == (int(bool(words)), error)
+    assert (tmp_path / "out").exists() == (not words)
 
 
 def test_a_folder_of_something_else_beside_the_classes_is_passed_over(tmp_path: Path) -> None:
@@ -407,3 +443,49 @@ def test_a_folder_that_is_too_small_to_tell_is_known_beforehand(tmp_path: Path) 
     planned = plan(look(tree(tmp_path, ["a/1.png", "a/2.png", "b/3.png", "b/4.png"])))
     assert not planned.can_tell
     assert "too few" in planned.words
+
+
+def audit(*arguments: object) -> int:
+    return main(["audit", *map(str, arguments)])
+
+
+def test_an_audit_of_too_few_images_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tree(tmp_path / "scans", ["a/1.png", "a/2.png", "b/3.png", "b/4.png"])
+    assert audit(root, "--out", tmp_path / "out") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("(a 2, b 2 images); more images of more patients are needed")
+    assert "too few" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_audit_goes_on_only_as_it_was_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, other = tree(tmp_path / "scans", BUSI), tree(tmp_path / "other", BUSI)
+    out = ["--dry-run", "--out", tmp_path / "out"]
+    assert audit(root, *out, "--epochs", 1) == 0
+    config = tmp_path / "out" / "audit.yaml"
+    before = config.read_text()
+    capsys.readouterr()
+    assert audit(root, *out) == 0
+    assert audit(other, *out) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    words = f"{config} is an audit of {root}; name another place for this one with --out"
+    assert line == f"nullcrop audit: error: {words}"
+    for flags in (["--epochs", 1], ["--thorough"], ["--device", "cpu"], ["--positive", "benign"]):
+        assert audit(root, *out, *flags) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"nullcrop audit: error: {config} is there already, ")
+        assert line.endswith("or begin another audit with --out")
+    assert config.read_text() == before
+
+
+def test_two_audits_do_not_run_in_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, out = tree(tmp_path / "scans", BUSI), tmp_path / "out"
+    assert audit(root, "--dry-run", "--out", out) == 0
+    with open(out / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert audit(root, "--out", out) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    words = f"an audit runs in {out} already; wait for it, or take another --out"
+    assert line == f"nullcrop audit: error: {words}"

@@ -172,6 +172,36 @@ def test_a_config_that_cannot_be_read_is_told_and_the_others_are_shown(
     assert line.startswith("nullcrop: left out: results/report/second/config.json cannot be read")
 
 
+def test_where_no_config_can_be_read_each_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "results" / "report", tmp_path / "results" / "report")
+    monkeypatch.chdir(tmp_path)
+    report = Path("results/report")
+    (report / "first").rename(report / "renamed")
+    assert main(["status"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("second: Second study")
+    other = f"{report}/renamed/config.json is the config of other studies than 'renamed'"
+    assert said.err == f"nullcrop: left out: {other}\n"
+    (report / "second" / "config.json").write_text("[]")
+    assert main(["status"]) == 1
+    none = f"{report}/second/config.json is no config: it must be a mapping of keys"
+    assert capsys.readouterr().err == f"nullcrop status: error: {none}; {other}\n"
+
+
+@pytest.mark.parametrize("command", ["status", "verdicts", "report"])
+def test_studies_are_named_or_looked_for(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--configfile", "all.yaml", "--results", "results"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"nullcrop {command}: error: --results is where studies are looked for without --configfile, which "
+        "names them and the place; leave one of them out"
+    )
+
+
 def test_where_no_run_has_left_a_study_the_config_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -393,9 +423,31 @@ def test_the_help_names_what_people_need_and_of_all_commands_each(capsys: pytest
         (["xyzzy"], "there is no command 'xyzzy' (nullcrop --help)"),
         (["status", "--wach"], "unrecognized arguments: --wach"),
         (["--verdicts"], "the following arguments are required: COMMAND"),
+        (["train-cell", "--cell", "a/b"], "argument --cell: 'a/b' does not name a cell"),
+        (["train-cell", "--cell", "d/l/s/v/a/r/first"], "'d/l/s/v/a/r/first' does not name a cell"),
+        (["compute-metrics", "--cells", "[1]"], "'[1]' is no list of cross products of cells"),
+        (["compute-metrics", "--cells", '[[["d"]]]'], "is no list of cross products of cells"),
+        (["compute-metrics", "--cells", "[["], "'[[' is no list of cross products of cells"),
+        (["train-cell", "--recipe", '{"epochs": 0}'], "is no recipe: epochs must be greater than 0, not 0"),
+        (["train-cell", "--recipe", '{"epoch": 3}'], '{"epoch": 3} is no recipe: '),
+        (["train-cell", "--recipe", "{"], "{ is no recipe: "),
+        (["fit-baselines", "--baselines", "mean"], "argument --baselines: unknown baseline 'mean'"),
+        (["plot-figure", "--figure", "pie"], "argument --figure: unknown figure 'pie'"),
+        (["audit", "images", "--epochs", "0"], "argument --epochs: must be at least 1, not 0"),
+        (["audit", "images", "--epochs", "1.5"], "argument --epochs: '1.5' is no whole number"),
+        (["triage", "images", "--cores", "-1"], "argument --cores: must be at least 1, not -1"),
+        (["triage", "images", "--columns", "patient=who"], "'patient=who' is none of path=, class=, id="),
+        (["triage", "images", "--columns", "class"], "'class' is none of path=, class=, id="),
+        # What is right is passed by; what comes next is said.
+        (["collect-cell", "--cell", "d/l/s/v/a/r/seed0"], "are required: --report, --work, --out"),
+        (
+            ["compute-metrics", "--cells", '[[["d"],["l"],["s"],["v"],["a"],["r"],[0]]]'],
+            "are required: --results, --field, --out",
+        ),
+        (["compute-metrics", "--cells", "[]"], "are required: --results, --field, --out"),
     ],
 )
-def test_a_misspelt_command_gets_one_line(
+def test_a_wrong_command_line_gets_one_line(
     typed: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -715,3 +716,25 @@ def test_a_folder_of_others_is_left_alone(tmp_path, listed, capsys, prepare, tre
     assert export(tmp_path, listed, treatment, out) == 1
     assert words in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_what_cannot_be_exported_yet_says_what_comes_first(tmp_path, listed, capsys):
+    assert export(tmp_path, listed, "strip", tmp_path / "out") == 0
+    config, results = tmp_path / "config.yaml", tmp_path / "results"
+    left = results / "report" / "first" / "config.json"
+    left.parent.mkdir(parents=True)
+    left.write_text(json.dumps(yaml.safe_load(config.read_text())))
+    samples = results / "datasets" / "scans" / "samples.csv"
+    by_config, found = ["--configfile", str(config)], ["--results", str(results)]
+    assert main(["export-treated", "scans", "strip", "--out", str(tmp_path / "again"), *found]) == 0
+    samples.unlink()
+    for dataset, where, words in [
+        ("scans", by_config, f"{samples} is not there yet: run the workflow for scans first"),
+        ("scans", found, f"{samples} is not there yet: run the workflow for scans first"),
+        ("scnas", by_config, f"{config} knows no dataset 'scnas', did you mean 'scans'?"),
+        ("scnas", found, "no study found names the dataset 'scnas': name its --configfile"),
+    ]:
+        capsys.readouterr()
+        assert main(["export-treated", dataset, "strip", "--out", str(tmp_path / "other"), *where]) == 1
+        assert capsys.readouterr().err == f"nullcrop export-treated: error: {words}\n"
+    assert not (tmp_path / "other").exists()

@@ -657,12 +657,17 @@ def triage(options: argparse.Namespace) -> None:
 
 def export_treated(options: argparse.Namespace) -> None:
     """Write a dataset's images under a treatment, with a manifest."""
+    from nullcrop.config.yaml_files import meant
     from nullcrop.datasets.samples import read_samples
     from nullcrop.decoding.values import Reading
     from nullcrop.images.export import export_treated
 
     options.study = None
-    project = next((one for one, _ in _asked(options) if options.dataset in one.definition_paths), None)
+    asked = [project for project, _ in _asked(options)]
+    project = next((one for one in asked if options.dataset in one.definition_paths), None)
+    if project is None and options.configfile:
+        known = meant(options.dataset, asked[0].definition_paths)
+        raise NullcropError(f"{listed(options.configfile)} knows no dataset '{options.dataset}', {known}")
     if project is None:
         raise NullcropError(f"no study found names the dataset '{options.dataset}': name its --configfile")
     samples = Path(project.config.paths.results, "datasets", options.dataset, "samples.csv")
@@ -882,7 +887,11 @@ def _registered(kind: str, name: str, registry: Container[str]) -> str:
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
+    if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
     return number
 
