@@ -438,6 +438,15 @@ def test_the_help_names_what_people_need_and_of_all_commands_each(capsys: pytest
         (["triage", "images", "--cores", "-1"], "argument --cores: must be at least 1, not -1"),
         (["triage", "images", "--columns", "patient=who"], "'patient=who' is none of path=, class=, id="),
         (["triage", "images", "--columns", "class"], "'class' is none of path=, class=, id="),
+        (["triage", "images", "--columns", "path="], "'path=' is none of path=, class=, id="),
+        (
+            ["triage", "images", "--columns", "class=kind", "class=type"],
+            "argument --columns: class= is given more than once",
+        ),
+        *(
+            (["plot-figure", "--crop", size], f"argument --crop: '{size}' is no width and height, such as 20")
+            for size in ("3", "x", "20x0", "20x20x3", "20 by 20")
+        ),
         # What is right is passed by; what comes next is said.
         (["collect-cell", "--cell", "d/l/s/v/a/r/seed0"], "are required: --report, --work, --out"),
         (

@@ -897,8 +897,11 @@ def _positive(text: str) -> int:
 
 
 def _crop_size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    return int(width), int(height)
+    try:
+        width, height = map(_positive, text.split("x"))
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no width and height, such as 20x20") from None
+    return width, height
 
 
 def _window(text: str) -> tuple[float, float]:
@@ -1255,15 +1258,18 @@ def _own_path(text: str) -> Path:
 
 
 class _Pairs(argparse.Action):
-    """Pairs become a mapping."""
+    """Pairs become a mapping; none is given twice."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+        keys = [key for key, _ in values]
+        if doubled := sorted({key for key in keys if keys.count(key) > 1}):
+            raise argparse.ArgumentError(self, f"{doubled[0]}= is given more than once")
         setattr(namespace, self.dest, dict(values))
 
 
 def _column(text: str) -> tuple[str, str]:
     key, equals, name = text.partition("=")
-    if not equals or key not in ("path", "class", "id", "group", "split"):
+    if not equals or not name or key not in ("path", "class", "id", "group", "split"):
         raise argparse.ArgumentTypeError(f"'{text}' is none of path=, class=, id=, group=, split= and a name")
     return key, name
 
