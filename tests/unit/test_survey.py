@@ -449,6 +449,18 @@ def audit(*arguments: object) -> int:
     return main(["audit", *map(str, arguments)])
 
 
+def test_a_flag_that_stands_twice_is_followed_twice(tmp_path: Path) -> None:
+    root = tree(tmp_path / "scans", [f"{n}.png" for n in range(60)])
+    (tmp_path / "meta.csv").write_text("a,b\n" + "".join(f"{n}.png,{'xyz'[n % 3]}\n" for n in range(60)))
+    flags = ["--table", tmp_path / "meta.csv", "--columns", "path=a", "--columns", "class=b"]
+    out = tmp_path / "out"
+    assert audit(root, *flags, "--positive", "x", "--positive", "y", "--dry-run", "--out", out) == 0
+    (definition,) = (read_definition(path) for path in out.glob("datasets/*.yaml"))
+    source = definition.source.model_dump()
+    assert {key: name for key, name in source["columns"].items() if name} == {"path": "a", "class": "b"}
+    assert definition.labels["classes"].positive == ["x", "y"]
+
+
 def test_an_audit_of_too_few_images_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

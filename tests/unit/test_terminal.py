@@ -443,6 +443,10 @@ def test_the_help_names_what_people_need_and_of_all_commands_each(capsys: pytest
             ["triage", "images", "--columns", "class=kind", "class=type"],
             "argument --columns: class= is given more than once",
         ),
+        (
+            ["triage", "images", "--columns", "class=kind", "--columns", "path=file", "class=type"],
+            "argument --columns: class= is given more than once",
+        ),
         *(
             (["plot-figure", "--crop", size], f"argument --crop: '{size}' is no width and height, such as 20")
             for size in ("3", "x", "20x0", "20x20x3", "20 by 20")

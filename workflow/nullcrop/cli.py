@@ -1155,7 +1155,9 @@ def _add_export(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("dataset", metavar="DATASET", help="name of the dataset, whose images were listed")
     sub.add_argument("treatment", metavar="TREATMENT", help="such as reencode_75 or crop_border_8")
     sub.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="an empty folder")
-    sub.add_argument("--configfile", type=Path, nargs="+", help="config of the study (else found)")
+    sub.add_argument(
+        "--configfile", type=Path, nargs="+", action="extend", help="config of the study (else found)"
+    )
     sub.add_argument("--results", type=Path, metavar="FOLDER", help="where studies are looked for (results)")
     sub.add_argument("--threads", type=_positive, default=1, help="images treated at a time (1)")
 
@@ -1166,6 +1168,7 @@ def _add_told(sub: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--configfile",
         type=Path,
         nargs="+",
+        action="extend",
         help="config; of several the later add to the former (without it: the studies that runs have left in "
         "the results, newest first, or config/config.yaml where there are none)",
     )
@@ -1213,7 +1216,12 @@ def _add_said(sub: argparse.ArgumentParser) -> None:
         "--classes-at", type=_positive, metavar="LEVEL", help="level of folders that are the classes"
     )
     told.add_argument(
-        "--positive", nargs="+", default=(), metavar="CLASS", help="classes that are looked for"
+        "--positive",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="CLASS",
+        help="classes that are looked for",
     )
     told.add_argument("--field", choices=["whole", "tile"], default="", help="whether corners hold no lesion")
     told.add_argument(
@@ -1261,10 +1269,13 @@ class _Pairs(argparse.Action):
     """Pairs become a mapping; none is given twice."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
-        keys = [key for key, _ in values]
-        if doubled := sorted({key for key in keys if keys.count(key) > 1}):
-            raise argparse.ArgumentError(self, f"{doubled[0]}= is given more than once")
-        setattr(namespace, self.dest, dict(values))
+        # The flag itself may stand more than once.
+        pairs = dict(getattr(namespace, self.dest))
+        for key, name in values:
+            if key in pairs:
+                raise argparse.ArgumentError(self, f"{key}= is given more than once")
+            pairs[key] = name
+        setattr(namespace, self.dest, pairs)
 
 
 def _column(text: str) -> tuple[str, str]:

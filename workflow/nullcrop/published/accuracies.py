@@ -1,6 +1,7 @@
 """Findings in the accuracies of Tables 5 to 9, of the text and of the forerunner."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from nullcrop.published.findings import Finding
@@ -107,11 +108,11 @@ def _fitting(printed: Sequence[Rounded], known: Mapping[str, Official], what: st
                 if pair
             ]
         for phrase, size in counts:
-            for runs, fewer in ((r, f) for f in (0, 1) for r in range(1, RUNS_UP_TO + 1)):
-                if size and not words and n == runs * (size - fewer) and (fewer == 0 or what == "test"):
+            for fewer, runs in product((0, 1) if what == "test" else (0,), range(1, RUNS_UP_TO + 1)):
+                # That it is the size of the dataset's own test part says nothing.
+                usual = (name, runs, fewer, what) == (first, 1, 0, "test")
+                if size and not words and not usual and n == runs * (size - fewer):
                     times = f"{n:,} = {runs} × {size - fewer:,}, " if runs > 1 else f"{n:,} is "
-                    if (name, runs, fewer, what) == (first, 1, 0, "test"):
-                        break
                     words = f" {times}{'one fewer than ' if fewer else ''}{phrase}."
     return f" The smallest n that fits all {len(printed)} is {n:,}.{words}"
 
